@@ -1,0 +1,119 @@
+"""Fetch the facts of a request through the ports."""
+
+from __future__ import annotations
+
+import attrs
+
+from clonepolicy._errors import AdapterError
+from clonepolicy._locations import (
+    Location,
+    cinder_volume_id,
+    concerns_volumes,
+)
+from clonepolicy._protocols import Ports
+from clonepolicy._records import (
+    ArrayImage,
+    Config,
+    CreateRequest,
+    ImageVolume,
+    LocationsFrom,
+    Quota,
+    UploadRequest,
+    Volume,
+)
+
+
+def gather_create(
+    image_id: str,
+    volume: Volume,
+    config: Config,
+    ports: Ports,
+    *,
+    quota: Quota | None = None,
+) -> CreateRequest:
+    """Gather what bears on filling ``volume`` from an image.
+
+    ``quota`` is what is left to the volume's project without the volume;
+    None: it is counted there already.
+
+    Locations that cannot be read, and sources that cannot be looked up,
+    are facts too: neither stops a create that may still download.
+
+    Raises:
+        AdapterError: the image itself, or the backend, cannot be read.
+    """
+    image = ports.images.get_image(image_id)
+    try:
+        locations = ports.images.get_locations(image_id)
+    except AdapterError:
+        locations = ()
+        image = attrs.evolve(image, locations_from=LocationsFrom.UNREADABLE)
+    distinct = tuple(dict.fromkeys(locations))
+    return CreateRequest(
+        image=image,
+        volume=volume,
+        backend=ports.array.get_backend(),
+        config=config,
+        glance=ports.images.get_config(),
+        quota=Quota() if quota is None else quota,
+        array_images=tuple(
+            _array_image(location, ports)
+            for location in distinct
+            if not concerns_volumes(location)
+        ),
+        image_volumes=tuple(
+            _image_volume(location, ports)
+            for location in distinct
+            if concerns_volumes(location)
+        ),
+        cache_entries=ports.volumes.get_cache_entries(image_id),
+    )
+
+
+def _array_image(location: Location, ports: Ports) -> ArrayImage:
+    try:
+        found = ports.array.find_image(location)
+    except AdapterError:
+        found = None
+    backend = ports.array.get_backend()
+    return ArrayImage(location=location, source=found, backend=backend)
+
+
+def _image_volume(location: Location, ports: Ports) -> ImageVolume:
+    """Look up the volume that any policy may read out of the location."""
+    volume_id = cinder_volume_id(location)
+    if volume_id is None:
+        return ImageVolume(location=location)
+    try:
+        source = ports.volumes.get_volume(volume_id)
+        backend = ports.volumes.get_backend(source)
+    except AdapterError:
+        return ImageVolume(location=location)
+    return ImageVolume(location=location, source=source, backend=backend)
+
+
+def gather_upload(
+    volume_id: str,
+    image_id: str,
+    project_id: str,
+    config: Config,
+    ports: Ports,
+    *,
+    force: bool = False,
+) -> UploadRequest:
+    """Gather what bears on uploading a volume to a queued image.
+
+    Raises:
+        AdapterError: image, volume, backend or quota cannot be read.
+    """
+    request = UploadRequest(
+        image=ports.images.get_image(image_id),
+        volume=ports.volumes.get_volume(volume_id),
+        project_id=project_id,
+        force=force,
+        backend=ports.array.get_backend(),
+        config=config,
+        glance=ports.images.get_config(),
+    )
+    quota = ports.volumes.get_quota(request.clone_project)
+    return attrs.evolve(request, clone_quota=quota)

@@ -1,0 +1,501 @@
+"""The facts: frozen, hashable records with OpenStack's own field names.
+
+Sizes are GiB where Cinder counts in GiB (``Volume.size``, ``min_disk``,
+quota) and bytes where Glance counts in bytes (``Image.size``,
+``virtual_size``).  ``None`` always means *not known* or *not set*, and no
+rule takes it for a yes.  Validators check, nothing converts: adapters do.
+A field that cannot be raises `FactError`.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import attrs
+
+from clonepolicy._errors import FactError
+from clonepolicy._locations import (
+    CinderLocation,
+    FileLocation,
+    Location,
+    MalformedLocation,
+    OtherLocation,
+    RbdLocation,
+)
+
+GiB = 1024**3
+
+_Validator: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+
+
+def _check(expected: str, good: Callable[[Any], bool]) -> _Validator:
+    def validator(
+        instance: object, attribute: attrs.Attribute[Any], value: object
+    ) -> None:
+        if not good(value):
+            field = f"{type(instance).__name__}.{attribute.name}"
+            raise FactError(field, value, expected)
+
+    return validator
+
+
+def _is_text(value: object) -> bool:
+    return type(value) is str and value != ""
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_texts(value: object) -> bool:
+    return type(value) is frozenset and all(map(_is_text, value))
+
+
+def _is_moment(value: object) -> bool:
+    return value is None or (
+        isinstance(value, datetime.datetime) and value.tzinfo is not None
+    )
+
+
+_text = _check("text", _is_text)
+_maybe_text = _check("text or None", lambda v: v is None or _is_text(v))
+_count = _check("a whole number >= 0", _is_count)
+_maybe_count = _check(
+    "a whole number >= 0 or None", lambda v: v is None or _is_count(v)
+)
+_flag = _check("True or False", lambda v: type(v) is bool)
+_maybe_flag = _check(
+    "True, False or None", lambda v: v is None or type(v) is bool
+)
+_texts = _check("a frozenset of texts", _is_texts)
+_maybe_moment = _check("a datetime with a time zone, or None", _is_moment)
+
+
+def _a(kind: type | tuple[type, ...], *, optional: bool = False) -> _Validator:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    name = " or ".join(k.__name__ for k in kinds)
+    accepted = (*kinds, type(None)) if optional else kinds
+    return _check(
+        f"{name} or None" if optional else name,
+        lambda v: isinstance(v, accepted),
+    )
+
+
+def _tuple_of(kind: type) -> _Validator:
+    return _check(
+        f"a tuple of {kind.__name__}",
+        lambda v: type(v) is tuple and all(isinstance(x, kind) for x in v),
+    )
+
+
+_location = _a(
+    (
+        CinderLocation,
+        RbdLocation,
+        FileLocation,
+        OtherLocation,
+        MalformedLocation,
+    )
+)
+
+
+@attrs.frozen
+class Host:
+    """``host@backend#pool`` (or ``cluster@backend#pool``), in its parts."""
+
+    host: str = attrs.field(validator=_check("text", lambda v: type(v) is str))
+    backend: str | None = None
+    pool: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Host:
+        """Split Cinder's notation; ``str()`` gives the text back."""
+        service, hash_sign, pool = text.partition("#")
+        host, at_sign, backend = service.partition("@")
+        return cls(
+            host, backend if at_sign else None, pool if hash_sign else None
+        )
+
+    def __str__(self) -> str:
+        """Write it in Cinder's notation."""
+        backend = "" if self.backend is None else f"@{self.backend}"
+        pool = "" if self.pool is None else f"#{self.pool}"
+        return f"{self.host}{backend}{pool}"
+
+
+class LocationsFrom(StrEnum):
+    """Which of Glance's interfaces told the image's locations."""
+
+    LOCATIONS_API = "locations-api"
+    """GET /v2/images/{id}/locations, Glance 2024.2 and later."""
+    IMAGE = "image"
+    """The image itself, with show_multiple_locations."""
+    UNREADABLE = "unreadable"
+    """Neither: Glance did not tell."""
+
+
+class CloneKind(StrEnum):
+    """How an array makes a clone."""
+
+    COPY_ON_WRITE = "copy-on-write"
+    OFFLOADED_COPY = "offloaded-copy"
+    FULL_COPY = "full-copy"
+
+
+@attrs.frozen(kw_only=True)
+class VolumeType:
+    """A volume type and the extra specs that bear on cloning."""
+
+    id: str = attrs.field(validator=_text)
+    name: str | None = attrs.field(default=None, validator=_maybe_text)
+    volume_backend_name: str | None = attrs.field(
+        default=None, validator=_maybe_text
+    )
+    min_vol_size: int | None = attrs.field(
+        default=None, validator=_maybe_count
+    )
+    """``provisioning:min_vol_size``, GiB."""
+    max_vol_size: int | None = attrs.field(
+        default=None, validator=_maybe_count
+    )
+    """``provisioning:max_vol_size``, GiB."""
+    store_id: str | None = attrs.field(default=None, validator=_maybe_text)
+    """``image_service:store_id``."""
+
+
+@attrs.frozen(kw_only=True)
+class Volume:
+    """A Cinder volume: the one to fill, one to clone, or one to upload."""
+
+    id: str = attrs.field(validator=_text)
+    project_id: str = attrs.field(validator=_text)
+    size: int = attrs.field(validator=_count)
+    """GiB."""
+    status: str = attrs.field(validator=_text)
+    previous_status: str | None = attrs.field(
+        default=None, validator=_maybe_text
+    )
+    host: Host | None = attrs.field(
+        default=None, validator=_a(Host, optional=True)
+    )
+    cluster_name: Host | None = attrs.field(
+        default=None, validator=_a(Host, optional=True)
+    )
+    encryption_key_id: str | None = attrs.field(
+        default=None, validator=_maybe_text
+    )
+    volume_type: VolumeType | None = attrs.field(
+        default=None, validator=_a(VolumeType, optional=True)
+    )
+    multiattach: bool = attrs.field(default=False, validator=_flag)
+    migration_status: str | None = attrs.field(
+        default=None, validator=_maybe_text
+    )
+    created_at: datetime.datetime | None = attrs.field(
+        default=None, validator=_maybe_moment
+    )
+    clones: int | None = attrs.field(default=None, validator=_maybe_count)
+    """How many clones the array already keeps of it."""
+    image_owner: str | None = attrs.field(default=None, validator=_maybe_text)
+    """Metadata ``image_owner``; who may write it depends on project_id."""
+    glance_image_id: str | None = attrs.field(
+        default=None, validator=_maybe_text
+    )
+    """Metadata ``glance_image_id``."""
+
+
+@attrs.frozen(kw_only=True)
+class Image:
+    """A Glance image as its requester sees it."""
+
+    id: str = attrs.field(validator=_text)
+    status: str = attrs.field(validator=_text)
+    owner: str | None = attrs.field(default=None, validator=_maybe_text)
+    disk_format: str | None = attrs.field(default=None, validator=_maybe_text)
+    container_format: str | None = attrs.field(
+        default=None, validator=_maybe_text
+    )
+    size: int | None = attrs.field(default=None, validator=_maybe_count)
+    """Bytes."""
+    virtual_size: int | None = attrs.field(
+        default=None, validator=_maybe_count
+    )
+    """Bytes."""
+    min_disk: int = attrs.field(default=0, validator=_count)
+    """GiB."""
+    visibility: str = attrs.field(default="private", validator=_text)
+    visible: bool = attrs.field(default=False, validator=_flag)
+    """Glance shows it to the requester."""
+    downloadable: bool = attrs.field(default=False, validator=_flag)
+    """Glance's ``download_image`` policy lets the requester have the data."""
+    encryption_key_id: str | None = attrs.field(
+        default=None, validator=_maybe_text
+    )
+    """Property ``cinder_encryption_key_id``."""
+    signed: bool = attrs.field(default=False, validator=_flag)
+    """Any ``img_signature*`` property is present."""
+    os_hash_algo: str | None = attrs.field(
+        default=None, validator=_maybe_text
+    )
+    os_hash_value: str | None = attrs.field(
+        default=None, validator=_maybe_text
+    )
+    updated_at: datetime.datetime | None = attrs.field(
+        default=None, validator=_maybe_moment
+    )
+    locations_from: LocationsFrom = attrs.field(
+        default=LocationsFrom.UNREADABLE, validator=_a(LocationsFrom)
+    )
+    direct_url: str | None = attrs.field(default=None, validator=_maybe_text)
+
+
+@attrs.frozen(kw_only=True)
+class StoredImage:
+    """What an array finds under a location of its own kind."""
+
+    size: int = attrs.field(validator=_count)
+    """GiB, rounded up."""
+    status: str = attrs.field(default="available", validator=_text)
+    encryption_key_id: str | None = attrs.field(
+        default=None, validator=_maybe_text
+    )
+    clones: int | None = attrs.field(default=None, validator=_maybe_count)
+
+
+@attrs.frozen(kw_only=True)
+class Backend:
+    """An array and what it declares it can do; None is never a yes."""
+
+    array_id: str | None = attrs.field(default=None, validator=_maybe_text)
+    """Identity of the array itself, not its configured name."""
+    can_clone: bool | None = attrs.field(default=None, validator=_maybe_flag)
+    clone_kind: CloneKind | None = attrs.field(
+        default=None, validator=_a(CloneKind, optional=True)
+    )
+    clone_across_pools: bool | None = attrs.field(
+        default=None, validator=_maybe_flag
+    )
+    can_extend: bool | None = attrs.field(default=None, validator=_maybe_flag)
+    clone_while_uploading: bool | None = attrs.field(
+        default=None, validator=_maybe_flag
+    )
+    clone_limit: int | None = attrs.field(
+        default=None, validator=_maybe_count
+    )
+    """Most clones of one source; None: the array declares no limit."""
+    frozen: bool = attrs.field(default=False, validator=_flag)
+    image_schemes: frozenset[str] = attrs.field(
+        default=frozenset(), validator=_texts
+    )
+    """URL schemes of the stored images it can clone: ``rbd``, ``file``."""
+
+
+@attrs.frozen(kw_only=True)
+class ArrayImage:
+    """A candidate: an image that already lies on an array."""
+
+    location: Location = attrs.field(validator=_location)
+    source: StoredImage | None = attrs.field(
+        default=None, validator=_a(StoredImage, optional=True)
+    )
+    backend: Backend = attrs.field(factory=Backend, validator=_a(Backend))
+
+
+@attrs.frozen(kw_only=True)
+class ImageVolume:
+    """A candidate: the volume behind a ``cinder://`` location."""
+
+    location: Location = attrs.field(validator=_location)
+    source: Volume | None = attrs.field(
+        default=None, validator=_a(Volume, optional=True)
+    )
+    backend: Backend = attrs.field(factory=Backend, validator=_a(Backend))
+
+
+@attrs.frozen(kw_only=True)
+class CacheEntry:
+    """A candidate: an entry of Cinder's image-volume cache."""
+
+    image_id: str = attrs.field(validator=_text)
+    image_updated_at: datetime.datetime | None = attrs.field(
+        default=None, validator=_maybe_moment
+    )
+    last_used: datetime.datetime | None = attrs.field(
+        default=None, validator=_maybe_moment
+    )
+    source: Volume | None = attrs.field(
+        default=None, validator=_a(Volume, optional=True)
+    )
+    backend: Backend = attrs.field(factory=Backend, validator=_a(Backend))
+
+
+Candidate: TypeAlias = ArrayImage | ImageVolume | CacheEntry
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """Options of cinder.conf, by their names there, and two of our own."""
+
+    allowed_direct_url_schemes: frozenset[str] = attrs.field(
+        default=frozenset(), validator=_texts
+    )
+    verify_glance_signatures: str = attrs.field(
+        default="enabled", validator=_text
+    )
+    cinder_internal_tenant_project_id: str | None = attrs.field(
+        default=None, validator=_maybe_text
+    )
+    cinder_internal_tenant_user_id: str | None = attrs.field(
+        default=None, validator=_maybe_text
+    )
+    image_upload_use_cinder_backend: bool = attrs.field(
+        default=False, validator=_flag
+    )
+    image_upload_use_internal_tenant: bool = attrs.field(
+        default=False, validator=_flag
+    )
+    image_volume_cache_enabled: bool = attrs.field(
+        default=False, validator=_flag
+    )
+    image_conversion_disable: bool = attrs.field(
+        default=False, validator=_flag
+    )
+    allow_compression_on_image_upload: bool = attrs.field(
+        default=False, validator=_flag
+    )
+    enable_force_upload: bool = attrs.field(default=False, validator=_flag)
+    trusted_projects: frozenset[str] = attrs.field(
+        default=frozenset(), validator=_texts
+    )
+    """Projects whose volumes no tenant can write, beside the internal one:
+    the projects of Glance's cinder stores."""
+    trusted_image_pools: frozenset[str] = attrs.field(
+        default=frozenset(), validator=_texts
+    )
+    """RBD pools, or directories, that only Glance writes."""
+
+    def trusts(self, project_id: str) -> bool:
+        """Say whether no tenant can write to this project's volumes."""
+        return (
+            project_id == self.cinder_internal_tenant_project_id
+            or project_id in self.trusted_projects
+        )
+
+
+@attrs.frozen(kw_only=True)
+class GlanceStore:
+    """One store of Glance's ``enabled_backends`` that is a cinder store."""
+
+    id: str = attrs.field(validator=_text)
+    cinder_volume_type: str | None = attrs.field(
+        default=None, validator=_maybe_text
+    )
+    read_only: bool = attrs.field(default=False, validator=_flag)
+
+
+@attrs.frozen(kw_only=True)
+class GlanceConfig:
+    """What Glance offers, and what Cinder's ``[glance]`` user may do there."""
+
+    has_location_api: bool | None = attrs.field(
+        default=None, validator=_maybe_flag
+    )
+    """API 2.17: POST and GET /v2/images/{id}/locations."""
+    show_multiple_locations: bool = attrs.field(
+        default=False, validator=_flag
+    )
+    service_roles: frozenset[str] = attrs.field(
+        default=frozenset(), validator=_texts
+    )
+    """Roles of the ``[glance]`` user of cinder.conf."""
+    stores: tuple[GlanceStore, ...] = attrs.field(
+        default=(), validator=_tuple_of(GlanceStore)
+    )
+    """Cinder stores of ``enabled_backends``; empty: one single store."""
+
+
+@attrs.frozen(kw_only=True)
+class Quota:
+    """What is left to a project; None is without limit."""
+
+    volumes: int | None = attrs.field(default=None, validator=_maybe_count)
+    gigabytes: int | None = attrs.field(default=None, validator=_maybe_count)
+    """GiB."""
+    per_volume_gigabytes: int | None = attrs.field(
+        default=None, validator=_maybe_count
+    )
+    """GiB."""
+
+    def admits(self, size: int) -> bool:
+        """Say whether one more volume of that many GiB fits."""
+        return (
+            (self.volumes is None or self.volumes >= 1)
+            and (self.gigabytes is None or self.gigabytes >= size)
+            and (
+                self.per_volume_gigabytes is None
+                or self.per_volume_gigabytes >= size
+            )
+        )
+
+
+@attrs.frozen(kw_only=True)
+class CreateRequest:
+    """Everything that bears on filling one new volume from one image."""
+
+    image: Image = attrs.field(validator=_a(Image))
+    volume: Volume = attrs.field(validator=_a(Volume))
+    """The new volume, where the scheduler put it."""
+    backend: Backend = attrs.field(factory=Backend, validator=_a(Backend))
+    config: Config = attrs.field(factory=Config, validator=_a(Config))
+    glance: GlanceConfig = attrs.field(
+        factory=GlanceConfig, validator=_a(GlanceConfig)
+    )
+    quota: Quota = attrs.field(factory=Quota, validator=_a(Quota))
+    """Of the new volume's project."""
+    conversion_free: int | None = attrs.field(
+        default=None, validator=_maybe_count
+    )
+    """Free bytes in ``image_conversion_dir``; None: not limited."""
+    array_images: tuple[ArrayImage, ...] = attrs.field(
+        default=(), validator=_tuple_of(ArrayImage)
+    )
+    image_volumes: tuple[ImageVolume, ...] = attrs.field(
+        default=(), validator=_tuple_of(ImageVolume)
+    )
+    cache_entries: tuple[CacheEntry, ...] = attrs.field(
+        default=(), validator=_tuple_of(CacheEntry)
+    )
+
+
+@attrs.frozen(kw_only=True)
+class UploadRequest:
+    """Everything that bears on making one image of one volume."""
+
+    image: Image = attrs.field(validator=_a(Image))
+    """The image as Glance made it for this upload, still without data."""
+    volume: Volume = attrs.field(validator=_a(Volume))
+    project_id: str = attrs.field(validator=_text)
+    """The requester's project."""
+    force: bool = attrs.field(default=False, validator=_flag)
+    backend: Backend = attrs.field(factory=Backend, validator=_a(Backend))
+    config: Config = attrs.field(factory=Config, validator=_a(Config))
+    glance: GlanceConfig = attrs.field(
+        factory=GlanceConfig, validator=_a(GlanceConfig)
+    )
+    clone_quota: Quota = attrs.field(factory=Quota, validator=_a(Quota))
+    """Of the project in which the clone would lie: `clone_project`."""
+
+    @property
+    def clone_project(self) -> str:
+        """The project in which the image volume would lie."""
+        config = self.config
+        if (
+            config.image_upload_use_internal_tenant
+            and config.cinder_internal_tenant_project_id is not None
+            and config.cinder_internal_tenant_user_id is not None
+        ):
+            return config.cinder_internal_tenant_project_id
+        return self.project_id

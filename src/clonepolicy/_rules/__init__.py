@@ -1,0 +1,1 @@
+"""Everything that can change a verdict, as documented predicates."""

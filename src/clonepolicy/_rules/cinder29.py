@@ -1,0 +1,255 @@
+"""What Cinder 29 and the Liberty spec ask differently from the safe rules.
+
+Each is a rule with a name of its own; where Cinder is wrong, so is the
+rule, and ``docs/`` says so.
+"""
+
+from __future__ import annotations
+
+import re
+
+from clonepolicy._locations import CinderLocation, cinder_volume_id
+from clonepolicy._reasons import Reason
+from clonepolicy._records import (
+    CacheEntry,
+    CreateRequest,
+    Host,
+    ImageVolume,
+    LocationsFrom,
+    UploadRequest,
+)
+from clonepolicy._rules._rule import cinder, rule, spec
+from clonepolicy._rules.upload import wanted_tenant_set
+
+_CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
+_URLS = cinder("CreateVolumeFromSpecTask._extract_cinder_ids")
+_FILTER = cinder("db.sqlalchemy.api._filter_host")
+_LOCATIONS = cinder("GlanceImageService.get_location")
+_UPLOAD = cinder("VolumeManager._clone_image_volume_and_add_location")
+_CACHE = cinder("image.cache.ImageVolumeCache._get_query_filters")
+
+# -- Liberty ----------------------------------------------------------------
+
+
+@rule(
+    Reason.LOCATION_MALFORMED,
+    reads=("candidate.location",),
+    sources=(spec("Proposed change, 2nd condition"),),
+)
+def spec_location(_request: CreateRequest, candidate: ImageVolume) -> bool:
+    """The location is cinder://volume-id."""
+    return isinstance(candidate.location, CinderLocation)
+
+
+@rule(
+    Reason.DIFFERENT_HOST,
+    reads=("volume.host", "source.host"),
+    sources=(spec("Proposed change, 3rd condition"),),
+)
+def spec_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
+    """Source and new volume have the same host, pool and all."""
+    return candidate.source is None or (
+        request.volume.host is not None
+        and request.volume.host == candidate.source.host
+    )
+
+
+@rule(
+    Reason.OWNER_MISMATCH,
+    reads=("image.owner", "source.project_id"),
+    sources=(spec("Proposed change, 4th condition"),),
+)
+def spec_same_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
+    """The image's owner owns the volume."""
+    source = candidate.source
+    return source is None or source.project_id == request.image.owner
+
+
+# -- Cinder 29: create ------------------------------------------------------
+
+
+@rule(
+    Reason.LOCATIONS_UNAVAILABLE,
+    reads=("image.locations_from",),
+    sources=(_LOCATIONS,),
+)
+def cinder_locations_read(request: CreateRequest) -> bool:
+    """Reading the image's locations did not fail."""
+    return request.image.locations_from is not LocationsFrom.UNREADABLE
+
+
+@rule(
+    Reason.LOCATIONS_HIDDEN_NO_DIRECT_URL,
+    reads=("image.locations_from", "image.direct_url"),
+    sources=(_LOCATIONS,),
+)
+def cinder_locations_shown(request: CreateRequest) -> bool:
+    """The locations API told them, or the image shows its direct URL."""
+    return (
+        request.image.locations_from is not LocationsFrom.IMAGE
+        or request.image.direct_url is not None
+    )
+
+
+@rule(
+    Reason.LOCATION_MALFORMED,
+    reads=("candidate.location",),
+    sources=(_URLS,),
+)
+def cinder_names_volume(
+    _request: CreateRequest, candidate: ImageVolume
+) -> bool:
+    """The last part of the cinder: URL is a volume id."""
+    return cinder_volume_id(candidate.location) is not None
+
+
+def _sql_like(pattern: str, text: str) -> bool:
+    parts = (
+        {"%": ".*", "_": "."}.get(letter, re.escape(letter))
+        for letter in pattern
+    )
+    return re.fullmatch("".join(parts), text, re.DOTALL) is not None
+
+
+def _filter(wanted: Host | None, has: Host | None) -> bool:
+    text = "" if wanted is None else str(wanted)
+    if not text:
+        return True
+    if has is None:
+        return False
+    place = str(has)
+    return (
+        place == text
+        or ("#" not in text and _sql_like(f"{text}#%", place))
+        or ("@" not in text and _sql_like(f"{text}@%", place))
+    )
+
+
+@rule(
+    Reason.DIFFERENT_HOST,
+    reads=(
+        "volume.host",
+        "volume.cluster_name",
+        "source.host",
+        "backend.clone_across_pools",
+    ),
+    sources=(_CLONE, _FILTER),
+)
+def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
+    """The source's host is LIKE the new volume's, if not clustered."""
+    source, volume = candidate.source, request.volume
+    return (
+        source is None
+        or request.backend.clone_across_pools is True
+        or str(volume.cluster_name or "") != ""
+        or _filter(volume.host, source.host)
+    )
+
+
+@rule(
+    Reason.DIFFERENT_CLUSTER,
+    reads=(
+        "volume.cluster_name",
+        "source.cluster_name",
+        "backend.clone_across_pools",
+    ),
+    sources=(_CLONE, _FILTER),
+)
+def cinder_same_cluster(
+    request: CreateRequest, candidate: ImageVolume
+) -> bool:
+    """The source's cluster is LIKE the new volume's, if clustered."""
+    source = candidate.source
+    return (
+        source is None
+        or request.backend.clone_across_pools is True
+        or _filter(request.volume.cluster_name, source.cluster_name)
+    )
+
+
+@rule(
+    Reason.OWNER_MISMATCH,
+    reads=("image.owner", "volume.project_id", "source.image_owner"),
+    sources=(_CLONE,),
+)
+def cinder_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
+    """The image's owner is the new volume's project, or is image_owner."""
+    source, owner = candidate.source, request.image.owner
+    return (
+        source is None
+        or owner == request.volume.project_id
+        or owner == source.image_owner
+    )
+
+
+@rule(
+    Reason.DIFFERENT_HOST,
+    reads=(
+        "volume.host",
+        "volume.cluster_name",
+        "source.host",
+        "source.cluster_name",
+        "backend.clone_across_pools",
+    ),
+    sources=(_CACHE,),
+)
+def cinder_cache_place(request: CreateRequest, candidate: CacheEntry) -> bool:
+    """The entry's cluster is the same, or else its host, or any across."""
+    source, volume = candidate.source, request.volume
+    if source is None:
+        return True
+    if volume.cluster_name is not None:
+        return source.cluster_name == volume.cluster_name
+    return (
+        request.backend.clone_across_pools is True
+        or source.host == volume.host
+    )
+
+
+# -- Cinder 29: upload ------------------------------------------------------
+
+
+@rule(
+    Reason.CLONE_QUOTA,
+    reads=(
+        "clone_quota",
+        "volume.size",
+        "config.image_upload_use_cinder_backend",
+        "image.disk_format",
+        "image.container_format",
+    ),
+    sources=(_UPLOAD,),
+)
+def cinder_clone_quota(request: UploadRequest) -> bool:
+    """No clone is tried, or the quota of its project admits it."""
+    return (
+        not request.config.image_upload_use_cinder_backend
+        or request.image.disk_format != "raw"
+        or request.image.container_format != "bare"
+        or request.clone_quota.admits(request.volume.size)
+    )
+
+
+@rule(
+    Reason.FALLBACK_INTERNAL_TENANT,
+    reads=wanted_tenant_set.reads,
+    sources=(_UPLOAD,),
+)
+def tenant_as_wanted(request: UploadRequest) -> bool:
+    """The clone lies in the internal tenant if it shall."""
+    return wanted_tenant_set.holds(request)
+
+
+@rule(
+    Reason.STORE_ID_UNSUPPORTED_BY_API,
+    reads=("glance.has_location_api", "volume.volume_type"),
+    sources=(cinder("GlanceImageService.add_location"),),
+)
+def no_store_for_api(request: UploadRequest) -> bool:
+    """No store is named to the locations API."""
+    kind = request.volume.volume_type
+    return (
+        request.glance.has_location_api is not True
+        or kind is None
+        or kind.store_id is None
+    )
