@@ -190,7 +190,7 @@ class CreateFindings:
         tables = self.policy.create
         return not self.code & (tables.refuse_mask | tables.download_mask)
 
-    def acceptable(self) -> Iterator[tuple[Lane, Candidate]]:
+    def acceptable(self) -> Iterator[tuple[Lane[Any], Candidate]]:
         """Give the sources to try, each once, best first."""
         tables = self.policy.create
         for lane, gates, codes in zip(

@@ -10,14 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
-from clonepolicy._records import Candidate, CreateRequest, Host, Volume
+from clonepolicy._records import (
+    ArrayImage,
+    CacheEntry,
+    Candidate,
+    CreateRequest,
+    Host,
+    ImageVolume,
+    Volume,
+)
 from clonepolicy._rules import candidate as c
 from clonepolicy._rules import cinder29, request, upload
 from clonepolicy._rules._rule import CreateRule, Rule, SourceRule, UploadRule
+
+Kind = TypeVar("Kind", ArrayImage, ImageVolume, CacheEntry)
 
 Order: TypeAlias = Callable[[CreateRequest, Candidate], tuple[Any, ...]]
 
@@ -33,9 +43,7 @@ class Mechanism(StrEnum):
     """The image-volume cache."""
 
 
-_CANDIDATES: Mapping[
-    Mechanism, Callable[[CreateRequest], tuple[Candidate, ...]]
-] = {
+_CANDIDATES: Mapping[Mechanism, Callable[[CreateRequest], tuple[Any, ...]]] = {
     Mechanism.ARRAY_IMAGE: attrgetter("array_images"),
     Mechanism.IMAGE_VOLUME: attrgetter("image_volumes"),
     Mechanism.CACHE_ENTRY: attrgetter("cache_entries"),
@@ -118,7 +126,7 @@ def _distinct(*tables: Iterable[Rule[Any]]) -> tuple[Rule[Any], ...]:
 
 
 @attrs.frozen(kw_only=True)
-class Lane:
+class Lane(Generic[Kind]):
     """One mechanism: its gates, its rules for a source, and its order.
 
     ``tries`` is how many acceptable sources a plan goes through; None is
@@ -130,18 +138,18 @@ class Lane:
 
     mechanism: Mechanism
     gates: tuple[CreateRule, ...]
-    rules: tuple[SourceRule, ...]
+    rules: tuple[SourceRule[Kind], ...]
     order: Order = nearest_first
     tries: int | None = None
     notes: tuple[CreateRule, ...] = ()
-    source_notes: tuple[SourceRule, ...] = ()
-    candidates: Callable[[CreateRequest], tuple[Candidate, ...]] = (
-        attrs.field(init=False, repr=False, eq=False)
+    source_notes: tuple[SourceRule[Kind], ...] = ()
+    candidates: Callable[[CreateRequest], tuple[Kind, ...]] = attrs.field(
+        init=False, repr=False, eq=False
     )
     predicates: Predicates = attrs.field(init=False, repr=False, eq=False)
 
     @candidates.default
-    def _(self) -> Callable[[CreateRequest], tuple[Candidate, ...]]:
+    def _(self) -> Callable[[CreateRequest], tuple[Any, ...]]:
         return _CANDIDATES[self.mechanism]
 
     @predicates.default
@@ -160,7 +168,7 @@ class CreateTables:
     """The tables for creating a volume from an image."""
 
     refuse: tuple[CreateRule, ...] = ()
-    lanes: tuple[Lane, ...]
+    lanes: tuple[Lane[Any], ...]
     """In order of preference."""
     download: tuple[CreateRule, ...] = ()
     request_rules: tuple[CreateRule, ...] = attrs.field(
@@ -169,9 +177,7 @@ class CreateTables:
     """Every rule about the request, once."""
     predicates: Predicates = attrs.field(init=False, repr=False, eq=False)
     refuse_mask: int = attrs.field(init=False, repr=False, eq=False)
-    gate_masks: tuple[int, ...] = attrs.field(
-        init=False, repr=False, eq=False
-    )
+    gate_masks: tuple[int, ...] = attrs.field(init=False, repr=False, eq=False)
     download_mask: int = attrs.field(init=False, repr=False, eq=False)
 
     @request_rules.default
@@ -333,7 +339,7 @@ SAFE = Policy(
     create=CreateTables(
         refuse=(*_API_CREATE, request.image_downloadable),
         lanes=(
-            Lane(
+            Lane[ArrayImage](
                 mechanism=Mechanism.ARRAY_IMAGE,
                 gates=(*_LOCATED_CLONE, request.has_array_image),
                 rules=(
@@ -348,7 +354,7 @@ SAFE = Policy(
                 notes=_LOCATED_NOTES,
                 source_notes=(c.no_extension,),
             ),
-            Lane(
+            Lane[ImageVolume](
                 mechanism=Mechanism.IMAGE_VOLUME,
                 gates=(
                     *_LOCATED_CLONE,
@@ -364,7 +370,7 @@ SAFE = Policy(
                 notes=_LOCATED_NOTES,
                 source_notes=(c.no_extension, c.source_immutable),
             ),
-            Lane(
+            Lane[CacheEntry](
                 mechanism=Mechanism.CACHE_ENTRY,
                 gates=(
                     *_ANY_CLONE,
@@ -420,7 +426,7 @@ LIBERTY = Policy(
     version=1,
     create=CreateTables(
         lanes=(
-            Lane(
+            Lane[ImageVolume](
                 mechanism=Mechanism.IMAGE_VOLUME,
                 gates=(
                     request.disk_format_raw,
@@ -456,7 +462,7 @@ CINDER_29 = Policy(
             cinder29.cinder_locations_read,
         ),
         lanes=(
-            Lane(
+            Lane[ArrayImage](
                 mechanism=Mechanism.ARRAY_IMAGE,
                 gates=(
                     request.new_volume_unencrypted,
@@ -474,7 +480,7 @@ CINDER_29 = Policy(
                 notes=(request.signature_not_required,),
                 source_notes=(c.no_extension,),
             ),
-            Lane(
+            Lane[ImageVolume](
                 mechanism=Mechanism.IMAGE_VOLUME,
                 gates=(
                     request.new_volume_unencrypted,
@@ -496,7 +502,7 @@ CINDER_29 = Policy(
                 notes=(request.signature_not_required,),
                 source_notes=(c.no_extension,),
             ),
-            Lane(
+            Lane[CacheEntry](
                 mechanism=Mechanism.CACHE_ENTRY,
                 gates=(
                     request.new_volume_unencrypted,

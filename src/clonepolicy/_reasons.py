@@ -319,8 +319,7 @@ _ABOUT: Mapping[Reason, About] = MappingProxyType(
             Subject.IMAGE,
             "the image is signed and only a download verifies signatures",
             Who.OPERATOR,
-            "accept the download, or set verify_glance_signatures "
-            "to disabled",
+            "accept the download, or set verify_glance_signatures to disabled",
         ),
         Reason.SIZE_UNKNOWN: About(
             Subject.IMAGE,

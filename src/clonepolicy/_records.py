@@ -237,9 +237,7 @@ class Image:
     """Property ``cinder_encryption_key_id``."""
     signed: bool = attrs.field(default=False, validator=_flag)
     """Any ``img_signature*`` property is present."""
-    os_hash_algo: str | None = attrs.field(
-        default=None, validator=_maybe_text
-    )
+    os_hash_algo: str | None = attrs.field(default=None, validator=_maybe_text)
     os_hash_value: str | None = attrs.field(
         default=None, validator=_maybe_text
     )
@@ -282,9 +280,7 @@ class Backend:
     clone_while_uploading: bool | None = attrs.field(
         default=None, validator=_maybe_flag
     )
-    clone_limit: int | None = attrs.field(
-        default=None, validator=_maybe_count
-    )
+    clone_limit: int | None = attrs.field(default=None, validator=_maybe_count)
     """Most clones of one source; None: the array declares no limit."""
     frozen: bool = attrs.field(default=False, validator=_flag)
     image_schemes: frozenset[str] = attrs.field(
@@ -404,9 +400,7 @@ class GlanceConfig:
         default=None, validator=_maybe_flag
     )
     """API 2.17: POST and GET /v2/images/{id}/locations."""
-    show_multiple_locations: bool = attrs.field(
-        default=False, validator=_flag
-    )
+    show_multiple_locations: bool = attrs.field(default=False, validator=_flag)
     service_roles: frozenset[str] = attrs.field(
         default=frozenset(), validator=_texts
     )

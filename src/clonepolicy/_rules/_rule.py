@@ -10,11 +10,11 @@ import attrs
 
 from clonepolicy._reasons import Reason
 from clonepolicy._records import (
-    Candidate,
     CreateRequest,
     UploadRequest,
 )
 
+Kind = TypeVar("Kind")
 Holds = TypeVar("Holds", bound=Callable[..., bool])
 Holds_co = TypeVar("Holds_co", bound=Callable[..., bool], covariant=True)
 
@@ -85,7 +85,7 @@ class Rule(Generic[Holds_co]):
 
 CreateRule: TypeAlias = Rule[Callable[[CreateRequest], bool]]
 UploadRule: TypeAlias = Rule[Callable[[UploadRequest], bool]]
-SourceRule: TypeAlias = Rule[Callable[[CreateRequest, Candidate], bool]]
+SourceRule: TypeAlias = Rule[Callable[[CreateRequest, Kind], bool]]
 
 
 def rule(

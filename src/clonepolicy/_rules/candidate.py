@@ -101,9 +101,7 @@ def same_fsid(request: CreateRequest, candidate: ArrayImage) -> bool:
     sources=(cinder("driver.clone_image"),),
     differs="Drivers take a location for their own by its path alone.",
 )
-def image_on_same_array(
-    request: CreateRequest, candidate: ArrayImage
-) -> bool:
+def image_on_same_array(request: CreateRequest, candidate: ArrayImage) -> bool:
     """A file is on the array of the new volume."""
     return not isinstance(candidate.location, FileLocation) or (
         request.backend.array_id is not None
@@ -123,7 +121,9 @@ def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
         case RbdLocation(pool=pool):
             return pool in request.config.trusted_image_pools
         case FileLocation(path=path):
-            return path.rpartition("/")[0] in request.config.trusted_image_pools
+            return (
+                path.rpartition("/")[0] in request.config.trusted_image_pools
+            )
         case _:
             return True
 

@@ -156,7 +156,9 @@ def conversion_allowed(request: CreateRequest | UploadRequest) -> bool:
         "image.container_format",
         "config.allow_compression_on_image_upload",
     ),
-    sources=(cinder("image_utils.validate_stores_id, fetch_to_volume_format"),),
+    sources=(
+        cinder("image_utils.validate_stores_id, fetch_to_volume_format"),
+    ),
     differs="An upload is refused only after the image record was made.",
 )
 def compression_allowed(request: CreateRequest | UploadRequest) -> bool:
@@ -175,9 +177,8 @@ def compression_allowed(request: CreateRequest | UploadRequest) -> bool:
 )
 def conversion_space(request: CreateRequest) -> bool:
     """There is room in image_conversion_dir for the image."""
-    return (
-        request.conversion_free is None
-        or request.conversion_free > (request.image.size or 0)
+    return request.conversion_free is None or request.conversion_free > (
+        request.image.size or 0
     )
 
 
