@@ -118,6 +118,10 @@ from clonepolicy._records import (
 from clonepolicy._rules._rule import Rule, Source, rule
 
 __all__ = [
+    "CINDER_29",
+    "LIBERTY",
+    "POLICIES",
+    "SAFE",
     "About",
     "AdapterError",
     "AddLocation",
@@ -125,7 +129,6 @@ __all__ = [
     "ArrayImage",
     "Attempt",
     "Backend",
-    "CINDER_29",
     "CacheEntry",
     "Candidate",
     "Change",
@@ -166,7 +169,6 @@ __all__ = [
     "ImageVolume",
     "IntegrityError",
     "Journal",
-    "LIBERTY",
     "Lane",
     "Location",
     "LocationsFrom",
@@ -176,7 +178,6 @@ __all__ = [
     "Observer",
     "OtherLocation",
     "Outcome",
-    "POLICIES",
     "Path",
     "Plan",
     "Policy",
@@ -191,7 +192,6 @@ __all__ = [
     "Register",
     "RestoreVolume",
     "Rule",
-    "SAFE",
     "SetVolumeMetadata",
     "SetVolumeReadonly",
     "Source",

@@ -67,7 +67,7 @@ class Outcome:
 class _NoJournal:
     """Remembers nothing: for plans that nobody needs to recover."""
 
-    def begin(self, plan: Plan, ids: Mapping[Ref, str]) -> str:
+    def begin(self, _plan: Plan, _ids: Mapping[Ref, str]) -> str:
         return ""
 
     def mark(

@@ -38,7 +38,7 @@ _PRIVATE = frozenset(
 
 
 def verb(decision: Decision) -> str:
-    """Name a verdict in one word: clone, download, register …"""
+    """Name a verdict in one word: clone, download, register, upload."""
     return type(decision).__name__.lower()
 
 

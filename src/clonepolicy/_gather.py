@@ -92,7 +92,7 @@ def _image_volume(location: Location, ports: Ports) -> ImageVolume:
     return ImageVolume(location=location, source=source, backend=backend)
 
 
-def gather_upload(
+def gather_upload(  # noqa: PLR0913 - what an upload is made of
     volume_id: str,
     image_id: str,
     project_id: str,

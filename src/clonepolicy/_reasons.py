@@ -115,7 +115,7 @@ class Reason(StrEnum):
     LEGACY_WRITE_DISABLED = "legacy-write-disabled"
     SERVICE_ROLE_MISSING = "service-role-missing"
     ADMIN_ROLE_MISSING = "admin-role-missing"
-    # notes: nothing is blocked
+    # worth a note; nothing is blocked
     INTEGRITY_UNVERIFIED = "integrity-unverified"
     HASH_PENDING = "hash-pending"
     TENANT_MUTABLE = "tenant-mutable"

@@ -25,7 +25,6 @@ from clonepolicy._records import (
     Volume,
 )
 from clonepolicy._rules._rule import (
-    advisory,
     cinder,
     glance,
     rule,

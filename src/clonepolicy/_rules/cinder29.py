@@ -175,11 +175,10 @@ def cinder_same_cluster(
 def cinder_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
     """The image's owner is the new volume's project, or is image_owner."""
     source, owner = candidate.source, request.image.owner
-    return (
-        source is None
-        or owner == request.volume.project_id
-        or owner == source.image_owner
-    )
+    return source is None or owner in {
+        request.volume.project_id,
+        source.image_owner,
+    }
 
 
 @rule(

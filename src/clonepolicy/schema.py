@@ -1,0 +1,67 @@
+"""JSON Schema (2020-12) of what `clonepolicy.wire` reads."""
+
+from __future__ import annotations
+
+import datetime
+import types
+from enum import StrEnum
+from typing import Any, TypeAlias, Union, get_args, get_origin
+
+import attrs
+
+from clonepolicy._locations import Location
+from clonepolicy._records import CreateRequest, Host, UploadRequest
+
+Json: TypeAlias = dict[str, Any]
+
+_PLAIN: dict[object, Json] = {
+    str: {"type": "string", "minLength": 1},
+    int: {"type": "integer", "minimum": 0},
+    bool: {"type": "boolean"},
+    type(None): {"type": "null"},
+    datetime.datetime: {"type": "string", "format": "date-time"},
+    Host: {"type": "string", "examples": ["host@backend#pool"]},
+    Location: {"type": "string", "examples": ["cinder://volume-id"]},
+    frozenset[str]: {
+        "type": "array",
+        "items": {"type": "string", "minLength": 1},
+    },
+}
+
+
+def schema() -> Json:
+    """Describe a create request and an upload request."""
+    defs: Json = {}
+    for kind in (CreateRequest, UploadRequest):
+        _describe(kind, defs)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "clonepolicy requests",
+        "anyOf": [
+            {"$ref": f"#/$defs/{kind.__name__}"}
+            for kind in (CreateRequest, UploadRequest)
+        ],
+        "$defs": defs,
+    }
+
+
+def _describe(kind: Any, defs: Json) -> Json:  # noqa: ANN401 - any annotation
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    if get_origin(kind) in {Union, types.UnionType}:
+        return {"anyOf": [_describe(part, defs) for part in get_args(kind)]}
+    if get_origin(kind) is tuple:
+        return {"type": "array", "items": _describe(get_args(kind)[0], defs)}
+    if issubclass(kind, StrEnum):
+        return {"enum": [str(member) for member in kind]}
+    if kind.__name__ not in defs:
+        defs[kind.__name__] = {}
+        fields = attrs.fields(attrs.resolve_types(kind))
+        defs[kind.__name__] = {
+            "type": "object",
+            "description": (kind.__doc__ or "").partition("\n")[0],
+            "additionalProperties": False,
+            "required": [f.name for f in fields if f.default is attrs.NOTHING],
+            "properties": {f.name: _describe(f.type, defs) for f in fields},
+        }
+    return {"$ref": f"#/$defs/{kind.__name__}"}

@@ -1,0 +1,342 @@
+"""Requests, decisions and plans as JSON, and back (extra ``json``).
+
+``loads(CreateRequest, dumps(request)) == request``, and the same for
+`UploadRequest`, `Plan` and every decision.  A decision is written with its
+policy's name and version; reading one decides anew and refuses what does
+not come out the same, so that a stored decision can be trusted or is
+known not to be.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypeAlias, TypeVar, get_args
+
+from cattrs import Converter
+from cattrs.errors import (
+    AttributeValidationNote,
+    ClassValidationError,
+    ForbiddenExtraKeysError,
+    IterableValidationError,
+)
+from cattrs.gen import make_dict_structure_fn
+from cattrs.strategies import configure_tagged_union
+
+from clonepolicy._decide import decide_create, decide_upload
+from clonepolicy._decisions import Clone, Decision, Register
+from clonepolicy._errors import FactError
+from clonepolicy._explain import headline, verb
+from clonepolicy._findings import Finding
+from clonepolicy._locations import (
+    FileLocation,
+    Location,
+    RbdLocation,
+    parse_location,
+)
+from clonepolicy._plans import Plan, Ref, Step, VolumeId
+from clonepolicy._policies import POLICIES, Policy, label
+from clonepolicy._records import (
+    CloneKind,
+    CreateRequest,
+    Host,
+    LocationsFrom,
+    UploadRequest,
+)
+
+T = TypeVar("T")
+Json: TypeAlias = dict[str, Any]
+
+
+def _strict(kind: type[T], expected: str) -> Any:  # noqa: ANN401 - a hook
+    def hook(value: object, _: object) -> T:
+        if type(value) is not kind:
+            raise FactError("", value, expected)
+        return value
+
+    return hook
+
+
+def _moment(value: object, _: object) -> datetime.datetime:
+    try:
+        return datetime.datetime.fromisoformat(str(value))
+    except ValueError:
+        raise FactError("", value, "an ISO 8601 date and time") from None
+
+
+def _enum(value: object, kind: type[StrEnum]) -> StrEnum:
+    for member in kind:
+        if member == value:
+            return member
+    raise FactError("", value, "one of " + ", ".join(kind))
+
+
+def _is_texts(kind: object) -> bool:
+    return kind == frozenset[str]
+
+
+def _texts(value: object, _: object) -> frozenset[str]:
+    if not isinstance(value, list):
+        raise FactError("", value, "a list of texts")
+    return frozenset(_text(item, str) for item in value)
+
+
+def _host(value: object, _: object) -> Host:
+    return Host.parse(_text(value, str))
+
+
+def _location(value: object, _: object) -> Location:
+    return parse_location(_text(value, str))
+
+
+def _clonable(value: object, _: object) -> RbdLocation | FileLocation:
+    location = parse_location(_text(value, str))
+    if not isinstance(location, (RbdLocation, FileLocation)):
+        raise FactError("", value, "an rbd:// or file:// location")
+    return location
+
+
+def _volume_id(value: object, _: object) -> VolumeId:
+    if isinstance(value, dict) and set(value) == {"ref"}:
+        return Ref(_text(value["ref"], str))
+    return str(_text(value, str))
+
+
+_text = _strict(str, "text")
+
+
+def _converter() -> Converter:
+    made = Converter(forbid_extra_keys=True)
+    made.register_structure_hook(str, _text)
+    made.register_structure_hook(int, _strict(int, "a whole number"))
+    made.register_structure_hook(bool, _strict(bool, "true or false"))
+    for kind in (LocationsFrom, CloneKind):
+        made.register_structure_hook(kind, _enum)
+    made.register_structure_hook_func(_is_texts, _texts)
+    made.register_structure_hook(datetime.datetime, _moment)
+    made.register_unstructure_hook(
+        datetime.datetime, datetime.datetime.isoformat
+    )
+    made.register_structure_hook(Host, _host)
+    made.register_unstructure_hook(Host, str)
+    made.register_structure_hook(Location, _location)
+    made.register_structure_hook(RbdLocation | FileLocation, _clonable)
+    for location in get_args(Location):
+        made.register_unstructure_hook(location, str)
+    made.register_unstructure_hook_func(
+        lambda kind: kind == Location or kind == (RbdLocation | FileLocation),
+        str,
+    )
+    made.register_structure_hook(str | Ref, _volume_id)
+    made.register_unstructure_hook(
+        str | Ref,
+        lambda value: value if isinstance(value, str) else {"ref": value.name},
+    )
+    made.register_unstructure_hook(frozenset, sorted)
+    made.register_unstructure_hook_func(_is_texts, sorted)
+    for step in get_args(Step):
+        # the tag is an extra key to the class itself
+        made.register_structure_hook(
+            step,
+            make_dict_structure_fn(
+                step, made, _cattrs_forbid_extra_keys=False
+            ),
+        )
+    configure_tagged_union(Step, made, tag_name="step")
+    return made
+
+
+_CONVERTER = _converter()
+_READABLE = {
+    kind.__name__: kind for kind in (CreateRequest, UploadRequest, Plan)
+}
+
+
+def dumps(value: CreateRequest | UploadRequest | Plan | Decision) -> str:
+    """Write a request, a plan or a decision as JSON text."""
+    return json.dumps(to_dict(value), ensure_ascii=False, indent=2)
+
+
+def to_dict(value: CreateRequest | UploadRequest | Plan | Decision) -> Json:
+    """Write a request, a plan or a decision as JSON's own types."""
+    if isinstance(value, (CreateRequest, UploadRequest, Plan)):
+        return dict(_CONVERTER.unstructure(value))
+    policy = {"name": value.policy.name, "version": value.policy.version}
+    written: Json = {
+        "decision": verb(value),
+        "summary": headline(value),
+        "policy": policy,
+        "findings": [finding_to_dict(f) for f in value.findings],
+        "notes": [finding_to_dict(f) for f in value.notes],
+        "considered": [
+            {
+                "mechanism": str(c.mechanism),
+                "candidate": label(c.candidate),
+                "acceptable": not c.findings,
+            }
+            for c in value.considered
+        ],
+        "plan": to_dict(value.plan),
+        "operation": (
+            "create" if isinstance(value.request, CreateRequest) else "upload"
+        ),
+        "request": to_dict(value.request),
+    }
+    match value:
+        case Clone():
+            written["mechanism"] = str(value.mechanism)
+            written["source"] = label(value.source)
+            written["extend_to"] = value.extend_to
+        case Register():
+            written["project_id"] = value.project_id
+            written["store"] = value.store
+        case _:
+            pass
+    return written
+
+
+def finding_to_dict(finding: Finding) -> Json:
+    """Write a finding with what its reason means and who can remedy it."""
+    about = finding.reason.about
+    return {
+        "reason": str(finding.reason),
+        "rule": finding.rule,
+        "requirement": finding.requirement,
+        "meaning": about.meaning,
+        "subject": str(about.subject),
+        "who": str(about.who),
+        "remedy": about.remedy,
+        "waiting_helps": about.waiting_helps,
+        "blocks": [str(path) for path in finding.blocks],
+        "candidate": finding.candidate,
+        "values": {
+            path: _CONVERTER.unstructure(value)
+            for path, value in finding.values
+        },
+    }
+
+
+def loads(kind: type[T], text: str) -> T:
+    """Read a `CreateRequest`, an `UploadRequest` or a `Plan`.
+
+    Raises:
+        FactError: the text is not JSON, or a field is missing, unknown or
+            not what it should be; names the field, the value and what was
+            expected.
+    """
+    return from_dict(kind, _parse(text))
+
+
+def _parse(text: str) -> object:
+    try:
+        return json.loads(
+            text, object_pairs_hook=_no_twice, parse_constant=_no_constant
+        )
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise FactError(place, error.msg, "JSON") from None
+    except RecursionError:
+        raise FactError("JSON", text, "a nesting that ends") from None
+
+
+def _no_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise FactError(twice, "the same field again", "a field once")
+    return found
+
+
+def _no_constant(name: str) -> object:
+    raise FactError("JSON", name, "a number")
+
+
+def from_dict(kind: type[T], value: object) -> T:
+    """Read JSON's own types as a record.
+
+    Raises:
+        FactError: a field is missing, unknown or not what it should be.
+    """
+    try:
+        return _CONVERTER.structure(value, kind)
+    except Exception as error:  # noqa: BLE001 - cattrs raises what it met
+        raise _first(error, kind.__name__, value) from None
+
+
+def _first(error: BaseException, path: str, value: object) -> FactError:
+    """Find the first fault in cattrs' tree of them, and where it is."""
+    if isinstance(error, (ClassValidationError, IterableValidationError)):
+        inner, others = error.group_exceptions()
+        if inner:
+            cause, note = inner[0]
+            if isinstance(note, AttributeValidationNote):
+                place: Any = note.name
+                below = f"{path}.{place}"
+            else:
+                place = note.index
+                below = f"{path}[{place}]"
+            try:
+                found = value[place]  # type: ignore[index]
+            except (KeyError, IndexError, TypeError):
+                found = None
+            return _first(cause, below, found)
+        return _first(others[0], path, value)
+    match error:
+        case FactError():
+            field = error.field.partition(".")[2]
+            where = f"{path}.{field}" if field else path
+            return FactError(where, error.value, error.expected)
+        case ForbiddenExtraKeysError():
+            names = ", ".join(sorted(error.extra_fields))
+            return FactError(path, names, "known fields only")
+        case KeyError():
+            return FactError(path, None, "a value; it is missing")
+        case _:
+            return FactError(path, value, "an object or list of fields")
+
+
+def loads_decision(
+    text: str, policies: Mapping[str, Policy] = POLICIES
+) -> Decision:
+    """Read a decision by deciding anew, under the policy that it names.
+
+    Raises:
+        FactError: the text is no decision, its policy or the policy's
+            version is not among ``policies``, or deciding anew comes out
+            differently from what is written.
+    """
+    written = _parse(text)
+    if not isinstance(written, dict):
+        raise FactError("decision", written, "an object")
+    policy = written.get("policy")
+    known = {(known.name, known.version): known for known in policies.values()}
+    key = (
+        (policy.get("name"), policy.get("version"))
+        if isinstance(policy, dict)
+        else None
+    )
+    if key not in known:
+        names = ", ".join(str(p) for p in policies.values())
+        raise FactError("decision.policy", policy, f"one of {names}")
+    decision: Decision
+    match written.get("operation"):
+        case "create":
+            create = from_dict(CreateRequest, written.get("request"))
+            decision = decide_create(create, known[key])
+        case "upload":
+            upload = from_dict(UploadRequest, written.get("request"))
+            decision = decide_upload(upload, known[key])
+        case other:
+            raise FactError("decision.operation", other, "create or upload")
+    anew = json.loads(dumps(decision))
+    for field in sorted(anew.keys() | written.keys()):
+        if anew.get(field) != written.get(field):
+            raise FactError(
+                f"decision.{field}",
+                written.get(field),
+                f"{anew.get(field)!r}, as {decision.policy} decides",
+            )
+    return decision
