@@ -93,7 +93,8 @@ def execute(
 
     A step that raises `AdapterError` ends its attempt: what was done is
     undone, last first, and the next attempt is made, unless the error says
-    that it is not safe to fall back.  Any other exception is a defect of a
+    that it is not safe to fall back.  Where undoing fails, the attempt is
+    finished if what is left of it may be repeated.  Any other exception is a defect of a
     port; it passes through after everything was undone and abandoned.
     """
     kept = _NoJournal() if journal is None else journal
@@ -115,8 +116,8 @@ def recover(
     """Bring every interrupted plan to an end that leaves nothing half made.
 
     Where all that is left of an attempt may be repeated, it is finished;
-    otherwise it is undone and the plan abandoned.  No data is moved.  What
-    fails stays in the journal for the next time.
+    otherwise it is undone and the plan abandoned, or finished after all
+    where it cannot be undone.  No data is moved.  What fails stays in the journal for the next time.
     """
     return tuple(
         _Run(
@@ -168,7 +169,7 @@ class _Run:
             if error is None:
                 return self._end(attempt.name)
             if not self._back(number):
-                return self._outcome(None, settled=False)
+                return self._finish(number) or self._unsettled()
             if not error.safe_to_fall_back:
                 break
         return self._abandon()
@@ -176,15 +177,22 @@ class _Run:
     def resume(self, entry: Entry) -> Outcome:
         number, self.at = entry.attempt, entry.step
         if number < len(self.plan.attempts):
-            attempt = self.plan.attempts[number]
-            rest = attempt.steps[self.at :]
-            if not entry.undoing and all(step.repeats for step in rest):
-                self.observer.attempt_started(attempt.name)
-                if self._forward(number, self.at) is None:
-                    return self._end(attempt.name)
+            finished = None if entry.undoing else self._finish(number)
+            if finished is not None:
+                return finished
             if not self._back(number):
-                return self._outcome(None, settled=False)
+                return self._finish(number) or self._unsettled()
         return self._abandon()
+
+    def _finish(self, number: int) -> Outcome | None:
+        """Take what is left of an attempt, if all of it may be repeated."""
+        attempt = self.plan.attempts[number]
+        if not all(step.repeats for step in attempt.steps[self.at :]):
+            return None
+        self.observer.attempt_started(attempt.name)
+        if self._forward(number, self.at) is not None:
+            return None
+        return self._end(attempt.name)
 
     def _forward(self, number: int, first: int) -> AdapterError | None:
         """Take an attempt's steps; give the error that ended it."""
@@ -206,13 +214,15 @@ class _Run:
         """Undo what was begun, last first; stop where that fails.
 
         What lies further back may be what the failed undoing still needs:
-        a volume outlives the location that names it.
+        a volume outlives the location that names it.  There the attempt
+        stands, and what cannot be undone may be finished from there.
         """
         attempt = self.plan.attempts[number]
         self.journal.mark(self.entry_id, number, self.at, undoing=True)
-        for step in reversed(attempt.steps[: self.at + 1]):
-            undo = step.undo()
+        for at in reversed(range(self.at + 1)):
+            undo = attempt.steps[at].undo()
             if undo is not None and self._try(attempt.name, undo) is not None:
+                self.at = at
                 return False
         return True
 
@@ -221,8 +231,11 @@ class _Run:
         self.journal.mark(self.entry_id, number, 0, undoing=False)
         errors = [self._try("abandon", step) for step in self.plan.abandon]
         if any(error is not None for error in errors):
-            return self._outcome(None, settled=False)
+            return self._unsettled()
         return self._end(None)
+
+    def _unsettled(self) -> Outcome:
+        return self._outcome(None, settled=False)
 
     def _end(self, name: str | None) -> Outcome:
         self.journal.end(self.entry_id)
@@ -258,7 +271,10 @@ class _Run:
                     raise StaleError(message)
                 array.clone_volume(name(target), now)
             case CloneImage(target, location, stored):
-                if array.find_image(location) != stored:
+                found = array.find_image(location)
+                if found is None or stored != attrs.evolve(
+                    found, clones=stored.clones
+                ):
                     message = f"{location} has changed"
                     raise StaleError(message)
                 array.clone_image(name(target), location)

@@ -13,8 +13,10 @@ from clonepolicy._locations import (
 from clonepolicy._protocols import Ports
 from clonepolicy._records import (
     ArrayImage,
+    CacheEntry,
     Config,
     CreateRequest,
+    GlanceConfig,
     ImageVolume,
     LocationsFrom,
     Quota,
@@ -36,8 +38,8 @@ def gather_create(
     ``quota`` is what is left to the volume's project without the volume;
     None: it is counted there already.
 
-    Locations that cannot be read, and sources that cannot be looked up,
-    are facts too: neither stops a create that may still download.
+    What only cloning needs is a fact too where it cannot be fetched: it
+    does not stop a create that may still download.
 
     Raises:
         AdapterError: the image itself, or the backend, cannot be read.
@@ -54,7 +56,7 @@ def gather_create(
         volume=volume,
         backend=ports.array.get_backend(),
         config=config,
-        glance=ports.images.get_config(),
+        glance=_glance(ports),
         quota=Quota() if quota is None else quota,
         array_images=tuple(
             _array_image(location, ports)
@@ -66,8 +68,22 @@ def gather_create(
             for location in distinct
             if concerns_volumes(location)
         ),
-        cache_entries=ports.volumes.get_cache_entries(image_id),
+        cache_entries=_cache_entries(image_id, ports),
     )
+
+
+def _glance(ports: Ports) -> GlanceConfig:
+    try:
+        return ports.images.get_config()
+    except AdapterError:
+        return GlanceConfig()
+
+
+def _cache_entries(image_id: str, ports: Ports) -> tuple[CacheEntry, ...]:
+    try:
+        return ports.volumes.get_cache_entries(image_id)
+    except AdapterError:
+        return ()
 
 
 def _array_image(location: Location, ports: Ports) -> ArrayImage:
@@ -113,7 +129,7 @@ def gather_upload(  # noqa: PLR0913 - what an upload is made of
         force=force,
         backend=ports.array.get_backend(),
         config=config,
-        glance=ports.images.get_config(),
+        glance=_glance(ports),
     )
     quota = ports.volumes.get_quota(request.clone_project)
     return attrs.evolve(request, clone_quota=quota)

@@ -78,7 +78,7 @@ def nearest_first(
     """Order by same pool, same backend, elsewhere; then newest; then name."""
     volume, source = request.volume, candidate.source
     if not isinstance(source, Volume):
-        return (0, 0.0, label(candidate))
+        return (0, 0.0, label(candidate), repr(source))
     clustered = volume.cluster_name is not None
     distance = (
         _distance(volume.cluster_name, source.cluster_name)
@@ -94,7 +94,8 @@ def newest_first(
     """Order by creation, then id, both descending, as Cinder's database."""
     source = candidate.source
     volume_id = source.id if isinstance(source, Volume) else ""
-    backwards = tuple(-ord(letter) for letter in volume_id)
+    # the end of a text sorts behind every letter, so that v10 is before v1
+    backwards = (*(-ord(letter) for letter in volume_id), 1)
     return (_newest(source), backwards, label(candidate))
 
 
@@ -249,8 +250,8 @@ class Policy:
     name: str
     version: int
     """Raised whenever some input gets another verdict or other reasons."""
-    create: CreateTables
-    upload: UploadTables
+    create: CreateTables = attrs.field(repr=False)
+    upload: UploadTables = attrs.field(repr=False)
 
     def __str__(self) -> str:
         """Give name and version."""
@@ -363,7 +364,8 @@ SAFE = Policy(
                 ),
                 rules=(
                     *_VOLUME_SOURCE,
-                    c.location_well_formed,
+                    c.location_names_volume,
+                    c.source_is_named,
                     c.backing_owned,
                     c.backref_matches,
                 ),
@@ -434,7 +436,7 @@ LIBERTY = Policy(
                     request.has_image_volume,
                 ),
                 rules=(
-                    cinder29.spec_location,
+                    c.location_names_volume,
                     c.source_found,
                     cinder29.spec_same_host,
                     cinder29.spec_same_owner,

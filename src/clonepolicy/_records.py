@@ -106,13 +106,17 @@ _location = _a(
 class Host:
     """``host@backend#pool`` (or ``cluster@backend#pool``), in its parts."""
 
-    host: str = attrs.field(validator=_check("text", lambda v: type(v) is str))
-    backend: str | None = None
-    pool: str | None = None
+    host: str = attrs.field(validator=_text)
+    backend: str | None = attrs.field(default=None, validator=_maybe_text)
+    pool: str | None = attrs.field(default=None, validator=_maybe_text)
 
     @classmethod
     def parse(cls, text: str) -> Host:
-        """Split Cinder's notation; ``str()`` gives the text back."""
+        """Split Cinder's notation; ``str()`` gives the text back.
+
+        Raises:
+            FactError: a part is there but empty.
+        """
         service, hash_sign, pool = text.partition("#")
         host, at_sign, backend = service.partition("@")
         return cls(
@@ -132,9 +136,10 @@ class LocationsFrom(StrEnum):
     LOCATIONS_API = "locations-api"
     """GET /v2/images/{id}/locations, Glance 2024.2 and later."""
     IMAGE = "image"
-    """The image itself, with show_multiple_locations."""
+    """The image itself, which shows them with show_multiple_locations;
+    also where neither interface shows any."""
     UNREADABLE = "unreadable"
-    """Neither: Glance did not tell."""
+    """Reading them failed."""
 
 
 class CloneKind(StrEnum):

@@ -68,12 +68,12 @@ class Rule(Generic[Holds_co]):
     """
 
     name: str
-    requirement: str
-    holds: Holds_co
-    reason: Reason
-    reads: tuple[str, ...]
-    sources: tuple[Source, ...]
-    differs: str
+    requirement: str = attrs.field(repr=False)
+    holds: Holds_co = attrs.field(repr=False)
+    reason: Reason = attrs.field(repr=False)
+    reads: tuple[str, ...] = attrs.field(repr=False)
+    sources: tuple[Source, ...] = attrs.field(repr=False)
+    differs: str = attrs.field(repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Refuse to exist without documentation."""

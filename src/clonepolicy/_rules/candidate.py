@@ -8,9 +8,9 @@ it was not found is the finding.
 from __future__ import annotations
 
 from clonepolicy._locations import (
+    CinderLocation,
     FileLocation,
     MalformedLocation,
-    OtherLocation,
     RbdLocation,
 )
 from clonepolicy._reasons import Reason
@@ -44,13 +44,43 @@ _SETTLED = frozenset({None, "none", "success", "error"})
     Reason.LOCATION_MALFORMED,
     reads=("candidate.location",),
     sources=(glance("glance_store cinder StoreLocation.parse_uri"),),
-    differs="Takes the last path segment of any cinder: URL.",
 )
 def location_well_formed(
-    _request: CreateRequest, candidate: ArrayImage | ImageVolume
+    _request: CreateRequest, candidate: ArrayImage
 ) -> bool:
     """The location is a canonical URL."""
     return not isinstance(candidate.location, MalformedLocation)
+
+
+@rule(
+    Reason.LOCATION_MALFORMED,
+    reads=("candidate.location",),
+    sources=(
+        spec("Proposed change, 2nd condition"),
+        glance("glance_store cinder StoreLocation.parse_uri"),
+    ),
+    differs="Takes the last path segment of any cinder: URL.",
+)
+def location_names_volume(
+    _request: CreateRequest, candidate: ImageVolume
+) -> bool:
+    """The location is cinder://[store/]volume-id, to the letter."""
+    return isinstance(candidate.location, CinderLocation)
+
+
+@rule(
+    Reason.SOURCE_NOT_FOUND,
+    reads=("candidate.location", "source.id"),
+    sources=(_CLONE,),
+)
+def source_is_named(_request: CreateRequest, candidate: ImageVolume) -> bool:
+    """The source is the very volume that the location names."""
+    source, location = candidate.source, candidate.location
+    return (
+        source is None
+        or not isinstance(location, CinderLocation)
+        or source.id == location.volume_id
+    )
 
 
 @rule(
@@ -60,11 +90,13 @@ def location_well_formed(
 )
 def scheme_supported(request: CreateRequest, candidate: ArrayImage) -> bool:
     """The array can clone from a location of this scheme."""
-    location = candidate.location
-    return isinstance(location, MalformedLocation) or (
-        not isinstance(location, OtherLocation)
-        and str(location).partition(":")[0] in request.backend.image_schemes
-    )
+    match candidate.location:
+        case RbdLocation():
+            return "rbd" in request.backend.image_schemes
+        case FileLocation():
+            return "file" in request.backend.image_schemes
+        case location:
+            return isinstance(location, MalformedLocation)
 
 
 @rule(
@@ -121,8 +153,8 @@ def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
             return pool in request.config.trusted_image_pools
         case FileLocation(path=path):
             return (
-                path.rpartition("/")[0] in request.config.trusted_image_pools
-            )
+                path.rpartition("/")[0] or "/"
+            ) in request.config.trusted_image_pools
         case _:
             return True
 

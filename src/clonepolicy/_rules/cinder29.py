@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from clonepolicy._locations import CinderLocation, cinder_volume_id
+from clonepolicy._locations import cinder_volume_id
 from clonepolicy._reasons import Reason
 from clonepolicy._records import (
     CacheEntry,
@@ -29,16 +29,6 @@ _UPLOAD = cinder("VolumeManager._clone_image_volume_and_add_location")
 _CACHE = cinder("image.cache.ImageVolumeCache._get_query_filters")
 
 # -- Liberty ----------------------------------------------------------------
-
-
-@rule(
-    Reason.LOCATION_MALFORMED,
-    reads=("candidate.location",),
-    sources=(spec("Proposed change, 2nd condition"),),
-)
-def spec_location(_request: CreateRequest, candidate: ImageVolume) -> bool:
-    """The location is cinder://volume-id."""
-    return isinstance(candidate.location, CinderLocation)
 
 
 @rule(
@@ -112,16 +102,15 @@ def _sql_like(pattern: str, text: str) -> bool:
 
 
 def _filter(wanted: Host | None, has: Host | None) -> bool:
-    text = "" if wanted is None else str(wanted)
-    if not text:
+    if wanted is None:
         return True
     if has is None:
         return False
-    place = str(has)
+    text, place = str(wanted), str(has)
     return (
         place == text
         or ("#" not in text and _sql_like(f"{text}#%", place))
-        or ("@" not in text and _sql_like(f"{text}@%", place))
+        or (not {"@", "#"} & set(text) and _sql_like(f"{text}@%", place))
     )
 
 
@@ -141,7 +130,7 @@ def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
     return (
         source is None
         or request.backend.clone_across_pools is True
-        or str(volume.cluster_name or "") != ""
+        or volume.cluster_name is not None
         or _filter(volume.host, source.host)
     )
 

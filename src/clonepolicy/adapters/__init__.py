@@ -1,0 +1,1 @@
+"""What carries plans out: one adapter to a module or package."""

@@ -1,0 +1,332 @@
+"""The catalogue: SQLite, one transaction for each change of state."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import attrs
+
+from clonepolicy import (
+    Config,
+    Host,
+    Image,
+    Location,
+    LocationsFrom,
+    NotFoundError,
+    Quota,
+    Volume,
+    parse_location,
+)
+from clonepolicy.adapters.local._files import Adapted
+
+Row: TypeAlias = sqlite3.Row
+
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE config (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT);
+CREATE TABLE pool (name TEXT PRIMARY KEY, path TEXT NOT NULL);
+CREATE TABLE quota (
+    project_id TEXT PRIMARY KEY,
+    volumes INTEGER,
+    gigabytes INTEGER,
+    per_volume_gigabytes INTEGER
+) WITHOUT ROWID;
+CREATE TABLE volume (
+    id TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    previous_status TEXT,
+    pool TEXT NOT NULL REFERENCES pool (name),
+    readonly INTEGER NOT NULL DEFAULT 0,
+    created_at TEXT NOT NULL,
+    token TEXT
+) WITHOUT ROWID;
+CREATE INDEX volume_of_project ON volume (project_id);
+CREATE INDEX volume_in_progress ON volume (token) WHERE token IS NOT NULL;
+CREATE TABLE metadata (
+    volume_id TEXT NOT NULL REFERENCES volume (id) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (volume_id, key)
+) WITHOUT ROWID;
+CREATE TABLE image (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    status TEXT NOT NULL,
+    disk_format TEXT NOT NULL,
+    container_format TEXT NOT NULL,
+    size INTEGER,
+    virtual_size INTEGER,
+    min_disk INTEGER NOT NULL,
+    visibility TEXT NOT NULL,
+    os_hash_algo TEXT,
+    os_hash_value TEXT,
+    updated_at TEXT NOT NULL,
+    token TEXT
+) WITHOUT ROWID;
+CREATE INDEX image_in_progress ON image (token) WHERE token IS NOT NULL;
+CREATE TABLE location (
+    image_id TEXT NOT NULL REFERENCES image (id),
+    volume_id TEXT NOT NULL REFERENCES volume (id),
+    url TEXT NOT NULL,
+    PRIMARY KEY (image_id, url)
+);
+CREATE INDEX location_of_volume ON location (volume_id);
+CREATE TABLE journal (
+    id INTEGER PRIMARY KEY,
+    token TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    ids TEXT NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    step INTEGER NOT NULL DEFAULT 0,
+    undoing INTEGER NOT NULL DEFAULT 0
+);
+"""
+_VOLUMES = """
+SELECT *,
+    (SELECT value FROM metadata
+     WHERE volume_id = id AND key = 'image_owner') AS image_owner,
+    (SELECT value FROM metadata
+     WHERE volume_id = id AND key = 'glance_image_id') AS glance_image_id
+FROM volume
+"""
+
+
+def now() -> str:
+    """Give the time as it is written in the catalogue."""
+    return datetime.datetime.now(datetime.UTC).isoformat()
+
+
+class Catalogue:
+    """A connection; its transactions keep threads and processes apart."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a catalogue that is there."""
+        self._turn = threading.RLock()
+        with Adapted("opening the cloud"):
+            self._db = sqlite3.connect(
+                f"{path.as_uri()}?mode=rw",
+                uri=True,
+                timeout=60,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version != _VERSION:
+            self._db.close()
+            message = (
+                f"the cloud's catalogue is of version {version}, this "
+                f"library's of {_VERSION}; use the release that made it"
+            )
+            raise NotFoundError(message)
+
+    @staticmethod
+    def make(path: Path, pools: dict[str, Path], config: Config) -> None:
+        """Make a catalogue, all of it or none."""
+        db = sqlite3.connect(path, isolation_level=None)
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
+            db.executemany(
+                "INSERT INTO pool VALUES (?, ?)",
+                [(name, str(path)) for name, path in pools.items()],
+            )
+            db.execute("INSERT INTO config VALUES (1, ?)", (_dump(config),))
+            db.execute(f"PRAGMA user_version = {_VERSION}")
+            db.execute("COMMIT")
+        finally:
+            db.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    @contextlib.contextmanager
+    def transaction(
+        self, what: str, *, durable: bool = False
+    ) -> Iterator[sqlite3.Connection]:
+        """Change the state, all of it or nothing.
+
+        ``durable`` waits for the disk: for what must be known after a loss
+        of power before a file goes.
+        """
+        db = self._db
+        with self._turn, Adapted(what):
+            if durable:
+                db.execute("PRAGMA synchronous = FULL")
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield db
+                    db.execute("COMMIT")
+                finally:
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
+            finally:
+                if durable:
+                    db.execute("PRAGMA synchronous = NORMAL")
+
+    def quota(self, project_id: str) -> Quota:
+        """Tell what is left to a project."""
+        with self._turn, Adapted(f"reading the quota of {project_id}"):
+            return quota_left(self._db, project_id)
+
+    def rows(self, what: str, query: str, *values: object) -> list[Row]:
+        """Read."""
+        with self._turn, Adapted(what):
+            return self._db.execute(query, values).fetchall()
+
+    def row(self, what: str, query: str, *values: object) -> Row | None:
+        """Read one row, if there is one."""
+        found = self.rows(what, query, *values)
+        return found[0] if found else None
+
+    def volume_row(self, volume_id: str) -> Row:
+        """Read a volume, or raise `NotFoundError`."""
+        what = f"reading volume {volume_id}"
+        found = self.row(what, f"{_VOLUMES} WHERE id = ?", volume_id)
+        if found is None:
+            raise no_volume(volume_id)
+        return found
+
+    def volume_rows(self, project_id: str | None) -> list[Row]:
+        """Read the volumes of one project or of all, oldest first."""
+        query = f"{_VOLUMES} WHERE ?1 IS NULL OR project_id = ?1"
+        return self.rows(
+            "listing volumes", f"{query} ORDER BY created_at, id", project_id
+        )
+
+    def image_row(self, image_id: str) -> Row:
+        """Read an image, or raise `NotFoundError`."""
+        what, query = f"reading image {image_id}", "SELECT * FROM image"
+        found = self.row(what, f"{query} WHERE id = ?", image_id)
+        if found is None:
+            raise no_image(image_id)
+        return found
+
+    def image_rows(self) -> list[Row]:
+        """Read all images, oldest first."""
+        query = "SELECT * FROM image ORDER BY updated_at, id"
+        return self.rows("listing images", query)
+
+    def locations(self, image_id: str) -> tuple[Location, ...]:
+        """Read an image's locations, first registered first."""
+        query = "SELECT url FROM location WHERE image_id = ? ORDER BY rowid"
+        found = self.rows(f"reading image {image_id}", query, image_id)
+        return tuple(parse_location(row["url"]) for row in found)
+
+    def config(self) -> Config:
+        """Read the configuration."""
+        (row,) = self.rows("reading config", "SELECT value FROM config")
+        return _load(row["value"])
+
+    def set_config(self, config: Config) -> None:
+        """Write the configuration."""
+        with self.transaction("writing the configuration") as db:
+            db.execute("UPDATE config SET value = ?", (_dump(config),))
+
+
+def no_volume(volume_id: str) -> NotFoundError:
+    """Say that there is no such volume."""
+    return NotFoundError(f"there is no volume {volume_id}")
+
+
+def no_image(image_id: str) -> NotFoundError:
+    """Say that there is no such image."""
+    return NotFoundError(f"there is no image {image_id}")
+
+
+def _dump(config: Config) -> str:
+    return json.dumps(attrs.asdict(config), default=sorted)
+
+
+def _load(text: str) -> Config:
+    values: dict[str, Any] = {
+        name: frozenset(value) if isinstance(value, list) else value
+        for name, value in json.loads(text).items()
+    }
+    return Config(**values)
+
+
+def host(pool: str) -> Host:
+    """Give a pool's place in Cinder's terms."""
+    return Host("local", "files", pool)
+
+
+def as_volume(row: Row) -> Volume:
+    """Make a record of a row."""
+    return Volume(
+        id=row["id"],
+        project_id=row["project_id"],
+        size=row["size"],
+        status=row["status"],
+        previous_status=row["previous_status"],
+        host=host(row["pool"]),
+        created_at=datetime.datetime.fromisoformat(row["created_at"]),
+        image_owner=row["image_owner"],
+        glance_image_id=row["glance_image_id"],
+    )
+
+
+def is_visible(row: Row, project_id: str) -> bool:
+    """Say whether a project sees an image."""
+    open_to_all = row["visibility"] in {"public", "community"}
+    return open_to_all or row["owner"] == project_id
+
+
+def as_image(row: Row, project_id: str | None) -> Image:
+    """Make a record of a row as a project, or the operator, sees it."""
+    visible = project_id is None or is_visible(row, project_id)
+    return Image(
+        id=row["id"],
+        status=row["status"],
+        owner=row["owner"],
+        disk_format=row["disk_format"],
+        container_format=row["container_format"],
+        size=row["size"],
+        virtual_size=row["virtual_size"],
+        min_disk=row["min_disk"],
+        visibility=row["visibility"],
+        visible=visible,
+        downloadable=visible,
+        os_hash_algo=row["os_hash_algo"],
+        os_hash_value=row["os_hash_value"],
+        updated_at=datetime.datetime.fromisoformat(row["updated_at"]),
+        locations_from=LocationsFrom.LOCATIONS_API,
+    )
+
+
+def quota_left(db: sqlite3.Connection, project_id: str) -> Quota:
+    """Tell what is left to a project."""
+    limit = db.execute(
+        "SELECT * FROM quota WHERE project_id = ?", (project_id,)
+    ).fetchone()
+    if limit is None:
+        return Quota()
+    used, gigabytes = db.execute(
+        "SELECT count(*), coalesce(sum(size), 0) FROM volume "
+        "WHERE project_id = ?",
+        (project_id,),
+    ).fetchone()
+    return Quota(
+        volumes=_left(limit["volumes"], used),
+        gigabytes=_left(limit["gigabytes"], gigabytes),
+        per_volume_gigabytes=limit["per_volume_gigabytes"],
+    )
+
+
+def _left(limit: int | None, used: int) -> int | None:
+    return None if limit is None else max(limit - used, 0)

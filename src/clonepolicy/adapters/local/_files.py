@@ -1,0 +1,275 @@
+"""Sparse files: cloned by reference, copied and streamed with their holes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+import attrs
+
+from clonepolicy import (
+    AdapterError,
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    UnavailableError,
+    UnsupportedError,
+)
+
+CHUNK = 1 << 20
+_BLOCK = 1 << 16
+_ZEROS = bytes(CHUNK)
+_ZERO_BLOCK = bytes(_BLOCK)
+_BEHIND = 8 * CHUNK
+
+_FICLONE = 0x40049409
+_FS_IOC_GETFSUUID = 0x80111500
+_BTRFS_IOC_FS_INFO = 0x8400941F
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_REFLINK = frozenset(
+    {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS}
+)
+
+
+@attrs.frozen
+class Adapted:
+    """Let nothing but `AdapterError` out of a block; name what it did."""
+
+    what: str
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Raise what the operating system or SQLite said as our own."""
+        if isinstance(error, (OSError, sqlite3.Error)):
+            raise _adapt(self.what, error) from error
+
+
+def _adapt(what: str, error: OSError | sqlite3.Error) -> AdapterError:
+    if isinstance(error, sqlite3.IntegrityError):
+        return ConflictError(f"{what}: the catalogue forbids it: {error}")
+    if isinstance(error, sqlite3.Error):
+        return UnavailableError(
+            f"{what}: the catalogue is not usable now: {error}; try again"
+        )
+    if isinstance(error, FileNotFoundError):
+        return NotFoundError(f"{what}: the data is not there")
+    if isinstance(error, FileExistsError):
+        return ConflictError(f"{what}: there is data already; erase it first")
+    if error.errno in _FULL:
+        return UnavailableError(
+            f"{what}: no space left; delete something or use another pool"
+        )
+    return UnavailableError(f"{what}: {error.strerror or error}")
+
+
+def identify(directory: Path) -> str:
+    """Name the file system that a directory lies on.
+
+    Btrfs gives each subvolume a device of its own but shares data between
+    them, so there the file system's own id alone counts; elsewhere two
+    copies of a file system may be mounted at once, and the device tells
+    them apart.
+    """
+    device = directory.stat().st_dev
+    place = f"{os.major(device)}:{os.minor(device)}"
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        info = bytearray(1024)
+        try:
+            fcntl.ioctl(fd, _BTRFS_IOC_FS_INFO, info)
+        except OSError:
+            pass
+        else:
+            return f"btrfs-{info[16:32].hex()}"
+        uuid = bytearray(17)
+        try:
+            fcntl.ioctl(fd, _FS_IOC_GETFSUUID, uuid)
+        except OSError:
+            return f"dev-{place}"
+    finally:
+        os.close(fd)
+    return f"fs-{uuid[1:].hex()}-{place}" if any(uuid[1:]) else f"dev-{place}"
+
+
+def can_reflink(directory: Path) -> bool:
+    """Try whether files in a directory share data; leave nothing behind."""
+    with (
+        tempfile.TemporaryFile(dir=directory, buffering=0) as source,
+        tempfile.TemporaryFile(dir=directory, buffering=0) as target,
+    ):
+        source.write(_ZERO_BLOCK)
+        try:
+            fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+        except OSError as error:
+            if error.errno in _NO_REFLINK:
+                return False
+            raise
+    return True
+
+
+def reflink(source: int, target: int) -> None:
+    """Let an empty file share all of another's data."""
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno in _NO_REFLINK:
+            message = (
+                "these two files cannot share data; they must lie on one "
+                "file system, with the same attributes"
+            )
+            raise UnsupportedError(message) from error
+        raise
+
+
+def _extents(fd: int, size: int) -> Iterator[tuple[int, int, bool]]:
+    """Walk a file as (start, end, whether there is data)."""
+    at = 0
+    while at < size:
+        try:
+            data = min(os.lseek(fd, at, os.SEEK_DATA), size)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            data = size
+        if data > at:
+            yield at, data, False
+        if data < size:
+            at = min(os.lseek(fd, data, os.SEEK_HOLE), size)
+            yield data, at, True
+        else:
+            at = size
+
+
+def copy(source: int, target: int) -> None:
+    """Copy a file's data and holes into an empty file."""
+    size = os.fstat(source).st_size
+    for start, end, data in _extents(source, size):
+        at = start
+        while data and at < end:
+            moved = _copy_some(source, target, at, end - at)
+            if not moved:
+                message = "the source became shorter while it was copied"
+                raise IntegrityError(message)
+            at += moved
+    os.ftruncate(target, size)
+
+
+def _copy_some(source: int, target: int, at: int, most: int) -> int:
+    try:
+        return os.copy_file_range(source, target, most, at, at)
+    except OSError as error:
+        if error.errno not in _NO_REFLINK:
+            raise
+    return os.pwrite(target, os.pread(source, min(most, CHUNK), at), at)
+
+
+def stream(fd: int, size: int) -> Iterator[bytes]:
+    """Give a file's first ``size`` bytes in pieces; holes cost no reading."""
+    for start, end, data in _extents(fd, size):
+        at = start
+        while at < end:
+            most = min(CHUNK, end - at)
+            if data:
+                piece = os.pread(fd, most, at)
+            else:
+                piece = _ZEROS if most == CHUNK else _ZEROS[:most]
+            if not piece:
+                return
+            yield piece
+            at += len(piece)
+
+
+def fill(fd: int, pieces: Iterable[bytes], limit: int | None = None) -> int:
+    """Write pieces into an empty file, leave holes for zeros; give the size.
+
+    Raises:
+        IntegrityError: there is more data than ``limit``.
+    """
+    at = sent = 0
+    for piece in pieces:
+        if limit is not None and at + len(piece) > limit:
+            message = f"there is more data than the {limit} bytes of room"
+            raise IntegrityError(message)
+        if piece is not _ZEROS:
+            _put(fd, piece, at)
+        at += len(piece)
+        if at - sent >= _BEHIND:
+            # starts the disk on it while the next piece is being hashed
+            os.posix_fadvise(fd, sent, at - sent, os.POSIX_FADV_DONTNEED)
+            sent = at
+    os.ftruncate(fd, at)
+    return at
+
+
+def _put(fd: int, piece: bytes, at: int) -> None:
+    view, size = memoryview(piece), len(piece)
+    start = end = 0
+    while end < size:
+        # comparing views is slow and slicing copies; this does neither
+        zero = piece.startswith(_ZERO_BLOCK, end)
+        if zero:
+            _write(fd, view[start:end], at + start)
+        end = min(end + _BLOCK, size)
+        if zero:
+            start = end
+    _write(fd, view[start:], at + start)
+
+
+def _write(fd: int, view: memoryview, at: int) -> None:
+    while view:
+        written = os.pwrite(fd, view, at)
+        view, at = view[written:], at + written
+
+
+def create(path: Path) -> int:
+    """Make an empty file that is not there yet, and open it."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return os.open(path, flags, 0o600)
+
+
+def open_read(path: Path) -> int:
+    """Open a file for reading."""
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def size_of(path: Path) -> int | None:
+    """Tell a file's size; None: it is not there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def bytes_on_disk(path: Path) -> int:
+    """Tell what a file takes on disk; 0 where it is not there."""
+    try:
+        return path.stat().st_blocks * 512
+    except FileNotFoundError:
+        return 0
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def spool(directory: Path) -> Iterator[int]:
+    """Give a file without a name: however this ends, nothing stays."""
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+        yield file.fileno()

@@ -1,0 +1,6 @@
+"""``python -m clonepolicy.cli``."""
+
+from clonepolicy.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="clonepolicy")

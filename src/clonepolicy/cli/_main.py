@@ -1,0 +1,136 @@
+"""The program: its commands, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from click.shell_completion import get_completion_class
+from typing_extensions import override
+
+from clonepolicy.cli._cloud import image, init
+from clonepolicy.cli._decide import decide, schema_command
+from clonepolicy.cli._demo import demo
+from clonepolicy.cli._errors import Exit, complaint, line
+from clonepolicy.cli._explain import explain_command
+from clonepolicy.cli._options import examples, json_option
+from clonepolicy.cli._render import emit
+from clonepolicy.cli._rules import rules
+from clonepolicy.cli._volume import volume
+
+
+class _Program(click.Group):
+    """Ends with one line on standard error, never with a traceback."""
+
+    @override
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        **extra: Any,
+    ) -> NoReturn:
+        given = list(sys.argv[1:] if args is None else args)
+        for name in ("stdin", "stdout", "stderr"):
+            if getattr(sys, name) is None:
+                null = Path(os.devnull).open("r+")  # noqa: SIM115 - stays
+                setattr(sys, name, null)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(given, prog_name, **extra)
+            sys.stdout.flush()
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            code = Exit.USAGE
+        except click.Abort:
+            code = Exit.INTERRUPTED
+        except Exception as error:  # noqa: BLE001 - what is a defect is raised
+            problem = complaint(error)
+            as_json = "--json" in given
+            click.echo(line(problem, as_json=as_json), err=True)
+            code = problem.code
+        sys.exit(code or Exit.DONE)
+
+
+def _version() -> str:
+    try:
+        return version("clonepolicy")
+    except PackageNotFoundError:
+        return "unknown (not installed)"
+
+
+_CODES = """\b
+Exit codes:
+  0    done
+  1    the operation failed: every attempt that was open did
+  2    bad usage, or input that cannot be read
+  3    refused by the policy, or forbidden to the project
+  4    no such thing
+  5    a conflict: the thing's state, or a name that is not unique
+  130  interrupted; nothing is left half made
+"""
+
+
+@click.group(
+    cls=_Program,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 79,
+    },
+    epilog=examples(
+        "clonepolicy demo",
+        "clonepolicy explain owner-mismatch",
+        "clonepolicy schema --example create | clonepolicy decide create -",
+    )
+    + "\n\n"
+    + _CODES,
+)
+@click.version_option(_version())
+def main() -> None:
+    """Clone or download, register or upload: decide, explain, carry out.
+
+    Start with the demo: it makes a small cloud in a temporary directory
+    and shows there when a volume is cloned and when it is not, and why.
+    """
+
+
+@main.command(
+    "completion",
+    epilog=examples(
+        "clonepolicy completion bash > clonepolicy-completion.bash",
+        "clonepolicy completion fish",
+    ),
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@json_option
+def completion(shell: str, *, as_json: bool) -> None:
+    """Write the completion script of a shell."""
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"click does not complete in {shell}")
+    script = kind(main, {}, "clonepolicy", "_CLONEPOLICY_COMPLETE").source()
+    if as_json:
+        emit({"shell": shell, "script": script})
+    else:
+        click.echo(script)
+
+
+for command in (
+    demo,
+    init,
+    image,
+    volume,
+    decide,
+    explain_command,
+    rules,
+    schema_command,
+):
+    main.add_command(command)

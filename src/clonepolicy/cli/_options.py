@@ -1,0 +1,101 @@
+"""Options and inputs that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+from typing_extensions import override
+
+from clonepolicy import POLICIES, SAFE, Policy
+from clonepolicy.cli._errors import Complaint, Exit
+
+LIMIT = 16 * 1024 * 1024
+"""Bytes of the largest input that is read."""
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Write one JSON document."
+)
+
+
+class PolicyName(click.ParamType):  # type: ignore[type-arg]  # generic since 8.5
+    """The name of a shipped policy, in any case."""
+
+    name = "|".join(POLICIES)
+
+    @override
+    def convert(
+        self,
+        value: str | Policy,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Policy:
+        """Find the policy."""
+        if isinstance(value, Policy):
+            return value
+        found = POLICIES.get(value.upper())
+        if found is None:
+            names = ", ".join(POLICIES)
+            self.fail(f"{value!r} is not one of {names}", param, ctx)
+        return found
+
+    @override
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer the names."""
+        return [
+            CompletionItem(name)
+            for name in POLICIES
+            if name.startswith(incomplete.upper())
+        ]
+
+
+policy_option = click.option(
+    "--policy",
+    type=PolicyName(),
+    default=SAFE,
+    show_default=SAFE.name,
+    help="The policy that decides.",
+)
+
+
+def examples(*lines: str) -> str:
+    """Make a help epilog of example command lines."""
+    return "\b\nExamples:\n" + "\n".join(f"  {text}" for text in lines)
+
+
+def read_text(name: str, what: str) -> str:
+    """Read a whole text file, or standard input for ``-``.
+
+    Raises:
+        Complaint: it cannot be opened, is too large, or is not UTF-8.
+    """
+    remedy = f"name a file with {what}, or - for standard input"
+    try:
+        if name == "-":
+            data = sys.stdin.buffer.read(LIMIT + 1)
+        else:
+            with Path(name).open("rb") as file:
+                data = file.read(LIMIT + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise Complaint(Exit.USAGE, f"{name!r}: {why}", remedy) from None
+    if len(data) > LIMIT:
+        raise Complaint(Exit.USAGE, f"{name}: larger than 16 MiB", remedy)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"{name}: not UTF-8 text (byte {error.start})"
+        raise Complaint(Exit.USAGE, message, remedy) from None
+
+
+def in_file(name: str, error: ValueError) -> Complaint:
+    """Say in which file a fact cannot be."""
+    return Complaint(
+        Exit.USAGE,
+        f"{name}: {error}",
+        "clonepolicy schema describes requests",
+    )

@@ -1,0 +1,349 @@
+"""Hypothesis strategies for every record, drawn from small pools.
+
+Ids, projects, hosts and sizes come from few values, so that locations meet
+volumes and owners meet projects often.  Any part may be given::
+
+    create_requests(image=images(owner=just("alice")))
+
+`hypothesis.strategies.from_type` knows the records too, by the entry point
+``hypothesis``.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+from clonepolicy import (
+    ArrayImage,
+    Backend,
+    CacheEntry,
+    Config,
+    CreateRequest,
+    GiB,
+    GlanceConfig,
+    GlanceStore,
+    Host,
+    Image,
+    ImageVolume,
+    Location,
+    LocationsFrom,
+    Quota,
+    StoredImage,
+    UploadRequest,
+    Volume,
+    VolumeType,
+    parse_location,
+)
+from clonepolicy.testing.worlds import (
+    ALICE,
+    ARRAY,
+    AXES,
+    BOB,
+    CLONEABLE,
+    IMAGE_ID,
+    INTERNAL,
+    NEW_ID,
+    OTHER_ARRAY,
+    OTHER_ID,
+    SOURCE_ID,
+    STORE,
+    UPLOAD_AXES,
+    put,
+)
+
+T = TypeVar("T")
+
+_MOMENTS = tuple(
+    datetime.datetime(year, 1, 1, tzinfo=datetime.UTC)
+    for year in (2024, 2025, 2026)
+)
+
+
+def _maybe(values: st.SearchStrategy[T]) -> st.SearchStrategy[T | None]:
+    return st.none() | values
+
+
+def _texts(*values: str) -> st.SearchStrategy[frozenset[str]]:
+    return st.frozensets(st.sampled_from(values))
+
+
+def project_ids() -> st.SearchStrategy[str]:
+    """Two tenants, the internal one, and a store's project."""
+    return st.sampled_from((ALICE, BOB, INTERNAL, STORE))
+
+
+def volume_ids() -> st.SearchStrategy[str]:
+    """Three volume ids."""
+    return st.sampled_from((NEW_ID, SOURCE_ID, OTHER_ID))
+
+
+def image_ids() -> st.SearchStrategy[str]:
+    """Two image ids."""
+    return st.sampled_from((IMAGE_ID, OTHER_ID))
+
+
+def moments() -> st.SearchStrategy[datetime.datetime | None]:
+    """A few points in time, or none."""
+    return st.sampled_from((*_MOMENTS, None))
+
+
+def hosts() -> st.SearchStrategy[Host]:
+    """Hosts and clusters that differ in one part, some with wild cards."""
+    return st.builds(
+        lambda host, backend, pool: Host.parse(f"{host}{backend}{pool}"),
+        st.sampled_from(("h1", "h2", "h_", "%")),
+        st.sampled_from(("@b1", "@b2", "")),
+        st.sampled_from(("#p1", "#p2", "")),
+    )
+
+
+def locations() -> st.SearchStrategy[Location]:
+    """Locations of every kind, canonical, lenient and malformed."""
+    volumes = volume_ids()
+    return st.one_of(
+        volumes.map(lambda v: parse_location(f"cinder://{v}")),
+        volumes.map(lambda v: parse_location(f"cinder://store/{v}")),
+        st.sampled_from(AXES["candidate.location"]),
+        st.text(max_size=20).map(parse_location),
+    )
+
+
+def volume_types() -> st.SearchStrategy[VolumeType]:
+    """Types with and without limits, store and backend name."""
+    limit = st.integers(0, 3)
+    return st.builds(
+        VolumeType,
+        id=st.sampled_from(("plain", "other")),
+        name=_maybe(st.sampled_from(("plain", "other"))),
+        volume_backend_name=_maybe(st.sampled_from(("b1", "b2"))),
+        min_vol_size=_maybe(limit),
+        max_vol_size=_maybe(limit),
+        store_id=_maybe(st.sampled_from(("s1", "s2"))),
+    )
+
+
+def _given(
+    kind: type[T],
+    parts: dict[str, st.SearchStrategy[Any]],
+    given: dict[str, st.SearchStrategy[Any]],
+) -> st.SearchStrategy[T]:
+    """Draw a record from its usual parts, some of them given."""
+    return st.builds(kind, **{**parts, **given})
+
+
+def volumes(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[Volume]:
+    """Volumes in any state; each field may be given."""
+    return _given(
+        Volume,
+        {
+            "id": volume_ids(),
+            "project_id": project_ids(),
+            "size": st.integers(0, 3),
+            "status": st.sampled_from(
+                ("available", "in-use", "uploading", "error", "creating")
+            ),
+            "previous_status": st.sampled_from(
+                ("available", "in-use", "error", None)
+            ),
+            "host": _maybe(hosts()),
+            "cluster_name": _maybe(hosts()),
+            "encryption_key_id": st.sampled_from((None, None, "key-1")),
+            "volume_type": _maybe(volume_types()),
+            "multiattach": st.booleans(),
+            "migration_status": st.sampled_from(
+                (None, None, "success", "migrating")
+            ),
+            "created_at": moments(),
+            "clones": _maybe(st.integers(0, 2)),
+            "image_owner": _maybe(project_ids()),
+            "glance_image_id": _maybe(image_ids()),
+        },
+        given,
+    )
+
+
+def images(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[Image]:
+    """Images in any state; each field may be given."""
+    pools = {
+        path.removeprefix("image."): st.sampled_from(
+            (*values, *UPLOAD_AXES.get(path, ()))
+        )
+        for path, values in AXES.items()
+        if path.startswith("image.")
+    }
+    return _given(
+        Image,
+        {
+            **pools,
+            "visibility": st.sampled_from(UPLOAD_AXES["image.visibility"]),
+            "id": image_ids(),
+            "owner": _maybe(project_ids()),
+            "size": _maybe(
+                st.sampled_from((0, 1, GiB, GiB + 1, 2 * GiB, 3 * GiB))
+            ),
+            "os_hash_algo": st.none(),
+            "updated_at": moments(),
+            "locations_from": st.sampled_from(LocationsFrom),
+        },
+        given,
+    )
+
+
+def stored_images() -> st.SearchStrategy[StoredImage]:
+    """What an array may find under a location."""
+    return st.builds(
+        StoredImage,
+        size=st.integers(0, 3),
+        status=st.sampled_from(("available", "deleting")),
+        encryption_key_id=st.sampled_from((None, None, "key-1")),
+        clones=_maybe(st.integers(0, 2)),
+    )
+
+
+def backends() -> st.SearchStrategy[Backend]:
+    """Arrays that can some things, and do not tell others."""
+    able = st.sampled_from((True, True, False, None))
+    return st.builds(
+        Backend,
+        array_id=st.sampled_from((ARRAY, OTHER_ARRAY, None)),
+        can_clone=able,
+        clone_kind=st.sampled_from(AXES["backend.clone_kind"]),
+        clone_across_pools=able,
+        can_extend=able,
+        clone_while_uploading=able,
+        clone_limit=st.sampled_from((None, None, 0, 1)),
+        frozen=st.booleans(),
+        image_schemes=_texts("rbd", "file", "cinder"),
+    )
+
+
+def array_images() -> st.SearchStrategy[ArrayImage]:
+    """Candidates on an array, found or not."""
+    return st.builds(
+        ArrayImage,
+        location=locations(),
+        source=_maybe(stored_images()),
+        backend=backends(),
+    )
+
+
+def image_volumes() -> st.SearchStrategy[ImageVolume]:
+    """Candidates behind a location, found or not."""
+    return st.builds(
+        ImageVolume,
+        location=locations(),
+        source=_maybe(volumes()),
+        backend=backends(),
+    )
+
+
+def cache_entries() -> st.SearchStrategy[CacheEntry]:
+    """Candidates in the image-volume cache, found or not."""
+    return st.builds(
+        CacheEntry,
+        image_id=image_ids(),
+        image_updated_at=moments(),
+        last_used=moments(),
+        source=_maybe(volumes()),
+        backend=backends(),
+    )
+
+
+def configs() -> st.SearchStrategy[Config]:
+    """Any configuration."""
+    return st.builds(
+        Config,
+        allowed_direct_url_schemes=_texts("cinder", "file", "rbd"),
+        verify_glance_signatures=st.sampled_from(("enabled", "disabled")),
+        cinder_internal_tenant_project_id=_maybe(st.just(INTERNAL)),
+        cinder_internal_tenant_user_id=_maybe(st.just("cinder")),
+        image_upload_use_cinder_backend=st.booleans(),
+        image_upload_use_internal_tenant=st.booleans(),
+        image_volume_cache_enabled=st.booleans(),
+        image_conversion_disable=st.booleans(),
+        allow_compression_on_image_upload=st.booleans(),
+        enable_force_upload=st.booleans(),
+        trusted_projects=_texts(STORE),
+        trusted_image_pools=_texts("images", "/images"),
+    )
+
+
+def glance_configs() -> st.SearchStrategy[GlanceConfig]:
+    """Any Glance."""
+    stores = st.builds(
+        GlanceStore,
+        id=st.sampled_from(("s1", "s2")),
+        cinder_volume_type=_maybe(st.sampled_from(("plain", "other"))),
+        read_only=st.booleans(),
+    )
+    return st.builds(
+        GlanceConfig,
+        has_location_api=st.sampled_from((True, False, None)),
+        show_multiple_locations=st.booleans(),
+        service_roles=_texts("service", "admin"),
+        stores=st.lists(stores, max_size=2).map(tuple),
+    )
+
+
+def quotas() -> st.SearchStrategy[Quota]:
+    """Quotas with and without limits."""
+    left = _maybe(st.integers(0, 3))
+    return st.builds(
+        Quota, volumes=left, gigabytes=left, per_volume_gigabytes=left
+    )
+
+
+def create_requests(
+    **given: st.SearchStrategy[Any],
+) -> st.SearchStrategy[CreateRequest]:
+    """Any request to make a volume of an image; each part may be given."""
+    return _given(
+        CreateRequest,
+        {
+            "image": images(),
+            "volume": volumes(),
+            "backend": backends(),
+            "config": configs(),
+            "glance": glance_configs(),
+            "quota": quotas(),
+            "conversion_free": _maybe(st.integers(0, 3 * GiB)),
+            "array_images": st.lists(array_images(), max_size=2).map(tuple),
+            "image_volumes": st.lists(image_volumes(), max_size=3).map(tuple),
+            "cache_entries": st.lists(cache_entries(), max_size=2).map(tuple),
+        },
+        given,
+    )
+
+
+def upload_requests(
+    **given: st.SearchStrategy[Any],
+) -> st.SearchStrategy[UploadRequest]:
+    """Any request to make an image of a volume; each part may be given."""
+    return _given(
+        UploadRequest,
+        {
+            "image": images(),
+            "volume": volumes(),
+            "project_id": project_ids(),
+            "force": st.booleans(),
+            "backend": backends(),
+            "config": configs(),
+            "glance": glance_configs(),
+            "clone_quota": quotas(),
+        },
+        given,
+    )
+
+
+@st.composite
+def near_misses(draw: st.DrawFn) -> CreateRequest:
+    """Requests that clone but for a few facts, changed at random."""
+    base = draw(st.sampled_from(list(CLONEABLE.values())))
+    paths = draw(
+        st.lists(st.sampled_from(sorted(AXES)), max_size=4, unique=True)
+    )
+    values = {path: draw(st.sampled_from(AXES[path])) for path in paths}
+    return put(base, values)

@@ -1,0 +1,351 @@
+"""Clouds to test on, what must hold of every one, and how to kill.
+
+As a program: work on a cloud and die of SIGKILL at a chosen system call,
+again and again, the recovery included; say what does not hold after that.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import attrs
+import pytest
+
+from clonepolicy import AdapterError
+from clonepolicy.adapters.local import (
+    LocalCloud,
+    _array,
+    _files,
+    _images,
+    _store,
+    _volumes,
+)
+
+MIB = 1 << 20
+_CALLS = frozenset(
+    {
+        *("open", "close", "unlink", "ftruncate", "fsync", "pwrite"),
+        *("ioctl", "flock", "copy_file_range", "pread", "execute"),
+        *("executemany", "connect", "lseek"),
+    }
+)
+
+
+def write_source(path: Path, size: int = 3 * MIB, seed: int = 1) -> Path:
+    """Write a sparse file with islands of data, the last byte among them."""
+    chance = random.Random(seed)  # noqa: S311 - any bytes will do
+    with path.open("wb") as file:
+        file.truncate(size)
+        file.seek(4096)
+        file.write(chance.randbytes(100_000))
+        file.seek(size // 2)
+        file.write(chance.randbytes(300_000))
+        file.seek(size - 5)
+        file.write(b"last!")
+    return path
+
+
+def content(path: Path) -> dict[int, bytes]:
+    """Give a file's blocks of 4 KiB that are not all zeros."""
+    found = {}
+    at = 0
+    fd = _files.open_read(path)
+    try:
+        for piece in _files.stream(fd, path.stat().st_size):
+            if any(piece[:4096]) or piece.strip(b"\0"):
+                for start in range(0, len(piece), 4096):
+                    block = piece[start : start + 4096].rstrip(b"\0")
+                    if block:
+                        found[at + start] = block
+            at += len(piece)
+    finally:
+        os.close(fd)
+    return found
+
+
+def faults(root: Path, source: Path | None = None) -> list[str]:
+    """Say what does not hold of a cloud in which nobody is at work."""
+    found = []
+    gib: int = vars(_store)["GiB"]
+    expected = None if source is None else content(source)
+    with LocalCloud(root) as cloud:
+        found += [
+            f"plan left: {entry}" for entry in cloud.journal.interrupted()
+        ]
+        images, volumes = cloud.list_images(), cloud.list_volumes()
+        named = {url for row in images for url in row.locations}
+        files = {
+            path for pool in cloud.pools for path in pool.path.iterdir()
+        } | set((root / "images").iterdir())
+        for row in volumes:
+            status, path = row.volume.status, row.path
+            if status not in {"available", "error"}:
+                found.append(f"volume left {status}")
+            if status == "available" and (
+                not path.exists()
+                or path.stat().st_size != row.volume.size * gib
+                or (expected is not None and content(path) != expected)
+            ):
+                found.append(f"available but not whole: {row}")
+            if status == "error" and path.exists():
+                found.append(f"failed but with data: {row}")
+            inside = row.volume.project_id == "cinder-internal"
+            if inside and f"cinder://{row.volume.id}" not in named:
+                found.append(f"orphan volume: {row}")
+            files.discard(path)
+        whole = {r.volume.id for r in volumes if r.volume.status != "error"}
+        for image in images:
+            if image.image.status != "active":
+                found.append(f"image left {image.image.status}")
+            found += [
+                f"location to nothing: {url}"
+                for url in image.locations
+                if url.removeprefix("cinder://") not in whole
+            ]
+            path = root / "images" / image.image.id
+            if not image.locations and not path.exists():
+                found.append(f"image without data: {image}")
+            files.discard(path)
+        found += [f"stray file: {path}" for path in files]
+        try:
+            for image in images:
+                ports = cloud.ports("p", cloud.pools[0].name)
+                for _ in ports.images.download(image.image.id):
+                    pass
+        except AdapterError as error:
+            found.append(f"image cannot be read: {error}")
+        if len(list((root / "run").iterdir())) != 1:
+            found.append("lock files of the dead stay")
+    return found
+
+
+# -- file systems -----------------------------------------------------------
+
+
+def _missing(kind: str) -> str | None:
+    if os.geteuid() != 0:
+        return "mounting takes root"
+    tools = (f"mkfs.{kind}", "mount", "umount")
+    absent = [tool for tool in tools if shutil.which(tool) is None]
+    return f"{', '.join(absent)} not installed" if absent else None
+
+
+def _mounted(kind: str, directory: Path) -> Iterator[Path]:
+    reason = _missing(kind)
+    if reason is not None:
+        pytest.skip(f"no {kind}: {reason}")
+    device, place = directory / f"{kind}.img", directory / kind
+    place.mkdir()
+    with device.open("wb") as file:
+        file.truncate(512 * MIB)
+    options = {"xfs": ["-m", "reflink=1"], "btrfs": []}[kind]
+    run = subprocess.run
+    made = [f"mkfs.{kind}", "-q", *options, str(device)]
+    run(made, check=True, capture_output=True)
+    mount = ["mount", "-o", "loop", str(device), str(place)]
+    done = run(mount, check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no {kind}: {done.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture(scope="session")
+def xfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Mount an XFS with reflinks."""
+    yield from _mounted("xfs", tmp_path_factory.mktemp("xfs"))
+
+
+@pytest.fixture(scope="session")
+def btrfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Mount a btrfs."""
+    yield from _mounted("btrfs", tmp_path_factory.mktemp("btrfs"))
+
+
+@pytest.fixture(params=["plain", "xfs", "btrfs"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """Give an empty directory on each file system."""
+    if request.param == "plain":
+        yield tmp_path / "place"
+        return
+    mount: Path = request.getfixturevalue(request.param)
+    mine = mount / tmp_path.name
+    mine.mkdir()
+    try:
+        yield mine / "place"
+    finally:
+        shutil.rmtree(mine)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Write a small sparse file."""
+    return write_source(tmp_path / "source.img")
+
+
+# -- killing ----------------------------------------------------------------
+
+
+def shrink() -> None:
+    """Let a GiB be 4 MiB, so that many kills take little time."""
+    for module in (_array, _images, _store, _volumes):
+        vars(module)["GiB"] = 4 * MIB
+
+
+def die_at(call: int) -> None:
+    """Let this process be killed at a system call or statement."""
+    left = call
+
+    def count(_frame: object, event: str, what: object) -> None:
+        nonlocal left
+        if event == "c_call" and getattr(what, "__name__", "") in _CALLS:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(count)
+
+
+def killed(action: Callable[[], object], call: int) -> bool:
+    """Do something in a process that dies at a call; False: it did not."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            die_at(call)
+            action()
+            code = 0
+        finally:
+            sys.setprofile(None)
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+        message = f"the process failed at call {call} instead of dying"
+        raise RuntimeError(message)
+    return os.WIFSIGNALED(status)
+
+
+Action: TypeAlias = Callable[[LocalCloud], object]
+
+
+def _find(cloud: LocalCloud, name: str) -> str:
+    return cloud.find_image(name, "p").image.id
+
+
+def _create(cloud: LocalCloud, image: str, size: int) -> str:
+    made = cloud.create_volume(
+        _find(cloud, image), name="made", project_id="p", size=size
+    )
+    assert made.outcome is not None
+    assert made.outcome.attempt is not None
+    assert made.volume is not None
+    return made.volume.volume.id
+
+
+def _upload(cloud: LocalCloud) -> str:
+    made = cloud.upload_volume(
+        cloud.find_volume("source", "p").volume.id,
+        name="made",
+        project_id="p",
+    )
+    assert made.image is not None
+    return made.image.image.id
+
+
+def _upload_bytes(cloud: LocalCloud) -> None:
+    cloud.set_config(
+        attrs.evolve(cloud.config, image_upload_use_cinder_backend=False)
+    )
+    _upload(cloud)
+
+
+def _abandon(cloud: LocalCloud) -> None:
+    """Create where no volume can be filled."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    vars(_files)["fill"] = full
+    image_id = _find(cloud, "image")
+    made = cloud.create_volume(image_id, name="made", project_id="p", size=1)
+    assert made.outcome is not None
+    assert made.outcome.attempt is None
+
+
+def _delete(cloud: LocalCloud) -> None:
+    image_id = _upload(cloud)
+    cloud.delete_volume(_create(cloud, "made", 1))
+    cloud.delete_image(image_id)
+
+
+ACTIONS: dict[str, Action] = {
+    "add": lambda cloud: cloud.add_image(
+        Path(sys.argv[2]), name="made", project_id="p"
+    ),
+    "clone": lambda cloud: _create(cloud, "registered", 2),
+    "download": lambda cloud: _create(cloud, "image", 1),
+    "register": _upload,
+    "upload": _upload_bytes,
+    "abandon": _abandon,
+    "delete": _delete,
+}
+
+
+def _tidy(cloud: LocalCloud) -> None:
+    for image in cloud.list_images():
+        if image.name == "made":
+            cloud.delete_image(image.image.id)
+    for volume in cloud.list_volumes():
+        if volume.name == "made":
+            cloud.delete_volume(volume.volume.id)
+
+
+def _work(root: Path, action: Action) -> None:
+    with LocalCloud(root) as cloud:
+        action(cloud)
+
+
+def main(root: Path, source: Path, name: str, step: int) -> None:
+    """Die at every ``step``-th call of an action; print what came of it."""
+    shrink()
+    with LocalCloud.init(root) as cloud:
+        cloud.add_image(source, name="image", project_id="p")
+        made = cloud.create_volume(
+            _find(cloud, "image"), name="source", project_id="p", size=1
+        )
+        assert made.volume is not None
+        volume_id = made.volume.volume.id
+        cloud.upload_volume(volume_id, name="registered", project_id="p")
+    found: list[str] = []
+    kills = again = 0
+    call, died = 1, True
+    while died and not found:
+        died = killed(lambda: _work(root, ACTIONS[name]), call)
+        kills += died
+        # the recovery dies too, later each time, until it gets through
+        at = 1 + call % step
+        while killed(lambda: LocalCloud(root).close(), at):
+            again += 1
+            at += 4 * step
+        what = f"killed at call {call} of {name}"
+        found = [f"{what}: {fault}" for fault in faults(root, source)]
+        with LocalCloud(root) as cloud:
+            _tidy(cloud)
+        call += step
+    print(json.dumps({"kills": kills, "again": again, "faults": found}))  # noqa: T201 - for the test that runs this
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
