@@ -23,7 +23,9 @@ import pytest
 
 from clonepolicy import AdapterError
 from clonepolicy.adapters.local import (
+    ImageRow,
     LocalCloud,
+    VolumeRow,
     _array,
     _files,
     _images,
@@ -58,16 +60,13 @@ def write_source(path: Path, size: int = 3 * MIB, seed: int = 1) -> Path:
 def content(path: Path) -> dict[int, bytes]:
     """Give a file's blocks of 4 KiB that are not all zeros."""
     found = {}
-    at = 0
     fd = _files.open_read(path)
     try:
-        for piece in _files.stream(fd, path.stat().st_size):
-            if any(piece[:4096]) or piece.strip(b"\0"):
-                for start in range(0, len(piece), 4096):
-                    block = piece[start : start + 4096].rstrip(b"\0")
-                    if block:
-                        found[at + start] = block
-            at += len(piece)
+        for start, end, data in _files._extents(fd, path.stat().st_size):
+            for at in range(start, end if data else start, 4096):
+                block = os.pread(fd, 4096, at).rstrip(b"\0")
+                if block:
+                    found[at] = block
     finally:
         os.close(fd)
     return found
@@ -75,58 +74,70 @@ def content(path: Path) -> dict[int, bytes]:
 
 def faults(root: Path, source: Path | None = None) -> list[str]:
     """Say what does not hold of a cloud in which nobody is at work."""
-    found = []
-    gib: int = vars(_store)["GiB"]
     expected = None if source is None else content(source)
     with LocalCloud(root) as cloud:
-        found += [
+        found = [
             f"plan left: {entry}" for entry in cloud.journal.interrupted()
         ]
-        images, volumes = cloud.list_images(), cloud.list_volumes()
-        named = {url for row in images for url in row.locations}
-        files = {
-            path for pool in cloud.pools for path in pool.path.iterdir()
-        } | set((root / "images").iterdir())
-        for row in volumes:
-            status, path = row.volume.status, row.path
-            if status not in {"available", "error"}:
-                found.append(f"volume left {status}")
-            if status == "available" and (
-                not path.exists()
-                or path.stat().st_size != row.volume.size * gib
-                or (expected is not None and content(path) != expected)
-            ):
-                found.append(f"available but not whole: {row}")
-            if status == "error" and path.exists():
-                found.append(f"failed but with data: {row}")
-            inside = row.volume.project_id == "cinder-internal"
-            if inside and f"cinder://{row.volume.id}" not in named:
-                found.append(f"orphan volume: {row}")
-            files.discard(path)
-        whole = {r.volume.id for r in volumes if r.volume.status != "error"}
-        for image in images:
-            if image.image.status != "active":
-                found.append(f"image left {image.image.status}")
-            found += [
-                f"location to nothing: {url}"
-                for url in image.locations
-                if url.removeprefix("cinder://") not in whole
-            ]
-            path = root / "images" / image.image.id
-            if not image.locations and not path.exists():
-                found.append(f"image without data: {image}")
-            files.discard(path)
-        found += [f"stray file: {path}" for path in files]
-        try:
-            for image in images:
-                ports = cloud.ports("p", cloud.pools[0].name)
-                for _ in ports.images.download(image.image.id):
-                    pass
-        except AdapterError as error:
-            found.append(f"image cannot be read: {error}")
+        named = {url for row in cloud.list_images() for url in row.locations}
+        for row in cloud.list_volumes():
+            found += _volume_faults(row, named, expected)
+        for image in cloud.list_images():
+            found += _image_faults(cloud, root, image)
+        found += _strays(cloud, root)
         if len(list((root / "run").iterdir())) != 1:
             found.append("lock files of the dead stay")
     return found
+
+
+def _volume_faults(
+    row: VolumeRow, named: set[str], expected: dict[int, bytes] | None
+) -> Iterator[str]:
+    status, path = row.volume.status, row.path
+    size = row.volume.size * vars(_store)["GiB"]
+    if status == "available":
+        if not path.exists() or path.stat().st_size != size:
+            yield f"available but not whole: {row}"
+        elif expected is not None and content(path) != expected:
+            yield f"available with other bytes: {row}"
+    elif status != "error":
+        yield f"volume left {status}"
+    elif path.exists():
+        yield f"failed but with data: {row}"
+    inside = row.volume.project_id == "cinder-internal"
+    if inside and f"cinder://{row.volume.id}" not in named:
+        yield f"orphan volume: {row}"
+
+
+def _image_faults(
+    cloud: LocalCloud, root: Path, row: ImageRow
+) -> Iterator[str]:
+    image = row.image
+    if image.status != "active":
+        yield f"image left {image.status}"
+    for url in row.locations:
+        backing = cloud.find_volume(url.removeprefix("cinder://"), None)
+        if backing.volume.status != "available":
+            yield f"location to nothing: {url}"
+    if not row.locations and not (root / "images" / image.id).exists():
+        yield f"image without data: {row}"
+    try:
+        for _ in cloud.ports("p", cloud.pools[0].name).images.download(
+            image.id
+        ):
+            pass
+    except AdapterError as error:
+        yield f"image cannot be read: {error}"
+
+
+def _strays(cloud: LocalCloud, root: Path) -> Iterator[str]:
+    known = {row.path for row in cloud.list_volumes()}
+    known |= {root / "images" / r.image.id for r in cloud.list_images()}
+    places = (*(pool.path for pool in cloud.pools), root / "images")
+    for place in places:
+        for path in place.iterdir():
+            if path not in known and path.name != ".pool":
+                yield f"stray file: {path}"
 
 
 # -- file systems -----------------------------------------------------------

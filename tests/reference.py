@@ -151,9 +151,7 @@ def service_of(place: Any) -> tuple[str, str] | None:
     if text is None:
         return None
     service = text.split("#", 1)[0]
-    if "@" not in service:
-        return None
-    host, backend = service.split("@", 1)
+    host, _, backend = service.partition("@")
     return (host, backend)
 
 
@@ -419,8 +417,8 @@ def safe_volume(request: Any, candidate: Any) -> set[str]:
                 found.add("different-cluster")
             else:
                 found.add("different-host")
-        if pool_of(mine) is not None and pool_of(theirs) is not None:
-            if pool_of(mine) != pool_of(theirs):
+        if text_of(mine) is not None and text_of(theirs) is not None:
+            if pool_of(mine) != pool_of(theirs):  # S10: unknown is no yes
                 found.add("different-pool")
     my_array = request.backend.array_id
     their_array = candidate.backend.array_id
@@ -446,7 +444,7 @@ def safe_array_image(request: Any, candidate: Any) -> set[str]:
         found |= safe_source(request, candidate.source)
     if kind == "malformed":
         found.add("location-malformed")
-    elif kind == "other" or location["scheme"] not in backend.image_schemes:
+    elif kind not in {"rbd", "file"} or kind not in backend.image_schemes:
         found.add("scheme-unsupported")
     if kind == "rbd":
         if location["fsid"] != backend.array_id:  # 1.9, RBD
@@ -476,6 +474,9 @@ def safe_image_volume(request: Any, candidate: Any) -> set[str]:
     if source is None:
         found.add("source-not-found")
         return found
+    if parse(str(candidate.location))["kind"] == "cinder":
+        if parse(str(candidate.location))["volume"] != source.id:  # B19
+            found.add("source-not-found")
     found |= safe_volume(request, candidate)
     if image.owner is not None and source.project_id != image.owner:  # 4.3
         if not is_trusted(request.config, source.project_id):
@@ -493,10 +494,11 @@ def safe_cache_entry(request: Any, candidate: Any) -> set[str]:
     image = request.image
     source = candidate.source
     if source is None:
-        return {"source-not-found"}
-    found = safe_volume(request, candidate)
-    if not is_trusted(request.config, source.project_id):  # V5
-        found.add("owner-mismatch")
+        found = {"source-not-found"}
+    else:
+        found = safe_volume(request, candidate)
+        if not is_trusted(request.config, source.project_id):  # V5
+            found.add("owner-mismatch")
     if candidate.image_id != image.id:
         found.add("backref-mismatch")
     if image.updated_at is None:  # V3
@@ -664,8 +666,6 @@ def cinder_cache_entry(request: Any, candidate: Any) -> set[str]:
     image = request.image
     new = request.volume
     source = candidate.source
-    if source is None:
-        return {"source-not-found"}
     found = set()
     if candidate.image_id != image.id:  # V2
         found.add("backref-mismatch")
@@ -673,7 +673,9 @@ def cinder_cache_entry(request: Any, candidate: Any) -> set[str]:
         found.add("cache-stale")
     elif candidate.image_updated_at != image.updated_at:
         found.add("cache-stale")
-    if is_clustered(new):  # V2
+    if source is None:
+        found.add("source-not-found")
+    elif is_clustered(new):  # V2
         if text_of(new.cluster_name) != text_of(source.cluster_name):
             found.add("different-host")
     elif request.backend.clone_across_pools is not True:
@@ -796,19 +798,17 @@ def store_is_unresolved(request: Any) -> bool:
     if not stores:
         return False
     kind = request.volume.volume_type
-    matches = 0
+    matches = []
     for store in stores:
-        if store.read_only:
-            continue
         if kind is not None and kind.store_id is not None:  # P12
             if store.id == kind.store_id:
-                matches += 1
+                matches.append(store)
         elif kind is None:
             if store.cinder_volume_type is None:
-                matches += 1
+                matches.append(store)
         elif store.cinder_volume_type == kind.name:
-            matches += 1
-    return matches != 1
+            matches.append(store)
+    return len(matches) != 1 or matches[0].read_only
 
 
 def safe_register_gates(request: Any) -> set[str]:

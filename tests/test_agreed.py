@@ -773,8 +773,8 @@ _CONTAINERS = ("bare", "ovf", "compressed", None)
 _VISIBILITIES = ("private", "shared", "community", "public")
 _PLACES = _hosts(
     *(None, PLACE, "h1@b1#p2", "h1@b2#p1", "h2@b1#p1", "h1", "h1@b1"),
-    *("h_@b1", "h%", "%", "_1@b1#p1", "h1#p1", "H1@b1", "h1@b1#"),
-    *("", "@", "h1@", "h1#p1@b1", "h1@b1#p1#p2"),
+    *("h_@b1", "h%", "%", "_1@b1#p1", "h1#p1", "H1@b1"),
+    *("h1#p1@b1", "h1@b1#p1#p2"),
 )
 _TYPES = (
     *(None, GOLD, FAST, BARE, BARE_RENAMED, PLAIN),

@@ -32,6 +32,7 @@ from clonepolicy import (
     Refuse,
     Register,
     Step,
+    UnavailableError,
     Upload,
     Volume,
     recover,
@@ -91,7 +92,7 @@ def test_what_was_uploaded_is_cloned(place: Path, source: Path) -> None:
         assert content(source) == content(made.volume.path)
         assert 2 * GiB == made.volume.path.stat().st_size
         assert made.volume.bytes_on_disk < 4 * MIB
-    assert [] == faults(place, source)
+    assert faults(place, source) == []
 
 
 def test_a_pool_says_how_it_clones(place: Path) -> None:
@@ -102,7 +103,7 @@ def test_a_pool_says_how_it_clones(place: Path) -> None:
         kind = CloneKind.COPY_ON_WRITE if shares else CloneKind.FULL_COPY
         assert kind == pool.backend.clone_kind
         assert shares == pool.backend.clone_across_pools
-        assert [] == list(pool.path.iterdir())
+        assert [path.name for path in pool.path.iterdir()] == [".pool"]
 
 
 def test_a_clone_shares_its_data(xfs: Path, tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_pools_of_one_file_system_are_one_array(
         assert expected == verdicts
         reasons = {f.reason for f in created.decision.findings}
         assert Reason.DIFFERENT_ARRAY not in reasons
-    assert [] == faults(tmp_path / "cloud", source)
+    assert faults(tmp_path / "cloud", source) == []
 
 
 def test_an_ordinary_upload_is_hashed_and_verified(
@@ -168,9 +169,9 @@ def test_an_ordinary_upload_is_hashed_and_verified(
         made = cloud.upload_volume(volume.id, name="bytes", project_id="p")
         assert isinstance(made.decision, Upload)
         assert made.image is not None
-        assert "sha512" == made.image.image.os_hash_algo
+        assert made.image.image.os_hash_algo == "sha512"
         assert GiB == made.image.image.size
-        assert () == made.image.locations
+        assert made.image.locations == ()
         assert made.image.bytes_on_disk < 4 * MIB
         again = _volume(cloud, made.image.image.id)
         path = cloud.find_volume(again.id, "p").path
@@ -199,10 +200,10 @@ def test_bad_bytes_fill_no_volume(
         (failure,) = made.outcome.failures
         assert isinstance(failure.error, IntegrityError)
         assert made.volume is not None
-        assert "error" == made.volume.volume.status
+        assert made.volume.volume.status == "error"
         assert not made.volume.path.exists()
         cloud.delete_volume(made.volume.volume.id)
-        assert () == cloud.list_volumes()
+        assert cloud.list_volumes() == ()
 
 
 def test_a_refusal_leaves_nothing(tmp_path: Path, source: Path) -> None:
@@ -212,7 +213,7 @@ def test_a_refusal_leaves_nothing(tmp_path: Path, source: Path) -> None:
         made = cloud.create_volume(image_id, name="v", project_id="p", size=1)
         assert isinstance(made.decision, Refuse)
         assert made.volume is None
-        assert () == cloud.list_volumes()
+        assert cloud.list_volumes() == ()
         volume = _volume(cloud, _image(cloud, source))
         done = cloud.upload_volume(
             volume.id,
@@ -222,8 +223,8 @@ def test_a_refusal_leaves_nothing(tmp_path: Path, source: Path) -> None:
         )
         assert isinstance(done.decision, Refuse)
         assert done.image is None
-        assert 2 == len(cloud.list_images())
-        assert "available" == cloud.find_volume("v", "p").volume.status
+        assert len(cloud.list_images()) == 2
+        assert cloud.find_volume("v", "p").volume.status == "available"
 
 
 def test_a_quota_holds(tmp_path: Path, source: Path) -> None:
@@ -254,7 +255,7 @@ def test_a_project_sees_its_own_and_the_public(
             source, name="all", project_id="p", visibility="public"
         )
         assert [public.id] == [r.image.id for r in cloud.list_images("q")]
-        assert 2 == len(cloud.list_images())
+        assert len(cloud.list_images()) == 2
         with pytest.raises(NotFoundError):
             cloud.create_volume(mine, name="v", project_id="q", size=1)
         with pytest.raises(NotFoundError):
@@ -305,7 +306,7 @@ def test_deleting_respects_what_names_a_volume(
                 cloud.delete_image(missing)
             with pytest.raises(NotFoundError):
                 cloud.delete_volume(missing)
-    assert [] == faults(tmp_path / "c", source)
+    assert faults(tmp_path / "c", source) == []
 
 
 def test_a_volume_that_is_not_the_images_own_survives_it(
@@ -320,12 +321,10 @@ def test_a_volume_that_is_not_the_images_own_survives_it(
         ports.volumes.set_metadata(backing, "glance_image_id", "another")
         cloud.delete_image(image_id)
         kept = cloud.find_volume(backing, None)
-        assert "available" == kept.volume.status
+        assert kept.volume.status == "available"
 
 
-def test_publishing_takes_a_whole_volume(
-    tmp_path: Path, source: Path
-) -> None:
+def test_publishing_takes_a_whole_volume(tmp_path: Path, source: Path) -> None:
     """Neither a missing file nor a short one becomes available."""
     with LocalCloud.init(tmp_path / "c") as cloud:
         volume = _volume(cloud, _image(cloud, source))
@@ -364,7 +363,7 @@ def test_an_interrupt_leaves_no_volume(
                 size=1,
                 observer=_StopAt(kind, KeyboardInterrupt()),
             )
-        assert 2 == len(cloud.list_volumes())
+        assert len(cloud.list_volumes()) == 2
         with pytest.raises(KeyboardInterrupt):
             cloud.upload_volume(
                 volume.id,
@@ -372,9 +371,9 @@ def test_an_interrupt_leaves_no_volume(
                 project_id="p",
                 observer=_StopAt(AddLocation, KeyboardInterrupt()),
             )
-        assert 2 == len(cloud.list_images())
-        assert 2 == len(cloud.list_volumes())
-    assert [] == faults(root, source)
+        assert len(cloud.list_images()) == 2
+        assert len(cloud.list_volumes()) == 2
+    assert faults(root, source) == []
 
 
 def test_an_upload_at_a_time(tmp_path: Path, source: Path) -> None:
@@ -398,7 +397,7 @@ def test_an_upload_at_a_time(tmp_path: Path, source: Path) -> None:
             volume.id, name="u", project_id="p", observer=Again()
         )
         assert done.outcome is not None
-        assert () == done.outcome.failures
+        assert done.outcome.failures == ()
 
 
 def test_a_failed_volume_is_not_uploaded_under_any_policy(
@@ -411,15 +410,15 @@ def test_a_failed_volume_is_not_uploaded_under_any_policy(
         path = cloud.find_volume(volume.id, "p").path
         path.unlink()
     with LocalCloud(tmp_path / "c") as cloud:
-        assert "error" == cloud.find_volume("v", "p").volume.status
+        assert cloud.find_volume("v", "p").volume.status == "error"
         done = cloud.upload_volume(
             volume.id, name="u", project_id="p", policy=LIBERTY
         )
         assert done.outcome is not None
         assert done.outcome.attempt is None
         assert done.image is None
-        assert 1 == len(cloud.list_images())
-        assert 1 == len(cloud.list_volumes())
+        assert len(cloud.list_images()) == 1
+        assert len(cloud.list_volumes()) == 1
 
 
 def test_what_could_not_be_undone_is_recovered(
@@ -444,8 +443,8 @@ def test_what_could_not_be_undone_is_recovered(
         assert not made.outcome.settled
         (outcome,) = recover(cloud.journal, cloud.ports("p", "pool1"))
         assert outcome.settled
-        assert "error" == cloud.find_volume("v", "p").volume.status
-    assert [] == faults(root, source)
+        assert cloud.find_volume("v", "p").volume.status == "error"
+    assert faults(root, source) == []
 
 
 def test_an_own_execution_in_another_thread_is_left_alone(
@@ -457,7 +456,7 @@ def test_an_own_execution_in_another_thread_is_left_alone(
         seen = []
 
         class Look(Observer):
-            def step_started(self, step: Step) -> None:
+            def step_started(self, _: Step) -> None:
                 def look() -> None:
                     seen.append(cloud.journal.interrupted())
 
@@ -470,7 +469,7 @@ def test_an_own_execution_in_another_thread_is_left_alone(
         )
         assert made.outcome is not None
         assert made.outcome.attempt == "download"
-        assert [(), ()] == seen
+        assert seen == [(), ()]
 
 
 def test_locations_behave(tmp_path: Path, source: Path) -> None:
@@ -486,7 +485,7 @@ def test_locations_behave(tmp_path: Path, source: Path) -> None:
         images.withdraw_location(image_id, location)
         with pytest.raises(ConflictError):
             images.verify_location(image_id, location)
-        assert "queued" == images.get_image(image_id).status
+        assert images.get_image(image_id).status == "queued"
         nothing = CinderLocation("0" * 8 + "-0000-0000-0000-" + "0" * 12)
         with pytest.raises(NotFoundError):
             images.add_location(image_id, nothing)
@@ -544,6 +543,30 @@ def test_what_is_asked_wrongly_is_told(tmp_path: Path, source: Path) -> None:
             ports.volumes.get_backend(attrs.evolve(volume, host=None))
 
 
+def test_a_pool_that_is_not_mounted_is_not_an_empty_one(
+    tmp_path: Path, source: Path
+) -> None:
+    """The cloud does not open, and loses nothing by it."""
+    pool, away = tmp_path / "pool", tmp_path / "away"
+    with LocalCloud.init(tmp_path / "c", pools={"a": pool}) as cloud:
+        _volume(cloud, _image(cloud, source))
+    pool.rename(away)
+    pool.mkdir()
+    with pytest.raises(UnavailableError, match="mount"):
+        LocalCloud(tmp_path / "c")
+    pool.rmdir()
+    away.rename(pool)
+    assert faults(tmp_path / "c", source) == []
+
+
+def test_a_broken_catalogue_is_told(tmp_path: Path) -> None:
+    """What is no catalogue does not open, as an adapter's error."""
+    LocalCloud.init(tmp_path / "c").close()
+    (tmp_path / "c" / "catalogue.sqlite").write_bytes(b"no" * 5000)
+    with pytest.raises(UnavailableError, match="catalogue"):
+        LocalCloud(tmp_path / "c")
+
+
 def test_progress_is_told(tmp_path: Path, source: Path) -> None:
     """Adding an image tells how far it is, up to the end."""
     told: list[tuple[int, int]] = []
@@ -554,5 +577,5 @@ def test_progress_is_told(tmp_path: Path, source: Path) -> None:
             project_id="p",
             progress=lambda done, size: told.append((done, size)),
         )
-    assert (3 * MIB, 3 * MIB) == told[-1]
+    assert told[-1] == (3 * MIB, 3 * MIB)
     assert sorted(told) == told

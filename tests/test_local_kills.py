@@ -27,7 +27,7 @@ def _outlive(root: Path, source: Path, action: str) -> None:
         text=True,
     )
     told = json.loads(done.stdout)
-    assert [] == told["faults"]
+    assert told["faults"] == []
     assert told["kills"] > 5
     assert told["again"] > 5
 

@@ -94,8 +94,9 @@ def execute(
     A step that raises `AdapterError` ends its attempt: what was done is
     undone, last first, and the next attempt is made, unless the error says
     that it is not safe to fall back.  Where undoing fails, the attempt is
-    finished if what is left of it may be repeated.  Any other exception is a defect of a
-    port; it passes through after everything was undone and abandoned.
+    finished if what is left of it may be repeated.  Any other exception is
+    a defect of a port; it passes through after everything was undone and
+    abandoned, or stays in the journal where that was not possible.
     """
     kept = _NoJournal() if journal is None else journal
     ids = {ref: ports.volumes.new_id() for ref in sorted(plan.refs, key=str)}
@@ -117,7 +118,8 @@ def recover(
 
     Where all that is left of an attempt may be repeated, it is finished;
     otherwise it is undone and the plan abandoned, or finished after all
-    where it cannot be undone.  No data is moved.  What fails stays in the journal for the next time.
+    where it cannot be undone.  No data is moved.  What fails stays in the
+    journal for the next time.
     """
     return tuple(
         _Run(

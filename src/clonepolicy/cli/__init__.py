@@ -12,6 +12,25 @@ output, and errors as one JSON line to standard error.  Exit codes:
 * 130: interrupted; nothing is left half made
 """
 
-from clonepolicy.cli._main import main
+from __future__ import annotations
+
+import sys
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Run the program."""
+    # imported here, so that neither a missing extra nor Ctrl-C while the
+    # libraries are loaded ends in a traceback
+    try:
+        from clonepolicy.cli._main import program  # noqa: PLC0415
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except ModuleNotFoundError as error:
+        sys.stderr.write(
+            f"error: there is no module {error.name}; "
+            "install clonepolicy[cli]\n"
+        )
+        sys.exit(2)
+    program(prog_name="clonepolicy")

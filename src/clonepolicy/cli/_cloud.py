@@ -93,14 +93,9 @@ def init(
     show(
         table(
             ("pool", "clones are", "path"),
-            ((p.name, clones(p), p.path) for p in made),
+            ((p.name, p.backend.clone_kind, p.path) for p in made),
         )
     )
-
-
-def clones(pool: Pool) -> str:
-    """Say how a pool's clones are made."""
-    return str(pool.backend.clone_kind)
 
 
 @click.group(

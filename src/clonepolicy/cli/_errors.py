@@ -65,8 +65,6 @@ def complaint(error: Exception) -> Complaint:
             path = "clonepolicy" if context is None else context.command_path
             message = error.format_message().rstrip(".")
             return Complaint(Exit.USAGE, message, f"see {path} --help")
-        case click.ClickException():
-            return Complaint(Exit.USAGE, error.format_message(), "")
         case FactError():
             return Complaint(Exit.USAGE, str(error), "")
         case AdapterError():

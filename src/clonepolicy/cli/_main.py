@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import BashComplete, FishComplete, ZshComplete
 from typing_extensions import override
 
 from clonepolicy.cli._cloud import image, init
@@ -94,7 +94,7 @@ Exit codes:
     + _CODES,
 )
 @click.version_option(_version())
-def main() -> None:
+def program() -> None:
     """Clone or download, register or upload: decide, explain, carry out.
 
     Start with the demo: it makes a small cloud in a temporary directory
@@ -102,21 +102,22 @@ def main() -> None:
     """
 
 
-@main.command(
+_SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
+
+@program.command(
     "completion",
     epilog=examples(
         "clonepolicy completion bash > clonepolicy-completion.bash",
         "clonepolicy completion fish",
     ),
 )
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(list(_SHELLS)))
 @json_option
 def completion(shell: str, *, as_json: bool) -> None:
     """Write the completion script of a shell."""
-    kind = get_completion_class(shell)
-    if kind is None:
-        raise click.UsageError(f"click does not complete in {shell}")
-    script = kind(main, {}, "clonepolicy", "_CLONEPOLICY_COMPLETE").source()
+    made = _SHELLS[shell](program, {}, "clonepolicy", "_CLONEPOLICY_COMPLETE")
+    script = made.source().strip()
     if as_json:
         emit({"shell": shell, "script": script})
     else:
@@ -133,4 +134,4 @@ for command in (
     rules,
     schema_command,
 ):
-    main.add_command(command)
+    program.add_command(command)

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, Any, TypeAlias
 
-import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -43,12 +42,17 @@ def console(
 
 def emit(value: Json) -> None:
     """Write one JSON document; ASCII, whatever the encoding outside."""
-    click.echo(json.dumps(value, indent=2))
+    _write(json.dumps(value, indent=2))
 
 
 def say(text: str = "") -> None:
     """Write text for people."""
-    click.echo(printable(text))
+    _write(printable(text))
+
+
+def _write(text: str) -> None:
+    # click would write UTF-8 where the terminal says ASCII
+    sys.stdout.write(f"{text}\n")
 
 
 def table(
@@ -86,7 +90,7 @@ def show(renderable: object) -> None:
     with out.capture() as captured:
         out.print(renderable)
     for text in captured.get().splitlines():
-        click.echo(text.rstrip())
+        _write(text.rstrip())
 
 
 def pairs(rows: Iterable[tuple[str, object]]) -> Table:

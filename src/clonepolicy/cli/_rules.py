@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 import click
 
-from clonepolicy import Policy, Reason, Rule, tables, wire
+from clonepolicy import Policy, Rule, tables, wire
 from clonepolicy.cli._options import (
     PolicyName,
     examples,
@@ -49,6 +50,10 @@ def rules(
 ) -> None:
     """Show a policy's rules, or compare two policies."""
     if context.invoked_subcommand is not None:
+        if as_json or details:
+            raise click.UsageError(
+                f"put options behind {context.invoked_subcommand}"
+            )
         return
     if as_json:
         emit(
@@ -175,15 +180,16 @@ def diff(a: Policy, b: Policy, *, as_json: bool) -> None:
     if not found:
         say(f"{a} and {b} hold the same rules in the same tables.")
         return
-    show(
-        table(
-            ("only in", "table", "rule", a.name, b.name, "why"),
-            (
-                (d.only_in, d.table, d.rule, d.verdict_a, d.verdict_b, d.why)
-                for d in found
-            ),
-            whole=("only in", "rule"),
+    for (only_in, name), group in groupby(
+        found, key=lambda d: (d.only_in, d.table)
+    ):
+        say(f"{name}, only in {only_in}")
+        show(
+            table(
+                ("rule", a.name, b.name, "why"),
+                ((d.rule, d.verdict_a, d.verdict_b, d.why) for d in group),
+                whole=("rule",),
+            )
         )
-    )
-    reasons = sorted({Reason(d.reason) for d in found})
-    say(f"\n{len(found)} differences; reasons: {', '.join(reasons)}")
+        say()
+    say(f"{len(found)} differences; --json gives each one's request.")

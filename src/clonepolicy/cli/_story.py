@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
 
@@ -15,6 +16,8 @@ from clonepolicy.adapters.local import ImageRow, LocalCloud, VolumeRow
 from clonepolicy.cli._errors import Complaint, Exit
 from clonepolicy.cli._render import Json
 from clonepolicy.cli._watch import Tick, Watch, reasons, why_not
+
+R = TypeVar("R", ImageRow, VolumeRow)
 
 PROJECT = "demo"
 _PIECE = 1 << 20
@@ -117,10 +120,8 @@ class Story:
         )
         watch.stop()
         what = f"image {image.name} to volume {name}, {size} GiB"
-        self._act(expected, what, made.decision, made.outcome, watch)
-        if made.volume is None:
-            raise _otherwise(expected, what, "there is no volume")
-        return made.volume
+        act = _decided(expected, what, made.decision, watch)
+        return self._done(act, made.outcome, made.volume)
 
     def refuse(self, image: ImageRow, name: str, size: int) -> Act:
         """Have a volume refused."""
@@ -130,7 +131,9 @@ class Story:
         )
         watch.stop()
         what = f"image {image.name} to volume {name}, {size} GiB"
-        return self._act("refuse", what, made.decision, made.outcome, watch)
+        act = _decided("refuse", what, made.decision, watch)
+        self.acts.append(act)
+        return act
 
     def upload(self, volume: VolumeRow, name: str, watch: Watch) -> ImageRow:
         """Upload a volume by registering a clone of it."""
@@ -139,38 +142,34 @@ class Story:
         )
         watch.stop()
         what = f"volume {volume.name} to image {name}"
-        self._act("register", what, made.decision, made.outcome, watch)
-        if made.image is None:
-            raise _otherwise("register", what, "there is no image")
-        return made.image
+        act = _decided("register", what, made.decision, watch)
+        return self._done(act, made.outcome, made.image)
 
-    def _act(
-        self,
-        expected: str,
-        what: str,
-        decision: Decision,
-        outcome: Outcome | None,
-        watch: Watch,
-    ) -> Act:
-        verdict = type(decision).__name__.lower()
-        if verdict != expected:
-            why = "; ".join(why_not(decision)) or "nothing spoke against it"
-            raise _otherwise(expected, what, f"decided {verdict}: {why}")
+    def _done(self, act: Act, outcome: Outcome | None, row: R | None) -> R:
+        failures = () if outcome is None else outcome.failures
+        taken = "nothing" if outcome is None else str(outcome.attempt)
         # an attempt's name begins with its path
-        taken = "refuse" if outcome is None else outcome.attempt or "nothing"
-        if taken.split()[0] != expected:
-            failures = () if outcome is None else outcome.failures
+        if row is None or taken.split()[0] != act.path:
             why = "; ".join(str(failure.error) for failure in failures)
-            raise _otherwise(expected, what, f"ended in {taken}: {why}")
-        act = Act(
-            path=expected,
-            what=what,
-            decision=decision,
-            seconds=watch.seconds,
-            bytes_moved=watch.bytes_moved,
-        )
+            raise _otherwise(act.path, act.what, f"ended in {taken}: {why}")
         self.acts.append(act)
-        return act
+        return row
+
+
+def _decided(
+    expected: str, what: str, decision: Decision, watch: Watch
+) -> Act:
+    verdict = type(decision).__name__.lower()
+    if verdict != expected:
+        why = "; ".join(why_not(decision)) or "nothing spoke against it"
+        raise _otherwise(expected, what, f"decided {verdict}: {why}")
+    return Act(
+        path=expected,
+        what=what,
+        decision=decision,
+        seconds=watch.seconds,
+        bytes_moved=watch.bytes_moved,
+    )
 
 
 def _otherwise(expected: str, what: str, happened: str) -> Complaint:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -31,7 +32,11 @@ Row: TypeAlias = sqlite3.Row
 _VERSION = 1
 _SCHEMA = """
 CREATE TABLE config (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT);
-CREATE TABLE pool (name TEXT PRIMARY KEY, path TEXT NOT NULL);
+CREATE TABLE pool (
+    name TEXT PRIMARY KEY,
+    path TEXT NOT NULL,
+    mark TEXT NOT NULL
+);
 CREATE TABLE quota (
     project_id TEXT PRIMARY KEY,
     volumes INTEGER,
@@ -121,12 +126,19 @@ class Catalogue:
                 isolation_level=None,
                 check_same_thread=False,
             )
+        try:
+            self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
+        with Adapted("opening the cloud"):
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA foreign_keys = ON")
             self._db.execute("PRAGMA synchronous = NORMAL")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version != _VERSION:
-            self._db.close()
             message = (
                 f"the cloud's catalogue is of version {version}, this "
                 f"library's of {_VERSION}; use the release that made it"
@@ -134,16 +146,15 @@ class Catalogue:
             raise NotFoundError(message)
 
     @staticmethod
-    def make(path: Path, pools: dict[str, Path], config: Config) -> None:
-        """Make a catalogue, all of it or none."""
+    def make(
+        path: Path, pools: Iterable[tuple[str, str, str]], config: Config
+    ) -> None:
+        """Make a catalogue with pools: name, path, and what marks it."""
         db = sqlite3.connect(path, isolation_level=None)
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
-            db.executemany(
-                "INSERT INTO pool VALUES (?, ?)",
-                [(name, str(path)) for name, path in pools.items()],
-            )
+            db.executemany("INSERT INTO pool VALUES (?, ?, ?)", pools)
             db.execute("INSERT INTO config VALUES (1, ?)", (_dump(config),))
             db.execute(f"PRAGMA user_version = {_VERSION}")
             db.execute("COMMIT")
@@ -253,6 +264,7 @@ def _dump(config: Config) -> str:
     return json.dumps(attrs.asdict(config), default=sorted)
 
 
+@functools.lru_cache(maxsize=8)
 def _load(text: str) -> Config:
     values: dict[str, Any] = {
         name: frozenset(value) if isinstance(value, list) else value

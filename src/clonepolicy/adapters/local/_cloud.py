@@ -23,6 +23,7 @@ from clonepolicy import (
     Policy,
     Ports,
     Quota,
+    UnavailableError,
     Volume,
 )
 from clonepolicy.adapters.local import _listing, _work
@@ -44,6 +45,7 @@ from clonepolicy.adapters.local._store import Store
 from clonepolicy.adapters.local._volumes import LocalVolumes
 
 _CATALOGUE = "catalogue.sqlite"
+_MARK = ".pool"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _VISIBILITIES = ("private", "shared", "community", "public")
 _DEFAULTS = Config(
@@ -60,6 +62,7 @@ class LocalCloud:
 
     Raises:
         NotFoundError: the directory is no cloud.
+        UnavailableError: a pool's file system is not mounted.
     """
 
     recovered: tuple[Outcome, ...]
@@ -82,7 +85,9 @@ class LocalCloud:
         try:
             pools = "SELECT * FROM pool ORDER BY rowid"
             for row in catalogue.rows("reading the pools", pools):
-                self._store.pools[row["name"]] = root / row["path"]
+                path = root / row["path"]
+                _check_mark(row["name"], path, row["mark"])
+                self._store.pools[row["name"]] = path
             self._journal = LocalJournal(catalogue, owner)
             self.recovered = put_in_order(
                 self._store, self._journal, self._ports(None)
@@ -123,8 +128,12 @@ class LocalCloud:
             _make_empty(root)
             for place in (Path("images"), Path("run"), *places.values()):
                 _make_empty(root / place)
+            marked = []
+            for name, place in places.items():
+                marked.append((name, str(place), str(uuid.uuid4())))
+                (root / place / _MARK).write_text(marked[-1][-1])
             draft = root / "catalogue.draft"
-            Catalogue.make(draft, places, config)
+            Catalogue.make(draft, marked, config)
             draft.rename(root / _CATALOGUE)
         return cls(root)
 
@@ -357,6 +366,20 @@ def _make_empty(directory: Path) -> None:
     if {path.name for path in directory.iterdir()} - {"lost+found"}:
         message = f"{directory} is not empty; use a new or empty directory"
         raise ConflictError(message)
+
+
+def _check_mark(name: str, path: Path, mark: str) -> None:
+    """Do not take a file system that is not mounted for an empty one."""
+    try:
+        found = (path / _MARK).read_text()
+    except OSError:
+        found = ""
+    if found != mark:
+        message = (
+            f"pool {name} is not at {path}; mount its file system and try "
+            "again"
+        )
+        raise UnavailableError(message)
 
 
 def _new_image(

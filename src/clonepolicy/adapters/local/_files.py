@@ -27,7 +27,6 @@ CHUNK = 1 << 20
 _BLOCK = 1 << 16
 _ZEROS = bytes(CHUNK)
 _ZERO_BLOCK = bytes(_BLOCK)
-_BEHIND = 8 * CHUNK
 
 _FICLONE = 0x40049409
 _FS_IOC_GETFSUUID = 0x80111500
@@ -200,7 +199,7 @@ def fill(fd: int, pieces: Iterable[bytes], limit: int | None = None) -> int:
     Raises:
         IntegrityError: there is more data than ``limit``.
     """
-    at = sent = 0
+    at = 0
     for piece in pieces:
         if limit is not None and at + len(piece) > limit:
             message = f"there is more data than the {limit} bytes of room"
@@ -208,10 +207,6 @@ def fill(fd: int, pieces: Iterable[bytes], limit: int | None = None) -> int:
         if piece is not _ZEROS:
             _put(fd, piece, at)
         at += len(piece)
-        if at - sent >= _BEHIND:
-            # starts the disk on it while the next piece is being hashed
-            os.posix_fadvise(fd, sent, at - sent, os.POSIX_FADV_DONTNEED)
-            sent = at
     os.ftruncate(fd, at)
     return at
 

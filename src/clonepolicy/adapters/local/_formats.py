@@ -38,6 +38,8 @@ _CONTAINERS = ("qcow2", "qed", "vdi", "vhd", "vhdx", "vmdk")
 _HEAD = 1 << 16
 _ADDRESS_SPACE = 1 << 21
 """KiB."""
+_TIMEOUT = 10
+"""Seconds of waiting for each of processor time."""
 
 
 class Inspector:
@@ -182,11 +184,13 @@ def convert(qemu_img: str, disk_format: str, source: int, path: Path) -> None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            timeout=10 * seconds,
+            timeout=_TIMEOUT * seconds,
             env={**os.environ, "LC_ALL": "C"},
         )
     except subprocess.TimeoutExpired as error:
-        message = f"qemu-img took longer than {10 * seconds} s; try again"
+        message = (
+            f"qemu-img took longer than {_TIMEOUT * seconds:g} s; try again"
+        )
         raise UnavailableError(message) from error
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()

@@ -65,10 +65,14 @@ def choose_pool(store: Store, image_id: str) -> str:
 
     Emptiest is the one with most free space.
     """
-    for location in store.catalogue.locations(image_id):
-        if isinstance(location, CinderLocation):
-            volume = store.catalogue.volume_row(location.volume_id)
-            return str(volume["pool"])
+    found = store.catalogue.row(
+        f"choosing a pool for image {image_id}",
+        "SELECT pool FROM location JOIN volume ON id = volume_id "
+        "WHERE image_id = ? ORDER BY location.rowid",
+        image_id,
+    )
+    if found is not None:
+        return str(found["pool"])
     return max(store.pools, key=store.free)
 
 
