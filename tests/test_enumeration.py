@@ -64,7 +64,8 @@ def expected(world: Request, policy: Policy) -> type:
             for lane in create.lanes
         )
         closed, efficient = shut(create.download), open_lane
-        refused, verdicts = shut(create.refuse), (Clone, Download)
+        refused = shut(create.refuse)
+        verdicts: tuple[type, type] = (Clone, Download)
     else:
         upload = policy.upload
         closed, efficient = shut(upload.upload), not shut(upload.register)

@@ -419,7 +419,8 @@ class TestRepairable:
         path, base = Path(lane.mechanism), CLONEABLE[lane.mechanism]
         asked: dict[str, Rule[Any]] = {
             rule.name: rule
-            for rule in (*SAFE.create.refuse, *lane.gates, *lane.rules)
+            for table in (SAFE.create.refuse, lane.gates, lane.rules)
+            for rule in table
         }
         for _ in range(4):
             ways = {w.path: w for w in what_would_it_take(request)}

@@ -25,7 +25,13 @@ from clonepolicy import (
     Volume,
     execute,
 )
-from clonepolicy.adapters.local import LocalCloud, _files
+from clonepolicy.adapters.local import (
+    LocalCloud,
+    _files,
+    _owners,
+    _store,
+)
+from clonepolicy.adapters.local._journal import Opening
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -138,6 +144,72 @@ def _register_and_die(cloud: LocalCloud, volume: Volume) -> None:
         cloud.upload_volume(
             volume.id, name="u", project_id="p", observer=Kill()
         )
+
+
+def test_a_work_that_cannot_be_undone_now_is_undone_later(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while nothing can be removed leaves it to the next to open."""
+    root = tmp_path / "c"
+
+    class Stop(Observer):
+        def step_started(self, step: Step) -> None:
+            if type(step).__name__ == "AddLocation":
+                raise KeyboardInterrupt
+
+    with LocalCloud.init(root) as cloud:
+        volume = _volume(cloud, _image(cloud, source))
+        with monkeypatch.context() as patch:
+            patch.setattr(_files, "remove", _raising(errno.EIO))
+            with pytest.raises(KeyboardInterrupt):
+                cloud.upload_volume(
+                    volume.id, name="u", project_id="p", observer=Stop()
+                )
+        assert len(cloud.list_images()) == 2
+    with LocalCloud(root) as cloud:
+        (outcome,) = cloud.recovered
+        assert outcome.settled
+    assert faults(root, source) == []
+
+
+def test_a_volume_is_looked_at_twice_before_it_fails(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another process just completed does not count as broken."""
+    with LocalCloud.init(tmp_path / "c") as cloud:
+        _volume(cloud, _image(cloud, source))
+    answers = iter([False, True])
+    monkeypatch.setattr(_store.Store, "is_whole", lambda *_: next(answers))
+    with LocalCloud(tmp_path / "c") as cloud:
+        assert cloud.find_volume("v", "p").volume.status == "available"
+
+
+def test_an_owner_is_alive_as_long_as_it_holds_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token that was tidied away while it was made is not kept."""
+    answers = iter([False, True])
+    monkeypatch.setattr(_owners, "_is_at", lambda *_: next(answers))
+    owner = _owners.Owner.enter(tmp_path)
+    other = attrs.evolve(owner, token="other")  # noqa: S106 - no secret
+    assert not other.is_dead(owner.token)
+    assert not other.is_dead("other")
+    assert other.is_dead("gone")
+    monkeypatch.undo()
+    other.tidy()
+    assert [p.name for p in tmp_path.iterdir()] == [owner.token]
+    assert not _owners._is_at(owner._fd, tmp_path / "gone")
+    owner.leave()
+
+
+def test_a_cloud_without_its_directories_does_not_open(
+    tmp_path: Path,
+) -> None:
+    """That is told as an adapter's error, and nothing is kept open."""
+    LocalCloud.init(tmp_path / "c").close()
+    (tmp_path / "c" / "run").rmdir()
+    with pytest.raises(NotFoundError):
+        LocalCloud(tmp_path / "c")
 
 
 def test_strays_go_and_what_is_not_ours_stays(
@@ -290,6 +362,7 @@ def test_copying_falls_back_and_notices_a_shorter_source(
     monkeypatch.setattr(os, "copy_file_range", _raising(errno.EIO))
     with pytest.raises(OSError, match="injected"):
         _files.copy(old, new)
+    source.write_bytes(b"x" * 3 * MIB)
     pieces = _files.stream(old, 3 * MIB)
     next(pieces)
     os.truncate(source, MIB)
@@ -320,7 +393,7 @@ def test_ports_serve_an_execution_with_the_public_journal(
                 attrs.evolve(
                     attempt,
                     steps=tuple(
-                        attrs.evolve(step, volume_id=volume_id)  # type: ignore[misc]
+                        attrs.evolve(step, volume_id=volume_id)  # type: ignore[arg-type]
                         for step in attempt.steps
                     ),
                 )
@@ -330,4 +403,6 @@ def test_ports_serve_an_execution_with_the_public_journal(
         outcome = execute(plan, ports, journal=cloud.journal)
         assert outcome.attempt == "download"
         assert cloud.config.image_upload_use_cinder_backend
+        opening = Opening(cloud._journal, lambda _: None)
+        assert opening.interrupted() == ()
     assert faults(tmp_path / "c", source) == []

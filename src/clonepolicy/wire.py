@@ -239,6 +239,8 @@ def _parse(text: str) -> object:
         raise FactError(place, error.msg, "JSON") from None
     except RecursionError:
         raise FactError("JSON", text, "a nesting that ends") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise FactError("JSON", str(error), "a number") from None
 
 
 def _no_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -313,11 +315,11 @@ def loads_decision(
         raise FactError("decision", written, "an object")
     policy = written.get("policy")
     known = {(known.name, known.version): known for known in policies.values()}
-    key = (
-        (policy.get("name"), policy.get("version"))
-        if isinstance(policy, dict)
-        else None
-    )
+    match policy:
+        case {"name": str(name), "version": int(version)}:
+            key = (name, version)
+        case _:
+            key = ("", 0)
     if key not in known:
         names = ", ".join(str(p) for p in policies.values())
         raise FactError("decision.policy", policy, f"one of {names}")

@@ -239,6 +239,14 @@ class Catalogue:
         found = self.rows(f"reading image {image_id}", query, image_id)
         return tuple(parse_location(row["url"]) for row in found)
 
+    def backing(self, image_id: str) -> list[Row]:
+        """Read the volumes that are an image's data."""
+        query = "SELECT volume_id FROM location WHERE image_id = ?"
+        found = self.rows(
+            f"reading image {image_id}", f"{query} ORDER BY rowid", image_id
+        )
+        return [self.volume_row(row["volume_id"]) for row in found]
+
     def config(self) -> Config:
         """Read the configuration."""
         (row,) = self.rows("reading config", "SELECT value FROM config")

@@ -23,7 +23,6 @@ from clonepolicy import (
     Policy,
     Ports,
     Quota,
-    UnavailableError,
     Volume,
 )
 from clonepolicy.adapters.local import _listing, _work
@@ -34,6 +33,11 @@ from clonepolicy.adapters.local._images import LocalImages
 from clonepolicy.adapters.local._journal import LocalJournal
 from clonepolicy.adapters.local._order import put_in_order
 from clonepolicy.adapters.local._owners import Owner
+from clonepolicy.adapters.local._places import (
+    MARK,
+    check_mark,
+    make_empty,
+)
 from clonepolicy.adapters.local._rows import (
     Created,
     ImageRow,
@@ -45,7 +49,6 @@ from clonepolicy.adapters.local._store import Store
 from clonepolicy.adapters.local._volumes import LocalVolumes
 
 _CATALOGUE = "catalogue.sqlite"
-_MARK = ".pool"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _VISIBILITIES = ("private", "shared", "community", "public")
 _DEFAULTS = Config(
@@ -86,7 +89,7 @@ class LocalCloud:
             pools = "SELECT * FROM pool ORDER BY rowid"
             for row in catalogue.rows("reading the pools", pools):
                 path = root / row["path"]
-                _check_mark(row["name"], path, row["mark"])
+                check_mark(row["name"], path, row["mark"])
                 self._store.pools[row["name"]] = path
             self._journal = LocalJournal(catalogue, owner)
             self.recovered = put_in_order(
@@ -125,13 +128,13 @@ class LocalCloud:
             for name, path in named.items()
         }
         with Adapted(f"making a cloud in {root}"):
-            _make_empty(root)
+            make_empty(root)
             for place in (Path("images"), Path("run"), *places.values()):
-                _make_empty(root / place)
+                make_empty(root / place)
             marked = []
             for name, place in places.items():
                 marked.append((name, str(place), str(uuid.uuid4())))
-                (root / place / _MARK).write_text(marked[-1][-1])
+                (root / place / MARK).write_text(marked[-1][-1])
             draft = root / "catalogue.draft"
             Catalogue.make(draft, marked, config)
             draft.rename(root / _CATALOGUE)
@@ -358,28 +361,6 @@ class LocalCloud:
             observer=observer,
         )
         return _work.upload_volume(work, row, name, image, force=force)
-
-
-def _make_empty(directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    # which a new file system has at its root
-    if {path.name for path in directory.iterdir()} - {"lost+found"}:
-        message = f"{directory} is not empty; use a new or empty directory"
-        raise ConflictError(message)
-
-
-def _check_mark(name: str, path: Path, mark: str) -> None:
-    """Do not take a file system that is not mounted for an empty one."""
-    try:
-        found = (path / _MARK).read_text()
-    except OSError:
-        found = ""
-    if found != mark:
-        message = (
-            f"pool {name} is not at {path}; mount its file system and try "
-            "again"
-        )
-        raise UnavailableError(message)
 
 
 def _new_image(

@@ -146,13 +146,11 @@ class LocalImages:
 
     def _data_path(self, row: Row) -> Path:
         """Give the image's own file, or that of a volume that is its data."""
-        catalogue = self._store.catalogue
-        for location in catalogue.locations(row["id"]):
-            if isinstance(location, CinderLocation):
-                volume = catalogue.volume_row(location.volume_id)
-                check_readable(volume)
-                return self._store.volume_path(volume)
-        return self._store.image_path(row["id"])
+        backing = self._store.catalogue.backing(row["id"])
+        if not backing:
+            return self._store.image_path(row["id"])
+        check_readable(backing[0])
+        return self._store.volume_path(backing[0])
 
     def upload(self, image_id: str, data: Iterable[bytes]) -> None:
         """Take an image's data; a queued image becomes active, or none."""

@@ -14,7 +14,6 @@ import attrs
 from clonepolicy import (
     SAFE,
     AdapterError,
-    CinderLocation,
     ConflictError,
     Image,
     NotFoundError,
@@ -65,14 +64,9 @@ def choose_pool(store: Store, image_id: str) -> str:
 
     Emptiest is the one with most free space.
     """
-    found = store.catalogue.row(
-        f"choosing a pool for image {image_id}",
-        "SELECT pool FROM location JOIN volume ON id = volume_id "
-        "WHERE image_id = ? ORDER BY location.rowid",
-        image_id,
-    )
-    if found is not None:
-        return str(found["pool"])
+    backing = store.catalogue.backing(image_id)
+    if backing:
+        return str(backing[0]["pool"])
     return max(store.pools, key=store.free)
 
 
@@ -295,15 +289,10 @@ def _is_being_stored(store: Store, row: Row) -> bool:
 
 def _made_for(store: Store, image_id: str) -> list[Row]:
     """Give the internal volumes that were made to be an image's data."""
-    catalogue, config = store.catalogue, store.catalogue.config()
-    rows = [
-        catalogue.volume_row(location.volume_id)
-        for location in catalogue.locations(image_id)
-        if isinstance(location, CinderLocation)
-    ]
+    config = store.catalogue.config()
     return [
         row
-        for row in rows
+        for row in store.catalogue.backing(image_id)
         if row["glance_image_id"] == image_id
         and config.trusts(row["project_id"])
         and row["status"] == "available"

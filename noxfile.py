@@ -1,0 +1,151 @@
+"""Everything that is run on this project, each by one word."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "typing", "tests", "docs"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+VERSIONS = nox.project.python_versions(PROJECT)
+GROUPS = PROJECT["dependency-groups"]
+EVERYTHING = "cli,testing"
+PURE = (
+    "_decide",
+    "_decisions",
+    "_errors",
+    "_explain",
+    "_findings",
+    "_locations",
+    "_plans",
+    "_policies",
+    "_reasons",
+    "_records",
+    "_rules/*",
+)
+
+
+def found() -> list[str]:
+    """Find the supported Pythons that really start, pyenv's among them."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    installed = sorted(root.glob("versions/*/bin"), reverse=True)
+    search = os.pathsep.join([*map(str, installed), os.environ["PATH"]])
+    works = []
+    for version in VERSIONS:
+        program = shutil.which(f"python{version}", path=search)
+        if program is None:
+            continue
+        started = subprocess.run([program, "-c", ""], check=False)  # noqa: S603 - it was just found
+        if started.returncode == 0:
+            works.append(version)
+            folder = str(Path(program).parent)
+            os.environ["PATH"] = folder + os.pathsep + os.environ["PATH"]
+    return works
+
+
+PYTHONS = found()
+
+
+def install_wheel(session: nox.Session, *groups: str) -> None:
+    """Build the wheel and install it, so that nothing sees the sources."""
+    folder = Path(session.create_tmp()).resolve()
+    for old in folder.glob("*.whl"):
+        old.unlink()
+    session.run_install(
+        *("python", "-m", "pip", "wheel", "--quiet", "--no-deps"),
+        *("--wheel-dir", str(folder), "."),
+    )
+    (wheel,) = folder.glob("*.whl")
+    needed = [name for group in groups for name in GROUPS[group]]
+    session.install(f"{wheel}[{EVERYTHING}]", *needed)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install(*GROUPS["lint"])
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check the types of everything."""
+    session.install(
+        f".[{EVERYTHING}]",
+        *GROUPS["typing"],
+        *GROUPS["tests"],
+        *GROUPS["docs"],
+    )
+    session.run("mypy", "src", "tests", "docs", "benchmarks", "noxfile.py")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests against the built wheel."""
+    install_wheel(session, "tests")
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Hold the pure modules to full branch coverage."""
+    install_wheel(session, "tests")
+    session.run(
+        *("pytest", "-q", "-n", "auto", "--cov", "--cov-report="),
+        *("tests/test_laws.py", "tests/test_agreed.py"),
+        *("tests/test_records.py", "tests/test_locations.py"),
+        *("tests/test_enumeration.py", "tests/test_explain.py"),
+    )
+    pure = ",".join(f"*/clonepolicy/{name}.py" for name in PURE)
+    session.run("coverage", "report", f"--include={pure}", "--fail-under=100")
+
+
+@nox.session
+def deep(session: nox.Session) -> None:
+    """Enumerate everything, and draw fifty times as many examples."""
+    install_wheel(session, "tests")
+    session.run("pytest", "-n", "auto", "-m", "deep", "tests")
+    session.run(
+        *("pytest", "-n", "auto", "tests/test_laws.py"),
+        *("tests/test_agreed.py", "tests/test_machine.py"),
+        env={"CLONEPOLICY_PROFILE": "deep"},
+    )
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Hold the generated pages current, and build the documents."""
+    session.install(f".[{EVERYTHING}]", *GROUPS["docs"])
+    session.run("python", "docs/generate.py", "--check")
+    session.run("sphinx-build", "-nWqb", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure, as ratios in one run."""
+    session.install(f".[{EVERYTHING}]", *GROUPS["bench"])
+    for script in sorted(Path("benchmarks").glob("bench_*.py")):
+        session.run("python", str(script), *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Tell the story."""
+    session.install(f".[{EVERYTHING}]")
+    session.run("clonepolicy", "demo", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Mutate the rules, the decisions and the locations."""
+    session.install("-e", f".[{EVERYTHING}]", *GROUPS["mutation"])
+    session.run("mutmut", "run", success_codes=[0, 1])
+    session.run("mutmut", "results")
