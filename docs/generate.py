@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from clonepolicy import (
@@ -92,13 +92,12 @@ def rules() -> Iterator[str]:
         yield f"## {policy.name}"
         for name, members in tables(policy):
             yield f"### {policy.name} {name}"
-            yield "No rule." if not members else table(
-                ("rule", "what must hold", "reason if not"),
-                (
-                    (to_rule(r.name), r.requirement, to_reason(r.reason))
-                    for r in members
-                ),
+            rows = (
+                (to_rule(r.name), r.requirement, to_reason(r.reason))
+                for r in members
             )
+            heads = ("rule", "what must hold", "reason if not")
+            yield table(heads, rows) if members else "No rule."
     yield "## Every rule"
     for rule, places in homes().items():
         about = rule.reason.about
@@ -145,8 +144,11 @@ def reasons() -> Iterator[str]:
 
 def given(world: Request) -> dict[Reason, str]:
     """Give SAFE's reasons for a world; notes are in italics."""
-    create = isinstance(world, CreateRequest)
-    decision = decide_create(world) if create else decide_upload(world)
+    decision = (
+        decide_create(world)
+        if isinstance(world, CreateRequest)
+        else decide_upload(world)
+    )
     return {
         **{note.reason: f"*{note.reason}*" for note in decision.notes},
         **{found.reason: str(found.reason) for found in decision.findings},
@@ -255,15 +257,20 @@ def diff() -> Iterator[str]:
         )
 
 
-FILES: Mapping[str, Callable[[], Iterator[str]]] = MappingProxyType(
-    {
-        "rules.md": rules,
-        "reasons.md": reasons,
-        "one-fault.md": faults,
-        "census.md": census,
-        "policy-diff.md": diff,
+@cache
+def pages() -> Mapping[str, str]:
+    """Give every page by its file's name."""
+    blocks = {
+        "rules.md": rules(),
+        "reasons.md": reasons(),
+        "one-fault.md": faults(),
+        "census.md": census(),
+        "policy-diff.md": diff(),
     }
-)
+    return {
+        name: "\n\n".join((GENERATED, *page)) + "\n"
+        for name, page in blocks.items()
+    }
 
 
 def main(
@@ -276,9 +283,8 @@ def main(
     mode.add_argument("--write", action="store_true")
     check = parser.parse_args(arguments).check
     status = 0
-    for name, blocks in FILES.items():
+    for name, text in pages().items():
         path = folder / name
-        text = "\n\n".join((GENERATED, *blocks())) + "\n"
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             continue
         if check:

@@ -34,7 +34,7 @@ from clonepolicy._plans import (
     WithdrawLocation,
 )
 from clonepolicy._protocols import Entry, Journal, Observer, Ports
-from clonepolicy._records import Volume
+from clonepolicy._records import Image, Volume
 
 _READY = frozenset({"available", "in-use"})
 
@@ -266,13 +266,16 @@ class _Run:
         images, volumes = self.ports.images, self.ports.volumes
         array, name = self.ports.array, self._id
         match step:
-            case CloneVolume(target, source):
+            case CloneVolume(target, source, image_id):
+                if image_id is not None:
+                    self._active(image_id)
                 now = volumes.get_volume(source.id)
                 if changed(source, now):
                     message = f"volume {source.id} has changed"
                     raise StaleError(message)
                 array.clone_volume(name(target), now)
-            case CloneImage(target, location, stored):
+            case CloneImage(target, location, stored, image_id):
+                self._active(image_id)
                 found = array.find_image(location)
                 if found is None or stored != attrs.evolve(
                     found, clones=stored.clones
@@ -326,11 +329,15 @@ class _Run:
     def _id(self, volume_id: VolumeId) -> str:
         return volume_id if isinstance(volume_id, str) else self.ids[volume_id]
 
-    def _download(self, volume_id: str, image_id: str) -> None:
+    def _active(self, image_id: str) -> Image:
         image = self.ports.images.get_image(image_id)
         if image.status != "active":
             message = f"image {image_id} is {image.status}"
             raise StaleError(message)
+        return image
+
+    def _download(self, volume_id: str, image_id: str) -> None:
+        image = self._active(image_id)
         size = self.ports.volumes.get_volume(volume_id).size
         data = self._counted(self.ports.images.download(image_id))
         self.ports.array.write(volume_id, size, image, data)

@@ -85,10 +85,14 @@ class WithdrawLocation(_Step):
 
 @attrs.frozen
 class CloneVolume(_Step):
-    """Have the array clone a volume that is as the decision saw it."""
+    """Have the array clone a volume that is as the decision saw it.
+
+    Where it is cloned for an image, that must still be active.
+    """
 
     volume_id: VolumeId
     source: Volume
+    image_id: str | None = None
     repeats: ClassVar[bool] = False
 
     @override
@@ -99,11 +103,12 @@ class CloneVolume(_Step):
 
 @attrs.frozen
 class CloneImage(_Step):
-    """Have the array clone an image that lies on it."""
+    """Have the array clone an image that lies on it and is still active."""
 
     volume_id: VolumeId
     location: RbdLocation | FileLocation
     source: StoredImage
+    image_id: str
     repeats: ClassVar[bool] = False
 
     @override
@@ -317,11 +322,13 @@ def clone_attempt(
     location = getattr(candidate, "location", None)
     steps: list[Step] = []
     if isinstance(source, Volume):
-        steps.append(CloneVolume(volume_id, source))
+        steps.append(CloneVolume(volume_id, source, request.image.id))
     elif source is not None and isinstance(
         location, (RbdLocation, FileLocation)
     ):
-        steps.append(CloneImage(volume_id, location, source))
+        steps.append(
+            CloneImage(volume_id, location, source, request.image.id)
+        )
     size = grown(request, candidate)
     if size is not None:
         steps.append(ExtendVolume(volume_id, size))

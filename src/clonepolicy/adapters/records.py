@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from clonepolicy._errors import FactError
 from clonepolicy._locations import Location, parse_location
@@ -23,10 +23,11 @@ from clonepolicy._records import (
     VolumeType,
 )
 
-T = TypeVar("T")
-
 _SIGNATURE = "img_signature"
-_NO_ITEMS: Mapping[str, Any] = {}
+_BACKEND_NAME = "volume_backend_name"
+_MIN_SIZE = "provisioning:min_vol_size"
+_MAX_SIZE = "provisioning:max_vol_size"
+_STORE = "image_service:store_id"
 
 
 def image_from_v2(
@@ -76,7 +77,7 @@ def image_from_v2(
 
 
 def locations_from_v2(
-    body: Mapping[str, Any] | Iterable[Mapping[str, Any]],
+    body: Mapping[str, Any] | Sequence[Mapping[str, Any]],
 ) -> tuple[Location, ...]:
     """Read locations, each once, in the order in which they came.
 
@@ -89,7 +90,7 @@ def locations_from_v2(
     """
     if not isinstance(body, Mapping):
         return tuple(map(parse_location, dict.fromkeys(_urls(body))))
-    urls = dict.fromkeys(_urls(body["locations"] if "locations" in body else ()))
+    urls = dict.fromkeys(_urls(body.get("locations", ())))
     direct = body.get("direct_url")
     if direct is not None:
         if type(direct) is not str:
@@ -163,10 +164,12 @@ def _written_moment(value: object) -> datetime.datetime:
         ) from None
 
 
-def _stored_moment(value: object) -> object:
-    if isinstance(value, datetime.datetime) and value.tzinfo is None:
-        return value.replace(tzinfo=datetime.UTC)
-    return value
+def _stored_moment(value: object) -> datetime.datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, datetime.datetime):
+        raise FactError("Volume.created_at", value, "a datetime or None")
+    return value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
 
 
 def _urls(locations: object) -> Iterator[str]:
@@ -179,3 +182,64 @@ def _urls(locations: object) -> Iterator[str]:
                 f"Image.locations[{at}]", location, "a mapping with a text url"
             )
         yield url
+
+
+def _host(field: str, value: object) -> Host | None:
+    if value is None:
+        return None
+    if type(value) is str:
+        try:
+            return _parsed_host(value)
+        except FactError:
+            pass
+    raise FactError(field, value, "host[@backend][#pool], or None")
+
+
+# a fleet has few hosts, and many volumes on each
+_parsed_host = functools.lru_cache(maxsize=1024)(Host.parse)
+
+
+def _items(field: str, value: object) -> Mapping[str, Any]:
+    """Read a mapping, or the rows of a table that holds one."""
+    if isinstance(value, Mapping):
+        return value
+    if not isinstance(value, (list, tuple)):
+        raise FactError(field, value, "a mapping, or a list of rows")
+    found: dict[str, Any] = {}
+    for at, row in enumerate(value):
+        key = row.get("key") if isinstance(row, Mapping) else None
+        if type(key) is not str or "value" not in row or key in found:
+            raise FactError(
+                f"{field}[{at}]", row, "a key, not twice, and its value"
+            )
+        found[key] = row["value"]
+    return found
+
+
+def _volume_type(row: object) -> VolumeType | None:
+    if row is None:
+        return None
+    if not isinstance(row, Mapping):
+        raise FactError("Volume.volume_type", row, "a mapping or None")
+    try:
+        specs = _items("VolumeType.extra_specs", row["extra_specs"])
+        return VolumeType(
+            id=row["id"],
+            name=row["name"],
+            volume_backend_name=specs.get(_BACKEND_NAME),
+            min_vol_size=_size(_MIN_SIZE, specs),
+            max_vol_size=_size(_MAX_SIZE, specs),
+            store_id=specs.get(_STORE),
+        )
+    except KeyError as error:
+        raise _missing("VolumeType", error) from None
+
+
+def _size(key: str, specs: Mapping[str, Any]) -> int | None:
+    """Read a size in GiB; extra specs are texts."""
+    text = specs.get(key)
+    if text is None:
+        return None
+    if type(text) is str and text.isascii() and text.isdecimal():
+        return int(text)
+    raise FactError(f"VolumeType.{key}", text, "a whole number as text")

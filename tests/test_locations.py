@@ -1,0 +1,149 @@
+"""One strict grammar for locations, and Cinder's lenient reading of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clonepolicy import (
+    CinderLocation,
+    FileLocation,
+    Location,
+    MalformedLocation,
+    OtherLocation,
+    RbdLocation,
+    parse_location,
+)
+from clonepolicy._locations import cinder_volume_id, concerns_volumes
+
+ID = "9a0364b9-e99b-4805-aad4-2a4f57a5a1f5"
+CANONICAL: tuple[tuple[str, Location], ...] = (
+    (f"cinder://{ID}", CinderLocation(ID)),
+    (f"cinder://nvme-1/{ID}", CinderLocation(ID, "nvme-1")),
+    (
+        f"rbd://fsid/images/{ID}/snap",
+        RbdLocation("fsid", "images", ID, "snap"),
+    ),
+    ("rbd://f/p%2Fq/i%20j/s", RbdLocation("f", "p/q", "i j", "s")),
+    (f"file:///images/{ID}", FileLocation(f"/images/{ID}")),
+    ("file:///image", FileLocation("/image")),
+    ("file:///a.b/..c", FileLocation("/a.b/..c")),
+    ("http://images.example/1", OtherLocation("http://images.example/1")),
+    ("swift+https://a/b", OtherLocation("swift+https://a/b")),
+    ("x:\n", OtherLocation("x:\n")),
+)
+LENIENT = (
+    f"cinder://a/b/c/{ID}",
+    f"cinder:///{ID}",
+    f"CINDER://{ID}",
+    f"cinder:{ID}",
+    f" cinder://{ID}",
+    f"cinder://{ID}?x=1#y",
+    f"cinder://store/{ID}?x",
+)
+UNREADABLE = (
+    f"cinder://{ID}/",
+    f"cinder://store/{ID}/",
+    f"cinder://store/{ID}/extra",
+    f"cinder://user@{ID}",
+    f"cinder://{ID}:80",
+    f"cinder://{ID.upper()}",
+    f"cinder://{ID.replace('-', '')}",
+    f"cinder://{{{ID}}}",
+    f"cinder://urn:uuid:{ID}",
+    "cinder://",
+    "cinder://[",
+)
+MALFORMED = (
+    *LENIENT,
+    *UNREADABLE,
+    f"cinder://store /{ID}",
+    f"cinder://{ID}\n",
+    "",
+    ID,
+    "rbd://image",
+    "rbd://a/b/c",
+    "rbd://a/b/c/d/e",
+    "rbd://a//c/d",
+    "rbd://a/b c/c/d",
+    "rbd://a/b%2f/c/d",
+    "rbd:a/b/c/d",
+    "file://host/path",
+    "file:///a/../b",
+    "file:///a/./b",
+    "file:///a//b",
+    "file:///",
+    "file:///a?b",
+    "file:///a\x00b",
+)
+
+
+@pytest.mark.parametrize(("url", "location"), CANONICAL)
+def test_a_canonical_url_is_read_and_written_to_the_letter(
+    url: str, location: Location
+) -> None:
+    """What glance_store writes is what is read."""
+    assert location == parse_location(url)
+    assert url == str(location)
+
+
+@pytest.mark.parametrize("url", MALFORMED)
+def test_anything_else_is_malformed_and_says_what_was_expected(
+    url: str,
+) -> None:
+    """Nothing is guessed, nothing is lost."""
+    location = parse_location(url)
+    assert isinstance(location, MalformedLocation)
+    assert url == str(location)
+    assert location.why.startswith("expected ")
+
+
+@given(url=st.text() | st.from_regex(r"(cinder|rbd|file)://?.*"))
+def test_reading_and_writing_any_text_gives_the_text(url: str) -> None:
+    """Parsing loses nothing, and parsing again changes nothing."""
+    location = parse_location(url)
+    assert url == str(location)
+    assert location == parse_location(str(location))
+
+
+@given(parts=st.tuples(*[st.text(min_size=1)] * 4))
+def test_any_rbd_parts_survive_their_encoding(
+    parts: tuple[str, str, str, str],
+) -> None:
+    """Slashes, blanks and letters of every script are percent-encoded."""
+    try:
+        url = str(RbdLocation(*parts))
+    except UnicodeEncodeError:
+        return
+    assert RbdLocation(*parts) == parse_location(url)
+
+
+@pytest.mark.parametrize("url", LENIENT)
+def test_cinder_reads_more_than_is_canonical(url: str) -> None:
+    """Scheme in any case, any path, query and fragment dropped."""
+    assert ID == cinder_volume_id(parse_location(url))
+
+
+@pytest.mark.parametrize("url", [*UNREADABLE, "", ID, f"rbd://a/b/c/{ID}"])
+def test_cinder_does_not_read_everything(url: str) -> None:
+    """The last part must be a volume id as the database has it."""
+    assert cinder_volume_id(parse_location(url)) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "concerns"),
+    [
+        (f"cinder://{ID}", True),
+        (f" CINDER:{ID}", True),
+        (f"rbd://a/b/{ID}/d", False),
+        (f"http://cinder/{ID}", False),
+        ("", False),
+    ],
+)
+def test_what_means_to_name_a_volume_is_told_from_the_rest(
+    url: str,
+    concerns: bool,  # noqa: FBT001 - a table
+) -> None:
+    """Well-formed or not, by its scheme."""
+    assert concerns == concerns_volumes(parse_location(url))

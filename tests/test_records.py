@@ -1,0 +1,279 @@
+"""Records refuse what cannot be, and say which field, value and why."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import clonepolicy
+from clonepolicy import (
+    SAFE,
+    AddLocation,
+    Attempt,
+    Config,
+    CreateImageVolume,
+    CreateRequest,
+    CreateTables,
+    FactError,
+    Host,
+    Image,
+    ImageVolume,
+    Mechanism,
+    Plan,
+    Policy,
+    Quota,
+    Reason,
+    Ref,
+    Rule,
+    Source,
+    UploadRequest,
+    Volume,
+    parse_location,
+    rule,
+)
+from clonepolicy._plans import clone_attempt
+from clonepolicy._policies import label, nearest_first
+from clonepolicy.testing import strategies as some
+from clonepolicy.testing.worlds import CLONEABLE, REGISTERABLE, put
+
+RECORDS = tuple(
+    kind
+    for name in clonepolicy.__all__
+    if isinstance(kind := getattr(clonepolicy, name), type) and attrs.has(kind)
+)
+BAD: tuple[tuple[type, dict[str, Any], str], ...] = (
+    (Volume, {"size": -1}, "Volume.size: expected a whole number >= 0"),
+    (Volume, {"size": True}, "Volume.size: expected a whole number >= 0"),
+    (Volume, {"size": "1"}, "Volume.size: expected a whole number >= 0"),
+    (Volume, {"id": ""}, "Volume.id: expected text, got ''"),
+    (Volume, {"host": "h@b#p"}, "Volume.host: expected Host or None"),
+    (Volume, {"clones": 1.5}, "Volume.clones: expected a whole number"),
+    (Volume, {"multiattach": 1}, "Volume.multiattach: expected True or False"),
+    (
+        Volume,
+        {"created_at": datetime.datetime(2026, 1, 1)},  # noqa: DTZ001
+        "Volume.created_at: expected a datetime with a time zone",
+    ),
+    (Image, {"owner": ""}, "Image.owner: expected text or None, got ''"),
+    (Image, {"locations_from": "image"}, "expected LocationsFrom"),
+)
+
+
+def made(kind: type, **given_: Any) -> Any:  # noqa: ANN401 - any record
+    """Make a record with what it needs, and what is given."""
+    needs: dict[type, dict[str, Any]] = {
+        Volume: {"id": "v", "project_id": "p", "size": 1, "status": "x"},
+        Image: {"id": "i", "status": "active"},
+    }
+    return kind(**{**needs[kind], **given_})
+
+
+@pytest.mark.parametrize(("kind", "wrong", "says"), BAD)
+def test_what_cannot_be_is_refused_by_name(
+    kind: type, wrong: dict[str, Any], says: str
+) -> None:
+    """One error that names field, value and expectation."""
+    with pytest.raises(FactError, match="expected") as caught:
+        made(kind, **wrong)
+    assert says in str(caught.value)
+
+
+def test_long_values_are_shortened_in_errors() -> None:
+    """A tenant's text cannot flood a log."""
+    error = FactError("Image.id", "x" * 10_000, "less")
+    assert len(str(error)) < 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        (Config, {"allowed_direct_url_schemes": ("cinder",)}),
+        (Config, {"trusted_projects": frozenset({1})}),
+        (Config, {"enable_force_upload": None}),
+        (ImageVolume, {"location": "cinder://x"}),
+        (ImageVolume, {"location": parse_location("x"), "source": "v"}),
+        (Quota, {"volumes": -1}),
+        (
+            CreateRequest,
+            {"image": None, "volume": None},
+        ),
+        (
+            CreateRequest,
+            {
+                "image": made(Image),
+                "volume": made(Volume),
+                "image_volumes": [],
+            },
+        ),
+        (UploadRequest, {"image": None, "volume": None, "project_id": 1}),
+    ],
+)
+def test_wrongly_typed_parts_are_refused(
+    kind: type, wrong: dict[str, Any]
+) -> None:
+    """Validators check, nothing converts."""
+    with pytest.raises(FactError):
+        kind(**wrong)
+
+
+@pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
+def test_records_are_frozen_and_slotted(kind: type) -> None:
+    """No record changes, and none takes a stray attribute."""
+    assert "__slots__" in vars(kind)
+
+
+@given(request=some.create_requests() | some.near_misses())
+def test_requests_are_values(request: CreateRequest) -> None:
+    """A copy is equal and has the same hash."""
+    copy = attrs.evolve(request)
+    assert request == copy
+    assert hash(request) == hash(copy)
+
+
+@given(
+    text=st.from_regex(r"[^@#]+(@[^@#]+)?(#[^#]+)?", fullmatch=True),
+)
+def test_a_host_is_written_as_it_was_read(text: str) -> None:
+    """``host@backend#pool``, whichever parts there are."""
+    assert text == str(Host.parse(text))
+
+
+@pytest.mark.parametrize("text", ["", "@b", "h@", "h#", "h@#p"])
+def test_a_host_with_an_empty_part_is_refused(text: str) -> None:
+    """An empty text is no name of anything."""
+    with pytest.raises(FactError):
+        Host.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("quota", "admits"),
+    [
+        (Quota(), True),
+        (Quota(volumes=1, gigabytes=2, per_volume_gigabytes=2), True),
+        (Quota(volumes=0), False),
+        (Quota(gigabytes=1), False),
+        (Quota(per_volume_gigabytes=1), False),
+    ],
+)
+def test_each_limit_of_a_quota_counts(
+    quota: Quota,
+    admits: bool,  # noqa: FBT001 - a table
+) -> None:
+    """Number, sum and size of one, each by itself."""
+    assert admits == quota.admits(2)
+
+
+def test_the_clone_lies_in_the_internal_tenant_only_if_it_is_complete() -> (
+    None
+):
+    """Project and user are both needed, and the option."""
+    request = REGISTERABLE
+    internal = request.config.cinder_internal_tenant_project_id
+    assert internal == request.clone_project
+    for field, value in (
+        ("image_upload_use_internal_tenant", False),
+        ("cinder_internal_tenant_project_id", None),
+        ("cinder_internal_tenant_user_id", None),
+    ):
+        other = put(request, {f"config.{field}": value})
+        assert request.project_id == other.clone_project
+
+
+class TestRules:
+    """A rule cannot be made without what documents it."""
+
+    def test_a_rule_needs_a_docstring(self) -> None:
+        """The requirement is the docstring."""
+        with pytest.raises(ValueError, match="requirement must not be empty"):
+
+            @rule(
+                Reason.SIZE_INVALID,
+                reads=("volume.size",),
+                sources=(Source("here", "there"),),
+            )
+            def undocumented(_request: CreateRequest) -> bool:
+                return True
+
+    @pytest.mark.parametrize("empty", ["reads", "sources"])
+    def test_a_rule_needs_reads_and_sources(self, empty: str) -> None:
+        """What it looks at, and where it comes from."""
+        some_rule = SAFE.create.refuse[0]
+        parts: dict[str, Any] = {empty: ()}
+        with pytest.raises(ValueError, match=f"{empty} must not be empty"):
+            attrs.evolve(some_rule, **parts)
+
+    def test_a_source_is_written_in_one_line(self) -> None:
+        """Project and place."""
+        assert "here: there" == str(Source("here", "there"))
+
+    def test_a_lane_holds_as_many_rules_as_a_code_has_bits(self) -> None:
+        """The sixty-fifth is refused."""
+        lane = SAFE.create.lanes[0]
+        many: tuple[Rule[Any], ...] = tuple(
+            attrs.evolve(lane.rules[0]) for _ in range(65)
+        )
+        with pytest.raises(ValueError, match="more than 64 rules"):
+            attrs.evolve(lane, rules=many)
+        assert 64 == len(attrs.evolve(lane, rules=many[:64]).rules)
+
+    def test_every_reason_says_who_can_do_what(self) -> None:
+        """No reason without meaning and remedy."""
+        for reason in Reason:
+            about = reason.about
+            assert about.meaning
+            assert about.remedy
+            assert str(about.who)
+            assert str(about.subject)
+
+
+class TestPlans:
+    """A plan that cannot work cannot be made."""
+
+    def test_a_reference_is_not_used_before_it_is_made(self) -> None:
+        """The image volume's id is known only once it is made."""
+        ref = Ref("image-volume")
+        add = AddLocation("i", ref, None)
+        with pytest.raises(ValueError, match="before it is made"):
+            Plan((Attempt("x", (add,)),))
+        plan = Plan((Attempt("x", (CreateImageVolume(ref, "v", "p"), add)),))
+        assert frozenset({ref}) == plan.refs
+        assert "<image-volume>" == str(ref)
+
+    def test_a_volume_with_a_known_id_is_no_reference(self) -> None:
+        """Nothing to resolve."""
+        plan = Plan((Attempt("x", (CreateImageVolume("v2", "v", "p"),)),))
+        assert frozenset() == plan.refs
+
+    def test_a_candidate_without_source_has_no_clone_to_make(self) -> None:
+        """Only a policy of one's own could come to this."""
+        request = CLONEABLE[Mechanism.IMAGE_VOLUME]
+        (candidate,) = request.image_volumes
+        gone = attrs.evolve(candidate, source=None)
+        attempt = clone_attempt(request, gone, "x")
+        assert 1 == len(attempt.steps)
+
+    def test_a_careless_policy_still_has_a_plan(self) -> None:
+        """Without any rule, whatever is there is cloned, in some order."""
+        lanes = tuple(
+            attrs.evolve(lane, gates=(), rules=())
+            for lane in SAFE.create.lanes
+        )
+        careless = Policy(
+            name="CARELESS",
+            version=1,
+            create=CreateTables(lanes=lanes),
+            upload=SAFE.upload,
+        )
+        world = CLONEABLE[Mechanism.CACHE_ENTRY]
+        (entry,) = world.cache_entries
+        odd = attrs.evolve(entry, source=None)
+        request = attrs.evolve(world, cache_entries=(entry, odd))
+        decision = clonepolicy.decide_create(request, careless)
+        assert decision.plan.attempts
+        assert "cache:?" == label(odd)
+        assert nearest_first(request, odd)
