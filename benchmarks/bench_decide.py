@@ -27,7 +27,6 @@ from clonepolicy import (
     ImageVolume,
     LocationsFrom,
     Mechanism,
-    Quota,
     Volume,
     decide_create,
 )
@@ -338,7 +337,7 @@ def read(
         backend=backend,
         config=ready.config,
         glance=ready.glance,
-        quota=Quota(),
+        quota=ready.quota,
         image_volumes=tuple(candidates),
     )
 

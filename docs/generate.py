@@ -291,7 +291,6 @@ def main(
             print(f"{path} is stale; run: {REMEDY}", file=sys.stderr)
             status = 1
         else:
-            folder.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     return status
 

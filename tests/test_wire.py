@@ -1,0 +1,269 @@
+"""Requests, plans and decisions survive JSON; what is wrong is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import attrs
+import jsonschema
+import pytest
+from hypothesis import given
+
+from clonepolicy import (
+    POLICIES,
+    SAFE,
+    CreateRequest,
+    FactError,
+    Mechanism,
+    Plan,
+    Policy,
+    UploadRequest,
+    decide_create,
+    decide_upload,
+)
+from clonepolicy.schema import schema
+from clonepolicy.testing import strategies as some
+from clonepolicy.testing.worlds import CLONEABLE, REGISTERABLE
+from clonepolicy.wire import dumps, loads, loads_decision, to_dict
+
+Json: TypeAlias = dict[str, Any]
+REQUEST = CLONEABLE[Mechanism.IMAGE_VOLUME]
+every_policy = pytest.mark.parametrize(
+    "policy", POLICIES.values(), ids=lambda p: p.name
+)
+
+
+@given(request=some.create_requests() | some.near_misses())
+def test_create_requests_survive(request: CreateRequest) -> None:
+    """Written and read, a request is the same."""
+    assert request == loads(CreateRequest, dumps(request))
+
+
+@given(request=some.upload_requests())
+def test_upload_requests_survive(request: UploadRequest) -> None:
+    """Written and read, a request is the same."""
+    assert request == loads(UploadRequest, dumps(request))
+
+
+@every_policy
+@given(request=some.create_requests() | some.near_misses())
+def test_create_decisions_and_plans_survive(
+    policy: Policy, request: CreateRequest
+) -> None:
+    """A decision is replayed, a plan is read as it was."""
+    decision = decide_create(request, policy)
+    assert decision == loads_decision(dumps(decision))
+    assert decision.plan == loads(Plan, dumps(decision.plan))
+
+
+@every_policy
+@given(request=some.upload_requests())
+def test_upload_decisions_and_plans_survive(
+    policy: Policy, request: UploadRequest
+) -> None:
+    """A decision is replayed, a plan is read as it was."""
+    decision = decide_upload(request, policy)
+    assert decision == loads_decision(dumps(decision))
+    assert decision.plan == loads(Plan, dumps(decision.plan))
+
+
+@given(create=some.create_requests(), upload=some.upload_requests())
+def test_the_schema_describes_what_is_written(
+    create: CreateRequest, upload: UploadRequest
+) -> None:
+    """Every request that is written validates."""
+    validator = jsonschema.Draft202012Validator(schema())
+    for request in (create, upload):
+        validator.validate(json.loads(dumps(request)))
+
+
+def test_the_schema_is_a_schema() -> None:
+    """It follows its own meta-schema."""
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+def change(path: str, value: object) -> Callable[[Json], None]:
+    """Set a field of a written request."""
+
+    def changed(body: Json) -> None:
+        *above, last = path.split(".")
+        place: Any = body
+        for name in above:
+            place = place[int(name)] if name.isdigit() else place[name]
+        place[last] = value
+
+    return changed
+
+
+def drop(path: str) -> Callable[[Json], None]:
+    """Remove a field of a written request."""
+
+    def changed(body: Json) -> None:
+        *above, last = path.split(".")
+        for name in above:
+            body = body[name]
+        del body[last]
+
+    return changed
+
+
+WRONG: dict[str, Callable[[Json], None]] = {
+    "CreateRequest.volume.size: expected a whole number, got '2'": change(
+        "volume.size", "2"
+    ),
+    "CreateRequest.volume.size: expected a whole number, got True": change(
+        "volume.size",
+        True,  # noqa: FBT003 - a value, not a switch
+    ),
+    "CreateRequest.image.size: expected a whole number >= 0 or None": change(
+        "image.size", -1
+    ),
+    "CreateRequest.image: expected known fields only, got 'sise'": change(
+        "image.sise", 1
+    ),
+    "CreateRequest.image.id: expected a value; it is missing": drop(
+        "image.id"
+    ),
+    "CreateRequest.image.updated_at: expected an ISO 8601": change(
+        "image.updated_at", "yesterday"
+    ),
+    "CreateRequest.image.updated_at: expected a datetime with": change(
+        "image.updated_at", "2026-01-01T00:00:00"
+    ),
+    "CreateRequest.image.locations_from: expected one of": change(
+        "image.locations_from", "hearsay"
+    ),
+    "CreateRequest.volume.host: expected text, got 3": change(
+        "volume.host", 3
+    ),
+    "CreateRequest.volume.host.pool: expected text or None": change(
+        "volume.host", "h@b#"
+    ),
+    "CreateRequest.image_volumes: expected an object or list": change(
+        "image_volumes", 3
+    ),
+    "CreateRequest.image_volumes[0].source.size: expected": change(
+        "image_volumes.0.source.size", None
+    ),
+    "CreateRequest.image_volumes[0].location: expected text": change(
+        "image_volumes.0.location", ["x"]
+    ),
+    "CreateRequest.image: expected an object or list": change("image", None),
+    "CreateRequest.config.allowed_direct_url_schemes: expected a": change(
+        "config.allowed_direct_url_schemes", "cinder"
+    ),
+    "CreateRequest.config.trusted_projects: expected text, got 1": change(
+        "config.trusted_projects", [1]
+    ),
+}
+
+
+@pytest.mark.parametrize("says", WRONG)
+def test_what_is_wrong_is_named_with_its_place(says: str) -> None:
+    """Field, value and expectation, in one error."""
+    body = to_dict(REQUEST)
+    body = json.loads(json.dumps(body))
+    WRONG[says](body)
+    with pytest.raises(FactError) as caught:
+        loads(CreateRequest, json.dumps(body))
+    assert str(caught.value).startswith(says)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "7",
+        "null",
+        "[]",
+        '"request"',
+        "NaN",
+        '{"image": NaN}',
+        '{"image": 1, "image": 1}',
+        "[" * 100_000,
+        "1" * 5_000,
+        "\x00",
+    ],
+    ids=lambda text: text[:12] or "nothing",
+)
+def test_text_that_is_no_request_is_one_error(text: str) -> None:
+    """Never anything else, whatever the text."""
+    for kind in (CreateRequest, UploadRequest, Plan):
+        with pytest.raises(FactError):
+            loads(kind, text)
+    with pytest.raises(FactError):
+        loads_decision(text)
+
+
+PLAN = {
+    "attempts": [
+        {"name": "x", "steps": [{"step": "PublishVolume", "volume_id": "v"}]}
+    ],
+    "abandon": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("step", "Reformat"),
+        ("volume_id", 3),
+        ("volume_id", {"ref": 3}),
+        ("volume_id", {"reference": "x"}),
+        ("volume_id", {"ref": "image-volume"}),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(field: str, value: object) -> None:
+    """Unknown steps, and references to what is never made."""
+    body = json.loads(json.dumps(PLAN))
+    assert loads(Plan, json.dumps(body)).attempts
+    body["attempts"][0]["steps"][0][field] = value
+    with pytest.raises(FactError):
+        loads(Plan, json.dumps(body))
+
+
+def test_only_array_locations_can_be_cloned_by_a_plan() -> None:
+    """A plan names what the array has."""
+    decision = decide_create(CLONEABLE[Mechanism.ARRAY_IMAGE])
+    body = json.loads(dumps(decision.plan))
+    body["attempts"][0]["steps"][0]["location"] = "http://elsewhere/"
+    with pytest.raises(FactError, match="rbd:// or file://"):
+        loads(Plan, json.dumps(body))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("decision", "download"),
+        ("policy", {"name": "SAFE", "version": 99}),
+        ("policy", {"name": [], "version": {}}),
+        ("policy", "SAFE"),
+        ("operation", "delete"),
+        ("findings", []),
+        ("plan", {}),
+        ("extend_to", 7),
+        ("signed", "yes"),
+    ],
+)
+def test_a_decision_that_comes_out_differently_is_refused(
+    field: str, value: object
+) -> None:
+    """It is not what the policy says, and the field is named."""
+    body = json.loads(dumps(decide_create(REQUEST)))
+    body[field] = value
+    with pytest.raises(FactError, match=f"decision.{field}"):
+        loads_decision(json.dumps(body))
+
+
+def test_a_policy_of_ones_own_can_be_replayed() -> None:
+    """Given by name, like the shipped ones."""
+    mine = attrs.evolve(SAFE, name="MINE")
+    decision = decide_upload(REGISTERABLE, mine)
+    text = dumps(decision)
+    with pytest.raises(FactError, match="one of SAFE/1"):
+        loads_decision(text)
+    assert decision == loads_decision(text, {"MINE": mine})
