@@ -180,11 +180,6 @@ class CreateFindings:
         return lanes
 
     @property
-    def refused(self) -> bool:
-        """Whether both paths are closed, whatever the source."""
-        return bool(self.code & self.policy.create.refuse_mask)
-
-    @property
     def ordinary(self) -> bool:
         """Whether the image can be downloaded."""
         tables = self.policy.create
