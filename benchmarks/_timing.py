@@ -123,7 +123,9 @@ def machine() -> str:
     )
 
 
-def report(rows: Sequence[Row], notes: Sequence[str] = (), *, as_json: bool) -> None:
+def report(
+    rows: Sequence[Row], notes: Sequence[str] = (), *, as_json: bool
+) -> None:
     """Print a table, or JSON."""
     if as_json:
         found: dict[str, Any] = {
@@ -143,4 +145,6 @@ def report(rows: Sequence[Row], notes: Sequence[str] = (), *, as_json: bool) -> 
             sign = ">=" if row.at_least else "<="
             verdict = f"{sign} {row.target:g} {'met' if row.met else 'missed'}"
         value = f"{row.value:.4g} {row.unit}"
-        print(f"{row.name:{width}}  {value:>16}  {verdict:16} {row.note}".rstrip())
+        print(
+            f"{row.name:{width}}  {value:>16}  {verdict:16} {row.note}".rstrip()
+        )

@@ -262,7 +262,7 @@ class _Run:
         self.observer.step_done(step)
         return None
 
-    def _do(self, step: Step) -> None:  # noqa: C901, PLR0912 - one table
+    def _do(self, step: Step) -> None:  # noqa: C901, PLR0912, PLR0915 - a table
         images, volumes = self.ports.images, self.ports.volumes
         array, name = self.ports.array, self._id
         match step:

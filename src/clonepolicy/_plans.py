@@ -326,9 +326,7 @@ def clone_attempt(
     elif source is not None and isinstance(
         location, (RbdLocation, FileLocation)
     ):
-        steps.append(
-            CloneImage(volume_id, location, source, request.image.id)
-        )
+        steps.append(CloneImage(volume_id, location, source, request.image.id))
     size = grown(request, candidate)
     if size is not None:
         steps.append(ExtendVolume(volume_id, size))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 from clonepolicy._errors import FactError
 from clonepolicy._locations import Location, parse_location
@@ -23,6 +23,8 @@ from clonepolicy._records import (
     VolumeType,
 )
 
+# ``type(x) is dict or isinstance(x, Mapping)`` below: asking the abstract
+# class takes longer than reading a field
 _UTC = datetime.UTC
 _SIGNATURE = "img_signature"
 _BACKEND_NAME = "volume_backend_name"
@@ -51,7 +53,7 @@ def image_from_v2(
         FactError: a field that Glance always gives is missing, or a field
             is not what it should be.
     """
-    if not _is_mapping(body):
+    if type(body) is not dict and not isinstance(body, Mapping):
         raise FactError("Image", body, "a mapping of fields")
     try:
         return Image(
@@ -114,7 +116,7 @@ def volume_from_row(row: Mapping[str, Any]) -> Volume:
     Raises:
         FactError: a column is missing, or is not what it should be.
     """
-    if not _is_mapping(row):
+    if type(row) is not dict and not isinstance(row, Mapping):
         raise FactError("Volume", row, "a mapping of columns")
     try:
         metadata = _items("Volume.metadata", row["metadata"])
@@ -136,11 +138,6 @@ def volume_from_row(row: Mapping[str, Any]) -> Volume:
         )
     except KeyError as error:
         raise _missing("Volume", error) from None
-
-
-def _is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
-    # asking the abstract class takes longer than reading a field
-    return type(value) is dict or isinstance(value, Mapping)
 
 
 def _missing(record: str, error: KeyError) -> FactError:
@@ -184,7 +181,7 @@ def _add_urls(urls: dict[str, None], locations: object) -> None:
     if not isinstance(locations, (list, tuple)):
         raise FactError("Image.locations", locations, "a list of locations")
     for at, location in enumerate(locations):
-        url = location.get("url") if _is_mapping(location) else None
+        url = location.get("url") if isinstance(location, Mapping) else None
         if type(url) is not str:
             raise FactError(
                 f"Image.locations[{at}]", location, "a mapping with a text url"
@@ -209,13 +206,13 @@ _parsed_host = functools.lru_cache(maxsize=1024)(Host.parse)
 
 def _items(field: str, value: object) -> Mapping[str, Any]:
     """Read a mapping, or the rows of a table that holds one."""
-    if _is_mapping(value):
+    if type(value) is dict or isinstance(value, Mapping):
         return value
     if not isinstance(value, (list, tuple)):
         raise FactError(field, value, "a mapping, or a list of rows")
     found: dict[str, Any] = {}
     for at, row in enumerate(value):
-        key = row.get("key") if _is_mapping(row) else None
+        key = row.get("key") if isinstance(row, Mapping) else None
         if type(key) is not str or "value" not in row or key in found:
             raise FactError(
                 f"{field}[{at}]", row, "a key, not twice, and its value"
@@ -227,7 +224,7 @@ def _items(field: str, value: object) -> Mapping[str, Any]:
 def _volume_type(row: object) -> VolumeType | None:
     if row is None:
         return None
-    if not _is_mapping(row):
+    if type(row) is not dict and not isinstance(row, Mapping):
         raise FactError("Volume.volume_type", row, "a mapping or None")
     try:
         specs = _items("VolumeType.extra_specs", row["extra_specs"])

@@ -371,6 +371,8 @@ def candidate_of(request: Request) -> Candidate | None:
 def put(world: R, values: Values) -> R:
     """Give a world other values, by the paths that rules read.
 
+    A world has one candidate at the most.
+
     ``source`` and the names of the candidate tuples take only None and the
     empty tuple: there is no source, or no candidate.  A field that a
     candidate does not have is passed over.

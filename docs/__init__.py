@@ -1,0 +1,1 @@
+"""The documents; a package so that mypy tells their conftest from others."""
