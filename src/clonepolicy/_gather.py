@@ -25,18 +25,20 @@ from clonepolicy._records import (
 )
 
 
-def gather_create(
+def gather_create(  # noqa: PLR0913 - what a create is made of
     image_id: str,
     volume: Volume,
     config: Config,
     ports: Ports,
     *,
     quota: Quota | None = None,
+    conversion_free: int | None = None,
 ) -> CreateRequest:
     """Gather what bears on filling ``volume`` from an image.
 
     ``quota`` is what is left to the volume's project without the volume;
-    None: it is counted there already.
+    None: it is counted there already.  ``conversion_free`` is the room in
+    ``image_conversion_dir`` in bytes; None: it is not limited.
 
     What only cloning needs is a fact too where it cannot be fetched: it
     does not stop a create that may still download.
@@ -58,6 +60,7 @@ def gather_create(
         config=config,
         glance=_glance(ports),
         quota=Quota() if quota is None else quota,
+        conversion_free=conversion_free,
         array_images=tuple(
             _array_image(location, ports)
             for location in distinct

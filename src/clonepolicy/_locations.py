@@ -2,7 +2,7 @@
 
 ``str(parse_location(url)) == url`` for every string: what is not canonical
 is kept as it came, as a `MalformedLocation`.  The grammar accepts what
-glance_store itself writes and nothing else (domain: glance_store
+glance_store itself writes and nothing else (glance_store 5.7.0
 ``_drivers/cinder/store.py``, ``_drivers/rbd.py``, ``filesystem.py``).
 """
 

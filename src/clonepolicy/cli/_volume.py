@@ -59,7 +59,11 @@ def volume() -> None:
     help="The volume's size.",
 )
 @click.option("--name", help="The volume's name.  [default: the image's]")
-@click.option("--pool", help="Where it is to lie.  [default: the first pool]")
+@click.option(
+    "--pool",
+    help="Where it is to lie.  [default: with its source, or where most "
+    "room is]",
+)
 @policy_option
 @_explain
 @cloud_options

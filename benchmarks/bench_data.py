@@ -1,0 +1,420 @@
+"""Time what moves or shares data: clones by reference, and downloads.
+
+As root it works on an XFS of its own, mounted from a sparse file; without,
+on the directory it is given, whatever that can do.  A clone is compared
+with what no clone can do without: FICLONE, fsync and one SQLite commit.  A
+download is compared with copying and hashing the same bytes one after the
+other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import hashlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from _timing import Row, Timing, arguments, report
+
+from clonepolicy import (
+    Clone,
+    CloneVolume,
+    Download,
+    Observer,
+    Outcome,
+    Step,
+    execute,
+)
+from clonepolicy.adapters.local import LocalCloud, VolumeRow, _work
+
+_MIB = 1 << 20
+_GIB = 1 << 30
+_FICLONE = 0x40049409
+_EXTENTS = 16
+_SIZES = (1, 4, 16)
+_PROJECT = "p"
+
+
+# -- the place --------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def place(below: Path | None) -> Iterator[tuple[Path, list[str]]]:
+    """Give an empty directory, on an XFS with reflinks where possible."""
+    with tempfile.TemporaryDirectory(dir=below) as made:
+        directory = Path(made)
+        device, mount = directory / "xfs.img", directory / "xfs"
+        mount.mkdir()
+        why = _mount(device, mount)
+        if why is not None:
+            yield mount, [f"NO XFS OF ITS OWN ({why}): on {below or made}"]
+            return
+        try:
+            yield mount, ["on an XFS mounted from a sparse file"]
+        finally:
+            _run("umount", "--lazy", str(mount))
+
+
+def _mount(device: Path, mount: Path) -> str | None:
+    if os.geteuid() != 0:
+        return "mounting takes root"
+    if shutil.which("mkfs.xfs") is None or shutil.which("mount") is None:
+        return "mkfs.xfs or mount is not installed"
+    with device.open("wb") as file:
+        file.truncate(40 * _GIB)
+    return _run("mkfs.xfs", "-q", "-m", "reflink=1", str(device)) or _run(
+        "mount", "-o", "loop", str(device), str(mount)
+    )
+
+
+def _run(*command: str) -> str | None:
+    done = subprocess.run(  # noqa: S603 - commands named here
+        command, check=False, capture_output=True, text=True
+    )
+    return (done.stderr.strip() or "failed") if done.returncode else None
+
+
+# -- clones -----------------------------------------------------------------
+
+
+class Watch(Observer):
+    """Hears how long the array took for its clone."""
+
+    def __init__(self) -> None:
+        """Begin with nothing heard."""
+        self.begin = self.array = 0.0
+
+    def step_started(self, step: Step) -> None:
+        """Begin to count at a clone."""
+        if isinstance(step, CloneVolume):
+            self.begin = time.perf_counter()
+
+    def step_done(self, step: Step) -> None:
+        """Count up to its end."""
+        if isinstance(step, CloneVolume):
+            self.array = time.perf_counter() - self.begin
+
+
+class Executions:
+    """Replaces `execute` in the cloud, to time it: decision to published."""
+
+    def __init__(self) -> None:
+        """Take its place."""
+        self.last = 0.0
+        vars(_work)["execute"] = self._timed
+
+    def _timed(self, *args: object, **options: object) -> Outcome:
+        run: Callable[..., Outcome] = execute
+        begin = time.perf_counter()
+        try:
+            return run(*args, **options)
+        finally:
+            self.last = time.perf_counter() - begin
+
+
+class Bare:
+    """FICLONE, fsync and one commit, in a WAL like the cloud's."""
+
+    def __init__(self, directory: Path, synchronous: str) -> None:
+        """Make a database."""
+        self._directory = directory
+        path = directory / f"bare-{synchronous}.sqlite"
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute(f"PRAGMA synchronous = {synchronous}")
+        self._db.execute("CREATE TABLE made (id TEXT PRIMARY KEY)")
+
+    def clone(self, source: Path) -> float:
+        """Clone once; give the seconds it took."""
+        name = str(uuid.uuid4())
+        path = self._directory / name
+        settle(self._directory)
+        begin = time.perf_counter()
+        old = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        new = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
+        )
+        fcntl.ioctl(new, _FICLONE, old)
+        os.fsync(new)
+        os.close(new)
+        os.close(old)
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("INSERT INTO made VALUES (?)", (name,))
+        self._db.execute("COMMIT")
+        took = time.perf_counter() - begin
+        path.unlink()
+        return took
+
+
+def settle(directory: Path) -> None:
+    """Let the file system finish what earlier turns left to it."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(fd)
+    os.close(fd)
+
+
+def volume_of(cloud: LocalCloud, image_id: str, size: int) -> VolumeRow:
+    """Make a volume in which a guest wrote as many pieces as in any other."""
+    made = cloud.create_volume(
+        image_id, name=f"{size}", project_id=_PROJECT, size=size
+    )
+    row = made.volume
+    assert row is not None  # noqa: S101 - else it times nonsense
+    with row.path.open("r+b") as file:
+        for at in range(_EXTENTS):
+            file.seek(at * size * _GIB // _EXTENTS)
+            file.write(os.urandom(_MIB // 16))
+        os.fsync(file.fileno())
+    return row
+
+
+def clones(cloud: LocalCloud, root: Path, rounds: int) -> list[Row]:
+    """Time clones through the cloud and bare ones, in turns."""
+    small = root / "small.img"
+    small.write_bytes(os.urandom(_MIB // 16))
+    seed = cloud.add_image(small, name="seed", project_id=_PROJECT).id
+    images, sources = {}, {}
+    for size in _SIZES:
+        row = volume_of(cloud, seed, size)
+        registered = cloud.upload_volume(
+            row.volume.id, name=f"r{size}", project_id=_PROJECT
+        ).image
+        assert registered is not None  # noqa: S101 - else it times nonsense
+        images[size], sources[size] = registered.image.id, row.path
+    bare, full = Bare(root, "NORMAL"), Bare(root, "FULL")
+    executions, watch = Executions(), Watch()
+    found: dict[str, list[float]] = {}
+
+    def note(name: str, seconds: float) -> None:
+        found.setdefault(name, []).append(seconds)
+
+    for at in range(rounds + 2):
+        if at == 2:  # noqa: PLR2004 - the first two warm it up
+            found.clear()
+        for size in _SIZES:
+            note(f"bare {size}", bare.clone(sources[size]))
+            settle(root)
+            gc.collect()
+            begin = time.perf_counter()
+            made = cloud.create_volume(
+                images[size],
+                name="clone",
+                project_id=_PROJECT,
+                size=size,
+                observer=watch,
+            )
+            note(f"create {size}", time.perf_counter() - begin)
+            note(f"execute {size}", executions.last)
+            note(f"array {size}", watch.array)
+            assert isinstance(made.decision, Clone)  # noqa: S101 - the same
+            assert made.volume is not None  # noqa: S101 - the same
+            cloud.delete_volume(made.volume.volume.id)
+        note("full 1", full.clone(sources[1]))
+    times = {name: Timing(tuple(values)) for name, values in found.items()}
+    return [*_clone_rows(times), *_size_rows(times)]
+
+
+def _clone_rows(times: dict[str, Timing]) -> Iterator[Row]:
+    for name, words in (
+        ("bare 1", "bare clone: FICLONE, fsync, commit"),
+        ("array 1", "array clone"),
+        ("execute 1", "decision to published"),
+        ("create 1", "create_volume, whole"),
+    ):
+        yield Row(
+            name=f"{words}, 1 GiB",
+            value=times[name].best * 1e3,
+            unit="ms",
+            note=f"median {times[name].median * 1e3:.3g}",
+        )
+    for name, below, words, target in (
+        ("array 1", "bare 1", "array clone / bare", 1.5),
+        ("execute 1", "bare 1", "decision to published / bare", 1.5),
+        ("execute 1", "full 1", "the same / bare, commit synced", None),
+        ("create 1", "bare 1", "create_volume / bare", None),
+    ):
+        yield _ratio(words, times[name], times[below], target)
+
+
+def _size_rows(times: dict[str, Timing]) -> Iterator[Row]:
+    least, *more = _SIZES
+    for size in more:
+        yield _ratio(
+            f"decision to published, {size} / {least} GiB",
+            times[f"execute {size}"],
+            times[f"execute {least}"],
+            1.5,
+        )
+
+
+def _ratio(
+    name: str, above: Timing, below: Timing, target: float | None
+) -> Row:
+    return Row(
+        name=name,
+        value=above.best / below.best,
+        unit="x",
+        target=target,
+        note=f"by medians {above.median / below.median:.3g}",
+    )
+
+
+# -- downloads --------------------------------------------------------------
+
+
+def random_file(path: Path, size: int) -> Path:
+    """Write a file without holes."""
+    with path.open("wb") as file:
+        for _ in range(size // _MIB):
+            file.write(os.urandom(_MIB))
+        os.fsync(file.fileno())
+    return path
+
+
+def copy(source: Path, target: Path) -> float:
+    """Copy through one buffer of 1 MiB, and fsync; give the seconds."""
+    buffer = memoryview(bytearray(_MIB))
+    begin = time.perf_counter()
+    with source.open("rb", 0) as old, target.open("wb", 0) as new:
+        while count := old.readinto(buffer):
+            new.write(buffer[:count])
+        os.fsync(new.fileno())
+    took = time.perf_counter() - begin
+    target.unlink()
+    return took
+
+
+def digest(piece: bytes, size: int) -> float:
+    """Hash as many bytes from memory; give the seconds."""
+    seen = hashlib.sha512()
+    begin = time.perf_counter()
+    for _ in range(size // len(piece)):
+        seen.update(piece)
+    seen.hexdigest()
+    return time.perf_counter() - begin
+
+
+def downloads(
+    cloud: LocalCloud, root: Path, size: int, rounds: int
+) -> list[Row]:
+    """Time verified downloads, and copying and hashing, in turns."""
+    source = random_file(root / "full.img", size)
+    image = cloud.add_image(source, name="full", project_id=_PROJECT)
+    assert image.os_hash_algo == "sha512"  # noqa: S101 - as it is hashed here
+    executions, piece = Executions(), os.urandom(_MIB)
+    copied, hashed, loaded = [], [], []
+    for at in range(rounds + 1):
+        settle(root)
+        copied.append(copy(source, root / "copy.img"))
+        hashed.append(digest(piece, size))
+        settle(root)
+        made = cloud.create_volume(
+            image.id, name="full", project_id=_PROJECT, size=1
+        )
+        loaded.append(executions.last)
+        assert isinstance(made.decision, Download)  # noqa: S101 - else it times nonsense
+        assert made.volume is not None  # noqa: S101 - the same
+        cloud.delete_volume(made.volume.volume.id)
+        if at == 0:
+            for values in (copied, hashed, loaded):
+                values.clear()
+    times = [Timing(tuple(values)) for values in (copied, hashed, loaded)]
+    names = "copy", "sha512", "download with sha512"
+    rows = [
+        Row(
+            name=f"{name}, {size // _MIB} MiB",
+            value=size / _GIB / timing.best,
+            unit="GiB/s",
+            note=f"median {size / _GIB / timing.median:.3g}",
+        )
+        for name, timing in zip(names, times, strict=True)
+    ]
+    copying, hashing, loading = times
+    by_medians = (copying.median + hashing.median) / loading.median
+    rows.append(
+        Row(
+            name="download / (copy, then hash)",
+            value=(copying.best + hashing.best) / loading.best,
+            unit="x",
+            target=0.85,
+            at_least=True,
+            note=f"by medians {by_medians:.3g}",
+        )
+    )
+    return rows
+
+
+def memory(cloud: LocalCloud, root: Path, size: int) -> Row:
+    """See how much memory a process has at most that downloads an image."""
+    source = random_file(root / f"memory-{size}.img", size)
+    image = cloud.add_image(source, name=f"m{size}", project_id=_PROJECT)
+    source.unlink()
+    done = subprocess.run(  # noqa: S603 - this very script
+        [sys.executable, __file__, "--child", str(root / "cloud"), image.id],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    cloud.delete_image(image.id)
+    return Row(
+        name=f"peak memory, download of {size // _MIB} MiB",
+        value=int(done.stdout) / 1024,
+        unit="MiB",
+        target=64,
+    )
+
+
+def child(root: Path, image_id: str) -> None:
+    """Download once, and print the most memory this process had, in KiB."""
+    with LocalCloud(root) as cloud:
+        made = cloud.create_volume(
+            image_id, name="child", project_id=_PROJECT, size=4
+        )
+        assert isinstance(made.decision, Download)  # noqa: S101 - else it measures nonsense
+        assert made.volume is not None  # noqa: S101 - the same
+        cloud.delete_volume(made.volume.volume.id)
+    # getrusage would count what the parent had before exec
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    print(status.partition("VmHWM:")[2].split()[0])
+
+
+def main() -> None:
+    """Time everything and print it."""
+    parser = arguments(__doc__)
+    parser.add_argument("--directory", type=Path, help="where to work")
+    parser.add_argument(
+        "--mib", type=int, default=256, help="size of a download"
+    )
+    parser.add_argument("--child", nargs=2, help="for its own use")
+    options = parser.parse_args()
+    if options.child is not None:
+        child(Path(options.child[0]), options.child[1])
+        return
+    with (
+        place(options.directory) as (root, notes),
+        LocalCloud.init(root / "cloud") as cloud,
+    ):
+        kind = cloud.pools[0].backend.clone_kind
+        rows = []
+        if kind == "copy-on-write":
+            rows += clones(cloud, root, options.rounds)
+        else:
+            notes.append(f"NO REFLINKS ({kind}): clones were not timed")
+        size = options.mib * _MIB
+        rows += downloads(cloud, root, size, max(3, options.rounds // 4))
+        rows += [memory(cloud, root, size), memory(cloud, root, 8 * size)]
+    report(rows, notes, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""The documents; a package so that mypy tells their conftest from others."""

@@ -1,0 +1,175 @@
+"""Notes: what is said without blocking anything, in every case there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from clonepolicy import (
+    CINDER_29,
+    SAFE,
+    CloneKind,
+    Mechanism,
+    Policy,
+    Reason,
+    decide_create,
+    decide_upload,
+)
+from clonepolicy.testing.worlds import (
+    ALICE,
+    CLONEABLE,
+    INTERNAL,
+    REGISTERABLE,
+    STORE,
+    put,
+)
+
+ALWAYS = {Reason.PARENT_PINNED, Reason.HASH_PENDING, Reason.TENANT_MUTABLE}
+UPLOADS = {Reason.PARENT_PINNED, Reason.ASYNC_REGISTRATION}
+WORLD = CLONEABLE[Mechanism.IMAGE_VOLUME]
+
+
+@pytest.mark.parametrize(
+    ("values", "more", "fewer"),
+    [
+        ({}, set(), set()),
+        (
+            {"image.os_hash_value": "0f"},
+            {Reason.INTEGRITY_UNVERIFIED},
+            {Reason.HASH_PENDING},
+        ),
+        (
+            {"glance.show_multiple_locations": True},
+            {Reason.LOCATIONS_USER_WRITABLE},
+            set(),
+        ),
+        (
+            {"backend.clone_kind": CloneKind.FULL_COPY},
+            set(),
+            {Reason.PARENT_PINNED},
+        ),
+        (
+            {"backend.clone_kind": CloneKind.OFFLOADED_COPY},
+            set(),
+            {Reason.PARENT_PINNED},
+        ),
+        ({"backend.clone_kind": None}, set(), set()),
+        ({"volume.size": 2}, {Reason.EXTEND_REQUIRED}, set()),
+        ({"source.project_id": INTERNAL}, set(), {Reason.TENANT_MUTABLE}),
+        ({"source.project_id": STORE}, set(), {Reason.TENANT_MUTABLE}),
+    ],
+)
+def test_a_clone_carries_the_notes_that_apply(
+    values: dict[str, Any], more: set[Reason], fewer: set[Reason]
+) -> None:
+    """Each by itself, and none for what is not so."""
+    decision = decide_create(put(WORLD, values))
+    assert (ALWAYS | more) - fewer == {note.reason for note in decision.notes}
+    assert all(note.blocks == () for note in decision.notes)
+
+
+@pytest.mark.parametrize("mechanism", Mechanism)
+def test_what_is_not_cloned_carries_no_notes(mechanism: Mechanism) -> None:
+    """A note speaks about a clone."""
+    world = put(CLONEABLE[mechanism], {"image.encryption_key_id": "key-1"})
+    assert () == decide_create(world).notes
+    upload = put(REGISTERABLE, {"image.status": "active"})
+    assert () == decide_upload(upload).notes
+
+
+@pytest.mark.parametrize(
+    ("policy", "values", "reasons"),
+    [
+        (SAFE, {}, UPLOADS),
+        (
+            SAFE,
+            {"config.allowed_direct_url_schemes": frozenset()},
+            {*UPLOADS, Reason.SCHEME_NOT_ALLOWED},
+        ),
+        (
+            SAFE,
+            {"config.image_upload_use_internal_tenant": False},
+            {*UPLOADS, Reason.TENANT_MUTABLE},
+        ),
+        (
+            SAFE,
+            {
+                "glance.has_location_api": False,
+                "glance.show_multiple_locations": True,
+            },
+            {Reason.PARENT_PINNED},
+        ),
+        (
+            SAFE,
+            {
+                "glance.has_location_api": None,
+                "glance.show_multiple_locations": True,
+                "backend.clone_kind": CloneKind.FULL_COPY,
+            },
+            set(),
+        ),
+        (CINDER_29, {}, set()),
+        (
+            CINDER_29,
+            {"config.cinder_internal_tenant_user_id": None},
+            {Reason.FALLBACK_INTERNAL_TENANT},
+        ),
+        (
+            CINDER_29,
+            {"backend.clone_while_uploading": None},
+            {Reason.CLONE_WHILE_UPLOADING_UNSUPPORTED},
+        ),
+        (
+            CINDER_29,
+            {"volume.encryption_key_id": "key-1"},
+            {Reason.ENCRYPTED_SOURCE},
+        ),
+    ],
+)
+def test_a_registration_carries_the_notes_that_apply(
+    policy: Policy, values: dict[str, Any], reasons: set[Reason]
+) -> None:
+    """Each by itself, and none for what is not so."""
+    decision = decide_upload(put(REGISTERABLE, values), policy)
+    assert reasons == {note.reason for note in decision.notes}
+
+
+@pytest.mark.parametrize(
+    ("has_api", "store_id", "noted"),
+    [
+        (True, "s1", True),
+        (False, "s1", False),
+        (None, "s1", False),
+        (True, None, False),
+    ],
+)
+def test_cinder_cannot_name_a_store_to_the_locations_api(
+    *, has_api: bool | None, store_id: str | None, noted: bool
+) -> None:
+    """Only where there is one, and one to name."""
+    kind = REGISTERABLE.volume.volume_type
+    assert kind is not None
+    named = put(
+        REGISTERABLE,
+        {
+            "glance.has_location_api": has_api,
+            "volume.volume_type": type(kind)(id="x", store_id=store_id),
+        },
+    )
+    reasons = {n.reason for n in decide_upload(named, CINDER_29).notes}
+    assert noted == (Reason.STORE_ID_UNSUPPORTED_BY_API in reasons)
+    without = put(named, {"volume.volume_type": None})
+    assert () == decide_upload(without, CINDER_29).notes
+
+
+def test_only_trusted_projects_are_immutable_for_an_upload() -> None:
+    """The requester's own project counts if it is one of them."""
+    own = {"config.image_upload_use_internal_tenant": False}
+    for project, noted in ((ALICE, True), (STORE, False)):
+        world = put(
+            REGISTERABLE,
+            {**own, "project_id": project, "image.owner": project},
+        )
+        reasons = {note.reason for note in decide_upload(world).notes}
+        assert noted == (Reason.TENANT_MUTABLE in reasons)
