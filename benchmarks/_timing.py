@@ -145,6 +145,5 @@ def report(
             sign = ">=" if row.at_least else "<="
             verdict = f"{sign} {row.target:g} {'met' if row.met else 'missed'}"
         value = f"{row.value:.4g} {row.unit}"
-        print(
-            f"{row.name:{width}}  {value:>16}  {verdict:16} {row.note}".rstrip()
-        )
+        line = f"{row.name:{width}}  {value:>16}  {verdict:16} {row.note}"
+        print(line.rstrip())

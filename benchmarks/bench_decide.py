@@ -14,8 +14,8 @@ import uuid
 from typing import Any
 
 import attrs
-
 from _timing import Row, Timing, arguments, interleave, report
+
 from clonepolicy import (
     SAFE,
     Backend,
@@ -130,7 +130,7 @@ def compare(request: CreateRequest) -> tuple[int, int]:  # noqa: C901, PLR0912, 
     return code, _compare_source(request, request.image_volumes[0])
 
 
-def _compare_source(  # noqa: C901, PLR0912, PLR0915 - the point
+def _compare_source(  # noqa: C901, PLR0912 - the point
     request: CreateRequest, candidate: ImageVolume
 ) -> int:
     source, location = candidate.source, candidate.location

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
 
@@ -32,7 +34,7 @@ from clonepolicy.adapters.records import (
 from clonepolicy.testing import strategies
 
 URL = "cinder://1f2e3d4c-0000-4000-8000-000000000003"
-BODY = {
+BODY: dict[Any, Any] = {
     "id": "i",
     "name": "an image",
     "status": "active",
@@ -67,18 +69,31 @@ NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
 def volume(**changes: object) -> Volume:
+    """Read the usual row with changes."""
     return volume_from_row({**ROW, **changes})
 
 
 def type_of(**extra_specs: object) -> VolumeType | None:
+    """Read a volume type with extra specs."""
     kind = {"id": "t", "name": "gold", "extra_specs": extra_specs}
     return volume(volume_type=kind).volume_type
+
+
+@contextlib.contextmanager
+def may_raise(*fields: str) -> Iterator[None]:
+    """Let a `FactError` about one of these fields be fine."""
+    try:
+        yield
+    except FactError as error:
+        if not error.field.startswith(fields):
+            raise
 
 
 # -- images -----------------------------------------------------------------
 
 
 def test_an_image() -> None:
+    """Each field goes where it belongs."""
     assert image_from_v2(BODY) == Image(
         id="i",
         status="active",
@@ -98,6 +113,7 @@ def test_an_image() -> None:
 
 
 def test_what_the_caller_knows() -> None:
+    """Glance's JSON does not say it, and the caller does."""
     image = image_from_v2(
         BODY,
         visible=False,
@@ -109,6 +125,7 @@ def test_what_the_caller_knows() -> None:
 
 
 def test_optional_properties() -> None:
+    """A key and a direct URL are read where they are."""
     image = image_from_v2(
         {**BODY, "cinder_encryption_key_id": "k", "direct_url": URL}
     )
@@ -125,11 +142,13 @@ def test_optional_properties() -> None:
     ],
 )
 def test_any_signature_property_signs(name: str, signed: bool) -> None:  # noqa: FBT001 - a parameter
+    """Any signature property signs."""
     assert image_from_v2({**BODY, name: None}).signed is signed
 
 
 @pytest.mark.parametrize("name", sorted(set(BODY) - {"name"}))
 def test_an_image_without(name: str) -> None:
+    """What Glance always gives is missed."""
     body = {key: value for key, value in BODY.items() if key != name}
     with pytest.raises(FactError, match="a value; it is missing") as caught:
         image_from_v2(body)
@@ -157,31 +176,37 @@ def test_an_image_without(name: str) -> None:
     ],
 )
 def test_an_image_with_a_wrong(name: str, value: object) -> None:
+    """A wrong field is named."""
     with pytest.raises(FactError) as caught:
         image_from_v2({**BODY, name: value})
     assert caught.value.field == f"Image.{name}"
 
 
 def test_a_wrong_key_is_named_as_the_record_does() -> None:
+    """A wrong key is named as the record does."""
     with pytest.raises(FactError) as caught:
         image_from_v2({**BODY, "cinder_encryption_key_id": 1})
     assert caught.value.field == "Image.encryption_key_id"
 
 
-@pytest.mark.parametrize("body", [None, [], "{}", {**BODY, 1: 2}])
+@pytest.mark.parametrize(
+    "body",
+    [None, [], "{}", {**BODY, 1: 2}],
+    ids=["none", "list", "text", "key"],
+)
 def test_what_is_no_image(body: Any) -> None:  # noqa: ANN401 - anything
-    with pytest.raises(FactError, match="^Image: expected"):
+    """What is no image."""
+    with pytest.raises(FactError, match=r"^Image: expected"):
         image_from_v2(body)
 
 
 @given(image=strategies.images())
 def test_an_image_comes_back_from_the_wire(image: Image) -> None:
-    body = {
-        **BODY,
-        **attrs.asdict(image),
-        "updated_at": "2026-01-01T00:00:00Z",
-        "cinder_encryption_key_id": image.encryption_key_id,
-    }
+    """An image comes back from the wire."""
+    body: dict[str, Any] = dict(BODY)
+    body.update(attrs.asdict(image))
+    body["updated_at"] = "2026-01-01T00:00:00Z"
+    body["cinder_encryption_key_id"] = image.encryption_key_id
     if image.signed:
         body["img_signature"] = "s"
     if image.direct_url is None:
@@ -204,18 +229,20 @@ JSON = st.recursive(
 
 @given(name=st.sampled_from([*BODY, "direct_url", "locations"]), value=JSON)
 def test_an_image_or_one_fact_error(name: str, value: object) -> None:
+    """Whatever JSON holds, nothing else is raised."""
     body = {**BODY, name: value}
-    try:
+    field = f"Image.{name}"
+    with may_raise(field):
         assert isinstance(image_from_v2(body), Image)
+    with may_raise(field):
         assert isinstance(locations_from_v2(body), tuple)
-    except FactError as error:
-        assert error.field.startswith(f"Image.{name}")
 
 
 # -- locations --------------------------------------------------------------
 
 
 def test_locations_of_the_api() -> None:
+    """Locations of the api."""
     found = locations_from_v2(
         [
             {"url": URL, "metadata": {"store": "s"}},
@@ -227,6 +254,7 @@ def test_locations_of_the_api() -> None:
 
 
 def test_locations_of_an_image() -> None:
+    """Locations of an image."""
     body = {**BODY, "locations": [{"url": "http://x"}], "direct_url": URL}
     found = locations_from_v2(body)
     assert found == (OtherLocation("http://x"), parse_location(URL))
@@ -234,16 +262,19 @@ def test_locations_of_an_image() -> None:
 
 
 def test_a_direct_url_that_is_among_the_locations() -> None:
+    """A direct url that is among the locations."""
     body = {"locations": [{"url": URL}], "direct_url": URL}
     assert locations_from_v2(body) == (parse_location(URL),)
 
 
 def test_an_image_that_shows_no_locations() -> None:
+    """An image that shows no locations."""
     assert locations_from_v2(BODY) == ()
     assert locations_from_v2({**BODY, "direct_url": None}) == ()
 
 
 def test_a_malformed_location_is_a_fact_and_no_error() -> None:
+    """A malformed location is a fact and no error."""
     (found,) = locations_from_v2([{"url": "CINDER://x"}])
     assert isinstance(found, MalformedLocation)
 
@@ -262,6 +293,7 @@ def test_a_malformed_location_is_a_fact_and_no_error() -> None:
     ],
 )
 def test_what_are_no_locations(body: Any, field: str) -> None:  # noqa: ANN401 - anything
+    """What are no locations."""
     with pytest.raises(FactError) as caught:
         locations_from_v2(body)
     assert caught.value.field == field
@@ -269,6 +301,7 @@ def test_what_are_no_locations(body: Any, field: str) -> None:  # noqa: ANN401 -
 
 @given(urls=st.lists(st.sampled_from([URL, "http://x", "rbd://x"])))
 def test_each_location_once_in_order(urls: list[str]) -> None:
+    """Each location once in order."""
     found = locations_from_v2([{"url": url} for url in urls])
     assert list(map(str, found)) == list(dict.fromkeys(urls))
 
@@ -277,6 +310,7 @@ def test_each_location_once_in_order(urls: list[str]) -> None:
 
 
 def test_a_volume() -> None:
+    """Each column goes where it belongs."""
     assert volume_from_row(ROW) == Volume(
         id="v",
         project_id="alice",
@@ -289,11 +323,13 @@ def test_a_volume() -> None:
 
 
 def test_any_mapping_will_do() -> None:
+    """Any mapping will do."""
     assert volume_from_row(MappingProxyType(ROW)) == volume()
     assert image_from_v2(MappingProxyType(BODY)) == image_from_v2(BODY)
 
 
 def test_a_cluster_and_no_type() -> None:
+    """A cluster and no type."""
     found = volume(cluster_name="c@b", host=None, volume_type=None)
     assert found.cluster_name == Host("c", "b")
     assert (found.host, found.volume_type) == (None, None)
@@ -311,12 +347,15 @@ def test_a_cluster_and_no_type() -> None:
     ],
 )
 def test_metadata_of_both_forms(metadata: object) -> None:
+    """Metadata of both forms."""
     found = volume(metadata=metadata)
     assert (found.image_owner, found.glance_image_id) == ("alice", "i")
     assert found.size == 1
 
 
 def test_what_a_tenant_can_write_is_not_read() -> None:
+    """What a tenant can write is not read."""
+
     class Watched(dict[str, str]):
         read: set[str] = set()  # noqa: RUF012 - one for this test
 
@@ -329,6 +368,7 @@ def test_what_a_tenant_can_write_is_not_read() -> None:
 
 
 def test_extra_specs() -> None:
+    """Extra specs come as a mapping or as rows."""
     specs = {
         "volume_backend_name": "b1",
         "provisioning:min_vol_size": "2",
@@ -350,10 +390,12 @@ def test_extra_specs() -> None:
 
 
 def test_equal_types_are_one_record() -> None:
+    """Equal types are one record."""
     assert type_of() is type_of()
 
 
 def test_a_time_zone_is_kept() -> None:
+    """A time zone is kept."""
     zone = datetime.timezone(datetime.timedelta(hours=2))
     there = datetime.datetime(2025, 1, 1, 2, tzinfo=zone)
     assert volume(created_at=there).created_at == THEN
@@ -361,6 +403,7 @@ def test_a_time_zone_is_kept() -> None:
 
 
 def test_a_time_without_zone_keeps_its_parts() -> None:
+    """A time without zone keeps its parts."""
     stored = datetime.datetime(2025, 2, 3, 4, 5, 6, 7)  # noqa: DTZ001 - as stored
     found = volume(created_at=stored).created_at
     assert found == stored.replace(tzinfo=datetime.UTC)
@@ -368,6 +411,7 @@ def test_a_time_without_zone_keeps_its_parts() -> None:
 
 @pytest.mark.parametrize("name", sorted(ROW))
 def test_a_volume_without(name: str) -> None:
+    """Every column is missed."""
     row = {key: value for key, value in ROW.items() if key != name}
     with pytest.raises(FactError, match="a value; it is missing") as caught:
         volume_from_row(row)
@@ -376,6 +420,7 @@ def test_a_volume_without(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["id", "name", "extra_specs"])
 def test_a_type_without(name: str) -> None:
+    """Every column of a type is missed."""
     kind = {"id": "t", "name": "gold", "extra_specs": {}}
     del kind[name]
     with pytest.raises(FactError) as caught:
@@ -405,6 +450,7 @@ def test_a_type_without(name: str) -> None:
     ],
 )
 def test_a_volume_with_a_wrong(name: str, value: object) -> None:
+    """A wrong column is named, with its value."""
     with pytest.raises(FactError) as caught:
         volume(**{name: value})
     assert caught.value.field == f"Volume.{name}"
@@ -422,14 +468,18 @@ def test_a_volume_with_a_wrong(name: str, value: object) -> None:
     ],
 )
 def test_wrong_metadata_rows(row: object) -> None:
+    """A row of metadata is a key, once, and a value."""
     rows = [{"key": "twice", "value": "alice"}, row]
     with pytest.raises(FactError) as caught:
         volume(metadata=rows)
     assert caught.value.field == "Volume.metadata[1]"
 
 
-@pytest.mark.parametrize("value", [2, "", "two", "-1", "1.5", "²", [], {}])
+@pytest.mark.parametrize(
+    "value", [2, "", "two", "-1", "1.5", "²", [], {}, "9" * 5000]
+)
 def test_a_wrong_limit_of_a_type(value: object) -> None:
+    """A wrong limit of a type."""
     with pytest.raises(FactError) as caught:
         type_of(**{"provisioning:min_vol_size": value})
     assert caught.value.field == "VolumeType.provisioning:min_vol_size"
@@ -437,6 +487,7 @@ def test_a_wrong_limit_of_a_type(value: object) -> None:
 
 @pytest.mark.parametrize("value", [1, True, [], ""])
 def test_a_wrong_backend_name(value: object) -> None:
+    """A wrong backend name."""
     with pytest.raises(FactError) as caught:
         type_of(volume_backend_name=value)
     assert caught.value.field == "VolumeType.volume_backend_name"
@@ -444,12 +495,14 @@ def test_a_wrong_backend_name(value: object) -> None:
 
 @pytest.mark.parametrize("row", [None, [], "v"])
 def test_what_is_no_row(row: Any) -> None:  # noqa: ANN401 - anything
-    with pytest.raises(FactError, match="^Volume: expected"):
+    """What is no row."""
+    with pytest.raises(FactError, match=r"^Volume: expected"):
         volume_from_row(row)
 
 
 @given(record=strategies.volumes())
 def test_a_volume_comes_back_from_its_row(record: Volume) -> None:
+    """A volume comes back from its row."""
     kind = record.volume_type
     row = {
         **attrs.asdict(record, recurse=False),
@@ -473,6 +526,7 @@ def test_a_volume_comes_back_from_its_row(record: Volume) -> None:
 
 
 def _type_row(kind: VolumeType) -> dict[str, Any]:
+    """Write a type as its row."""
     specs = {
         "volume_backend_name": kind.volume_backend_name,
         "provisioning:min_vol_size": kind.min_vol_size,
@@ -492,7 +546,6 @@ def _type_row(kind: VolumeType) -> dict[str, Any]:
 
 @given(name=st.sampled_from(sorted(ROW)), value=JSON)
 def test_a_volume_or_one_fact_error(name: str, value: object) -> None:
-    try:
+    """Whatever a row holds, nothing else is raised."""
+    with may_raise("Volume.", "VolumeType."):
         assert isinstance(volume(**{name: value}), Volume)
-    except FactError as error:
-        assert error.field.startswith(("Volume.", "VolumeType."))

@@ -10,22 +10,25 @@ from __future__ import annotations
 
 import datetime
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clonepolicy._errors import FactError
-from clonepolicy._locations import Location, parse_location
-from clonepolicy._records import (
+from clonepolicy import (
+    FactError,
     Host,
     Image,
+    Location,
     LocationsFrom,
     Volume,
     VolumeType,
+    parse_location,
 )
 
 # ``type(x) is dict or isinstance(x, Mapping)`` below: asking the abstract
 # class takes longer than reading a field
 _UTC = datetime.UTC
+_WHOLE = re.compile(r"[0-9]{1,18}")
 _SIGNATURE = "img_signature"
 _BACKEND_NAME = "volume_backend_name"
 _MIN_SIZE = "provisioning:min_vol_size"
@@ -244,7 +247,7 @@ def _volume_type(row: object) -> VolumeType | None:
         return _made_type(*fields)
 
 
-def _made_type(  # noqa: PLR0913 - what a type has
+def _made_type(  # noqa: PLR0913, PLR0917 - what a type has
     id_: Any,  # noqa: ANN401 - the record looks at it
     name: Any,  # noqa: ANN401 - the same
     backend_name: Any,  # noqa: ANN401 - the same
@@ -270,6 +273,6 @@ def _size(key: str, text: object) -> int | None:
     """Read a size in GiB; extra specs are texts."""
     if text is None:
         return None
-    if type(text) is str and text.isascii() and text.isdecimal():
+    if type(text) is str and _WHOLE.fullmatch(text):
         return int(text)
     raise FactError(f"VolumeType.{key}", text, "a whole number as text")
