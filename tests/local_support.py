@@ -16,15 +16,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 import pytest
 
 from clonepolicy import AdapterError
 from clonepolicy.adapters.local import (
+    Created,
     ImageRow,
     LocalCloud,
+    Uploaded,
     VolumeRow,
     _array,
     _files,
@@ -138,6 +140,45 @@ def _strays(cloud: LocalCloud, root: Path) -> Iterator[str]:
         for path in place.iterdir():
             if path not in known and path.name != ".pool":
                 yield f"stray file: {path}"
+
+
+def _active(cloud: LocalCloud, name: str) -> set[str]:
+    rows = cloud.list_images()
+    found = [row.image for row in rows if row.name == name]
+    return {image.id for image in found if image.status == "active"}
+
+
+@pytest.fixture(autouse=True)
+def agreeing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare what is reported of each work with what is listed then."""
+    create, upload = LocalCloud.create_volume, LocalCloud.upload_volume
+
+    def create_volume(
+        cloud: LocalCloud, *args: str, **more: Any
+    ) -> Created:
+        made = create(cloud, *args, **more)
+        if made.volume is None:
+            return made
+        known = {r.volume.id: r.volume.status for r in cloud.list_volumes()}
+        says = made.volume.volume.status
+        assert says == known.get(made.volume.volume.id)
+        assert made.outcome is not None
+        assert (says == "available") == (made.outcome.attempt is not None)
+        return made
+
+    def upload_volume(
+        cloud: LocalCloud, *args: str, **more: Any
+    ) -> Uploaded:
+        before = _active(cloud, more["name"])
+        made = upload(cloud, *args, **more)
+        new = _active(cloud, more["name"]) - before
+        assert new == (set() if made.image is None else {made.image.image.id})
+        done = made.outcome is not None and made.outcome.attempt is not None
+        assert done == bool(new)
+        return made
+
+    monkeypatch.setattr(LocalCloud, "create_volume", create_volume)
+    monkeypatch.setattr(LocalCloud, "upload_volume", upload_volume)
 
 
 # -- file systems -----------------------------------------------------------

@@ -95,6 +95,7 @@ def parse_rbd(rest: str) -> dict[str, str]:
         "fsid": unquote(parts[0]),
         "pool": unquote(parts[1]),
         "image": unquote(parts[2]),
+        "snapshot": unquote(parts[3]),
     }
 
 
@@ -334,6 +335,10 @@ def safe_shared_gates(request: Any) -> set[str]:
         found.add("driver-cannot-clone")
     if request.backend.frozen:  # C10
         found.add("backend-frozen")
+    if image.owner is None:  # B3, S3
+        found.add("image-owner-unknown")
+    if image.container_format != "bare":  # B15
+        found.add("container-not-bare")
     return found
 
 
@@ -341,12 +346,8 @@ def safe_location_gates(request: Any) -> set[str]:
     """Collect what closes both mechanisms that go by location in SAFE."""
     image = request.image
     found = safe_shared_gates(request)
-    if image.owner is None:  # B3, S3
-        found.add("image-owner-unknown")
     if image.disk_format != "raw":  # S4
         found.add("disk-format-not-raw")
-    if image.container_format != "bare":  # B15, S4
-        found.add("container-not-bare")
     if image.size is None:
         found.add("size-unknown")
     if image.locations_from == "unreadable":  # B21
@@ -395,6 +396,11 @@ def safe_source(request: Any, source: Any) -> set[str]:
             found.add("extend-unsupported")
     if at_limit(request.backend, source.clones):
         found.add("snapshot-limit")
+    needs = request.image.size or 0
+    if request.image.virtual_size is not None:
+        needs = max(needs, request.image.virtual_size)
+    if source.size * 1024**3 < needs:  # B19
+        found.add("source-smaller-than-image")
     return found
 
 
@@ -404,6 +410,11 @@ def safe_volume(request: Any, candidate: Any) -> set[str]:
     source = candidate.source
     across = request.backend.clone_across_pools is True
     found = safe_source(request, source)
+    if source.id == new.id:
+        found.add("source-is-new-volume")
+    if source.glance_image_id is not None:  # 5.3, 3
+        if source.glance_image_id != request.image.id:
+            found.add("backref-mismatch")
     if source.migration_status not in {None, "none", "success", "error"}:
         found.add("source-status")  # C10
     if not compatible_types(new.volume_type, source.volume_type):  # V7
@@ -453,6 +464,8 @@ def safe_array_image(request: Any, candidate: Any) -> set[str]:
             found.add("pool-not-allowed")
         if location["image"] != image.id:  # 5.3, 3
             found.add("backref-mismatch")
+        if location["snapshot"] != "snap":  # B16
+            found.add("backref-mismatch")
     if kind == "file":
         mine = backend.array_id
         if mine is None or mine != candidate.backend.array_id:
@@ -483,9 +496,6 @@ def safe_image_volume(request: Any, candidate: Any) -> set[str]:
             found.add("owner-mismatch")
         elif source.image_owner != image.owner:
             found.add("owner-mismatch")
-    if source.glance_image_id is not None:  # 5.3, 3
-        if source.glance_image_id != image.id:
-            found.add("backref-mismatch")
     return found
 
 
@@ -499,6 +509,9 @@ def safe_cache_entry(request: Any, candidate: Any) -> set[str]:
         found = safe_volume(request, candidate)
         if not is_trusted(request.config, source.project_id):  # V5
             found.add("owner-mismatch")
+        if image.owner is not None and source.image_owner is not None:
+            if source.image_owner != image.owner:
+                found.add("owner-mismatch")
     if candidate.image_id != image.id:
         found.add("backref-mismatch")
     if image.updated_at is None:  # V3
@@ -832,8 +845,8 @@ def safe_register_gates(request: Any) -> set[str]:
         found.add("upload-backend-disabled")
     if volume.encryption_key_id is not None:  # B1
         found.add("encrypted-source")
-    if image.status != "queued":  # G5
-        found.add("image-not-queued")
+    if volume.migration_status not in {None, "none", "success", "error"}:
+        found.add("source-status")  # P4
     project = request.project_id
     if config.image_upload_use_internal_tenant:  # P5, X9
         if has_internal_tenant(config):
@@ -875,6 +888,8 @@ def upload(request: Any, policy_name: str) -> tuple[str, Reasons]:
         refusals = upload_refusals(request)
         if converts:  # U13
             refusals.add("conversion-disabled")
+        if image.status != "queued":  # G5, L5
+            refusals.add("image-not-queued")
         gates = safe_register_gates(request)
     elif policy_name == "LIBERTY":
         if image.disk_format != "raw":

@@ -231,7 +231,9 @@ def endure(shape: str, *faults: Fault) -> int:
         assert not world.cloud.audit(world.journal.open())
     if outcome is not None:
         assert outcome.settled is (not world.journal.entries)
-        assert outcome.attempt is None or world.reached()
+        # what is reached stays reached, be the closing done or not
+        if outcome.settled:
+            assert outcome.attempt is None or world.reached()
     if not world.journal.begun:
         after = (repr(world.cloud.images), repr(world.cloud.volumes))
         assert before == after
@@ -272,14 +274,14 @@ def test_a_shape_is_what_it_says(shape: str) -> None:
 
 
 def test_every_single_fault_is_endured() -> None:
-    """1670 cases: every call of every shape fails in every way."""
+    """1700 cases: every call of every shape fails in every way."""
     cases = [
         endure(shape, Fault(at, kind(), after=after))
         for shape in SHAPES
         for at in calls(shape)
         for kind, after in WAYS
     ]
-    expected = 1670
+    expected = 1700
     assert expected == len(cases)
 
 
@@ -297,7 +299,7 @@ SECOND: tuple[Way, ...] = (
 
 
 def test_every_second_fault_is_endured() -> None:
-    """14499 cases: a second call fails, be it of undoing or recovering."""
+    """15330 cases: a second call fails, be it of undoing or recovering."""
     cases = 0
     for shape in SHAPES:
         for at in calls(shape):
@@ -307,7 +309,7 @@ def test_every_second_fault_is_endured() -> None:
                     for other, late in SECOND:
                         endure(shape, one, Fault(then, other(), after=late))
                         cases += 1
-    expected = 14499
+    expected = 15330
     assert expected == cases
 
 
@@ -341,4 +343,8 @@ def test_what_no_port_raises_passes_after_everything_is_undone(
             faulty = Faulty(world.ports, world.journal, faults)
             with pytest.raises(kind):
                 execute(world.plan, faulty.ports, journal=faulty.journal)
+            if call.name == "volumes.restore":
+                # the end was reached: closing is left to recovery
+                assert not world.cloud.audit(world.journal.open())
+                recovered(world, Faulty(world.ports, world.journal))
             world.assert_ended()

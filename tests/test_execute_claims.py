@@ -370,3 +370,57 @@ def test_recovering_nothing_does_nothing() -> None:
     journal.begin(decision.plan, {})
     ports: Ports = cloud.ports("tenant")
     assert not recover(journal, ports)
+
+
+def test_what_an_undoing_may_have_erased_is_never_published() -> None:
+    """An erasing whose answer was lost is repeated, and nothing before it."""
+    cloud, journal = MemoryCloud(), MemoryJournal()
+    image_id = cloud.add_image("tenant", DATA)
+    volume = cloud.add_volume("tenant", 5, status="creating")
+    request = gather_create(
+        image_id, volume, cloud.config, cloud.ports("tenant")
+    )
+    faults = [
+        Fault("volumes.publish", UnavailableError()),
+        Fault("array.erase", UnavailableError(), after=True),
+    ]
+    faulty = Faulty(cloud.ports("tenant"), journal, faults)
+    outcome = execute(
+        decide_create(request).plan, faulty.ports, journal=faulty.journal
+    )
+    assert not outcome.settled
+    journal.crash()
+    again = [Fault("volumes.unpublish", UnavailableError())]
+    faulty = Faulty(cloud.ports("tenant"), journal, again)
+    assert faulty.journal is not None
+    recover(faulty.journal, faulty.ports)
+    assert not cloud.audit(journal.open())
+    assert cloud.volumes[volume.id].record.status == "error"
+
+
+def test_what_is_reached_stays_reached_if_closing_fails() -> None:
+    """The upload is there, and the volume gets its status back later."""
+    cloud, journal = MemoryCloud(), MemoryJournal()
+    decision = registration(cloud)
+    faults = [Fault("volumes.restore", UnavailableError())]
+    faulty = Faulty(cloud.ports("tenant"), journal, faults)
+    outcome = execute(decision.plan, faulty.ports, journal=faulty.journal)
+    assert "register" == outcome.attempt
+    assert not outcome.settled
+    journal.crash()
+    (recovered,) = recover(journal, cloud.ports("tenant"))
+    assert "register" == recovered.attempt
+    assert recovered.settled
+    assert not cloud.audit()
+
+
+def test_a_clone_is_not_made_of_an_image_that_was_deactivated() -> None:
+    """Nor of one that has changed hands since the decision."""
+    for change in ({"status": "deactivated"}, {"owner": "somebody"}):
+        cloud = MemoryCloud()
+        image_id = registered(cloud)
+        decision = clone_of(cloud, image_id)
+        cloud.set_image(image_id, **change)
+        outcome = execute(decision.plan, cloud.ports("tenant"))
+        assert "StaleError" == errors(outcome)[0]
+        assert not cloud.audit()

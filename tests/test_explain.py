@@ -160,7 +160,7 @@ def test_a_tenant_reads_why_there_can_be_no_clone() -> None:
     text = explain_to_tenant(decide_create(world, LIBERTY))
     assert "cannot be a clone" in text
     assert "Remedy: convert the image to raw." in text
-    busy = put(REGISTERABLE, {"image.status": "active"})
+    busy = put(REGISTERABLE, {"volume.encryption_key_id": "key-1"})
     assert "cannot be a clone" in explain_to_tenant(decide_upload(busy))
     wait = put(REGISTERABLE, {"volume.status": "error"})
     assert "Waiting may help." in explain_to_tenant(decide_upload(wait))

@@ -4,8 +4,11 @@ import os
 import shutil
 import sqlite3
 import sys
+import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -45,6 +48,7 @@ import local_support
 from local_support import MIB, content, faults, write_source
 
 source, place = local_support.source, local_support.place
+agreeing = local_support.agreeing
 xfs, btrfs = local_support.xfs, local_support.btrfs
 
 
@@ -498,7 +502,7 @@ def test_locations_behave(tmp_path: Path, source: Path) -> None:
 
 def test_a_cloud_is_made_once_and_in_empty_places(tmp_path: Path) -> None:
     """Neither a cloud nor somebody's files are written over."""
-    with pytest.raises(NotFoundError, match="initialise"):
+    with pytest.raises(NotFoundError, match="LocalCloud.init"):
         LocalCloud(tmp_path / "c")
     LocalCloud.init(tmp_path / "c").close()
     with pytest.raises(ConflictError, match="already"):
@@ -563,7 +567,10 @@ def test_a_broken_catalogue_is_told(tmp_path: Path) -> None:
     """What is no catalogue does not open, as an adapter's error."""
     LocalCloud.init(tmp_path / "c").close()
     (tmp_path / "c" / "catalogue.sqlite").write_bytes(b"no" * 5000)
-    with pytest.raises(UnavailableError, match="catalogue"):
+    with pytest.raises(UnavailableError, match="the cloud's catalogue.*resto"):
+        LocalCloud(tmp_path / "c")
+    (tmp_path / "c" / "catalogue.sqlite").write_bytes(b"")
+    with pytest.raises(UnavailableError, match="the cloud's catalogue.*resto"):
         LocalCloud(tmp_path / "c")
 
 
@@ -579,3 +586,117 @@ def test_progress_is_told(tmp_path: Path, source: Path) -> None:
         )
     assert told[-1] == (3 * MIB, 3 * MIB)
     assert sorted(told) == told
+
+
+_BAD_NAMES = ("", "a\nb", "a\x1b[31m", "x\udcff", "n" * 256)
+
+
+def _fact(field: str, call: Callable[[], object]) -> str:
+    with pytest.raises(FactError) as caught:
+        call()
+    assert field == caught.value.field
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", _BAD_NAMES)
+def test_a_name_is_one_line_of_text(
+    name: str, tmp_path: Path, source: Path
+) -> None:
+    """Of images, volumes and projects alike, before anything is done."""
+    with LocalCloud.init(tmp_path / "c") as cloud:
+        image_id = _image(cloud, source)
+        volume_id = _volume(cloud, image_id).id
+        add, create = cloud.add_image, cloud.create_volume
+        upload = cloud.upload_volume
+        for call in (
+            lambda: add(source, name=name, project_id="p"),
+            lambda: create(image_id, name=name, project_id="p", size=1),
+            lambda: upload(volume_id, name=name, project_id="p"),
+        ):
+            assert "printable" in _fact("name", call)
+        for call in (
+            lambda: add(source, name="a", project_id=name),
+            lambda: create(image_id, name="a", project_id=name, size=1),
+            lambda: upload(volume_id, name="a", project_id=name),
+            lambda: cloud.list_volumes(name),
+            lambda: cloud.list_images(name),
+            lambda: cloud.find_volume("v", name),
+            lambda: cloud.find_image("v", name),
+            lambda: cloud.set_quota(name, Quota()),
+        ):
+            _fact("project_id", call)
+        for field in ("disk_format", "container_format"):
+            more: dict[str, Any] = {field: name}
+            _fact(field, lambda: add(source, **_NAMED, **more))  # noqa: B023 - called at once
+            _fact(field, lambda: upload(volume_id, **_NAMED, **more))  # noqa: B023 - called at once
+        assert len(cloud.list_images()) == len(cloud.list_volumes()) == 1
+    assert faults(tmp_path / "c", source) == []
+
+
+_NAMED = {"name": "a", "project_id": "p"}
+
+
+@pytest.mark.parametrize("size", [-1, 2**33, 10**20, 1.5])
+def test_sizes_are_within_what_files_can_have(
+    size: Any,  # noqa: ANN401 - wrong on purpose
+    tmp_path: Path,
+    source: Path,
+) -> None:
+    """The largest is one GiB less than 2**63 bytes."""
+    with LocalCloud.init(tmp_path / "c") as cloud:
+        image_id = _image(cloud, source)
+
+        told = _fact(
+            "size",
+            lambda: cloud.create_volume(image_id, **_NAMED, size=size),
+        )
+        assert "8589934591" in told
+        _fact(
+            "min_disk",
+            lambda: cloud.add_image(source, **_NAMED, min_disk=size),
+        )
+        if size == 10**20:
+            _fact(
+                "gigabytes",
+                lambda: cloud.set_quota("p", Quota(gigabytes=size)),
+            )
+        assert cloud.list_volumes() == ()
+        made = cloud.create_volume(image_id, **_NAMED, size=2**33 - 1)
+        assert made.volume is not None
+    assert faults(tmp_path / "c") == []
+
+
+def test_what_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """The directory, not some data."""
+    with pytest.raises(UnavailableError, match="/proc/x cannot be made"):
+        LocalCloud.init(Path("/proc/x"))
+    (tmp_path / "file").touch()
+    with pytest.raises(ConflictError, match="file is not a directory"):
+        LocalCloud.init(tmp_path / "file")
+    with pytest.raises(UnavailableError, match="cannot be made"):
+        LocalCloud.init(tmp_path / "file" / "below")
+    odd = {"a": tmp_path / "x\udcff"}
+    assert "text" in _fact(
+        "pools", lambda: LocalCloud.init(tmp_path / "c", pools=odd)
+    )
+
+
+def test_a_cloud_that_cannot_be_written_says_so(source: Path) -> None:
+    """One message, with what to do; a user without rights is enough."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # noqa: S108 - where others may look
+        Path(name).chmod(0o755)
+        root = Path(name) / "c"
+        with LocalCloud.init(root) as cloud:
+            _image(cloud, source)
+        for place in (root / "run", root):
+            place.chmod(0o555)
+        me = os.geteuid()
+        try:
+            if me == 0:
+                os.seteuid(65534)
+            with pytest.raises(UnavailableError, match="cannot be written"):
+                LocalCloud(root)
+        finally:
+            os.seteuid(me)
+            root.chmod(0o755)
+            (root / "run").chmod(0o755)

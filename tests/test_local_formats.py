@@ -25,6 +25,7 @@ import local_support
 from local_support import MIB, content, faults
 
 source = local_support.source
+agreeing = local_support.agreeing
 
 needs_qemu_img = pytest.mark.skipif(
     shutil.which("qemu-img") is None, reason="qemu-img is not installed"

@@ -39,6 +39,7 @@ import local_support
 from local_support import MIB, content, faults, write_source
 
 source = local_support.source
+agreeing = local_support.agreeing
 
 
 def _image(cloud: LocalCloud, source: Path) -> str:
@@ -231,6 +232,33 @@ def test_strays_go_and_what_is_not_ours_stays(
     assert faults(root, source) == []
 
 
+def test_a_file_without_a_name_leaves_none_or_one_that_is_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the file system cannot do without, death leaves a stray."""
+    root = tmp_path / "c"
+    with LocalCloud.init(root) as cloud:
+        pool = cloud.pools[0].path
+    really = os.open
+
+    def open_(path: Path, flags: int, *more: int) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "no O_TMPFILE")
+        return really(path, flags, *more)
+
+    monkeypatch.setattr(os, "open", open_)
+    with _files.spool(pool) as fd:
+        assert os.fstat(fd).st_nlink == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(_files, "remove", _raising(errno.EIO))
+        for use in (_files.spool(pool).__enter__, lambda: _files.can_reflink(pool)):
+            with pytest.raises(OSError, match="injected"):
+                use()
+    assert len(list(pool.glob(".spool-*"))) == 2
+    LocalCloud(root).close()
+    assert [".pool"] == [path.name for path in pool.iterdir()]
+
+
 def test_ports_refuse_what_the_state_forbids(
     tmp_path: Path, source: Path
 ) -> None:
@@ -295,6 +323,12 @@ def test_more_data_than_room_is_refused(tmp_path: Path, source: Path) -> None:
             ports.array.write(made, 0, image, iter([b"x"]))
 
 
+def _sqlite(code: int) -> sqlite3.Error:
+    error = sqlite3.DatabaseError("said")
+    error.sqlite_errorcode = code
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "why"),
     [
@@ -303,7 +337,14 @@ def test_more_data_than_room_is_refused(tmp_path: Path, source: Path) -> None:
         (OSError(errno.ENOENT, ""), NotFoundError, "not there"),
         (OSError(errno.EEXIST, ""), ConflictError, "already"),
         (OSError(errno.ENOSPC, ""), UnavailableError, "no space left"),
+        (OSError(errno.EFBIG, ""), UnavailableError, "no file that large"),
+        (OSError(errno.EACCES, "no"), UnavailableError, "who may read"),
+        (OSError(errno.EROFS, "ro"), UnavailableError, "mount"),
         (OSError(errno.EIO, "I/O"), UnavailableError, "I/O"),
+        (_sqlite(sqlite3.SQLITE_NOTADB), UnavailableError, "restore"),
+        (_sqlite(sqlite3.SQLITE_CORRUPT_INDEX), UnavailableError, "restore"),
+        (_sqlite(sqlite3.SQLITE_FULL), UnavailableError, "no space left"),
+        (_sqlite(sqlite3.SQLITE_READONLY), UnavailableError, "who may read"),
     ],
 )
 def test_only_adapter_errors_come_out(

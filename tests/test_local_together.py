@@ -17,6 +17,7 @@ import local_support
 from local_support import MIB, faults
 
 source = local_support.source
+agreeing = local_support.agreeing
 
 _RACER = """
 import random, sys
@@ -63,12 +64,14 @@ for _ in range(1000):
 """
 
 _DOWNLOADER = """
-import json, resource, sys
+import json, re, sys
 from pathlib import Path
 from clonepolicy.adapters.local import LocalCloud
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    # not ru_maxrss, which begins with what the parent had at the fork
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) >> 10
 
 with LocalCloud(Path(sys.argv[1])) as cloud:
     before = peak()

@@ -250,6 +250,7 @@ class TestUpload:
             Reason.FORMAT_FOR_ENCRYPTED_UPLOAD,
             Reason.COMPRESSION_DISABLED,
             Reason.CONVERSION_DISABLED,
+            Reason.IMAGE_NOT_QUEUED,
         }
         reasons = {finding.reason for finding in decision.findings}
         refused = type(decision).__name__ == "Refuse"
@@ -268,18 +269,31 @@ class TestAgainstTheOthers:
         if not isinstance(decision, Clone):
             return
         others = [decide_create(request, p) for p in (LIBERTY, CINDER_29)]
-        source = decision.source.source
-        shared = isinstance(source, Volume) and (
-            request.volume.project_id != request.image.owner
+        source, image = decision.source.source, request.image
+        # the image is shared, and its own volume never said whose it is
+        shared = (
+            isinstance(source, Volume)
+            and isinstance(decision.source, ImageVolume)
+            and request.volume.project_id != image.owner
+            and source.project_id == image.owner
+            and source.image_owner != image.owner
         )
-        unread = request.image.size is None or (
-            request.image.locations_from == "image"
+        # Cinder drops locations without a direct URL, and asks for room to
+        # convert before it looks into the cache
+        dropped = (
+            image.locations_from == "image" and image.direct_url is None
+        ) or not (
+            request.conversion_free is None
+            or request.conversion_free > (image.size or 0)
         )
-        cached = isinstance(decision.source, CacheEntry)
+        # Cinder's cache wants the very pool, and reads no locations
+        cached = isinstance(decision.source, CacheEntry) and (
+            image.size is None or image.locations_from == "unreadable"
+        )
         assert (
             any(isinstance(other, Clone) for other in others)
             or shared
-            or unread
+            or dropped
             or cached
         )
 

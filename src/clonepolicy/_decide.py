@@ -18,6 +18,8 @@ from clonepolicy._plans import grown
 from clonepolicy._policies import SAFE, Policy
 from clonepolicy._records import CreateRequest, UploadRequest
 
+_NONE = array("Q")
+
 
 def decide_create(
     request: CreateRequest, policy: Policy = SAFE
@@ -33,8 +35,12 @@ def decide_create(
             code |= bit
     source_codes = []
     for lane in policy.create.lanes:
+        candidates = lane.candidates(request)
+        if not candidates:
+            source_codes.append(_NONE)
+            continue
         codes = array("Q")
-        for candidate in lane.candidates(request):
+        for candidate in candidates:
             source_code = 0
             for holds, bit in lane.predicates:
                 if not holds(request, candidate):

@@ -53,8 +53,9 @@ class Outcome:
     """How a plan ended.
 
     ``attempt`` names the attempt that reached the end; None: none did, and
-    the plan was abandoned.  ``settled`` is False when undoing failed too:
-    the journal still holds the plan, and `recover` takes it up.
+    the plan was abandoned.  ``settled`` is False when undoing, abandoning or
+    closing failed: the journal still holds the plan, and `recover` takes it
+    up.
     """
 
     attempt: str | None
@@ -96,7 +97,8 @@ def execute(
     that it is not safe to fall back.  Where undoing fails, the attempt is
     finished if what is left of it may be repeated.  Any other exception is
     a defect of a port; it passes through after everything was undone and
-    abandoned, or stays in the journal where that was not possible.
+    abandoned.  Where that was not possible, and in closing, the plan stays
+    in the journal.
     """
     kept = _NoJournal() if journal is None else journal
     ids = {ref: ports.volumes.new_id() for ref in sorted(plan.refs, key=str)}
@@ -169,7 +171,7 @@ class _Run:
             self.observer.attempt_started(attempt.name)
             error = self._forward(number, 0)
             if error is None:
-                return self._end(attempt.name)
+                return self._close(number)
             if not self._back(number):
                 return self._finish(number) or self._unsettled()
             if not error.safe_to_fall_back:
@@ -178,6 +180,8 @@ class _Run:
 
     def resume(self, entry: Entry) -> Outcome:
         number, self.at = entry.attempt, entry.step
+        if number > len(self.plan.attempts):
+            return self._close(entry.step)
         if number < len(self.plan.attempts):
             finished = None if entry.undoing else self._finish(number)
             if finished is not None:
@@ -194,7 +198,7 @@ class _Run:
         self.observer.attempt_started(attempt.name)
         if self._forward(number, self.at) is not None:
             return None
-        return self._end(attempt.name)
+        return self._close(number)
 
     def _forward(self, number: int, first: int) -> AdapterError | None:
         """Take an attempt's steps; give the error that ended it."""
@@ -220,28 +224,40 @@ class _Run:
         stands, and what cannot be undone may be finished from there.
         """
         attempt = self.plan.attempts[number]
-        self.journal.mark(self.entry_id, number, self.at, undoing=True)
         for at in reversed(range(self.at + 1)):
             undo = attempt.steps[at].undo()
-            if undo is not None and self._try(attempt.name, undo) is not None:
-                self.at = at
+            if undo is None:
+                continue
+            # a failed undoing may have had its effect: nothing that relies
+            # on this step may be taken again before the step itself
+            self.at = at
+            self.journal.mark(self.entry_id, number, at, undoing=True)
+            if self._try(attempt.name, undo) is not None:
                 return False
         return True
 
     def _abandon(self) -> Outcome:
         number = len(self.plan.attempts)
         self.journal.mark(self.entry_id, number, 0, undoing=False)
-        errors = [self._try("abandon", step) for step in self.plan.abandon]
+        return self._last(None, self.plan.abandon)
+
+    def _close(self, number: int) -> Outcome:
+        if self.plan.closing:
+            closing = len(self.plan.attempts) + 1
+            self.journal.mark(self.entry_id, closing, number, undoing=False)
+        name = self.plan.attempts[number].name
+        return self._last(name, self.plan.closing)
+
+    def _last(self, name: str | None, steps: tuple[Step, ...]) -> Outcome:
+        """Take steps that do not depend on each other, and end."""
+        errors = [self._try(name or "abandon", step) for step in steps]
         if any(error is not None for error in errors):
-            return self._unsettled()
-        return self._end(None)
+            return self._outcome(name, settled=False)
+        self.journal.end(self.entry_id)
+        return self._outcome(name, settled=True)
 
     def _unsettled(self) -> Outcome:
         return self._outcome(None, settled=False)
-
-    def _end(self, name: str | None) -> Outcome:
-        self.journal.end(self.entry_id)
-        return self._outcome(name, settled=True)
 
     def _outcome(self, name: str | None, *, settled: bool) -> Outcome:
         return Outcome(
@@ -266,16 +282,15 @@ class _Run:
         images, volumes = self.ports.images, self.ports.volumes
         array, name = self.ports.array, self._id
         match step:
-            case CloneVolume(target, source, image_id):
-                if image_id is not None:
-                    self._active(image_id)
+            case CloneVolume(target, source, image):
+                self._same(image)
                 now = volumes.get_volume(source.id)
                 if changed(source, now):
                     message = f"volume {source.id} has changed"
                     raise StaleError(message)
                 array.clone_volume(name(target), now)
-            case CloneImage(target, location, stored, image_id):
-                self._active(image_id)
+            case CloneImage(target, location, stored, image):
+                self._same(image)
                 found = array.find_image(location)
                 if found is None or stored != attrs.evolve(
                     found, clones=stored.clones
@@ -329,15 +344,24 @@ class _Run:
     def _id(self, volume_id: VolumeId) -> str:
         return volume_id if isinstance(volume_id, str) else self.ids[volume_id]
 
-    def _active(self, image_id: str) -> Image:
+    def _same(self, relied: Image | None) -> None:
+        """See that the image is what the decision saw."""
+        if relied is None:
+            return
+        now = self.ports.images.get_image(relied.id)
+        if relied != attrs.evolve(
+            now,
+            locations_from=relied.locations_from,
+            direct_url=relied.direct_url,
+        ):
+            message = f"image {relied.id} has changed"
+            raise StaleError(message)
+
+    def _download(self, volume_id: str, image_id: str) -> None:
         image = self.ports.images.get_image(image_id)
         if image.status != "active":
             message = f"image {image_id} is {image.status}"
             raise StaleError(message)
-        return image
-
-    def _download(self, volume_id: str, image_id: str) -> None:
-        image = self._active(image_id)
         size = self.ports.volumes.get_volume(volume_id).size
         data = self._counted(self.ports.images.download(image_id))
         self.ports.array.write(volume_id, size, image, data)

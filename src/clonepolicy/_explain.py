@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import attrs
 
@@ -19,6 +20,7 @@ from clonepolicy._findings import Finding, Path
 from clonepolicy._policies import SAFE, Policy, label
 from clonepolicy._reasons import Reason, Who
 from clonepolicy._records import CreateRequest, Host, UploadRequest
+from clonepolicy._rules._rule import Rule
 
 _PRIVATE = frozenset(
     {
@@ -29,12 +31,9 @@ _PRIVATE = frozenset(
         "cache_entries",
         "backend",
         "clone_quota",
-        "glance",
-        "config",
-        "conversion_free",
     }
 )
-"""Roots of facts that a tenant is not told about."""
+"""Roots of facts about other projects and about arrays."""
 
 
 def verb(decision: Decision) -> str:
@@ -119,10 +118,8 @@ def explain(decision: Decision) -> str:
     return "\n".join(lines)
 
 
-def _tellable(finding: Finding) -> bool:
-    return finding.candidate is None and not any(
-        path.partition(".")[0] in _PRIVATE for path, _ in finding.values
-    )
+def _private(reads: Iterable[str]) -> bool:
+    return any(path.partition(".")[0] in _PRIVATE for path in reads)
 
 
 def explain_to_tenant(decision: Decision) -> str:
@@ -131,36 +128,49 @@ def explain_to_tenant(decision: Decision) -> str:
     Nothing here depends on other projects' volumes, hosts or owners: where
     those decide between two paths, the paths are not told apart.
     """
-    request = decision.request
-    told = [f for f in decision.findings if _tellable(f)]
-    creating = isinstance(request, CreateRequest)
-    if creating:
+    request, policy = decision.request, decision.policy
+    if isinstance(request, CreateRequest):
         made = f"volume {request.volume.id} from image {request.image.id}"
-        efficient = {
-            Path(lane.mechanism) for lane in decision.policy.create.lanes
-        }
-        both = {*efficient, Path.DOWNLOAD}
+        efficient = {Path(lane.mechanism) for lane in policy.create.lanes}
+        ordinary = Path.DOWNLOAD
+        deciding: tuple[Rule[Any], ...] = (
+            *policy.create.refuse,
+            *policy.create.download,
+        )
     else:
         made = f"image {request.image.id} from volume {request.volume.id}"
-        efficient, both = {Path.REGISTER}, {Path.REGISTER, Path.UPLOAD}
-    refusing = [f for f in told if both <= set(f.blocks)]
-    slowing = [f for f in told if efficient <= set(f.blocks)]
+        efficient, ordinary = {Path.REGISTER}, Path.UPLOAD
+        deciding = (*policy.upload.refuse, *policy.upload.upload)
+    told = [
+        finding
+        for finding in decision.findings
+        if not _private(path for path, _ in finding.values)
+    ]
+    refusing = [f for f in told if {*efficient, ordinary} <= set(f.blocks)]
+    copying = [f for f in told if efficient <= set(f.blocks)]
+    cloning = [f for f in told if ordinary in f.blocks]
     if refusing:
-        lines, why = [f"Cannot make {made}."], refusing
-    elif slowing:
-        lines, why = [f"Making {made} cannot be a clone."], slowing
+        head, why = f"Cannot make {made}.", refusing
+    elif cloning and copying:
+        head, why = f"Cannot make {made}.", [*copying, *cloning]
+    elif cloning:
+        head, why = f"Making {made} can only be a clone, if at all.", cloning
+    elif copying:
+        head, why = f"Making {made} cannot be a clone.", copying
     else:
-        lines, why = [f"Making {made}, by clone or by copy."], []
-    for finding in why:
-        about = finding.reason.about
-        remedy = (
-            f" Remedy: {about.remedy}."
-            if about.who is not Who.OPERATOR
-            else ""
-        )
-        wait = " Waiting may help." if about.waiting_helps else ""
-        lines.append(f"- {about.meaning} [{finding.reason}].{remedy}{wait}")
-    return "\n".join(lines)
+        sure = not any(_private(rule.reads) for rule in deciding)
+        hedge = "" if sure else ", if at all"
+        head, why = f"Making {made}, by clone or by copy{hedge}.", []
+    return "\n".join([head, *map(_told, why)])
+
+
+def _told(finding: Finding) -> str:
+    about = finding.reason.about
+    remedy = (
+        f" Remedy: {about.remedy}." if about.who is not Who.OPERATOR else ""
+    )
+    wait = " Waiting may help." if about.waiting_helps else ""
+    return f"- {about.meaning} [{finding.reason}].{remedy}{wait}"
 
 
 @attrs.frozen

@@ -20,6 +20,7 @@ from clonepolicy._plans import (
     abandon_create,
     abandon_upload,
     clone_attempt,
+    close_upload,
     download_attempt,
     register_attempt,
     upload_attempt,
@@ -108,6 +109,18 @@ def _failing(code: int, rules: Iterable[Rule[Any]]) -> Iterator[Rule[Any]]:
     return (rule for at, rule in enumerate(rules) if code >> at & 1)
 
 
+def _best_first(
+    good: list[Candidate], lane: Lane[Any], request: CreateRequest
+) -> list[Candidate]:
+    """Order candidates as the lane does, each source once."""
+    best: dict[str, Candidate] = {}
+    for candidate in sorted(good, key=lambda c: lane.order(request, c)):
+        source = candidate.source
+        name = source.id if isinstance(source, Volume) else label(candidate)
+        best.setdefault(name, candidate)
+    return list(best.values())
+
+
 @attrs.frozen(kw_only=True)
 class CreateFindings:
     """What a policy finds in a create request."""
@@ -187,31 +200,24 @@ class CreateFindings:
 
     def acceptable(self) -> Iterator[tuple[Lane[Any], Candidate]]:
         """Give the sources to try, each once, best first."""
-        tables = self.policy.create
+        tables, request = self.policy.create, self.request
+        if self.code & tables.refuse_mask:
+            return
         for lane, gates, codes in zip(
             tables.lanes, tables.gate_masks, self.source_codes, strict=True
         ):
-            if self.code & (gates | tables.refuse_mask):
+            if not codes or self.code & gates:
                 continue
-            good = (
+            good: list[Candidate] = [
                 candidate
                 for candidate, code in zip(
-                    lane.candidates(self.request), codes, strict=True
+                    lane.candidates(request), codes, strict=True
                 )
                 if not code
-            )
-            best: dict[str, Candidate] = {}
-            for candidate in sorted(
-                good, key=lambda c: lane.order(self.request, c)
-            ):
-                source = candidate.source
-                name = (
-                    source.id
-                    if isinstance(source, Volume)
-                    else label(candidate)
-                )
-                best.setdefault(name, candidate)
-            for candidate in tuple(best.values())[: lane.tries]:
+            ]
+            if len(good) > 1:
+                good = _best_first(good, lane, request)
+            for candidate in good[: lane.tries]:
                 yield lane, candidate
 
     @cached_property
@@ -311,7 +317,11 @@ class UploadFindings:
             (register_attempt(request, self.store),) if self.efficient else ()
         )
         upload = (upload_attempt(request),) if self.ordinary else ()
-        return Plan((*register, *upload), abandon_upload(request))
+        return Plan(
+            (*register, *upload),
+            abandon_upload(request),
+            close_upload(request),
+        )
 
 
 Findings: TypeAlias = CreateFindings | UploadFindings

@@ -16,7 +16,7 @@ import attrs
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _VOLUME_ID = re.compile(_UUID)
-_CINDER = re.compile(rf"cinder://(?:([A-Za-z0-9._~-]+)/)?({_UUID})")
+_CINDER = re.compile(rf"cinder://(?:([A-Za-z0-9._~-]++)/)?({_UUID})")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):.+", re.DOTALL)
 _FILE = re.compile(r"file://((?:/[^/?#\x00-\x1f\x7f]+)+)")
 _RBD_PARTS = 4
@@ -116,7 +116,7 @@ def parse_location(url: str) -> Location:
 
 def _parse_rbd(url: str) -> RbdLocation | MalformedLocation:
     parts = [unquote(part) for part in url.removeprefix("rbd://").split("/")]
-    if len(parts) == _RBD_PARTS and all(parts):
+    if len(parts) == _RBD_PARTS and all(parts) and url.isascii():
         location = RbdLocation(*parts)
         if str(location) == url:
             return location

@@ -18,6 +18,7 @@ from clonepolicy._locations import FileLocation, RbdLocation
 from clonepolicy._records import (
     Candidate,
     CreateRequest,
+    Image,
     StoredImage,
     UploadRequest,
     Volume,
@@ -87,12 +88,12 @@ class WithdrawLocation(_Step):
 class CloneVolume(_Step):
     """Have the array clone a volume that is as the decision saw it.
 
-    Where it is cloned for an image, that must still be active.
+    Where it is cloned for an image, so is that.
     """
 
     volume_id: VolumeId
     source: Volume
-    image_id: str | None = None
+    image: Image | None = None
     repeats: ClassVar[bool] = False
 
     @override
@@ -103,12 +104,12 @@ class CloneVolume(_Step):
 
 @attrs.frozen
 class CloneImage(_Step):
-    """Have the array clone an image that lies on it and is still active."""
+    """Have the array clone an image that lies on it, as the decision saw."""
 
     volume_id: VolumeId
     location: RbdLocation | FileLocation
     source: StoredImage
-    image_id: str
+    image: Image
     repeats: ClassVar[bool] = False
 
     @override
@@ -270,16 +271,21 @@ class Attempt:
 class Plan:
     """Attempts in order, and the steps to take when all have failed.
 
+    ``closing`` follows the attempt that succeeds.  It undoes nothing: what
+    is reached stays reached, and a closing that fails is repeated later.
+
     Raises:
         ValueError: a step uses a `Ref` before `CreateImageVolume` makes it.
     """
 
     attempts: tuple[Attempt, ...]
     abandon: tuple[Step, ...] = ()
+    closing: tuple[Step, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         """Refuse a reference to what is not made yet."""
-        for steps in (*(a.steps for a in self.attempts), self.abandon):
+        attempts = (attempt.steps for attempt in self.attempts)
+        for steps in (*attempts, self.abandon, self.closing):
             made: set[Ref] = set()
             for step in steps:
                 ref = getattr(step, "volume_id", None)
@@ -300,10 +306,11 @@ class Plan:
         )
 
     def __iter__(self) -> Iterator[Step]:
-        """Walk the steps of every attempt, then those of abandoning."""
+        """Walk every step: of attempts, of abandoning, of closing."""
         for attempt in self.attempts:
             yield from attempt.steps
         yield from self.abandon
+        yield from self.closing
 
 
 def grown(request: CreateRequest, candidate: Candidate) -> int | None:
@@ -322,11 +329,11 @@ def clone_attempt(
     location = getattr(candidate, "location", None)
     steps: list[Step] = []
     if isinstance(source, Volume):
-        steps.append(CloneVolume(volume_id, source, request.image.id))
+        steps.append(CloneVolume(volume_id, source, request.image))
     elif source is not None and isinstance(
         location, (RbdLocation, FileLocation)
     ):
-        steps.append(CloneImage(volume_id, location, source, request.image.id))
+        steps.append(CloneImage(volume_id, location, source, request.image))
     size = grown(request, candidate)
     if size is not None:
         steps.append(ExtendVolume(volume_id, size))
@@ -374,25 +381,21 @@ def register_attempt(request: UploadRequest, store: str | None) -> Attempt:
             AddLocation(image.id, IMAGE_VOLUME, store),
             SetVolumeMetadata(IMAGE_VOLUME, "glance_image_id", image.id),
             VerifyLocation(image.id, IMAGE_VOLUME, store),
-            RestoreVolume(volume.id),
         ),
     )
 
 
 def upload_attempt(request: UploadRequest) -> Attempt:
     """Send the volume's bytes."""
-    return Attempt(
-        "upload",
-        (
-            UploadImage(request.image.id, request.volume.id),
-            RestoreVolume(request.volume.id),
-        ),
-    )
+    upload = UploadImage(request.image.id, request.volume.id)
+    return Attempt("upload", (upload,))
 
 
 def abandon_upload(request: UploadRequest) -> tuple[Step, ...]:
     """Leave no image without data, and the volume as it was."""
-    return (
-        DiscardImage(request.image.id),
-        RestoreVolume(request.volume.id),
-    )
+    return (DiscardImage(request.image.id), *close_upload(request))
+
+
+def close_upload(request: UploadRequest) -> tuple[Step, ...]:
+    """Leave the volume as it was."""
+    return (RestoreVolume(request.volume.id),)

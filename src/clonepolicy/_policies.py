@@ -301,12 +301,12 @@ _ANY_CLONE = (
     request.signature_not_required,
     request.array_can_clone,
     request.backend_thawed,
+    request.image_owned,
+    request.container_bare,
 )
 _LOCATED_CLONE = (
     *_ANY_CLONE,
-    request.image_owned,
     request.disk_format_raw,
-    request.container_bare,
     request.size_known,
     request.locations_readable,
 )
@@ -315,11 +315,14 @@ _ANY_SOURCE = (
     c.source_ready,
     c.source_unencrypted,
     c.source_fits,
+    c.source_holds_image,
     c.extend_possible,
     c.below_clone_limit,
 )
 _VOLUME_SOURCE = (
     *_ANY_SOURCE,
+    c.source_is_another,
+    c.backref_matches,
     c.type_compatible,
     c.same_host,
     c.same_cluster,
@@ -367,7 +370,6 @@ SAFE = Policy(
                     c.location_names_volume,
                     c.source_is_named,
                     c.backing_owned,
-                    c.backref_matches,
                 ),
                 notes=_LOCATED_NOTES,
                 source_notes=(c.no_extension, c.source_immutable),
@@ -393,7 +395,11 @@ SAFE = Policy(
         download=_DOWNLOAD,
     ),
     upload=UploadTables(
-        refuse=(*_API_UPLOAD, request.conversion_allowed),
+        refuse=(
+            *_API_UPLOAD,
+            request.conversion_allowed,
+            upload.image_queued,
+        ),
         register=(
             request.disk_format_raw,
             request.container_bare,
@@ -402,7 +408,7 @@ SAFE = Policy(
             request.backend_thawed,
             upload.upload_backend_enabled,
             upload.uploaded_unencrypted,
-            upload.image_queued,
+            upload.uploaded_settled,
             upload.clone_in_owners_project,
             upload.wanted_tenant_set,
             upload.clone_quota_suffices,

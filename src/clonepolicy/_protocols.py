@@ -159,8 +159,9 @@ class Ports:
 class Entry:
     """Where a journalled plan stands.
 
-    ``attempt`` counts the plan's attempts and, after the last, abandoning;
-    ``step`` is the step that was begun last.
+    ``attempt`` counts the plan's attempts and, after the last, abandoning
+    and then closing; ``step`` is the step that was begun last, or at closing
+    the attempt that succeeded.  Marks may go back: undoing does.
     """
 
     id: str

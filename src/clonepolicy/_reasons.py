@@ -100,6 +100,8 @@ class Reason(StrEnum):
     SOURCE_STATUS = "source-status"
     SOURCE_ENCRYPTED = "source-encrypted"
     SOURCE_LARGER_THAN_REQUEST = "source-larger-than-request"
+    SOURCE_SMALLER_THAN_IMAGE = "source-smaller-than-image"
+    SOURCE_IS_NEW_VOLUME = "source-is-new-volume"
     EXTEND_UNSUPPORTED = "extend-unsupported"
     TYPE_INCOMPATIBLE = "type-incompatible"
     SNAPSHOT_LIMIT = "snapshot-limit"
@@ -426,6 +428,18 @@ _ABOUT: Mapping[Reason, About] = MappingProxyType(
             "the source is larger than the requested size",
             Who.REQUESTER,
             "ask for a volume at least as large as the source",
+        ),
+        Reason.SOURCE_SMALLER_THAN_IMAGE: About(
+            Subject.SOURCE,
+            "the source is too small to hold the image",
+            Who.IMAGE_OWNER,
+            "upload the image anew",
+        ),
+        Reason.SOURCE_IS_NEW_VOLUME: About(
+            Subject.SOURCE,
+            "the source is the very volume that is to be filled",
+            Who.OPERATOR,
+            "remove the location from the image",
         ),
         Reason.EXTEND_UNSUPPORTED: About(
             Subject.BACKEND,

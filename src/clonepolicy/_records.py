@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - a validator is given anything
 """The facts: frozen, hashable records with OpenStack's own field names.
 
 Sizes are GiB where Cinder counts in GiB (``Volume.size``, ``min_disk``,
@@ -12,7 +13,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import attrs
 
@@ -31,64 +32,88 @@ GiB = 1024**3
 _Validator: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
 
-def _check(expected: str, good: Callable[[Any], bool]) -> _Validator:
-    def validator(
-        instance: object, attribute: attrs.Attribute[Any], value: object
-    ) -> None:
-        if not good(value):
-            field = f"{type(instance).__name__}.{attribute.name}"
-            raise FactError(field, value, expected)
-
-    return validator
-
-
-def _is_text(value: object) -> bool:
-    return type(value) is str and value != ""
+def _refuse(
+    instance: object,
+    attribute: attrs.Attribute[Any],
+    value: object,
+    expected: str,
+) -> NoReturn:
+    field = f"{type(instance).__name__}.{attribute.name}"
+    raise FactError(field, value, expected)
 
 
-def _is_count(value: object) -> bool:
-    return type(value) is int and value >= 0
+# Records are made by the thousand, so each check is one flat function.
 
 
-def _is_texts(value: object) -> bool:
-    return type(value) is frozenset and all(map(_is_text, value))
+def _text(instance: Any, attribute: Any, value: Any) -> None:
+    if type(value) is not str or not value:
+        _refuse(instance, attribute, value, "text")
 
 
-def _is_moment(value: object) -> bool:
-    return value is None or (
-        isinstance(value, datetime.datetime) and value.tzinfo is not None
-    )
+def _maybe_text(instance: Any, attribute: Any, value: Any) -> None:
+    if value is not None and (type(value) is not str or not value):
+        _refuse(instance, attribute, value, "text or None")
 
 
-_text = _check("text", _is_text)
-_maybe_text = _check("text or None", lambda v: v is None or _is_text(v))
-_count = _check("a whole number >= 0", _is_count)
-_maybe_count = _check(
-    "a whole number >= 0 or None", lambda v: v is None or _is_count(v)
-)
-_flag = _check("True or False", lambda v: type(v) is bool)
-_maybe_flag = _check(
-    "True, False or None", lambda v: v is None or type(v) is bool
-)
-_texts = _check("a frozenset of texts", _is_texts)
-_maybe_moment = _check("a datetime with a time zone, or None", _is_moment)
+def _count(instance: Any, attribute: Any, value: Any) -> None:
+    if type(value) is not int or value < 0:
+        _refuse(instance, attribute, value, "a whole number >= 0")
+
+
+def _maybe_count(instance: Any, attribute: Any, value: Any) -> None:
+    if value is not None and (type(value) is not int or value < 0):
+        _refuse(instance, attribute, value, "a whole number >= 0 or None")
+
+
+def _flag(instance: Any, attribute: Any, value: Any) -> None:
+    if value is not True and value is not False:
+        _refuse(instance, attribute, value, "True or False")
+
+
+def _maybe_flag(instance: Any, attribute: Any, value: Any) -> None:
+    if value is not None and value is not True and value is not False:
+        _refuse(instance, attribute, value, "True, False or None")
+
+
+def _texts(instance: Any, attribute: Any, value: Any) -> None:
+    if type(value) is not frozenset or not all(
+        type(text) is str and text for text in value
+    ):
+        _refuse(instance, attribute, value, "a frozenset of texts")
+
+
+def _maybe_moment(instance: Any, attribute: Any, value: Any) -> None:
+    if value is not None and (
+        not isinstance(value, datetime.datetime) or value.tzinfo is None
+    ):
+        expected = "a datetime with a time zone, or None"
+        _refuse(instance, attribute, value, expected)
 
 
 def _a(kind: type | tuple[type, ...], *, optional: bool = False) -> _Validator:
     kinds = kind if isinstance(kind, tuple) else (kind,)
     name = " or ".join(k.__name__ for k in kinds)
+    expected = f"{name} or None" if optional else name
     accepted = (*kinds, type(None)) if optional else kinds
-    return _check(
-        f"{name} or None" if optional else name,
-        lambda v: isinstance(v, accepted),
-    )
+
+    def validator(instance: Any, attribute: Any, value: Any) -> None:
+        if not isinstance(value, accepted):
+            _refuse(instance, attribute, value, expected)
+
+    return validator
 
 
 def _tuple_of(kind: type) -> _Validator:
-    return _check(
-        f"a tuple of {kind.__name__}",
-        lambda v: type(v) is tuple and all(isinstance(x, kind) for x in v),
-    )
+    expected = f"a tuple of {kind.__name__}"
+
+    def validator(instance: Any, attribute: Any, value: Any) -> None:
+        if type(value) is not tuple:
+            _refuse(instance, attribute, value, expected)
+        for item in value:
+            if not isinstance(item, kind):
+                _refuse(instance, attribute, value, expected)
+
+    return validator
 
 
 _location = _a(

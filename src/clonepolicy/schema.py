@@ -21,7 +21,10 @@ _PLAIN: dict[object, Json] = {
     type(None): {"type": "null"},
     datetime.datetime: {"type": "string", "format": "date-time"},
     Host: {"type": "string", "examples": ["host@backend#pool"]},
-    Location: {"type": "string", "examples": ["cinder://volume-id"]},
+    Location: {
+        "type": "string",
+        "examples": ["cinder://6f2c8a54-9d1e-4b7a-8c3d-2e5f60718293"],
+    },
     frozenset[str]: {
         "type": "array",
         "items": {"type": "string", "minLength": 1},

@@ -19,6 +19,7 @@ from clonepolicy._records import (
     CacheEntry,
     Candidate,
     CreateRequest,
+    GiB,
     Host,
     ImageVolume,
     StoredImage,
@@ -35,7 +36,8 @@ _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _RBD = cinder("RBDDriver._is_cloneable")
 _CACHE = cinder("image.cache.ImageVolumeCache")
 _READY = frozenset({"available", "in-use"})
-_SETTLED = frozenset({None, "none", "success", "error"})
+SETTLED = frozenset({None, "none", "success", "error"})
+"""``migration_status`` of a volume that stays where it is."""
 
 # -- the location -----------------------------------------------------------
 
@@ -168,10 +170,10 @@ def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
 def location_names_image(
     request: CreateRequest, candidate: ArrayImage
 ) -> bool:
-    """The stored image bears the image's id."""
+    """The stored image bears the image's id, its snapshot Glance's name."""
     match candidate.location:
-        case RbdLocation(image=name):
-            return name == request.image.id
+        case RbdLocation(image=name, snapshot=snapshot):
+            return (name, snapshot) == (request.image.id, "snap")
         case FileLocation(path=path):
             return path.rpartition("/")[2] == request.image.id
         case _:
@@ -211,7 +213,9 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
 @rule(
     Reason.OWNER_MISMATCH,
     reads=(
+        "image.owner",
         "source.project_id",
+        "source.image_owner",
         "config.trusted_projects",
         "config.cinder_internal_tenant_project_id",
     ),
@@ -219,9 +223,12 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
     differs="Not looked at.",
 )
 def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
-    """The cached volume lies where no tenant can write to it."""
-    source = candidate.source
-    return source is None or request.config.trusts(source.project_id)
+    """The cached volume is a trusted project's, and names no other owner."""
+    source, owner = candidate.source, request.image.owner
+    return source is None or (
+        request.config.trusts(source.project_id)
+        and (owner is None or source.image_owner in {None, owner})
+    )
 
 
 @rule(
@@ -230,7 +237,9 @@ def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
     sources=(cinder("VolumeManager._clone_image_volume_and_add_location"),),
     differs="Not looked at.",
 )
-def backref_matches(request: CreateRequest, candidate: ImageVolume) -> bool:
+def backref_matches(
+    request: CreateRequest, candidate: ImageVolume | CacheEntry
+) -> bool:
     """The volume's glance_image_id, if any, is the image's id."""
     source = candidate.source
     return (
@@ -279,7 +288,7 @@ def source_ready(_request: CreateRequest, candidate: Candidate) -> bool:
         source.status in _READY
         and (
             isinstance(source, StoredImage)
-            or source.migration_status in _SETTLED
+            or source.migration_status in SETTLED
         )
     )
 
@@ -306,6 +315,34 @@ def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     """The source is no larger than the new volume."""
     source = candidate.source
     return source is None or source.size <= request.volume.size
+
+
+@rule(
+    Reason.SOURCE_SMALLER_THAN_IMAGE,
+    reads=("source.size", "image.size", "image.virtual_size"),
+    sources=(cinder("image_utils.check_virtual_size"),),
+    differs="Not looked at.",
+)
+def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
+    """The source is large enough to hold the image."""
+    source, image = candidate.source, request.image
+    return source is None or source.size * GiB >= max(
+        image.size or 0, image.virtual_size or 0
+    )
+
+
+@rule(
+    Reason.SOURCE_IS_NEW_VOLUME,
+    reads=("source.id", "volume.id"),
+    sources=(_CLONE,),
+    differs="Not looked at.",
+)
+def source_is_another(
+    request: CreateRequest, candidate: ImageVolume | CacheEntry
+) -> bool:
+    """The source is not the new volume itself."""
+    source = candidate.source
+    return source is None or source.id != request.volume.id
 
 
 @rule(
@@ -379,7 +416,8 @@ def _same_service(one: Host | None, two: Host | None) -> bool:
     return (
         one is not None
         and two is not None
-        and (one.host, one.backend) == (two.host, two.backend)
+        and one.host == two.host
+        and one.backend == two.backend
     )
 
 

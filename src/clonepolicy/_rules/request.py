@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clonepolicy._reasons import Reason
 from clonepolicy._records import (
+    CloneKind,
     CreateRequest,
     GiB,
     LocationsFrom,
@@ -403,4 +404,4 @@ def locations_protected(request: CreateRequest) -> bool:
 def parent_free(request: CreateRequest | UploadRequest) -> bool:
     """A clone shares nothing with its source."""
     kind = request.backend.clone_kind
-    return kind is not None and kind != "copy-on-write"
+    return kind is not None and kind is not CloneKind.COPY_ON_WRITE

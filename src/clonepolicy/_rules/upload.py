@@ -5,6 +5,7 @@ from __future__ import annotations
 from clonepolicy._reasons import Reason
 from clonepolicy._records import GlanceStore, UploadRequest
 from clonepolicy._rules._rule import cinder, glance, rule, spec
+from clonepolicy._rules.candidate import SETTLED
 
 _API = cinder("volume.api.API.copy_volume_to_image")
 _REGISTER = cinder("VolumeManager._clone_image_volume_and_add_location")
@@ -98,6 +99,17 @@ def uploaded_unencrypted(request: UploadRequest) -> bool:
 def image_queued(request: UploadRequest) -> bool:
     """The image is queued: it has no data yet."""
     return request.image.status == "queued"
+
+
+@rule(
+    Reason.SOURCE_STATUS,
+    reads=("volume.migration_status",),
+    sources=(_REGISTER,),
+    differs="Not looked at.",
+)
+def uploaded_settled(request: UploadRequest) -> bool:
+    """The volume is not being migrated."""
+    return request.volume.migration_status in SETTLED
 
 
 @rule(

@@ -9,9 +9,7 @@ from typing import TypeVar
 
 import click
 
-from clonepolicy import NotFoundError
 from clonepolicy.adapters.local import LocalCloud
-from clonepolicy.cli._errors import Complaint, Exit
 from clonepolicy.cli._options import json_option
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -39,13 +37,7 @@ def cloud_options(function: F) -> F:
 @contextlib.contextmanager
 def opened(root: Path) -> Iterator[LocalCloud]:
     """Open a cloud; say so if that cleared up after an interruption."""
-    try:
-        cloud = LocalCloud(root)
-    except NotFoundError as error:
-        raise Complaint(
-            Exit.NOT_FOUND, str(error), f"clonepolicy init {root} makes one"
-        ) from None
-    with cloud:
+    with LocalCloud(root) as cloud:
         if cloud.recovered:
             count = len(cloud.recovered)
             noun = "operation" if count == 1 else "operations"

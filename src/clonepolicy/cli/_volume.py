@@ -13,7 +13,9 @@ from clonepolicy.cli._options import examples, policy_option
 from clonepolicy.cli._render import emit, pairs, say, show, size, table
 from clonepolicy.cli._watch import (
     failed,
+    image_table,
     image_to_dict,
+    note_unsettled,
     result_to_dict,
     tell,
     volume_to_dict,
@@ -108,6 +110,7 @@ def create(  # noqa: PLR0913 - one for each option
         context.exit(Exit.REFUSED)
     if made.outcome.attempt is None:
         raise failed("the volume could not be made", made.outcome)
+    note_unsettled(made.outcome)
 
 
 @volume.command(
@@ -173,11 +176,12 @@ def upload(  # noqa: PLR0913 - one for each option
         tell(made.decision, made.outcome, watch, in_full=in_full)
         if made.image is not None:
             say()
-            show(pairs(image_to_dict(made.image).items()))
+            show(image_table(made.image))
     if made.outcome is None:
         context.exit(Exit.REFUSED)
     if made.outcome.attempt is None:
         raise failed("the image could not be made", made.outcome)
+    note_unsettled(made.outcome)
 
 
 @volume.command("list", epilog=examples("clonepolicy volume list"))

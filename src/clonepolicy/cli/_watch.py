@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
+import click
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -15,6 +16,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 from typing_extensions import override
 
 from clonepolicy import (
@@ -29,7 +31,7 @@ from clonepolicy import (
 )
 from clonepolicy.adapters.local import ImageRow, VolumeRow
 from clonepolicy.cli._errors import Complaint, Exit, printable
-from clonepolicy.cli._render import Json, console, say, seconds, size
+from clonepolicy.cli._render import Json, console, pairs, say, seconds, size
 
 Tick: TypeAlias = Callable[[int], None]
 
@@ -108,6 +110,13 @@ def image_to_dict(row: ImageRow) -> Json:
         "locations": list(row.locations),
         "bytes_on_disk": row.bytes_on_disk,
     }
+
+
+def image_table(row: ImageRow) -> Table:
+    """Make a table of an image for people."""
+    shown = image_to_dict(row)
+    shown["locations"] = ", ".join(row.locations) or None
+    return pairs(shown.items())
 
 
 def volume_to_dict(row: VolumeRow) -> Json:
@@ -205,9 +214,14 @@ def failed(what: str, outcome: Outcome) -> Complaint:
         if outcome.failures
         else "no attempt was open"
     )
-    remedy = (
-        "correct that and try again"
-        if outcome.settled
-        else "the next command that opens this cloud clears it up"
-    )
-    return Complaint(Exit.FAILED, f"{what}: {why}", remedy)
+    if not outcome.settled:
+        what += " (the next command that opens this cloud clears up)"
+    # what can be done about it stands in the message already
+    return Complaint(Exit.FAILED, f"{what}: {why}", "")
+
+
+def note_unsettled(outcome: Outcome) -> None:
+    """Say what is left to do after a success."""
+    if not outcome.settled:
+        note = "note: the next command that opens this cloud clears up the rest"
+        click.echo(note, err=True)

@@ -22,10 +22,11 @@ from clonepolicy import (
     LocationsFrom,
     NotFoundError,
     Quota,
+    UnavailableError,
     Volume,
     parse_location,
 )
-from clonepolicy.adapters.local._files import Adapted
+from clonepolicy.adapters.local._files import Adapted, damaged
 
 Row: TypeAlias = sqlite3.Row
 
@@ -138,6 +139,8 @@ class Catalogue:
             self._db.execute("PRAGMA foreign_keys = ON")
             self._db.execute("PRAGMA synchronous = NORMAL")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            raise UnavailableError(damaged("opening the cloud", "it is empty"))
         if version != _VERSION:
             message = (
                 f"the cloud's catalogue is of version {version}, this "

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import os
 import re
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import attrs
 
 from clonepolicy import (
     SAFE,
@@ -23,11 +26,18 @@ from clonepolicy import (
     Policy,
     Ports,
     Quota,
+    UnavailableError,
     Volume,
 )
 from clonepolicy.adapters.local import _listing, _work
 from clonepolicy.adapters.local._array import LocalArray
 from clonepolicy.adapters.local._catalogue import Catalogue, host
+from clonepolicy.adapters.local._checks import (
+    check_count,
+    check_gigabytes,
+    check_project,
+    check_text,
+)
 from clonepolicy.adapters.local._files import Adapted
 from clonepolicy.adapters.local._images import LocalImages
 from clonepolicy.adapters.local._journal import LocalJournal
@@ -65,7 +75,8 @@ class LocalCloud:
 
     Raises:
         NotFoundError: the directory is no cloud.
-        UnavailableError: a pool's file system is not mounted.
+        UnavailableError: a pool's file system is not mounted, or the
+            directory cannot be written.
     """
 
     recovered: tuple[Outcome, ...]
@@ -74,9 +85,8 @@ class LocalCloud:
     def __init__(self, root: Path) -> None:
         """Open a cloud, and finish or undo what dead processes began."""
         root = root.absolute()
-        if not (root / _CATALOGUE).is_file():
-            message = f"{root} is not a cloud; initialise one there first"
-            raise NotFoundError(message)
+        with Adapted(f"opening the cloud in {root}"):
+            _check_usable(root)
         catalogue = Catalogue(root / _CATALOGUE)
         try:
             with Adapted("opening the cloud"):
@@ -115,6 +125,7 @@ class LocalCloud:
         Raises:
             ConflictError: a directory is not empty.
             FactError: a pool has no name, or there is no pool.
+            UnavailableError: a directory cannot be made.
         """
         root = root.absolute()
         if (root / _CATALOGUE).exists():
@@ -127,6 +138,8 @@ class LocalCloud:
             name: Path("pools") / name if path is None else path.absolute()
             for name, path in named.items()
         }
+        if not all(map(_is_text, places.values())):
+            raise FactError("pools", named, "paths that are text")
         with Adapted(f"making a cloud in {root}"):
             make_empty(root)
             for place in (Path("images"), Path("run"), *places.values()):
@@ -177,7 +190,14 @@ class LocalCloud:
         self._store.catalogue.set_config(config)
 
     def set_quota(self, project_id: str, quota: Quota) -> None:
-        """Limit what a project may have in all."""
+        """Limit what a project may have in all.
+
+        Raises:
+            FactError: a number is larger than the catalogue can keep.
+        """
+        check_project(project_id)
+        for field, limit in attrs.asdict(quota).items():
+            check_count(field, limit)
         what = f"setting the quota of {project_id}"
         with self._store.catalogue.transaction(what) as db:
             db.execute(
@@ -225,9 +245,11 @@ class LocalCloud:
         ``progress`` hears how many bytes of how many are done.
 
         Raises:
+            FactError: a text or a number cannot be.
             IntegrityError: the content is not of that format, or not safe.
             UnsupportedError: the format is not one that is known here.
         """
+        check_text("name", name)
         image = _new_image(
             project_id, disk_format, container_format, visibility, min_disk
         )
@@ -238,6 +260,7 @@ class LocalCloud:
         self, project_id: str | None = None
     ) -> tuple[ImageRow, ...]:
         """Give the images that a project sees; None is all."""
+        check_project(project_id)
         return _listing.list_images(self._store, project_id)
 
     def find_image(self, id_or_name: str, project_id: str | None) -> ImageRow:
@@ -247,6 +270,7 @@ class LocalCloud:
             NotFoundError: there is none that the project sees.
             ConflictError: there are several.
         """
+        check_project(project_id)
         return _listing.find_image(self._store, id_or_name, project_id)
 
     def delete_image(self, image_id: str) -> None:
@@ -262,6 +286,7 @@ class LocalCloud:
         self, project_id: str | None = None
     ) -> tuple[VolumeRow, ...]:
         """Give a project's volumes; None is all."""
+        check_project(project_id)
         return _listing.list_volumes(self._store, project_id)
 
     def find_volume(
@@ -273,6 +298,7 @@ class LocalCloud:
             NotFoundError: the project has none.
             ConflictError: there are several.
         """
+        check_project(project_id)
         return _listing.find_volume(self._store, id_or_name, project_id)
 
     def delete_volume(self, volume_id: str) -> None:
@@ -302,10 +328,14 @@ class LocalCloud:
         included, no volume stays.
 
         Raises:
+            FactError: a text or a number cannot be.
             NotFoundError: the project sees no such image, or there is no
                 such pool.
             QuotaError: another process took what was left meanwhile.
         """
+        check_text("name", name)
+        check_project(project_id)
+        check_gigabytes("size", size)
         place = pool or _work.choose_pool(self._store, image_id)
         work = _work.Work(
             store=self._store,
@@ -343,9 +373,12 @@ class LocalCloud:
         stays and the volume is as it was.
 
         Raises:
+            FactError: a text cannot be.
             NotFoundError: the project has no such volume.
             ConflictError: it is being uploaded already.
         """
+        check_text("name", name)
+        check_project(project_id)
         row = self._store.catalogue.volume_row(volume_id)
         if row["project_id"] != project_id:
             message = f"project {project_id} has no volume {volume_id}"
@@ -363,6 +396,35 @@ class LocalCloud:
         return _work.upload_volume(work, row, name, image, force=force)
 
 
+def _check_usable(root: Path) -> None:
+    """See that there is a cloud, and that it can be put in order."""
+    if not (root / _CATALOGUE).is_file():
+        message = (
+            f"{root} is not a cloud; make one with LocalCloud.init, or "
+            f"clonepolicy init {root}"
+        )
+        raise NotFoundError(message)
+    for place in (root, root / "run"):
+        if place.is_dir() and not os.access(
+            place, os.W_OK | os.X_OK, effective_ids=True
+        ):
+            message = (
+                f"{place} cannot be written, and opening a cloud takes that "
+                "even for reading; make it writable for this user, or open a "
+                "copy of the cloud"
+            )
+            raise UnavailableError(message)
+
+
+def _is_text(path: Path) -> bool:
+    """Say whether a path can be kept in the catalogue."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _new_image(
     project_id: str,
     disk_format: str,
@@ -370,6 +432,10 @@ def _new_image(
     visibility: str,
     min_disk: int = 0,
 ) -> Image:
+    check_project(project_id)
+    check_text("disk_format", disk_format)
+    check_text("container_format", container_format)
+    check_gigabytes("min_disk", min_disk)
     if visibility not in _VISIBILITIES:
         expected = "one of " + ", ".join(_VISIBILITIES)
         raise FactError("visibility", visibility, expected)

@@ -7,7 +7,7 @@ import errno
 import fcntl
 import os
 import sqlite3
-import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,26 @@ _FICLONE = 0x40049409
 _FS_IOC_GETFSUUID = 0x80111500
 _BTRFS_IOC_FS_INFO = 0x8400941F
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REMEDIES = {
+    errno.EFBIG: (
+        "the file system takes no file that large; make it smaller or use "
+        "another pool"
+    ),
+    errno.EACCES: "permission denied; check who may read and write there",
+    errno.EPERM: "permission denied; check who may read and write there",
+    errno.EROFS: "the file system is read-only; mount it to be written",
+    errno.EIO: "I/O error; check the disk and the system's log",
+}
+_DAMAGED = frozenset(
+    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+)
+_FORBIDDEN = frozenset(
+    {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+)
+SPOOL = ".spool-"
+"""What the name of a file begins with that is to lose it at once."""
+
 _NO_REFLINK = frozenset(
     {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS}
 )
@@ -62,18 +81,41 @@ def _adapt(what: str, error: OSError | sqlite3.Error) -> AdapterError:
     if isinstance(error, sqlite3.IntegrityError):
         return ConflictError(f"{what}: the catalogue forbids it: {error}")
     if isinstance(error, sqlite3.Error):
-        return UnavailableError(
-            f"{what}: the catalogue is not usable now: {error}; try again"
-        )
+        return UnavailableError(_of_catalogue(what, error))
     if isinstance(error, FileNotFoundError):
-        return NotFoundError(f"{what}: the data is not there")
+        missing = error.filename or "the data"
+        return NotFoundError(f"{what}: {missing} is not there")
     if isinstance(error, FileExistsError):
         return ConflictError(f"{what}: there is data already; erase it first")
     if error.errno in _FULL:
         return UnavailableError(
             f"{what}: no space left; delete something or use another pool"
         )
-    return UnavailableError(f"{what}: {error.strerror or error}")
+    why = _REMEDIES.get(error.errno or 0, error.strerror or str(error))
+    return UnavailableError(f"{what}: {why}")
+
+
+def damaged(what: str, why: str) -> str:
+    """Say that the catalogue is no use, and what can be done."""
+    return (
+        f"{what}: catalogue.sqlite, the cloud's catalogue, is damaged: {why}; "
+        "restore it from a backup, or init another cloud elsewhere"
+    )
+
+
+def _of_catalogue(what: str, error: sqlite3.Error) -> str:
+    # the extended codes have more in the higher bits
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF
+    if code in _DAMAGED:
+        return damaged(what, str(error))
+    if code in _FORBIDDEN:
+        return (
+            f"{what}: the cloud's catalogue cannot be used: {error}; check "
+            "who may read and write catalogue.sqlite and its directory"
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return f"{what}: no space left for the catalogue; delete something"
+    return f"{what}: the catalogue is not usable now: {error}; try again"
 
 
 def identify(directory: Path) -> str:
@@ -95,25 +137,26 @@ def identify(directory: Path) -> str:
             pass
         else:
             return f"btrfs-{info[16:32].hex()}"
-        uuid = bytearray(17)
+        found = bytearray(17)
         try:
-            fcntl.ioctl(fd, _FS_IOC_GETFSUUID, uuid)
+            fcntl.ioctl(fd, _FS_IOC_GETFSUUID, found)
         except OSError:
             return f"dev-{place}"
     finally:
         os.close(fd)
-    return f"fs-{uuid[1:].hex()}-{place}" if any(uuid[1:]) else f"dev-{place}"
+    own = found[1:]
+    return f"fs-{own.hex()}-{place}" if any(own) else f"dev-{place}"
 
 
 def can_reflink(directory: Path) -> bool:
     """Try whether files in a directory share data; leave nothing behind."""
     with (
-        tempfile.TemporaryFile(dir=directory, buffering=0) as source,
-        tempfile.TemporaryFile(dir=directory, buffering=0) as target,
+        spool(directory) as source,
+        spool(directory) as target,
     ):
-        source.write(_ZERO_BLOCK)
+        os.write(source, _ZERO_BLOCK)
         try:
-            fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+            fcntl.ioctl(target, _FICLONE, source)
         except OSError as error:
             if error.errno in _NO_REFLINK:
                 return False
@@ -266,5 +309,25 @@ def remove(path: Path) -> None:
 @contextlib.contextmanager
 def spool(directory: Path) -> Iterator[int]:
     """Give a file without a name: however this ends, nothing stays."""
-    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
-        yield file.fileno()
+    fd = _nameless(directory)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _nameless(directory: Path) -> int:
+    try:
+        return os.open(
+            directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600
+        )
+    except OSError:
+        # a file system that gives every file a name, if only for a moment
+        path = directory / f"{SPOOL}{uuid.uuid4()}"
+    fd = create(path)
+    try:
+        remove(path)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd

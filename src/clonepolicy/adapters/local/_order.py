@@ -14,7 +14,11 @@ from clonepolicy.adapters.local import _files
 from clonepolicy.adapters.local._catalogue import Row
 from clonepolicy.adapters.local._images import discard
 from clonepolicy.adapters.local._journal import mentioned
-from clonepolicy.adapters.local._store import WHOLE, Store
+from clonepolicy.adapters.local._store import (
+    WHOLE,
+    Store,
+    delete_volume_record,
+)
 from clonepolicy.adapters.local._volumes import restore
 
 _WHAT = "putting the cloud in order"
@@ -50,7 +54,7 @@ def finish_deleting(store: Store, rows: Iterable[Row]) -> None:
         with _files.Adapted(what):
             _files.remove(store.volume_path(row))
         with store.catalogue.transaction(what) as db:
-            db.execute("DELETE FROM volume WHERE id = ?", (row["id"],))
+            delete_volume_record(db, row["id"])
 
 
 def _settle(store: Store) -> list[Row]:
@@ -116,6 +120,8 @@ def _remove_strays(store: Store) -> None:
     for volume_id, path in files:
         if status.get(volume_id, "error") == "error":
             _files.remove(path)
+    for path in store.spools():
+        _files.remove(path)
     known = {row["id"] for row in store.catalogue.image_rows()}
     for path in images:
         if path.name not in known:

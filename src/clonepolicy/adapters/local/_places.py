@@ -12,9 +12,20 @@ MARK = ".pool"
 
 def make_empty(directory: Path) -> None:
     """Make a directory, or take one in which nothing is."""
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        names = {path.name for path in directory.iterdir()}
+    except FileExistsError as error:
+        message = f"{directory} is not a directory; use a new or empty one"
+        raise ConflictError(message) from error
+    except OSError as error:
+        message = (
+            f"the directory {directory} cannot be made: {error.strerror}; "
+            "use another place"
+        )
+        raise UnavailableError(message) from error
     # which a new file system has at its root
-    if {path.name for path in directory.iterdir()} - {"lost+found"}:
+    if names - {"lost+found"}:
         message = f"{directory} is not empty; use a new or empty directory"
         raise ConflictError(message)
 

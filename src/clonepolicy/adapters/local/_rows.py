@@ -66,4 +66,4 @@ class Uploaded:
     outcome: Outcome | None
     """None: the decision was to refuse."""
     image: ImageRow | None
-    """None: refused, or every attempt failed."""
+    """None: refused, or no attempt made one that stays."""

@@ -78,6 +78,11 @@ class Store:
                 if found := _VOLUME_FILE.fullmatch(path.name):
                     yield found[1], path
 
+    def spools(self) -> Iterator[Path]:
+        """Walk what was to have no name, but whose maker died before."""
+        for pool in self.pools.values():
+            yield from pool.glob(f"{_files.SPOOL}*")
+
     def is_whole(self, row: Row) -> bool:
         """Say whether a volume's file has the volume's size."""
         size: int = row["size"] * GiB

@@ -152,11 +152,15 @@ def upload_volume(
             recover(work.journal, ports)
             _put_back(store, volume_id, image.id)
         raise
-    made = None
-    if outcome is not None and outcome.attempt is not None:
-        found = store.catalogue.image_row(image.id)
-        made = _listing.image_row(store, found, image.owner)
-    return Uploaded(decision=decision, outcome=outcome, image=made)
+    # what the catalogue says counts, however the plan came to its end
+    made = [
+        _listing.image_row(store, found, image.owner)
+        for found in store.catalogue.image_rows()
+        if found["id"] == image.id and found["status"] == "active"
+    ]
+    return Uploaded(
+        decision=decision, outcome=outcome, image=made[0] if made else None
+    )
 
 
 def _hold_for_upload(
