@@ -211,6 +211,10 @@ def _compare_source(  # noqa: C901, PLR0912 - the point
         and source.glance_image_id != image.id
     ):
         code |= 16384
+    if source.size * GiB < max(image.size or 0, image.virtual_size or 0):
+        code |= 32768
+    if source.id == volume.id:
+        code |= 65536
     return code
 
 
@@ -353,7 +357,7 @@ def _check(request: CreateRequest) -> None:
     rules = len(SAFE.create.request_rules)
     lanes = {lane.mechanism: lane for lane in SAFE.create.lanes}
     here = len(lanes[Mechanism.IMAGE_VOLUME].rules)
-    assert (rules, here) == (29, 15)  # noqa: S101 - `compare` has as many
+    assert (rules, here) == (29, 17)  # noqa: S101 - `compare` has as many
 
 
 def _us(name: str, timing: Timing) -> Row:

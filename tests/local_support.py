@@ -153,9 +153,7 @@ def agreeing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare what is reported of each work with what is listed then."""
     create, upload = LocalCloud.create_volume, LocalCloud.upload_volume
 
-    def create_volume(
-        cloud: LocalCloud, *args: str, **more: Any
-    ) -> Created:
+    def create_volume(cloud: LocalCloud, *args: str, **more: Any) -> Created:
         made = create(cloud, *args, **more)
         if made.volume is None:
             return made
@@ -166,9 +164,7 @@ def agreeing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (says == "available") == (made.outcome.attempt is not None)
         return made
 
-    def upload_volume(
-        cloud: LocalCloud, *args: str, **more: Any
-    ) -> Uploaded:
+    def upload_volume(cloud: LocalCloud, *args: str, **more: Any) -> Uploaded:
         before = _active(cloud, more["name"])
         made = upload(cloud, *args, **more)
         new = _active(cloud, more["name"]) - before

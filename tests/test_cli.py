@@ -510,6 +510,7 @@ def test_what_is_not_settled_is_said(
 
     def upload(*args: Any, **named: Any) -> Any:  # noqa: ANN401 - passed on
         made = really(*args, **named)
+        assert made.outcome is not None
         outcome = attrs.evolve(made.outcome, attempt=attempt, settled=False)
         return attrs.evolve(made, outcome=outcome)
 
@@ -677,7 +678,9 @@ def test_a_volume_that_cannot_be_made_exits_with_1(
     result = run(*create, "--root", str(cloud))
 
     assert result.exit_code == 1
-    assert result.stderr == "error: the volume could not be made: out of order\n"
+    assert (
+        result.stderr == "error: the volume could not be made: out of order\n"
+    )
     assert "error" in result.stdout
 
 
@@ -1009,7 +1012,9 @@ def test_closed_standard_streams_do_no_harm() -> None:
     command = " ".join([*PROGRAM, "decide", "create", "-"])
 
     done = subprocess.run(
-        ["/bin/sh", "-c", f"{command} <&- >&- 2>&-"], check=False, timeout=PATIENCE
+        ["/bin/sh", "-c", f"{command} <&- >&- 2>&-"],
+        check=False,
+        timeout=PATIENCE,
     )
 
     assert done.returncode == 2

@@ -251,7 +251,10 @@ def test_a_file_without_a_name_leaves_none_or_one_that_is_swept(
         assert os.fstat(fd).st_nlink == 0
     with monkeypatch.context() as patch:
         patch.setattr(_files, "remove", _raising(errno.EIO))
-        for use in (_files.spool(pool).__enter__, lambda: _files.can_reflink(pool)):
+        for use in (
+            _files.spool(pool).__enter__,
+            lambda: _files.can_reflink(pool),
+        ):
             with pytest.raises(OSError, match="injected"):
                 use()
     assert len(list(pool.glob(".spool-*"))) == 2

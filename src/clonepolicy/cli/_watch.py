@@ -16,7 +16,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Table  # noqa: TC002 - ours are not in strings
 from typing_extensions import override
 
 from clonepolicy import (
@@ -223,5 +223,7 @@ def failed(what: str, outcome: Outcome) -> Complaint:
 def note_unsettled(outcome: Outcome) -> None:
     """Say what is left to do after a success."""
     if not outcome.settled:
-        note = "note: the next command that opens this cloud clears up the rest"
+        note = (
+            "note: the next command that opens this cloud clears up the rest"
+        )
         click.echo(note, err=True)

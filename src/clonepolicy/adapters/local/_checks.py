@@ -17,8 +17,7 @@ def check_text(field: str, value: str) -> None:
     Raises:
         FactError: it is empty, too long, or holds what cannot be printed.
     """
-    fits = isinstance(value, str) and 0 < len(value) <= _LONGEST
-    if not fits or not value.isprintable():
+    if not 0 < len(value) <= _LONGEST or not value.isprintable():
         expected = f"1 to {_LONGEST} printable characters"
         raise FactError(field, value, expected)
 
