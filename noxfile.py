@@ -117,6 +117,8 @@ def deep(session: nox.Session) -> None:
     session.run(
         *("pytest", "-n", "auto", "tests/test_laws.py"),
         *("tests/test_agreed.py", "tests/test_machine.py"),
+        *("tests/test_safety.py", "tests/test_wire.py"),
+        "tests/test_local_kills.py",
         env={"CLONEPOLICY_PROFILE": "deep"},
     )
 
@@ -146,7 +148,24 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Mutate the rules, the decisions and the locations."""
-    session.install("-e", f".[{EVERYTHING}]", *GROUPS["mutation"])
-    session.run("mutmut", "run", success_codes=[0, 1])
-    session.run("mutmut", "results")
+    """Mutate the rules, the findings, the decisions and the locations.
+
+    The sources are mutated in a copy, which is what is installed.
+    """
+    copy = Path(session.create_tmp()).resolve() / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    for part in ("src", "tests"):
+        shutil.copytree(part, copy / part)
+    for name in ("pyproject.toml", "conftest.py", "README.md", "LICENSE"):
+        shutil.copy(name, copy / name)
+    session.chdir(copy)
+    session.install(
+        *("-e", f".[{EVERYTHING}]"),
+        *GROUPS["tests"],
+        *GROUPS["mutation"],
+    )
+    config, results = "tests/mutation.toml", "mutation.sqlite"
+    session.run("cosmic-ray", "init", config, results)
+    session.run("cr-filter-operators", results, config)
+    session.run("cosmic-ray", "exec", config, results)
+    session.run("cr-report", "--surviving-only", results)

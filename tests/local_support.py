@@ -153,7 +153,11 @@ def agreeing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare what is reported of each work with what is listed then."""
     create, upload = LocalCloud.create_volume, LocalCloud.upload_volume
 
-    def create_volume(cloud: LocalCloud, *args: str, **more: Any) -> Created:
+    def create_volume(
+        cloud: LocalCloud,
+        *args: str,
+        **more: Any,  # noqa: ANN401 - passed on
+    ) -> Created:
         made = create(cloud, *args, **more)
         if made.volume is None:
             return made
@@ -164,7 +168,11 @@ def agreeing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (says == "available") == (made.outcome.attempt is not None)
         return made
 
-    def upload_volume(cloud: LocalCloud, *args: str, **more: Any) -> Uploaded:
+    def upload_volume(
+        cloud: LocalCloud,
+        *args: str,
+        **more: Any,  # noqa: ANN401 - passed on
+    ) -> Uploaded:
         before = _active(cloud, more["name"])
         made = upload(cloud, *args, **more)
         new = _active(cloud, more["name"]) - before

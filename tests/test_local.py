@@ -681,6 +681,10 @@ def test_what_cannot_be_made_is_named(tmp_path: Path) -> None:
         LocalCloud.init(tmp_path / "file")
     with pytest.raises(UnavailableError, match="cannot be made"):
         LocalCloud.init(tmp_path / "file" / "below")
+    pools = {"a": None, "b": Path("/proc/x")}
+    with pytest.raises(UnavailableError, match="/proc/x cannot be made"):
+        LocalCloud.init(tmp_path / "again", pools=pools)
+    LocalCloud.init(tmp_path / "again").close()
     odd = {"a": tmp_path / "x\udcff"}
     assert "text" in _fact(
         "pools", lambda: LocalCloud.init(tmp_path / "c", pools=odd)

@@ -48,7 +48,7 @@ class Rejecting(ExecutorMachine):
         return cloud, MemoryJournal()
 
 
-_FEW = settings(max_examples=150, stateful_step_count=25, deadline=None)
+_FEW = settings(max_examples=settings().max_examples, stateful_step_count=25)
 
 
 def _case(machine: type[ExecutorMachine]) -> type[unittest.TestCase]:

@@ -12,7 +12,7 @@ from clonepolicy.cli._errors import Complaint, Exit
 from clonepolicy.cli._open import cloud_options, opened
 from clonepolicy.cli._options import examples, json_option
 from clonepolicy.cli._render import Json, emit, say, show, size, table
-from clonepolicy.cli._watch import bar, image_table, image_to_dict
+from clonepolicy.cli._watch import bar, image_to_dict, tell_image
 
 _FORMATS = ("raw", "qcow2", "iso", "vdi", "vhd", "vhdx", "vmdk")
 _VISIBILITIES = ("private", "shared", "community", "public")
@@ -175,7 +175,7 @@ def add(  # noqa: PLR0913 - one for each option
     if as_json:
         emit({"image": image_to_dict(row)})
     else:
-        show(image_table(row))
+        tell_image(row)
 
 
 @image.command("list", epilog=examples("clonepolicy image list"))
@@ -222,7 +222,7 @@ def show_image(name: str, root: Path, project: str, *, as_json: bool) -> None:
     if as_json:
         emit({"image": image_to_dict(row)})
         return
-    show(image_table(row))
+    tell_image(row)
 
 
 @image.command("delete", epilog=examples("clonepolicy image delete base"))

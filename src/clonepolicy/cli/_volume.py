@@ -13,11 +13,11 @@ from clonepolicy.cli._options import examples, policy_option
 from clonepolicy.cli._render import emit, pairs, say, show, size, table
 from clonepolicy.cli._watch import (
     failed,
-    image_table,
     image_to_dict,
     note_unsettled,
     result_to_dict,
     tell,
+    tell_image,
     volume_to_dict,
     watching,
 )
@@ -176,7 +176,7 @@ def upload(  # noqa: PLR0913 - one for each option
         tell(made.decision, made.outcome, watch, in_full=in_full)
         if made.image is not None:
             say()
-            show(image_table(made.image))
+            tell_image(made.image)
     if made.outcome is None:
         context.exit(Exit.REFUSED)
     if made.outcome.attempt is None:

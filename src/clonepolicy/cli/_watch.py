@@ -16,7 +16,6 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table  # noqa: TC002 - ours are not in strings
 from typing_extensions import override
 
 from clonepolicy import (
@@ -31,7 +30,15 @@ from clonepolicy import (
 )
 from clonepolicy.adapters.local import ImageRow, VolumeRow
 from clonepolicy.cli._errors import Complaint, Exit, printable
-from clonepolicy.cli._render import Json, console, pairs, say, seconds, size
+from clonepolicy.cli._render import (
+    Json,
+    console,
+    pairs,
+    say,
+    seconds,
+    show,
+    size,
+)
 
 Tick: TypeAlias = Callable[[int], None]
 
@@ -112,11 +119,11 @@ def image_to_dict(row: ImageRow) -> Json:
     }
 
 
-def image_table(row: ImageRow) -> Table:
-    """Make a table of an image for people."""
+def tell_image(row: ImageRow) -> None:
+    """Show an image to people."""
     shown = image_to_dict(row)
     shown["locations"] = ", ".join(row.locations) or None
-    return pairs(shown.items())
+    show(pairs(shown.items()))
 
 
 def volume_to_dict(row: VolumeRow) -> Json:

@@ -142,7 +142,10 @@ class LocalCloud:
             raise FactError("pools", named, "paths that are text")
         with Adapted(f"making a cloud in {root}"):
             make_empty(root)
-            for place in (Path("images"), Path("run"), *places.values()):
+            # those outside first: if one cannot be, the root stays empty
+            outside = [path for path in places.values() if path.is_absolute()]
+            inside = [Path("images"), Path("run"), *places.values()]
+            for place in dict.fromkeys((*outside, *inside)):
                 make_empty(root / place)
             marked = []
             for name, place in places.items():
