@@ -91,7 +91,12 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests against the built wheel."""
     install_wheel(session, "tests")
-    session.run("pytest", "-n", "auto", *session.posargs)
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    # the examples of a page build on each other: one process for them
+    session.run("pytest", "-q", "README.md", "docs")
+    session.run("pytest", "-n", "auto")
 
 
 @nox.session
