@@ -573,6 +573,23 @@ class TestEnding:
         first = names[0] if names else ""
         assert isinstance(decision, Clone) == first.startswith("clone")
 
+    @every_policy
+    @given(request=some.upload_requests())
+    def test_an_upload_registers_if_it_may_and_sends_the_bytes_if_it_can(
+        self, policy: Policy, request: UploadRequest
+    ) -> None:
+        """In this order; a refusal has no attempt at all."""
+        decision = decide_upload(request, policy)
+        names = [attempt.name for attempt in decision.plan.attempts]
+        closed = {p for f in decision.findings for p in f.blocks}
+        wanted = [
+            path.value
+            for path in (Path.REGISTER, Path.UPLOAD)
+            if path not in closed
+        ]
+        assert wanted == names
+        assert isinstance(decision, Refuse) == (not names)
+
     @given(request=some.create_requests() | some.near_misses())
     def test_leaving_out_the_source_that_failed_comes_to_an_end(
         self, request: CreateRequest
