@@ -14,7 +14,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile(
-    "deep", settings.get_profile("default"), max_examples=5000
+    "deep", settings.get_profile("default"), max_examples=1000
 )
 settings.load_profile(os.environ.get("CLONEPOLICY_PROFILE", "default"))
 

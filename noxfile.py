@@ -116,7 +116,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def deep(session: nox.Session) -> None:
-    """Enumerate everything, and draw fifty times as many examples."""
+    """Enumerate everything, and draw ten times as many examples."""
     install_wheel(session, "tests")
     session.run("pytest", "-n", "auto", "-m", "deep", "tests")
     session.run(
