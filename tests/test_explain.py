@@ -103,6 +103,14 @@ def test_the_operator_reads_reason_values_remedy_and_plan() -> None:
         assert part in text
 
 
+def test_facts_of_the_source_and_of_the_volume_are_told_apart() -> None:
+    """Each value stands behind its own path."""
+    text = explain(decide_create(put(WORLD, {"source.size": 3})))
+    assert "(source.size=3, volume.size=1)" in text
+    text = explain(decide_create(put(WORLD, {"volume.size": 0})))
+    assert "(volume.size=0)" in text
+
+
 def test_the_operator_reads_notes_and_what_waiting_may_cure() -> None:
     """A clone has its price too."""
     text = explain(decide_create(put(WORLD, {"volume.size": 2})))
