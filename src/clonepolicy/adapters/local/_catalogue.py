@@ -218,7 +218,7 @@ class Catalogue:
 
     def volume_rows(self, project_id: str | None) -> list[Row]:
         """Read the volumes of one project or of all, oldest first."""
-        query = f"{_VOLUMES} WHERE ?1 IS NULL OR project_id = ?1"
+        query = f"{_VOLUMES} WHERE project_id = coalesce(?, project_id)"
         return self.rows(
             "listing volumes", f"{query} ORDER BY created_at, id", project_id
         )
