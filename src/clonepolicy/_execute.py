@@ -35,8 +35,7 @@ from clonepolicy._plans import (
 )
 from clonepolicy._protocols import Entry, Journal, Observer, Ports
 from clonepolicy._records import Image, Volume
-
-_READY = frozenset({"available", "in-use"})
+from clonepolicy._rules.candidate import READY
 
 
 @attrs.frozen
@@ -140,10 +139,10 @@ def changed(relied: Volume, now: Volume) -> bool:
     """Say whether a source is no longer what a decision relied on.
 
     Going from available to in use and back changes nothing, nor does
-    having more clones, nor that the upload's own hold on it shows.
+    having more clones, nor what status it had before the present one.
     """
     same_status = relied.status == now.status or (
-        relied.status in _READY and now.status in _READY
+        relied.status in READY and now.status in READY
     )
     return not same_status or relied != attrs.evolve(
         now,

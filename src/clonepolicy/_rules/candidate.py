@@ -35,7 +35,8 @@ from clonepolicy._rules._rule import (
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _RBD = cinder("RBDDriver._is_cloneable")
 _CACHE = cinder("image.cache.ImageVolumeCache")
-_READY = frozenset({"available", "in-use"})
+READY = frozenset({"available", "in-use"})
+"""Statuses of a source that is at rest."""
 SETTLED = frozenset({None, "none", "success", "error"})
 """``migration_status`` of a volume that stays where it is."""
 
@@ -285,7 +286,7 @@ def source_ready(_request: CreateRequest, candidate: Candidate) -> bool:
     """The source is available or in use, and is not being migrated."""
     source = candidate.source
     return source is None or (
-        source.status in _READY
+        source.status in READY
         and (
             isinstance(source, StoredImage)
             or source.migration_status in SETTLED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import click
 
@@ -30,6 +31,8 @@ from clonepolicy.cli._render import emit, say
 from clonepolicy.schema import schema
 from clonepolicy.testing.worlds import CLONEABLE, REGISTERABLE
 
+T = TypeVar("T")
+
 
 @click.group(
     epilog=examples(
@@ -48,6 +51,15 @@ def _answer(decision: Decision, *, as_json: bool) -> None:
         say(explain(decision))
     if isinstance(decision, Refuse):
         click.get_current_context().exit(Exit.REFUSED)
+
+
+def _read(kind: type[T], path: str, what: str) -> T:
+    """Read a request from a file; what is wrong with it names the file."""
+    text = read_text(path, what)
+    try:
+        return wire.loads(kind, text)
+    except ValueError as error:
+        raise in_file(path, error) from None
 
 
 @decide.command(
@@ -69,11 +81,7 @@ def decide_create_command(
     REQUEST.json is a create request; - reads standard input.
     Exits with 3 when the policy refuses.
     """
-    text = read_text(request, "a create request")
-    try:
-        read = wire.loads(CreateRequest, text)
-    except ValueError as error:
-        raise in_file(request, error) from None
+    read = _read(CreateRequest, request, "a create request")
     _answer(decide_create(read, policy), as_json=as_json)
 
 
@@ -95,11 +103,7 @@ def decide_upload_command(
     REQUEST.json is an upload request; - reads standard input.
     Exits with 3 when the policy refuses.
     """
-    text = read_text(request, "an upload request")
-    try:
-        read = wire.loads(UploadRequest, text)
-    except ValueError as error:
-        raise in_file(request, error) from None
+    read = _read(UploadRequest, request, "an upload request")
     _answer(decide_upload(read, policy), as_json=as_json)
 
 
