@@ -1,0 +1,1 @@
+"""Glance, through python-glanceclient v2."""

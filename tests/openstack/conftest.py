@@ -1,0 +1,1 @@
+"""What the tests with OpenStack's own packages share."""
