@@ -29,12 +29,19 @@ from clonepolicy._errors import (
     UnavailableError,
     UnsupportedError,
 )
-from clonepolicy._execute import Failure, Outcome, execute, recover
+from clonepolicy._execute import (
+    Failure,
+    Outcome,
+    changed,
+    execute,
+    recover,
+)
 from clonepolicy._explain import (
     Change,
     Way,
     explain,
     explain_to_tenant,
+    tenant_findings,
     what_would_it_take,
 )
 from clonepolicy._findings import Considered, Finding, Path
@@ -214,6 +221,7 @@ __all__ = [
     "Way",
     "Who",
     "WithdrawLocation",
+    "changed",
     "decide_create",
     "decide_upload",
     "execute",
@@ -225,5 +233,6 @@ __all__ = [
     "recover",
     "rule",
     "tables",
+    "tenant_findings",
     "what_would_it_take",
 ]

@@ -128,6 +128,16 @@ def explain_to_tenant(decision: Decision) -> str:
     Nothing here depends on other projects' volumes, hosts or owners: where
     those decide between two paths, the paths are not told apart.
     """
+    head, findings = _to_tenant(decision)
+    return "\n".join([head, *map(_told, findings)])
+
+
+def tenant_findings(decision: Decision) -> tuple[Finding, ...]:
+    """Give the findings that `explain_to_tenant` tells."""
+    return tuple(_to_tenant(decision)[1])
+
+
+def _to_tenant(decision: Decision) -> tuple[str, list[Finding]]:
     request, policy = decision.request, decision.policy
     if isinstance(request, CreateRequest):
         made = f"volume {request.volume.id} from image {request.image.id}"
@@ -150,18 +160,16 @@ def explain_to_tenant(decision: Decision) -> str:
     copying = [f for f in told if efficient <= set(f.blocks)]
     cloning = [f for f in told if ordinary in f.blocks]
     if refusing:
-        head, why = f"Cannot make {made}.", refusing
-    elif cloning and copying:
-        head, why = f"Cannot make {made}.", [*copying, *cloning]
-    elif cloning:
-        head, why = f"Making {made} can only be a clone, if at all.", cloning
-    elif copying:
-        head, why = f"Making {made} cannot be a clone.", copying
-    else:
-        sure = not any(_private(rule.reads) for rule in deciding)
-        hedge = "" if sure else ", if at all"
-        head, why = f"Making {made}, by clone or by copy{hedge}.", []
-    return "\n".join([head, *map(_told, why)])
+        return f"Cannot make {made}.", refusing
+    if cloning and copying:
+        return f"Cannot make {made}.", [*copying, *cloning]
+    if cloning:
+        return f"Making {made} can only be a clone, if at all.", cloning
+    if copying:
+        return f"Making {made} cannot be a clone.", copying
+    sure = not any(_private(rule.reads) for rule in deciding)
+    hedge = "" if sure else ", if at all"
+    return f"Making {made}, by clone or by copy{hedge}.", []
 
 
 def _told(finding: Finding) -> str:

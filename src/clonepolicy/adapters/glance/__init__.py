@@ -1,1 +1,6 @@
-"""Glance, through python-glanceclient v2."""
+"""Glance, through python-glanceclient v2 (extra ``glance``)."""
+
+from clonepolicy.adapters.glance._images import GlanceImages
+from clonepolicy.adapters.glance._patience import Patience
+
+__all__ = ["GlanceImages", "Patience"]

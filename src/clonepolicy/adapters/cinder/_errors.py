@@ -1,0 +1,61 @@
+"""What Cinder raises, told as the ports tell it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from cinder import exception
+from oslo_db import exception as db_exception
+
+from clonepolicy import (
+    AdapterError,
+    CloneLimitError,
+    ClonePolicyError,
+    ConflictError,
+    ForbiddenError,
+    IntegrityError,
+    NotFoundError,
+    QuotaError,
+    UnavailableError,
+    UnsupportedError,
+)
+
+# the first that fits; Cinder's own classes are not a tree of kinds
+_KINDS: tuple[tuple[tuple[type[Exception], ...], type[AdapterError]], ...] = (
+    ((exception.SnapshotLimitReached,), CloneLimitError),
+    ((exception.QuotaError, exception.OverQuota), QuotaError),
+    ((NotImplementedError,), UnsupportedError),
+    ((exception.NotAuthorized, exception.ImageNotAuthorized), ForbiddenError),
+    ((exception.ImageUnacceptable, exception.ImageTooBig), IntegrityError),
+    ((exception.NotFound,), NotFoundError),
+    ((exception.VolumeIsBusy, exception.Invalid), ConflictError),
+    (
+        (exception.GlanceConnectionFailed, db_exception.DBError, OSError),
+        UnavailableError,
+    ),
+)
+
+
+class IncompatibleCinderError(ClonePolicyError):
+    """The installed Cinder is not the one that this adapter was made for."""
+
+
+@contextlib.contextmanager
+def told_as_adapter_error(what: str) -> Iterator[None]:
+    """Turn whatever Cinder or a driver raises into an `AdapterError`.
+
+    A driver may raise anything, and whatever it is, the plan has to go on.
+    The text names the kind only: a driver's own may hold credentials.
+    """
+    try:
+        yield
+    except ClonePolicyError:
+        raise
+    except Exception as error:
+        kind = next(
+            (kind for kinds, kind in _KINDS if isinstance(error, kinds)),
+            AdapterError,
+        )
+        message = f"{what}: {type(error).__name__}"
+        raise kind(message) from error

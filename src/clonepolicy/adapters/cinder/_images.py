@@ -1,0 +1,135 @@
+"""Cinder's image service as an `ImageService`, for one operation."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import attrs
+from cinder.image import glance
+from keystoneauth1 import loading
+from oslo_config import cfg
+
+from clonepolicy import (
+    CinderLocation,
+    GlanceConfig,
+    Image,
+    Location,
+    LocationsFrom,
+    UnavailableError,
+)
+from clonepolicy.adapters.cinder._config import Settings
+from clonepolicy.adapters.cinder._errors import told_as_adapter_error
+from clonepolicy.adapters.cinder._records import (
+    image_from_meta,
+    locations_from_tuple,
+)
+from clonepolicy.adapters.glance import GlanceImages
+
+UNREADABLE: tuple[None, list[str]] = (None, [])
+"""In place of locations that could not be read; known by identity."""
+
+
+@attrs.define(kw_only=True, slots=False)
+class CinderImages:
+    """Images as Cinder's own client shows them to the requester.
+
+    ``image_location`` is what Cinder read before; everything that concerns
+    locations is asked of Glance by `GlanceImages`.
+    """
+
+    context: Any
+    image_service: Any
+    settings: Settings
+    image_location: Any = None
+
+    @functools.cached_property
+    def glance(self) -> GlanceImages:
+        """Glance itself, made when it is first needed."""
+        with told_as_adapter_error("client of Glance"):
+            return glance_images(self.context, self.settings)
+
+    def get_config(self) -> GlanceConfig:
+        """Tell what Glance offers."""
+        return self.glance.get_config()
+
+    def get_image(self, image_id: str) -> Image:
+        """Read an image; that it is read shows that it is visible."""
+        with told_as_adapter_error(f"image {image_id}"):
+            meta = self.image_service.show(self.context, image_id)
+        unreadable = self.image_location is UNREADABLE
+        return image_from_meta(
+            meta,
+            self.image_location,
+            visible=True,
+            downloadable=self._downloadable(image_id),
+            locations_from=LocationsFrom.UNREADABLE if unreadable else None,
+        )
+
+    def _downloadable(self, image_id: str) -> bool:
+        """Ask Glance only where its policy was narrowed."""
+        if not self.settings.download_image_restricted:
+            return True
+        return self.glance.get_image(image_id).downloadable
+
+    def get_locations(self, image_id: str) -> tuple[Location, ...]:
+        """Give the locations that Cinder read."""
+        if self.image_location is UNREADABLE:
+            message = f"locations of image {image_id}"
+            raise UnavailableError(message)
+        return locations_from_tuple(self.image_location)
+
+    def add_location(self, image_id: str, location: CinderLocation) -> None:
+        """Register a location; fine if the image shows it already."""
+        self.glance.add_location(image_id, location)
+
+    def withdraw_location(
+        self, image_id: str, location: CinderLocation
+    ) -> None:
+        """Return once the image does not show the location, or raise."""
+        self.glance.withdraw_location(image_id, location)
+
+    def verify_location(self, image_id: str, location: CinderLocation) -> None:
+        """Return once the image is active and shows the location."""
+        self.glance.verify_location(image_id, location)
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        """Give the image's data, verified."""
+        return self.glance.download(image_id)
+
+    def upload(self, image_id: str, data: Iterable[bytes]) -> None:
+        """Take an image's data; a queued image becomes active, or none."""
+        self.glance.upload(image_id, data)
+
+    def discard(self, image_id: str) -> None:
+        """Delete an image that has no data; leave any other alone."""
+        self.glance.discard(image_id)
+
+
+def glance_images(
+    context: Any,
+    settings: Settings,
+) -> GlanceImages:
+    """Make clients as Cinder does: the requester's, and ``[glance]``'s."""
+    clients = glance.GlanceClientWrapper()
+    requester = clients._create_onetime_client(context)
+    if not cfg.CONF.glance.auth_type:
+        return GlanceImages(
+            requester,
+            service_roles=frozenset(context.roles or ()),
+            stores=settings.glance_stores,
+            show_multiple_locations=settings.show_multiple_locations,
+            asks_download=settings.download_image_restricted,
+        )
+    service = clients._create_onetime_client(context, privileged_user=True)
+    auth = loading.load_auth_from_conf_options(cfg.CONF, "glance")
+    access = auth.get_access(service.http_client.session)
+    return GlanceImages(
+        requester,
+        service_client=service,
+        service_roles=frozenset(access.role_names),
+        stores=settings.glance_stores,
+        show_multiple_locations=settings.show_multiple_locations,
+        asks_download=settings.download_image_restricted,
+    )

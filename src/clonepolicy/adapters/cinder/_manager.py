@@ -1,0 +1,230 @@
+"""The volume manager that decides, for ``volume_manager`` in cinder.conf."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NoReturn
+
+from cinder import exception
+from cinder.db import api as db
+from cinder.image import glance
+from cinder.volume import manager
+from cinder.volume.flows.manager import create_volume
+from oslo_config import cfg
+from oslo_log import log
+
+from clonepolicy import (
+    CINDER_29,
+    Decision,
+    Refuse,
+    UploadDecision,
+    explain_to_tenant,
+)
+from clonepolicy.adapters.cinder._array import CinderArray
+from clonepolicy.adapters.cinder._config import (
+    Mode,
+    register_opts,
+    settings_from,
+)
+from clonepolicy.adapters.cinder._create import Creation
+from clonepolicy.adapters.cinder._images import UNREADABLE
+from clonepolicy.adapters.cinder._installed import check_installed_cinder
+from clonepolicy.adapters.cinder._report import (
+    count_decision,
+    log_decision,
+    register_messages,
+    write_message,
+)
+from clonepolicy.adapters.cinder._upload import Uploading
+from clonepolicy.adapters.cinder._volumes import CinderVolumes
+
+LOG = log.getLogger(__name__)
+
+
+class PolicyVolumeManager(manager.VolumeManager):
+    """Cinder's volume manager, with every clone or copy decided by policy.
+
+    Named as ``[DEFAULT] volume_manager`` it serves every backend.
+
+    Raises:
+        IncompatibleCinderError: Cinder is not the one this was made for.
+        FactError: an option of ``[clonepolicy]`` cannot be.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Check Cinder and the options first, then start as Cinder does."""
+        check_installed_cinder()
+        register_opts(cfg.CONF)
+        self.settings = settings_from(cfg.CONF)
+        # CINDER_29 is what Cinder does, so that Cinder itself does it
+        self.acts = (
+            self.settings.mode is Mode.ENFORCE
+            and self.settings.policy is not CINDER_29
+        )
+        self._uploads: dict[str, UploadDecision | None] = {}
+        super().__init__(*args, **kwargs)
+        register_messages()
+        _decide_in_flow()
+        if self.acts:
+            _survive_unreadable_locations()
+
+    def tell(self, context: Any, decision: Decision) -> None:
+        """Tell log, counters and user; a failure here stops nothing."""
+        log_decision(decision, self.settings)
+        try:
+            count_decision(decision)
+            if self.settings.user_messages and self.acts:
+                write_message(context, decision)
+        except Exception:
+            LOG.warning("clonepolicy could not tell", exc_info=True)
+
+    def cinder_volumes(self, context: Any) -> CinderVolumes:
+        """Give Cinder's volumes as this request sees them."""
+        return CinderVolumes(
+            context=context,
+            array_ids={},
+            internal_user_id=cfg.CONF.cinder_internal_tenant_user_id,
+        )
+
+    def cinder_array(
+        self,
+        volumes: CinderVolumes,
+        kind: type[CinderArray] = CinderArray,
+        **more: Any,
+    ) -> CinderArray:
+        """Give this backend's array."""
+        return kind(
+            driver=self.driver,
+            volumes=volumes,
+            extra=self.extra_capabilities,
+            frozen=self._is_frozen(),
+            **more,
+        )
+
+    def _is_frozen(self) -> bool:
+        try:
+            service = self._get_service()
+        except exception.ServiceNotFound:
+            return False
+        return bool(service.frozen)
+
+    def copy_volume_to_image(
+        self,
+        context: Any,
+        volume_id: str,
+        image_meta: dict[str, Any],
+    ) -> None:
+        """Decide, then go Cinder's way, which asks for the decision."""
+        image_id = image_meta["id"]
+        uploading = Uploading(
+            manager=self,
+            context=context,
+            volume_id=volume_id,
+            image_id=image_id,
+        )
+        decision = uploading.decide()
+        if self.acts and isinstance(decision, Refuse):
+            self._refuse(context, volume_id, image_id, decision)
+        self._uploads[image_id] = decision
+        try:
+            super().copy_volume_to_image(context, volume_id, image_meta)
+        finally:
+            del self._uploads[image_id]
+
+    def _refuse(
+        self,
+        context: Any,
+        volume_id: str,
+        image_id: str,
+        decision: Refuse,
+    ) -> NoReturn:
+        """Leave an upload as Cinder leaves one that failed."""
+        service, _ = glance.get_remote_image_service(context, image_id)
+        self._delete_image(context, image_id, service)
+        db.volume_update_status_based_on_attachment(context, volume_id)
+        raise exception.ImageUnacceptable(
+            image_id=image_id, reason=explain_to_tenant(decision)
+        )
+
+    def _clone_image_volume_and_add_location(
+        self,
+        ctx: Any,
+        volume: Any,
+        image_service: Any,
+        image_meta: dict[str, Any],
+    ) -> bool:
+        """Register if that was decided; False has Cinder send the bytes."""
+        if not self.acts:
+            done: bool = super()._clone_image_volume_and_add_location(
+                ctx, volume, image_service, image_meta
+            )
+            return done
+        return Uploading(
+            manager=self,
+            context=ctx,
+            volume_id=volume.id,
+            image_id=image_meta["id"],
+        ).register(self._uploads.get(image_meta["id"]))
+
+
+def _decide_in_flow() -> None:
+    """Put the decision before Cinder's own create from an image, once.
+
+    The class cannot be replaced: its methods name it to ``super()``.
+    """
+    kind = create_volume.CreateVolumeFromSpecTask
+    stock = kind._create_from_image
+    if hasattr(stock, "clonepolicy"):
+        return
+
+    @functools.wraps(stock)
+    def create_from_image(  # noqa: PLR0913, PLR0917 - Cinder's parameters
+        self: Any,
+        context: Any,
+        volume: Any,
+        image_location: Any,
+        image_id: str,
+        image_meta: dict[str, Any],
+        image_service: Any,
+        **kwargs: Any,
+    ) -> Any:
+        arguments = (
+            context,
+            volume,
+            image_location,
+            image_id,
+            image_meta,
+            image_service,
+        )
+        if not isinstance(self.manager, PolicyVolumeManager):
+            return stock(self, *arguments, **kwargs)
+        return Creation(self, stock, self.manager, *arguments).run()
+
+    create_from_image.clonepolicy = True  # type: ignore[attr-defined] # a mark
+    kind._create_from_image = create_from_image
+
+
+def _survive_unreadable_locations() -> None:
+    """Let a create go on whose image's locations cannot be read.
+
+    That the image itself can be read is asked right after.
+    """
+    kind = glance.GlanceImageService
+    stock = kind.get_location
+    if hasattr(stock, "clonepolicy"):
+        return
+
+    @functools.wraps(stock)
+    def get_location(self: Any, context: Any, image_id: str) -> Any:
+        try:
+            return stock(self, context, image_id)
+        except Exception:
+            LOG.warning(
+                "clonepolicy locations of image %s cannot be read",
+                image_id,
+                exc_info=True,
+            )
+            return UNREADABLE
+
+    get_location.clonepolicy = True  # type: ignore[attr-defined] # a mark
+    kind.get_location = get_location
