@@ -173,11 +173,11 @@ def shown(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
 
 def located(
     monkeypatch: pytest.MonkeyPatch,
-    locations: list[Any] | Exception,
-    **more: Any,  # noqa: ANN401 - any field
+    told: list[Any] | Exception,
+    more: dict[str, Any],
 ) -> tuple[Any, Any]:
     """Give what Cinder's own image service tells of the locations."""
-    images = Images({**V2, **more}, locations)
+    images = Images({**V2, **more}, told)
     monkeypatch.setattr(glance, "GlanceClientWrapper", lambda: images)
     pair: tuple[Any, Any] = glance.GlanceImageService().get_location(
         ADMIN, IMAGE_ID
@@ -287,7 +287,7 @@ def test_each_form_of_a_location_is_read(
 ) -> None:
     """Cinder's pair is what it says, and tells which interface told it."""
     told, more, expected, told_by, urls = FORMS[form]
-    pair = located(monkeypatch, told, **more)
+    pair = located(monkeypatch, told, more)
     assert expected == pair
     image = image_from_meta(shown(), pair)
     assert told_by is image.locations_from

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("cinder", reason="run by nox -s openstack")
+pytest.importorskip("cinderclient", reason="run by nox -s openstack")
 pytest.importorskip("glance_store", reason="run by nox -s openstack")
 
 import cinder.objects

@@ -25,17 +25,14 @@ from clonepolicy import (
 from clonepolicy.adapters.cinder._errors import told_as_adapter_error
 from clonepolicy.adapters.cinder._records import volume_from_object
 
-_LEFT_OUT = frozenset(
-    {
-        *("id", "_name_id", "name_id", "name", "status", "attach_status"),
-        *("migration_status", "volume_type", "consistencygroup", "group"),
-        *("volume_attachment", "snapshots", "use_quota", "snapshot_id"),
-        *("source_volid", "metadata", "admin_metadata", "glance_metadata"),
-        *("encryption_key_id", "created_at", "updated_at", "launched_at"),
-        *("previous_status", "provider_location", "provider_id"),
-        *("provider_auth", "provider_geometry", "cluster", "service_uuid"),
-        *("deleted", "deleted_at", "scheduled_at", "terminated_at"),
-    }
+# all else of a source is its own, or its tenant's to write
+_TAKEN_OVER = (
+    "size",
+    "host",
+    "cluster_name",
+    "availability_zone",
+    "volume_type_id",
+    "multiattach",
 )
 _MAKING = frozenset({"creating", "downloading"})
 
@@ -149,23 +146,20 @@ class CinderVolumes:
         source: Any,
         project_id: str,
     ) -> None:
-        values = {
-            name: source[name]
-            for name in source.fields
-            if name not in _LEFT_OUT and source.obj_attr_is_set(name)
-        }
-        values |= {
-            "id": volume_id,
-            "status": "creating",
-            "attach_status": fields.VolumeAttachStatus.DETACHED,
-            "project_id": project_id,
-            "user_id": self._user(project_id),
-            "volume_type_id": source.volume_type_id,
-            "display_name": f"image-volume-{volume_id}",
-            "source_volid": source.id,
-        }
-        row = objects.Volume(context=self._admin, **values)
-        row.create()
+        taken = {name: source[name] for name in _TAKEN_OVER}
+        db.volume_create(
+            self._admin,
+            {
+                **taken,
+                "id": volume_id,
+                "status": "creating",
+                "attach_status": fields.VolumeAttachStatus.DETACHED,
+                "project_id": project_id,
+                "user_id": self._user(project_id),
+                "display_name": f"image-volume-{volume_id}",
+                "source_volid": source.id,
+            },
+        )
 
     def _user(self, project_id: str) -> str | None:
         mine: bool = project_id == self.context.project_id
