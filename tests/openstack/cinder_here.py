@@ -18,9 +18,6 @@ from typing import Any
 import attrs
 import oslo_messaging
 import pytest
-from oslo_config import cfg
-from oslo_messaging import conffixture
-
 from cinder import (
     context,
     coordination,
@@ -34,12 +31,15 @@ from cinder import (
 from cinder.common import config  # noqa: F401 - registers options
 from cinder.db import api as db
 from cinder.db import migration
-from cinder.message import message_field
 from cinder.volume import driver as base
+from oslo_config import cfg
+from oslo_messaging import conffixture
 
 objects.register_all()
 
-from cinder.volume import manager as stock_manager  # noqa: E402 - objects first
+from cinder.volume.flows.manager import (  # noqa: E402 - objects first
+    create_volume,
+)
 
 from clonepolicy import (  # noqa: E402 - the same
     AdapterError,
@@ -49,7 +49,6 @@ from clonepolicy import (  # noqa: E402 - the same
 from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
     PolicyVolumeManager,
     _images,
-    _report,
     register_opts,
 )
 
@@ -65,7 +64,7 @@ class DictDriver(base.VolumeDriver):
     ``failing`` maps a method's name to what it raises; a list is used up.
     """
 
-    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - Cinder's
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.set_initialized()
         self.held: dict[str, tuple[str, int]] = {}
@@ -86,41 +85,41 @@ class DictDriver(base.VolumeDriver):
     def _update_volume_stats(self) -> None:
         self._stats = {"volume_backend_name": "array"}
 
-    def create_volume(self, volume: Any) -> None:  # noqa: ANN401 - Cinder's
+    def create_volume(self, volume: Any) -> None:
         self._called("create_volume", volume.id)
         self.held[volume.id] = ("", volume.size)
 
-    def delete_volume(self, volume: Any) -> None:  # noqa: ANN401 - Cinder's
+    def delete_volume(self, volume: Any) -> None:
         self._called("delete_volume", volume.id)
         self.held.pop(volume.id, None)
 
-    def create_cloned_volume(self, volume: Any, src_vref: Any) -> Any:  # noqa: ANN401 - Cinder's
+    def create_cloned_volume(self, volume: Any, src_vref: Any) -> Any:
         self._called("create_cloned_volume", volume.id, src_vref.id)
         self.held[volume.id] = (self.held[src_vref.id][0], volume.size)
         return {"provider_location": f"clone-of-{src_vref.id}"}
 
-    def extend_volume(self, volume: Any, new_size: int) -> None:  # noqa: ANN401 - Cinder's
+    def extend_volume(self, volume: Any, new_size: int) -> None:
         self._called("extend_volume", volume.id)
         self.held[volume.id] = (self.held[volume.id][0], new_size)
 
-    def clone_image(  # noqa: PLR0913, PLR0917 - Cinder's
+    def clone_image(
         self,
-        context: Any,  # noqa: ANN401, ARG002 - Cinder's
-        volume: Any,  # noqa: ANN401 - Cinder's
-        image_location: Any,  # noqa: ANN401, ARG002 - Cinder's
-        image_meta: Any,  # noqa: ANN401, ARG002 - Cinder's
-        image_service: Any,  # noqa: ANN401, ARG002 - Cinder's
+        context: Any,
+        volume: Any,
+        image_location: Any,
+        image_meta: Any,
+        image_service: Any,
     ) -> tuple[dict[str, Any], bool]:
         self._called("clone_image", volume.id)
         return {}, False
 
-    def copy_image_to_volume(  # noqa: PLR0913, PLR0917 - Cinder's
+    def copy_image_to_volume(
         self,
-        context: Any,  # noqa: ANN401 - Cinder's
-        volume: Any,  # noqa: ANN401 - Cinder's
-        image_service: Any,  # noqa: ANN401 - Cinder's
+        context: Any,
+        volume: Any,
+        image_service: Any,
         image_id: str,
-        disable_sparse: bool = False,  # noqa: ARG002, FBT001, FBT002 - Cinder's
+        disable_sparse: bool = False,  # noqa: FBT001, FBT002 - Cinder's
     ) -> None:
         self._called("copy_image_to_volume", volume.id)
         data = io.BytesIO()
@@ -129,16 +128,16 @@ class DictDriver(base.VolumeDriver):
 
     def copy_volume_to_image(
         self,
-        context: Any,  # noqa: ANN401 - Cinder's
-        volume: Any,  # noqa: ANN401 - Cinder's
-        image_service: Any,  # noqa: ANN401 - Cinder's
-        image_meta: Any,  # noqa: ANN401 - Cinder's
+        context: Any,
+        volume: Any,
+        image_service: Any,
+        image_meta: Any,
     ) -> None:
         self._called("copy_volume_to_image", volume.id)
         data = io.BytesIO(self.held[volume.id][0].encode())
         image_service.update(context, image_meta["id"], {}, data)
 
-    def remove_export(self, context: Any, volume: Any) -> None:  # noqa: ANN401 - Cinder's
+    def remove_export(self, context: Any, volume: Any) -> None:
         pass
 
     def names(self) -> list[str]:
@@ -163,7 +162,7 @@ class Images:
         if self.failing.get(name):
             raise self.failing[name].pop(0)
 
-    def add(self, **fields: Any) -> str:  # noqa: ANN401 - of an image
+    def add(self, **fields: Any) -> str:
         """Make an image of one GiB, raw, bare, active, the tenant's own."""
         image_id = str(uuid.uuid4())
         self.metas[image_id] = {
@@ -199,12 +198,12 @@ class Images:
             raise exception.ImageNotFound(image_id=image_id)
         return dict(self.metas[image_id])
 
-    def get_location(self, _context: object, image_id: str) -> Any:  # noqa: ANN401 - Cinder's
+    def get_location(self, _context: object, image_id: str) -> Any:
         self._called("get_location")
         urls = self.locations[image_id]
         return None, [{"url": url, "metadata": {}} for url in urls]
 
-    def download(self, _context: object, image_id: str, data: Any) -> None:  # noqa: ANN401 - a file
+    def download(self, _context: object, image_id: str, data: Any) -> None:
         self._called("download")
         data.write(self.data[image_id])
 
@@ -213,7 +212,7 @@ class Images:
         _context: object,
         image_id: str,
         _meta: object,
-        data: Any,  # noqa: ANN401 - a file
+        data: Any,
         **_headers: object,
     ) -> None:
         self._called("update")
@@ -260,7 +259,7 @@ class Here:
     context: Any
     log: pytest.LogCaptureFixture
 
-    def row(self, **fields: Any) -> Any:  # noqa: ANN401 - cinder.objects.Volume
+    def row(self, **fields: Any) -> Any:
         """Make a volume's row, and data for it on the array."""
         values = {
             "project_id": TENANT,
@@ -280,7 +279,7 @@ class Here:
             self.driver.held[volume.id] = ("volume data", volume.size)
         return self.read(volume.id)
 
-    def read(self, volume_id: str) -> Any:  # noqa: ANN401 - cinder.objects.Volume
+    def read(self, volume_id: str) -> Any:
         """Read a volume anew."""
         return objects.Volume.get_by_id(self.context.elevated(), volume_id)
 
@@ -289,13 +288,13 @@ class Here:
         admin = self.context.elevated()
         return {volume.id for volume in objects.VolumeList.get_all(admin)}
 
-    def backing(self, image_id: str, **fields: Any) -> Any:  # noqa: ANN401 - cinder.objects.Volume
+    def backing(self, image_id: str, **fields: Any) -> Any:
         """Make a volume behind a location of the image."""
         volume = self.row(**{"display_name": "backing", **fields})
         self.images.locations[image_id].append(f"cinder://{volume.id}")
         return volume
 
-    def create(self, image_id: str, **fields: Any) -> Any:  # noqa: ANN401 - cinder.objects.Volume
+    def create(self, image_id: str, **fields: Any) -> Any:
         """Create a volume from an image, as by RPC; give it as it is then."""
         volume = self.row(**{"status": "creating", "size": 1, **fields})
         spec = objects.RequestSpec(image_id=image_id)
@@ -308,7 +307,7 @@ class Here:
         )
         return self.read(volume.id)
 
-    def upload(self, volume: Any, **fields: Any) -> str:  # noqa: ANN401 - cinder.objects.Volume
+    def upload(self, volume: Any, **fields: Any) -> str:
         """Upload a volume, as by RPC; give the image's id."""
         wanted = {"status": "queued", "size": None, **fields}
         image_id = self.images.add(**wanted)
@@ -369,10 +368,11 @@ def start(
     """Start volume managers with options of ``[clonepolicy]`` and others."""
     images = Images()
     monkeypatch.setattr(
-        _images.glance, "get_remote_image_service", lambda _, ref: (images, ref)
+        "cinder.image.glance.get_remote_image_service",
+        lambda _, ref: (images, ref),
     )
     monkeypatch.setattr(
-        stock_manager.create_volume,
+        create_volume,
         "get_remote_image_service",
         lambda _, ref: (images, ref),
         raising=False,
@@ -387,7 +387,7 @@ def start(
         *,
         kind: type = PolicyVolumeManager,
         options: dict[str, Any] | None = None,
-        **own: Any,  # noqa: ANN401 - options
+        **own: Any,
     ) -> Here:
         wanted: dict[tuple[str, str | None], Any] = {
             ("allowed_direct_url_schemes", None): ["cinder"],
@@ -406,11 +406,10 @@ def start(
             group, _, option = name.rpartition(".")
             wanted[option, group or None] = value
         register_opts(CONF)
-        for option, value in own.items():
-            wanted[option, "clonepolicy"] = value
-        for (option, group), value in wanted.items():
-            CONF.set_override(option, value, group)
-            changed.append((option, group))
+        wanted |= {(name, "clonepolicy"): own[name] for name in own}
+        for at, value in wanted.items():
+            CONF.set_override(at[0], value, at[1])
+        changed.extend(wanted)
         caplog.set_level(logging.INFO)
         manager = kind(
             volume_driver=f"{__name__}.DictDriver", host="node@array"

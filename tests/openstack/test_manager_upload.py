@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
 
 import cinder_here
-from cinder_here import INTERNAL, TENANT, Here, context, db
-
-from cinder import exception
+from cinder import context, exception, quota
+from cinder.db import api as db
+from cinder_here import INTERNAL, TENANT, Here
 
 from clonepolicy import (
     AdapterError,
@@ -27,7 +27,7 @@ Start = Callable[..., Here]
 CLONE, COPY = "create_cloned_volume", "copy_volume_to_image"
 
 
-def image_volume(here: Here, source: Any) -> Any:  # noqa: ANN401 - cinder.objects.Volume
+def image_volume(here: Here, source: Any) -> Any:
     """Read the one volume that was made of the source."""
     (made,) = here.all() - {source.id}
     return here.read(made)
@@ -96,16 +96,22 @@ def test_what_is_registered_can_be_cloned(start: Start) -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_a_registration_that_fails_leaves_nothing_and_bytes_follow(
-    start: Start, step: str, error: Exception
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    error: Exception,
 ) -> None:
     """No volume, no quota, and the image has its data."""
     here = start()
     source = here.row()
     here.images.failing[step] = [error]
     withdrawn: list[str] = []
-    here.images.withdraw_location = (  # type: ignore[method-assign] # a Glance that has nothing
-        lambda image_id, _: withdrawn.append(image_id)
-    )
+
+    def withdraw(image_id: str, location: object) -> None:
+        del location
+        withdrawn.append(image_id)
+
+    monkeypatch.setattr(here.images, "withdraw_location", withdraw)
     image = here.upload(source)
     assert withdrawn == [image]
     assert here.all() == {source.id}
@@ -150,7 +156,7 @@ def test_quota_that_goes_between_decision_and_clone_leads_to_bytes(
     def over(*_: object, **__: object) -> None:
         raise exception.OverQuota(overs=["volumes"])
 
-    monkeypatch.setattr(cinder_here.quota.QUOTAS, "reserve", over)
+    monkeypatch.setattr(quota.QUOTAS, "reserve", over)
     image = here.upload(source)
     assert here.lines()[0]["verdict"] == "register"
     assert here.images.data[image] == b"volume data"
@@ -233,15 +239,18 @@ def test_an_image_that_is_not_queued_is_refused(start: Start) -> None:
     assert len(here.images.metas) == 1
 
 
-def test_in_shadow_cinder_uploads(start: Start, monkeypatch: Any) -> None:  # noqa: ANN401 - pytest's
+def test_in_shadow_cinder_uploads(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Cinder clones and registers by itself; the log tells what SAFE would."""
     here = start(mode="shadow")
     added: list[str] = []
-    monkeypatch.setattr(
-        here.images,
-        "add_location",
-        lambda _context, image_id, url, _meta: added.append(url) or image_id,
-    )
+
+    def add(_context: object, image_id: str, url: str, _: object) -> str:
+        added.append(url)
+        return image_id
+
+    monkeypatch.setattr(here.images, "add_location", add)
     source = here.row()
     here.upload(source)
     assert added == [f"cinder://{image_volume(here, source).id}"]

@@ -266,7 +266,7 @@ class _CinderOpts:
 
 
 def _cinder_opts() -> _CinderOpts:
-    from cinder import objects  # noqa: PLC0415 - the sample of our options is made without Cinder
+    from cinder import objects  # noqa: PLC0415 - to list our own options needs none of it
 
     objects.register_all()  # before the API below, which names its classes
     from cinder import context  # noqa: PLC0415 - the same
@@ -294,8 +294,8 @@ def _cinder_opts() -> _CinderOpts:
 def _value(conf: cfg.ConfigOpts, group: str | None, name: str) -> Any:
     try:
         return conf[name] if group is None else conf[group][name]
-    except (cfg.ConfigFileValueError, cfg.TemplateSubstitutionError) as error:
-        # its text names the file; that of its context just the value
+    except (cfg.Error, ValueError) as error:
+        # the context tells the value, or the option that it refers to
         why = str(error.__context__ or error)
         field = f"[{group or 'DEFAULT'}] {name}"
         raise FactError(field, why, "a valid value") from error
