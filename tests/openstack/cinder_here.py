@@ -47,6 +47,7 @@ from clonepolicy import (  # noqa: E402 - the same
     GlanceConfig,
 )
 from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
+    PolicyDriverMixin,
     PolicyVolumeManager,
     _images,
     register_opts,
@@ -143,6 +144,10 @@ class DictDriver(base.VolumeDriver):
     def names(self) -> list[str]:
         """Name the calls that were made, in order."""
         return [name for name, *_ in self.calls]
+
+
+class MixedDriver(PolicyDriverMixin, DictDriver):
+    """The same, with its creates decided."""
 
 
 @attrs.define(slots=False)
@@ -386,6 +391,7 @@ def start(
     def started(
         *,
         kind: type = PolicyVolumeManager,
+        driver: str = "DictDriver",
         options: dict[str, Any] | None = None,
         **own: Any,
     ) -> Here:
@@ -411,9 +417,7 @@ def start(
             CONF.set_override(at[0], value, at[1])
         changed.extend(wanted)
         caplog.set_level(logging.INFO)
-        manager = kind(
-            volume_driver=f"{__name__}.DictDriver", host="node@array"
-        )
+        manager = kind(volume_driver=f"{__name__}.{driver}", host="node@array")
         manager.stats = {"pools": {}}  # as init_host leaves it
         return Here(
             manager=manager,

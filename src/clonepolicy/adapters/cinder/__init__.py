@@ -1,9 +1,11 @@
 """Cinder 29: its objects as records, its drivers as arrays, the drop-in.
 
 Records, options and adapters are for who patches Cinder itself, too, so
-that importing this package imports no volume manager.
+that importing this package does not import the modules that would be
+patched: the volume manager and its flows.
 """
 
+import importlib
 from typing import Any
 
 from clonepolicy.adapters.cinder._array import CinderArray
@@ -37,6 +39,7 @@ __all__ = [
     "IncompatibleCinderError",
     "Mode",
     "Notes",
+    "PolicyDriverMixin",
     "PolicyVolumeManager",
     "Settings",
     "backend_from_driver",
@@ -54,13 +57,15 @@ __all__ = [
 ]
 
 
+_DROP_INS = {
+    "PolicyDriverMixin": "clonepolicy.adapters.cinder._mixin",
+    "PolicyVolumeManager": "clonepolicy.adapters.cinder._manager",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """Import the drop-in when it is asked for: it imports Cinder's manager."""
-    if name != "PolicyVolumeManager":
+    """Import a drop-in when it is asked for: it imports Cinder's manager."""
+    if name not in _DROP_INS:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    from clonepolicy.adapters.cinder._manager import (  # noqa: PLC0415
-        PolicyVolumeManager,
-    )
-
-    return PolicyVolumeManager
+    return getattr(importlib.import_module(_DROP_INS[name]), name)

@@ -14,29 +14,20 @@ from oslo_config import cfg
 from oslo_log import log
 
 from clonepolicy import (
-    CINDER_29,
-    Decision,
     Refuse,
     UploadDecision,
     explain_to_tenant,
 )
-from clonepolicy.adapters.cinder._array import CinderArray
 from clonepolicy.adapters.cinder._config import (
-    Mode,
     register_opts,
     settings_from,
 )
-from clonepolicy.adapters.cinder._create import Creation
+from clonepolicy.adapters.cinder._flow import Run
 from clonepolicy.adapters.cinder._images import UNREADABLE
 from clonepolicy.adapters.cinder._installed import check_installed_cinder
-from clonepolicy.adapters.cinder._report import (
-    count_decision,
-    log_decision,
-    register_messages,
-    write_message,
-)
+from clonepolicy.adapters.cinder._report import register_messages
+from clonepolicy.adapters.cinder._service import Service
 from clonepolicy.adapters.cinder._upload import Uploading
-from clonepolicy.adapters.cinder._volumes import CinderVolumes
 
 LOG = log.getLogger(__name__)
 
@@ -55,51 +46,19 @@ class PolicyVolumeManager(manager.VolumeManager):
         """Check Cinder and the options first, then start as Cinder does."""
         check_installed_cinder()
         register_opts(cfg.CONF)
-        self.settings = settings_from(cfg.CONF)
-        # CINDER_29 is what Cinder does, so that Cinder itself does it
-        self.acts = (
-            self.settings.mode is Mode.ENFORCE
-            and self.settings.policy is not CINDER_29
-        )
+        settings = settings_from(cfg.CONF)
         self._uploads: dict[str, UploadDecision | None] = {}
         super().__init__(*args, **kwargs)
+        self.service = Service(
+            driver=self.driver,
+            settings=settings,
+            extra=self.extra_capabilities,
+            frozen=self._is_frozen,
+        )
         register_messages()
         _decide_in_flow()
-        if self.acts:
+        if self.service.acts:
             _survive_unreadable_locations()
-
-    def tell(self, context: Any, decision: Decision) -> None:
-        """Tell log, counters and user; a failure here stops nothing."""
-        log_decision(decision, self.settings)
-        try:
-            count_decision(decision)
-            if self.settings.user_messages and self.acts:
-                write_message(context, decision)
-        except Exception:
-            LOG.warning("clonepolicy could not tell", exc_info=True)
-
-    def cinder_volumes(self, context: Any) -> CinderVolumes:
-        """Give Cinder's volumes as this request sees them."""
-        return CinderVolumes(
-            context=context,
-            array_ids={},
-            internal_user_id=cfg.CONF.cinder_internal_tenant_user_id,
-        )
-
-    def cinder_array(
-        self,
-        volumes: CinderVolumes,
-        kind: type[CinderArray] = CinderArray,
-        **more: Any,
-    ) -> CinderArray:
-        """Give this backend's array."""
-        return kind(
-            driver=self.driver,
-            volumes=volumes,
-            extra=self.extra_capabilities,
-            frozen=self._is_frozen(),
-            **more,
-        )
 
     def _is_frozen(self) -> bool:
         try:
@@ -123,7 +82,7 @@ class PolicyVolumeManager(manager.VolumeManager):
             image_id=image_id,
         )
         decision = uploading.decide()
-        if self.acts and isinstance(decision, Refuse):
+        if self.service.acts and isinstance(decision, Refuse):
             self._refuse(context, volume_id, image_id, decision)
         self._uploads[image_id] = decision
         try:
@@ -154,7 +113,7 @@ class PolicyVolumeManager(manager.VolumeManager):
         image_meta: dict[str, Any],
     ) -> bool:
         """Register if that was decided; False has Cinder send the bytes."""
-        if not self.acts:
+        if not self.service.acts:
             done: bool = super()._clone_image_volume_and_add_location(
                 ctx, volume, image_service, image_meta
             )
@@ -165,6 +124,14 @@ class PolicyVolumeManager(manager.VolumeManager):
             volume_id=volume.id,
             image_id=image_meta["id"],
         ).register(self._uploads.get(image_meta["id"]))
+
+
+def service_of(task: Any) -> Service | None:
+    """Give the service of a task whose manager decides; None if not so."""
+    manager_of_task = task.manager
+    if isinstance(manager_of_task, PolicyVolumeManager):
+        return manager_of_task.service
+    return None
 
 
 def _decide_in_flow() -> None:
@@ -196,9 +163,10 @@ def _decide_in_flow() -> None:
             image_meta,
             image_service,
         )
-        if not isinstance(self.manager, PolicyVolumeManager):
+        service = service_of(self)
+        if service is None:
             return stock(self, *arguments, **kwargs)
-        return Creation(self, stock, self.manager, *arguments).run()
+        return Run(service, self, stock, *arguments).create()
 
     create_from_image.clonepolicy = True  # type: ignore[attr-defined] # a mark
     kind._create_from_image = create_from_image

@@ -7,7 +7,6 @@ from typing import Any
 import attrs
 from cinder import exception
 from cinder.image import glance
-from oslo_config import cfg
 
 from clonepolicy import (
     AdapterError,
@@ -22,7 +21,7 @@ from clonepolicy import (
     gather_upload,
 )
 from clonepolicy.adapters.cinder._array import CinderArray
-from clonepolicy.adapters.cinder._config import Notes, Settings, config_from
+from clonepolicy.adapters.cinder._config import Notes, Settings
 from clonepolicy.adapters.cinder._errors import told_as_adapter_error
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._report import log_failures, log_unreadable
@@ -74,15 +73,15 @@ class Uploading:
             service, _ = glance.get_remote_image_service(
                 self.context, self.image_id
             )
-        volumes = self.manager.cinder_volumes(self.context)
+        volumes = self.manager.service.volumes(self.context)
         return Ports(
             images=CinderImages(
                 context=self.context,
                 image_service=service,
-                settings=self.manager.settings,
+                settings=self.manager.service.settings,
             ),
             volumes=volumes,
-            array=self.manager.cinder_array(
+            array=self.manager.service.array(
                 volumes, ManagedArray, manager=self.manager
             ),
         )
@@ -93,7 +92,7 @@ class Uploading:
         Cinder's API has let the volume into status uploading; an attached
         one only if the requester forced it and the option lets them.
         """
-        settings: Settings = self.manager.settings
+        settings: Settings = self.manager.service.settings
         try:
             ports = self._ports()
             volume = ports.volumes.get_volume(self.volume_id)
@@ -101,7 +100,7 @@ class Uploading:
                 self.volume_id,
                 self.image_id,
                 self.context.project_id,
-                config_from(cfg.CONF, self.manager.driver.configuration),
+                self.manager.service.config(),
                 ports,
                 force=volume.previous_status == "in-use",
             )
@@ -109,7 +108,7 @@ class Uploading:
             log_unreadable("upload", error)
             return None
         decision = decide_upload(request, settings.policy)
-        self.manager.tell(self.context, decision)
+        self.manager.service.tell(self.context, decision)
         return decision
 
     def register(self, decision: UploadDecision | None) -> bool:
@@ -119,7 +118,7 @@ class Uploading:
             cinder.exception.VolumeBackendAPIException: what was begun could
                 not be undone, and bytes must not follow it.
         """
-        settings: Settings = self.manager.settings
+        settings: Settings = self.manager.service.settings
         if not isinstance(decision, Register) or (
             decision.notes and settings.notes is Notes.DECLINE
         ):

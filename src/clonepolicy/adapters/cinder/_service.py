@@ -1,0 +1,80 @@
+"""One backend of Cinder as the drop-ins see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+from oslo_config import cfg
+from oslo_log import log
+
+from clonepolicy import CINDER_29, Config, Decision
+from clonepolicy.adapters.cinder._array import CinderArray
+from clonepolicy.adapters.cinder._config import Mode, Settings, config_from
+from clonepolicy.adapters.cinder._report import (
+    count_decision,
+    log_decision,
+    write_message,
+)
+from clonepolicy.adapters.cinder._volumes import CinderVolumes
+
+LOG = log.getLogger(__name__)
+
+
+@attrs.frozen(kw_only=True)
+class Service:
+    """A driver, its backend's options, and who is told of decisions.
+
+    ``frozen`` asks whether the backend's service is frozen.
+    """
+
+    driver: Any
+    settings: Settings
+    extra: Mapping[str, Any]
+    frozen: Callable[[], bool]
+
+    @property
+    def acts(self) -> bool:
+        """Whether decisions are carried out here, or Cinder goes its way.
+
+        CINDER_29 is what Cinder does, so that Cinder itself does it.
+        """
+        return (
+            self.settings.mode is Mode.ENFORCE
+            and self.settings.policy is not CINDER_29
+        )
+
+    def config(self) -> Config:
+        """Read the options of cinder.conf as they are now."""
+        return config_from(cfg.CONF, self.driver.configuration)
+
+    def volumes(self, context: Any) -> CinderVolumes:
+        """Give Cinder's volumes as this request sees them."""
+        user = cfg.CONF.cinder_internal_tenant_user_id
+        return CinderVolumes(context=context, internal_user_id=user)
+
+    def array(
+        self,
+        volumes: CinderVolumes,
+        kind: type[CinderArray] = CinderArray,
+        **more: Any,
+    ) -> CinderArray:
+        """Give this backend's array; ``more`` are fields of that kind."""
+        return kind(
+            driver=self.driver,
+            volumes=volumes,
+            extra=self.extra,
+            frozen=self.frozen(),
+            **more,
+        )
+
+    def tell(self, context: Any, decision: Decision) -> None:
+        """Tell log, counters and user; a failure here stops nothing."""
+        log_decision(decision, self.settings)
+        try:
+            count_decision(decision)
+            if self.settings.user_messages and self.acts:
+                write_message(context, decision)
+        except Exception:
+            LOG.warning("clonepolicy could not tell", exc_info=True)
