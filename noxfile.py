@@ -83,7 +83,7 @@ def lint(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     """Check the types of everything."""
     session.install(
-        f".[{EVERYTHING}]",
+        f".[{EVERYTHING},glance]",
         *GROUPS["typing"],
         *GROUPS["tests"],
         *GROUPS["docs"],

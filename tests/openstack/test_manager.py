@@ -179,6 +179,23 @@ def test_what_must_not_be_cloned_is_downloaded(
     assert reason in reasons(here)
 
 
+def test_a_driver_that_clones_across_pools_does(start: Start) -> None:
+    """All pools of one service are one array; other services' are not."""
+    here = start()
+    here.driver.capabilities = {"clone_across_pools": True}
+    image = here.images.add()
+    far = here.backing(image, host="elsewhere@array#pool")
+    near = here.backing(image, host="node@array#other")
+    volume = here.create(image)
+    assert clones_of(here, volume) == [near.id]
+    here.driver.held.pop(near.id)
+    here.read(near.id).destroy()
+    volume = here.create(image)
+    assert clones_of(here, volume) == []
+    assert far.id not in clones_of(here, volume)
+    assert "different-array" in here.lines()[-1]["reasons"]
+
+
 def test_an_owner_is_vouched_for_in_the_internal_tenant_only(
     start: Start,
 ) -> None:

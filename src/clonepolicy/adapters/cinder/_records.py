@@ -74,7 +74,7 @@ def image_from_meta(
     # no other property may stand for a field of the image: tenants write
     # properties
     for name, value in properties.items():
-        bears = isinstance(name, str) and name.startswith((_KEY, _SIGNATURE))
+        bears = name == _KEY or str(name).startswith(_SIGNATURE)
         if bears and body.get(name) is None:
             body[name] = value
     if "updated_at" in body:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +12,9 @@ from oslo_log import log
 
 from clonepolicy import CINDER_29, Config, Decision
 from clonepolicy.adapters.cinder._array import CinderArray
+from clonepolicy.adapters.cinder._backend import backend_from_driver
 from clonepolicy.adapters.cinder._config import Mode, Settings, config_from
+from clonepolicy.adapters.cinder._errors import told_as_adapter_error
 from clonepolicy.adapters.cinder._report import (
     count_decision,
     log_decision,
@@ -22,7 +25,7 @@ from clonepolicy.adapters.cinder._volumes import CinderVolumes
 LOG = log.getLogger(__name__)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Service:
     """A driver, its backend's options, and who is told of decisions.
 
@@ -50,9 +53,15 @@ class Service:
         return config_from(cfg.CONF, self.driver.configuration)
 
     def volumes(self, context: Any) -> CinderVolumes:
-        """Give Cinder's volumes as this request sees them."""
-        user = cfg.CONF.cinder_internal_tenant_user_id
-        return CinderVolumes(context=context, internal_user_id=user)
+        """Give Cinder's volumes as this request sees them.
+
+        Of other services' arrays nothing is known.
+        """
+        return CinderVolumes(
+            context=context,
+            array_ids={self.driver.host: self._array_id},
+            internal_user_id=cfg.CONF.cinder_internal_tenant_user_id,
+        )
 
     def array(
         self,
@@ -64,10 +73,17 @@ class Service:
         return kind(
             driver=self.driver,
             volumes=volumes,
-            extra=self.extra,
+            extra={"array_id": self._array_id, **self.extra},
             frozen=self.frozen(),
             **more,
         )
+
+    @functools.cached_property
+    def _array_id(self) -> str:
+        """The array's identity; all pools of one service are one array."""
+        with told_as_adapter_error("driver's capabilities"):
+            told = backend_from_driver(self.driver, extra=self.extra).array_id
+        return told or f"service:{self.driver.host}"
 
     def tell(self, context: Any, decision: Decision) -> None:
         """Tell log, counters and user; a failure here stops nothing."""
