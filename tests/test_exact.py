@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from clonepolicy import (
+    SAFE,
     Clone,
     Mechanism,
     Register,
@@ -57,3 +59,20 @@ def test_no_other_value_is_registered(path: str, value: str) -> None:
     assert isinstance(decide_upload(REGISTERABLE), Register)
     world = put(REGISTERABLE, {path: value})
     assert not isinstance(decide_upload(world), Register)
+
+
+@pytest.mark.parametrize("value", [BELOW, ABOVE])
+def test_only_disabled_disables_signatures(value: str) -> None:
+    """Another word in its place leaves a signed image to be verified."""
+    world = put(CLONEABLE[Mechanism.IMAGE_VOLUME], {"image.signed": True})
+    option = "config.verify_glance_signatures"
+    assert isinstance(decide_create(put(world, {option: "disabled"})), Clone)
+    assert not isinstance(decide_create(put(world, {option: value})), Clone)
+
+
+@pytest.mark.parametrize("part", ["name", "requirement", "reads", "sources"])
+def test_a_rule_lacks_no_part_of_its_documentation(part: str) -> None:
+    """Each of them alone is missed."""
+    documented = SAFE.create.request_rules[0]
+    with pytest.raises(ValueError, match=f"{part} must not be empty"):
+        attrs.evolve(documented, **{part: ()})

@@ -8,6 +8,7 @@ import pytest
 
 from clonepolicy import (
     CINDER_29,
+    LIBERTY,
     SAFE,
     CloneKind,
     Mechanism,
@@ -173,3 +174,10 @@ def test_only_trusted_projects_are_immutable_for_an_upload() -> None:
         )
         reasons = {note.reason for note in decide_upload(world).notes}
         assert noted == (Reason.TENANT_MUTABLE in reasons)
+
+
+def test_a_clone_of_something_larger_is_not_extended() -> None:
+    """The Liberty spec clones it, and there is nothing to grow."""
+    larger = put(WORLD, {"source.size": WORLD.volume.size + 1})
+    noted = {note.reason for note in decide_create(larger, LIBERTY).notes}
+    assert Reason.EXTEND_REQUIRED not in noted
