@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -74,5 +76,6 @@ def test_only_disabled_disables_signatures(value: str) -> None:
 def test_a_rule_lacks_no_part_of_its_documentation(part: str) -> None:
     """Each of them alone is missed."""
     documented = SAFE.create.request_rules[0]
+    missing: dict[str, Any] = {part: ()}
     with pytest.raises(ValueError, match=f"{part} must not be empty"):
-        attrs.evolve(documented, **{part: ()})
+        attrs.evolve(documented, **missing)

@@ -39,7 +39,8 @@ show_image_direct_url = {opened}
 do_secure_hash = False
 enabled_import_methods = []
 [database]
-connection = sqlite:///{folder}/glance.sqlite
+connection = sqlite:///{folder}/glance.sqlite?timeout=30
+sqlite_synchronous = False
 [oslo_policy]
 policy_file = {folder}/policy.yaml
 [paste_deploy]
@@ -99,10 +100,29 @@ App: TypeAlias = Callable[..., Any]
 
 
 def identity(_config: object, **_local: object) -> Callable[[App], App]:
-    """Make the filter that stands in for keystone's ``authtoken``."""
+    """Make the filter that stands in for keystone's ``authtoken``.
+
+    It is loaded into Glance's process, and mends sqlite there: of two
+    transactions that read and then write one would fail at once.
+    """
+    import sqlalchemy  # noqa: PLC0415 - the tests need not
+
+    @sqlalchemy.event.listens_for(
+        sqlalchemy.Engine, "before_cursor_execute", retval=True
+    )
+    def begin_at_once(
+        _connection: object,
+        _cursor: object,
+        statement: str,
+        parameters: object,
+        _context: object,
+        _many: object,
+    ) -> tuple[str, object]:
+        begins = statement == "BEGIN"
+        return "BEGIN IMMEDIATE" if begins else statement, parameters
 
     def make(app: App) -> App:
-        def filtered(environ: dict[str, Any], start: object) -> Any:  # noqa: ANN401 - WSGI
+        def filtered(environ: dict[str, Any], start: object) -> Any:
             token = environ.get("HTTP_X_AUTH_TOKEN", "")
             project, known, roles = token.partition("=")
             if known:
@@ -233,7 +253,7 @@ class Glance:
     url: str
     cinder: Cinder
 
-    def client(self, project: str, *roles: str, url: str = "") -> Any:  # noqa: ANN401 - glanceclient carries no types
+    def client(self, project: str, *roles: str, url: str = "") -> Any:
         """Make a client with a token of that project and those roles."""
         import glanceclient  # noqa: PLC0415 - Glance's own process need not
 
@@ -277,7 +297,10 @@ def _running_glance(
         _database(folder, environment)
         shutil.copy(folder / "glance.sqlite", made)
     shutil.copy(made, folder / "glance.sqlite")
-    with socket.create_server((_HOST, 0)) as listening:
+    with (
+        socket.create_server((_HOST, 0)) as listening,
+        (folder / "gunicorn.log").open("wb") as log,
+    ):
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn", "--threads", "8"),
@@ -289,7 +312,7 @@ def _running_glance(
             cwd=folder,
             pass_fds=[listening.fileno()],
             stdout=subprocess.DEVNULL,
-            stderr=(folder / "gunicorn.log").open("wb"),
+            stderr=log,
         )
         port = listening.getsockname()[1]
     try:
@@ -304,12 +327,14 @@ def _wait_for(
     process: subprocess.Popen[bytes], port: int, folder: Path
 ) -> None:
     end = time.monotonic() + _BOOT
+    headers = {"X-Auth-Token": "boot=reader"}
     while process.poll() is None and time.monotonic() < end:
         connection = http.client.HTTPConnection(_HOST, port, timeout=_BOOT)
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            connection.request(
-                "GET", "/versions", headers={"X-Auth-Token": "boot=reader"}
-            )
+        with (
+            contextlib.closing(connection),
+            contextlib.suppress(OSError, http.client.HTTPException),
+        ):
+            connection.request("GET", "/versions", headers=headers)
             if connection.getresponse().status == http.HTTPStatus.OK:
                 return
         time.sleep(0.1)
@@ -427,7 +452,7 @@ class Proxy:
                 return faults.pop(0)
         return doing(lambda: None)
 
-    def client(self, project: str, *roles: str) -> Any:  # noqa: ANN401 - glanceclient carries no types
+    def client(self, project: str, *roles: str) -> Any:
         """Make a client that goes through here."""
         return self.glance.client(project, *roles, url=self.url)
 

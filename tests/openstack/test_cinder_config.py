@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import configparser
-import copy
-import importlib
+import ast
+import importlib.util
+import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import attrs
 import pytest
@@ -33,11 +33,12 @@ pytest.importorskip("glance", reason=WHY)
 # other modules of Cinder name its classes when they are imported
 pytest.importorskip("cinder.objects", reason=WHY).register_all()
 
-from cinder.volume import configuration, driver
-from oslo_config import cfg
-from oslo_config import fixture as config_fixture
-
 import cinder.volume.manager  # noqa: F401 - registers what a service has
+from cinder.volume import configuration, driver
+from cinder.volume.drivers import rbd
+from keystoneauth1 import loading
+from oslo_config import cfg
+
 from clonepolicy.adapters.cinder._config import (
     OPTS,
     Mode,
@@ -50,9 +51,8 @@ from clonepolicy.adapters.cinder._config import (
     settings_from,
 )
 
-DOCS = Path(__file__).parents[2] / "docs"
+PAGE = Path(__file__).parents[2] / "docs" / "enable.md"
 OWN_POLICY = attrs.evolve(SAFE, name="own")
-NO_POLICY = "text"
 FIELDS = attrs.fields_dict(Config)
 FULL = """\
 [DEFAULT]
@@ -314,7 +314,7 @@ def test_a_backend_that_is_not_enabled_is_refused(
 ) -> None:
     """Its group may be there, and no service reads it."""
     path = written(FULL + "[other]\nimage_volume_cache_enabled = true\n")
-    with pytest.raises(FactError, match="backend: .* enabled_backends, ceph"):
+    with pytest.raises(FactError, match=r"backend: .* enabled_backends, ceph"):
         config_from_files([path], backend)
 
 
@@ -353,8 +353,17 @@ def test_a_reference_to_nothing_is_refused_by_name(
 ) -> None:
     """Values may name other options, which have to be there."""
     text = FULL.replace("= internal\n", "= $nowhere\n")
-    with pytest.raises(FactError, match="cinder_internal_tenant_project_id"):
+    with pytest.raises(FactError, match=r"tenant_project_id: .* nowhere"):
         config_from_files([written(text)], "ceph")
+
+
+def refused(path: Path, otherwise: str) -> str:
+    """Name the option for which a file is refused, if it is."""
+    try:
+        config_from_files([path], "nfs")
+    except FactError as error:
+        return error.field.rpartition(" ")[2]
+    return otherwise
 
 
 @given(
@@ -373,60 +382,168 @@ def test_any_value_is_a_record_or_an_error(
     lines = [line for line in lines if not line.startswith(f"{name} =")]
     lines.insert(lines.index(f"[{group}]") + 1, f"{name} = {value}")
     path.write_text("\n".join(lines), encoding="utf-8")
-    try:
-        config = config_from_files([path], "nfs")
-    except FactError as error:
-        assert name in error.field or error.field == "paths"
-    else:
-        assert isinstance(config, Config)
+    assert refused(path, otherwise=name) in {name, "paths"}
 
 
 @pytest.fixture
-def service(written: Callable[[str], Path]) -> Any:  # noqa: ANN401 - a fixture of oslo.config
-    """Let Cinder's own options hold what a file says, for one test."""
-    fixture = config_fixture.Config(cfg.CONF)
-    fixture.setUp()
-    cfg.CONF([], default_config_files=[str(written(FULL))])
-    yield cfg.CONF
-    fixture.cleanUp()
+def service(
+    written: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> cfg.ConfigOpts:
+    """Let Cinder's own class read a file, apart from the CONF of others."""
+    conf = parsed(written(FULL))
+    monkeypatch.setattr(configuration, "CONF", conf)
+    return conf
 
 
 @pytest.mark.parametrize(("backend", "config"), [("ceph", CEPH), ("nfs", NFS)])
 def test_a_running_service_reads_the_same_as_its_files(
-    service: Any,  # noqa: ANN401 - the options
-    backend: str,
-    config: Config,
+    service: cfg.ConfigOpts, backend: str, config: Config
 ) -> None:
     """CONF and a driver's configuration are what Cinder itself asks."""
     ours = configuration.Configuration(driver.image_opts, backend)
     assert config == config_from(service, ours)
 
 
-def test_a_backend_in_the_default_group_is_read(service: Any) -> None:  # noqa: ANN401 - the options
+def test_a_backend_in_the_default_group_is_read(
+    service: cfg.ConfigOpts,
+) -> None:
     """A configuration without a group is the DEFAULT group."""
-    ours = configuration.Configuration(driver.image_opts)
+    ours = configuration.Configuration([])
+    ours.append_config_values(driver.image_opts)
     config = config_from(service, ours)
     assert config.image_volume_cache_enabled
     assert not config.image_upload_use_cinder_backend
 
 
-def test_an_option_that_a_driver_does_not_know_is_off(service: Any) -> None:  # noqa: ANN401 - the options
+def test_an_option_that_a_driver_does_not_know_is_off(
+    service: cfg.ConfigOpts,
+) -> None:
     """Cinder asks in the same way, and takes None for no."""
-
-    class Nothing:
-        def safe_get(self, _name: str) -> None:
-            return None
-
-    config = config_from(service, Nothing())
-    assert not config.image_upload_use_cinder_backend
+    config = config_from(service, configuration.Configuration([]))
+    assert not config.image_volume_cache_enabled
 
 
-def test_schemes_are_read_as_cinder_reads_them(service: Any) -> None:  # noqa: ANN401 - the options
+def test_what_is_no_switch_is_refused(service: cfg.ConfigOpts) -> None:
+    """A driver's configuration may be anything that answers."""
+    odd = SimpleNamespace(safe_get=lambda _name: "yes")
+    with pytest.raises(FactError, match=r"Config\.image_\w+: .* got 'yes'"):
+        config_from(service, odd)
+
+
+def test_schemes_are_read_as_cinder_reads_them(
+    service: cfg.ConfigOpts,
+) -> None:
     """Cinder asks `'cinder' in CONF.allowed_direct_url_schemes`."""
     ours = configuration.Configuration(driver.image_opts, "ceph")
+    config_from(service, ours)
     for text in ("cinder", "Cinder", " cinder ,x", "file", ""):
         schemes = cfg.types.List()(text)
         service.set_override("allowed_direct_url_schemes", schemes)
         found = config_from(service, ours).allowed_direct_url_schemes
         assert ("cinder" in schemes) == ("cinder" in found)
-    service.clear_override("allowed_direct_url_schemes")
+
+
+def test_a_service_has_the_options_already() -> None:
+    """What a service registers by its imports is not registered twice."""
+    names = set(FIELDS) - {"trusted_projects", "trusted_image_pools"}
+    assert names <= set(cfg.CONF)
+
+
+def snippets(name: str) -> list[str]:
+    """Give what the page puts into a file, snippet by snippet."""
+    found = re.findall(r"(?ms)^```ini\n# (\S+)\n(.*?)^```$", PAGE.read_text())
+    return [text for file, text in found if file == name]
+
+
+def sections(text: str, folder: Path) -> dict[str, list[str]]:
+    """Give the options of each group, read by oslo.config's own parser."""
+    path = folder / "snippet.conf"
+    path.write_text(text)
+    found: dict[str, dict[str, list[str]]] = {}
+    cfg.ConfigParser(str(path), found).parse()
+    return {group: list(options) for group, options in found.items()}
+
+
+def glance_options() -> dict[str, set[str]]:
+    """Ask glance-api's options of the generator, and read the store's.
+
+    The cinder store cannot be imported without a client of Cinder's API.
+    """
+    generator = Path(sys.executable).with_name("oslo-config-generator")
+    made = subprocess.run(
+        [
+            *(generator, "--format", "json"),
+            *("--namespace", "glance.api"),
+            *("--namespace", "glance.multi_store"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    known = {
+        group: {opt["name"] for opt in told["opts"]}
+        for group, told in json.loads(made.stdout)["options"].items()
+    }
+    spec = importlib.util.find_spec("glance_store")
+    assert spec is not None
+    assert spec.origin is not None
+    store = Path(spec.origin).parent / "_drivers" / "cinder" / "store.py"
+    known["volumes"] = {
+        str(call.args[0].value)
+        for call in ast.walk(ast.parse(store.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr.endswith("Opt")
+        and isinstance(call.args[0], ast.Constant)
+    }
+    return known
+
+
+def test_the_page_names_options_that_cinder_has(tmp_path: Path) -> None:
+    """Each in its group: a backend's are those of backend_defaults."""
+    auth = loading.get_auth_plugin_conf_options("password")
+    backend = {*cfg.CONF.backend_defaults, *(o.name for o in rbd.RBD_OPTS)}
+    known = {
+        "DEFAULT": set(cfg.CONF),
+        "glance": {*cfg.CONF.glance, *(opt.dest for opt in auth)},
+        "ceph": backend,
+        "clonepolicy": {opt.name for opt in OPTS},
+    }
+    texts = snippets("cinder.conf")
+    assert len(texts) > 5
+    for text in texts:
+        for group, options in sections(text, tmp_path).items():
+            assert set() == set(options) - known[group], group
+
+
+def test_the_page_names_options_that_glance_has(tmp_path: Path) -> None:
+    """Each in its group: a store's are those of the cinder store."""
+    (text,) = snippets("glance-api.conf")
+    known = glance_options()
+    for group, options in sections(text, tmp_path).items():
+        assert set() == set(options) - known[group], group
+
+
+def test_every_snippet_says_for_which_file_it_is() -> None:
+    """None of them escapes the tests here."""
+    fences = PAGE.read_text().count("```ini")
+    files = ("cinder.conf", "glance-api.conf")
+    assert fences == sum(len(snippets(name)) for name in files)
+
+
+def test_the_page_enables_what_it_says(
+    written: Callable[[str], Path],
+) -> None:
+    """Its snippets one after the other are a configuration that works."""
+    path = written("\n".join(snippets("cinder.conf")))
+    config = config_from_files([path], "ceph")
+    assert "cinder" in config.allowed_direct_url_schemes
+    assert config.image_upload_use_cinder_backend
+    assert config.image_upload_use_internal_tenant
+    project = config.cinder_internal_tenant_project_id
+    assert project is not None
+    assert config.trusts(project)
+    assert {project} == config.trusted_projects
+    settings = settings_from(parsed(path))
+    assert (SAFE, Mode.ENFORCE) == (settings.policy, settings.mode)
+    stores = (GlanceStore(id="volumes", cinder_volume_type="ceph"),)
+    assert stores == settings.glance_stores

@@ -30,7 +30,6 @@ pytest.importorskip("cinder", reason=WHY)
 # other modules of Cinder name its classes when they are imported
 pytest.importorskip("cinder.objects", reason=WHY).register_all()
 
-import warlock
 from cinder import context, objects
 from cinder.api.contrib import (
     volume_host_attribute,
@@ -47,7 +46,6 @@ from glanceclient import exc
 from glanceclient.v2 import image_schema, schemas
 from oslo_db import exception as db_exception
 from oslo_db.sqlalchemy import enginefacade
-from oslo_serialization import jsonutils
 
 from clonepolicy.adapters.cinder._records import (
     image_from_meta,
@@ -56,6 +54,9 @@ from clonepolicy.adapters.cinder._records import (
     volume_from_model,
     volume_from_object,
 )
+
+warlock = pytest.importorskip("warlock", reason=WHY)
+jsonutils = pytest.importorskip("oslo_serialization.jsonutils", reason=WHY)
 
 IMAGE_ID = "0e5b8f3a-0000-4000-8000-000000000001"
 VOLUME_ID = "0e5b8f3a-0000-4000-8000-000000000002"
@@ -153,7 +154,7 @@ class Images:
         *_: object,
         controller: str = "images",
         **_more: object,
-    ) -> Any:  # noqa: ANN401 - what the client gives
+    ) -> Any:
         """Answer one call."""
         if controller == "schemas":
             return self.schema
@@ -164,7 +165,7 @@ class Images:
         return self.locations
 
 
-def shown(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
+def shown(**more: Any) -> dict[str, Any]:
     """Give what Cinder's own image service makes of an answer."""
     service = glance.GlanceImageService(client=Images({**V2, **more}, []))
     found: dict[str, Any] = service.show(ADMIN, IMAGE_ID)
@@ -328,7 +329,7 @@ def test_a_location_is_parsed_once() -> None:
         (None, [{"url": None}]),
     ],
 )
-def test_what_is_no_pair_is_refused(pair: Any) -> None:  # noqa: ANN401 - anything
+def test_what_is_no_pair_is_refused(pair: Any) -> None:
     """One error names the field."""
     with pytest.raises(FactError, match=r"Image\.(locations|direct_url)"):
         locations_from_tuple(pair)
@@ -354,7 +355,7 @@ def test_a_changed_image_is_a_record_or_an_error(
 
 
 @given(anything, anything)
-def test_any_image_is_a_record_or_an_error(meta: Any, pair: Any) -> None:  # noqa: ANN401 - anything
+def test_any_image_is_a_record_or_an_error(meta: Any, pair: Any) -> None:
     """Not even what is no dict raises anything else."""
     with pytest.raises(FactError):
         image_from_meta(meta, pair)
@@ -386,7 +387,7 @@ class Cloud:
                 metadata={"image_owner": "bob", "glance_image_id": IMAGE_ID}
             )
 
-    def create(self, **more: Any) -> str:  # noqa: ANN401 - any field
+    def create(self, **more: Any) -> str:
         """Make a volume."""
         fields = {
             "project_id": "alice",
@@ -415,7 +416,7 @@ class Cloud:
             reset()
 
 
-def connected(url: str) -> Any:  # noqa: ANN401 - of oslo.db
+def connected(url: str) -> Any:
     """Make a manager of transactions of its own."""
     manager = enginefacade.transaction_context()
     manager.configure(connection=url, sqlite_fk=True, max_retries=0)
@@ -435,7 +436,7 @@ def cloud(migrated: Cloud) -> Iterator[Cloud]:
         yield migrated
 
 
-def expected_of(cloud: Cloud, created_at: Any) -> Volume:  # noqa: ANN401 - a datetime
+def expected_of(cloud: Cloud, created_at: Any) -> Volume:
     """Give the record of the volume as it was made."""
     return Volume(
         id=cloud.volume_id,
@@ -518,7 +519,7 @@ def test_deleted_metadata_is_gone(cloud: Cloud) -> None:
     assert volume_from_model(row).image_owner is None
 
 
-def in_memory(**more: Any) -> Any:  # noqa: ANN401 - any field; a volume
+def in_memory(**more: Any) -> Any:
     """Make an object that no database knows."""
     fields = {
         "id": VOLUME_ID,
@@ -564,7 +565,7 @@ def test_an_object_lacks_a_field_by_name(name: str) -> None:
 
 def test_a_volume_that_is_gone_cannot_be_loaded(cloud: Cloud) -> None:
     """Between reading the object and reading its type it may be deleted."""
-    assert cloud
+    assert cloud.volume_id
     volume = in_memory(volume_type_id=TYPE_ID)
     del volume._obj_volume_type
     volume._context = ADMIN
@@ -636,9 +637,9 @@ def test_a_changed_object_or_row_is_a_record_or_an_error(
                 assert isinstance(read(source), Volume)
     rows = [SimpleNamespace(key=value, value=value)]
     specs = SimpleNamespace(id="t", name=None, extra_specs=rows)
-    for change in ({"volume_metadata": rows}, {"volume_type": specs}):
+    for field, related in (("volume_metadata", rows), ("volume_type", specs)):
         with contextlib.suppress(FactError):
-            volume_from_model(SimpleNamespace(**{**FIELDS, **change}))
+            volume_from_model(SimpleNamespace(**{**FIELDS, field: related}))
 
 
 def answer(cloud: Cloud, version: str, *, admin: bool) -> dict[str, Any]:
@@ -744,7 +745,7 @@ def test_a_changed_answer_is_a_record_or_an_error(
 
 
 @given(anything, anything)
-def test_any_answer_is_a_record_or_an_error(body: Any, kind: Any) -> None:  # noqa: ANN401 - anything
+def test_any_answer_is_a_record_or_an_error(body: Any, kind: Any) -> None:
     """Not even what is no dict raises anything else."""
     with pytest.raises(FactError):
         volume_from_api(body)

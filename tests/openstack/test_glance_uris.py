@@ -61,20 +61,19 @@ forms = st.uuids().flatmap(
         (str(made), str(made).upper(), made.hex, made.urn, f"{{{made}}}")
     )
 )
-urls = st.lists(
-    st.one_of(
-        st.sampled_from(
-            (
-                *("cinder://", "cinder:", "CINDER://", " ", "/", "//", "?x"),
-                *("#y", "user@", ":80", "[", "rbd://", "\n", "\t", "%2f"),
-            )
-        ),
-        ids,
-        forms,
-        st.text(max_size=3),
-    ),
-    max_size=6,
-).map("".join)
+odd = st.text(max_size=3) | st.sampled_from(
+    ("/", "//", "?x", "#y", "user@", ":80", "[", "]", "\n", "\t", "%2f", " ")
+)
+heads = st.sampled_from(
+    ("cinder://", "cinder:", "cinder:///", "CINDER://", " cinder://", "rbd://")
+)
+urls = st.builds(
+    "{}{}{}{}".format,
+    st.just("cinder://") | heads | heads | odd,
+    st.just("") | stores.map("{}/".format) | odd,
+    ids | ids | forms | odd,
+    st.just("") | st.just("") | odd,
+)
 
 
 @given(locations)

@@ -69,6 +69,10 @@ class Api:
                 raise FactError("Image.status", body.get("status"), "text")
         return body
 
+    def status(self, image_id: str) -> str:
+        """Read an image's status."""
+        return str(self.image(image_id)["status"])
+
     def locations(self, image_id: str) -> Sequence[Mapping[str, Any]]:
         """Read an image's locations, for which there is a policy."""
         self._require_location_api()

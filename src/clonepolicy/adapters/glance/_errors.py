@@ -62,7 +62,8 @@ def told_as_adapter_error(what: str) -> Iterator[None]:
 
 
 def _told(what: str, error: Exception) -> AdapterError:
-    if isinstance(error, _UNANSWERED):
+    unintelligible = isinstance(error, ValueError)
+    if isinstance(error, _UNANSWERED) and not unintelligible:
         return UnavailableError(f"{what}: {type(error).__name__}")
     if isinstance(error, exc.HTTPException):
         status: object = error.code

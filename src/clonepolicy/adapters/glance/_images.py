@@ -168,7 +168,7 @@ class GlanceImages:
             self._service.post_location(image_id, url)
         except (ForbiddenError, NotFoundError, UnsupportedError):
             # PATCH would give an active image's data a second source
-            status = self._requester.image(image_id)["status"]
+            status = self._requester.status(image_id)
             if status != "queued":
                 message = (
                     f"image {image_id} is {status}: only a queued image "
@@ -326,7 +326,7 @@ class GlanceImages:
             AdapterError: it was not taken.
         """
         what = f"uploading to image {image_id}"
-        status = self._requester.image(image_id)["status"]
+        status = self._requester.status(image_id)
         if status != "queued":
             message = f"{what}: it is {status}"
             raise ConflictError(message)
@@ -347,14 +347,17 @@ class GlanceImages:
         """Wait until Glance is done with the data; say if it is all there."""
 
         def is_done() -> bool:
-            return self._requester.image(image_id)["status"] != "saving"
+            return self._requester.status(image_id) != "saving"
 
         self.patience.wait_until(f"uploading to image {image_id}", is_done)
         body = self._requester.image(image_id)
-        return bool(body["status"] == "active" and body.get("size") == size)
+        return (body["status"], body.get("size")) == ("active", size)
 
     def discard(self, image_id: str) -> None:
         """Delete an image that has no data; leave any other alone.
+
+        Glance cannot be asked to delete on a condition: data that somebody
+        else sends between looking and deleting is lost.
 
         Raises:
             UnavailableError: Glance has not decided in time whether it
@@ -367,7 +370,7 @@ class GlanceImages:
                 imports = self._imports(image_id)
                 if any(status in _UNDECIDED for _, status in imports):
                     return False
-                if self._requester.image(image_id)["status"] in _WITHOUT_DATA:
+                if self._requester.status(image_id) in _WITHOUT_DATA:
                     self._requester.delete(image_id)
             except NotFoundError:
                 pass
