@@ -1,0 +1,124 @@
+"""The patches in docs/cinder-developers.md, put on a real Cinder 29."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
+
+import cinder
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "cinder-developers.md"
+PATCHES = re.findall(
+    r"^```diff\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE
+)
+CALL_SITES = (
+    Path("cinder/volume/flows/manager/create_volume.py"),
+    Path("cinder/volume/manager.py"),
+)
+MODULES = (
+    "cinder.volume.flows.manager.create_volume",
+    "cinder.volume.manager",
+)
+
+
+def link(package: Path, target: Path, copied: set[Path]) -> None:
+    """Link to all that a package holds; the files to patch are copied."""
+    target.mkdir()
+    for found in package.iterdir():
+        if found in copied:
+            shutil.copy(found, target)
+        elif any(found in path.parents for path in copied):
+            link(found, target / found.name, copied)
+        elif found.name != "__pycache__":
+            (target / found.name).symlink_to(found)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder with the installed Cinder in it, to be patched."""
+    made = tmp_path_factory.mktemp("patched")
+    installed = Path(cinder.__file__).parent
+    copied = {installed.parent / path for path in CALL_SITES}
+    link(installed, made / "cinder", copied)
+    return made
+
+
+@pytest.fixture(scope="module")
+def said(folder: Path) -> list[str]:
+    """Put the page's patches on, without fuzz; give what patch said."""
+    return [
+        subprocess.run(
+            ["patch", "-p1", "--batch", "--fuzz=0"],  # noqa: S607 - where it lies differs
+            cwd=folder,
+            input=patch,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for patch in PATCHES
+    ]
+
+
+def run(
+    *args: str, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a fresh interpreter, with a folder before all that is installed."""
+    path = {} if folder is None else {"PYTHONPATH": str(folder)}
+    return subprocess.run(
+        [sys.executable, *args],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | path,
+    )
+
+
+def test_the_patches_fit_the_installed_cinder_line_by_line(
+    said: list[str],
+) -> None:
+    """There is one for each call site, and no hunk is moved to fit."""
+    assert said == [f"patching file {path}\n" for path in CALL_SITES]
+
+
+@pytest.mark.usefixtures("said")
+@pytest.mark.parametrize("module", MODULES)
+def test_either_patched_module_can_be_imported_first(
+    folder: Path, module: str
+) -> None:
+    """What they import does not import them."""
+    code = f"import cinder.objects as o; o.register_all(); import {module}"
+    done = run("-c", code, folder=folder)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.usefixtures("said")
+def test_a_patched_cinder_creates_and_uploads_as_the_page_says(
+    folder: Path,
+) -> None:
+    """Every claim of `cinder_patched` holds there."""
+    done = run(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider"),
+        *("-o", "filterwarnings=default", "-W", "error:::clonepolicy"),
+        str(HERE / "cinder_patched.py"),
+        folder=folder,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_adapters_import_neither_the_manager_nor_its_flows() -> None:
+    """So that both can import the adapters."""
+    code = (
+        "import sys, clonepolicy.adapters.cinder;"
+        f"print(sorted(set({MODULES}) & set(sys.modules)))"
+    )
+    done = run("-c", code)
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
