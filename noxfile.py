@@ -187,5 +187,11 @@ def openstack(session: nox.Session) -> None:
     OpenStack's own packages warn of much that is not ours to mend.
     """
     install_wheel(session, "tests", "openstack", extras=f"{EVERYTHING},cinder")
-    args = session.posargs or ["-n", "auto", "tests/openstack"]
+    args = session.posargs or [
+        "-n",
+        "auto",
+        "--dist",
+        "loadgroup",
+        "tests/openstack",
+    ]
     session.run(*("pytest", "-o", "filterwarnings=default", "-W", OURS, *args))
