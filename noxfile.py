@@ -191,7 +191,7 @@ def openstack(session: nox.Session) -> None:
         "-n",
         "auto",
         "--dist",
-        "loadgroup",
+        "loadfile",
         "tests/openstack",
     ]
     session.run(*("pytest", "-o", "filterwarnings=default", "-W", OURS, *args))

@@ -905,7 +905,10 @@ def upload(request: Any, policy_name: str) -> tuple[str, Reasons]:
         if not config.image_upload_use_cinder_backend:  # P2
             gates.add("upload-backend-disabled")
         if not gates:  # P6
-            if exceeds_quota(request.clone_quota, request.volume.size):
+            quota, size = request.clone_quota, request.volume.size
+            if quota.volumes is not None and quota.volumes < 1:
+                refusals.add("clone-quota")
+            if quota.gigabytes is not None and quota.gigabytes < size:
                 refusals.add("clone-quota")
         if converts:  # U13, P16
             closed.add("conversion-disabled")

@@ -15,6 +15,7 @@ from clonepolicy import (
     decide_upload,
     explain,
     explain_to_tenant,
+    tenant_findings,
     what_would_it_take,
 )
 from clonepolicy._explain import headline, shown, verb
@@ -216,3 +217,14 @@ class TestWhatWouldItTake:
         (way,) = what_would_it_take(world)
         assert Path.REGISTER is way.path
         assert [Reason.ENCRYPTED_SOURCE] == [c.reason for c in way.changes]
+
+
+def test_a_tenants_findings_are_those_that_the_text_tells() -> None:
+    """The operator's other findings are not among them."""
+    stranger = put(WORLD, {"source.project_id": "stranger"})
+    world = put(stranger, {"image.container_format": "ovf"})
+    decision = decide_create(world)
+    told = [finding.reason for finding in tenant_findings(decision)]
+    assert told == [Reason.CONTAINER_NOT_BARE]
+    assert str(told[0]) in explain_to_tenant(decision)
+    assert len(decision.findings) > 1

@@ -17,8 +17,9 @@ import datetime
 import inspect
 import itertools
 import json
-import sqlite3
+import logging
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,61 +29,100 @@ from unittest import mock
 import attrs
 import glanceclient.exc
 import pytest
+import sqlalchemy
 from cinder import context as cinder_context
 from cinder import objects
+from cinder.exception import GlanceMetadataNotFound
 from oslo_config import cfg
 from oslo_db.sqlalchemy import enginefacade
 from oslo_utils import imageutils
 
 from clonepolicy import (
+    CINDER_29,
     ArrayImage,
+    CacheEntry,
+    Clone,
     Config,
     CreateRequest,
     Host,
     Image,
+    ImageVolume,
     LocationsFrom,
     Mechanism,
     Quota,
+    RbdLocation,
+    Register,
     UploadRequest,
     Volume,
     VolumeType,
+    decide_create,
+    decide_upload,
 )
+from clonepolicy.testing.worlds import Request
 
 objects.register_all()  # the create flow looks them up when imported
 
-from cinder import db  # noqa: E402 - after register_all, as all that follow
-from cinder.api import microversions  # noqa: E402
-from cinder.api.contrib import volume_actions  # noqa: E402
-from cinder.api.openstack import api_version_request  # noqa: E402
-from cinder.db import api as db_api  # noqa: E402
-from cinder.db import migration, models  # noqa: E402
-from cinder.image import accelerator, glance, image_utils  # noqa: E402
-from cinder.image import cache as image_cache  # noqa: E402
-from cinder.volume import api as volume_api  # noqa: E402
-from cinder.volume import configuration, manager, volume_types  # noqa: E402
-from cinder.volume import driver as volume_driver  # noqa: E402
-from cinder.volume import volume_utils  # noqa: E402
-from cinder.volume.drivers import rbd  # noqa: E402
-from cinder.volume.flows.api import create_volume as api_flow  # noqa: E402
-from cinder.volume.flows.manager import create_volume  # noqa: E402
+from cinder.api import microversions  # noqa: E402 - as all that follow
+from cinder.api.contrib import volume_actions  # noqa: E402 - the same
+from cinder.api.openstack import api_version_request  # noqa: E402 - the same
+from cinder.db import api as db  # noqa: E402 - the same
+from cinder.db import migration, models  # noqa: E402 - the same
+from cinder.image import accelerator, glance, image_utils  # noqa: E402 - the same
+from cinder.image import cache as image_cache  # noqa: E402 - the same
+from cinder.volume import api as volume_api  # noqa: E402 - the same
+from cinder.volume import (  # noqa: E402 - the same
+    configuration,
+    manager,
+    volume_types,
+    volume_utils,
+)
+from cinder.volume import driver as volume_driver  # noqa: E402 - the same
+from cinder.volume.drivers import rbd  # noqa: E402 - the same
+from cinder.volume.flows.api import create_volume as api_flow  # noqa: E402 - the same
+from cinder.volume.flows.manager import create_volume  # noqa: E402 - the same
 
 CONF = cfg.CONF
 BACKEND = configuration.SHARED_CONF_GROUP
 DEFAULT_TYPE = "__DEFAULT__"
 UNLIMITED = -1
-EMPTIED = (
-    "encryption",
-    "image_volume_cache_entries",
-    "messages",
-    "quota_usages",
-    "quotas",
-    "reservations",
-    "volume_admin_metadata",
-    "volume_glance_metadata",
-    "volume_metadata",
-    "volumes",
-    "workers",
+COMMON_OPTIONS = (
+    "verify_glance_signatures",
+    "cinder_internal_tenant_project_id",
+    "cinder_internal_tenant_user_id",
+    "image_conversion_disable",
+    "allow_compression_on_image_upload",
+    "enable_force_upload",
 )
+BACKEND_OPTIONS = (
+    "image_upload_use_cinder_backend",
+    "image_upload_use_internal_tenant",
+    "image_volume_cache_enabled",
+)
+OPTIONS = (
+    *((name, BACKEND) for name in BACKEND_OPTIONS),
+    *((name, None) for name in COMMON_OPTIONS),
+    ("allowed_direct_url_schemes", None),
+    ("image_conversion_dir", None),
+    ("state_path", None),
+    ("glance_api_servers", None),
+    ("auth_strategy", None),
+    ("default_volume_type", None),
+)
+"""Every option that is set here, to be set back at the end."""
+EMPTIED = (
+    models.Encryption,
+    models.ImageVolumeCacheEntry,
+    models.Message,
+    models.QuotaUsage,
+    models.Quota,
+    models.Reservation,
+    models.VolumeAdminMetadata,
+    models.VolumeGlanceMetadata,
+    models.VolumeMetadata,
+    models.Volume,
+    models.VolumeTypeExtraSpecs,
+)
+NEVER = datetime.datetime.fromtimestamp(0, datetime.UTC)
 BASE_PROPERTIES = frozenset(
     {
         *("id", "name", "status", "owner", "disk_format", "container_format"),
@@ -115,13 +155,35 @@ class Observed:
     """Everything that the driver was asked for, in order."""
 
 
+def expected(request: Request) -> Observed:
+    """Say what CINDER_29 expects, in the words of what is observed."""
+    if isinstance(request, UploadRequest):
+        decided = decide_upload(request, CINDER_29)
+        return Observed(
+            verdict=type(decided).__name__.lower(),
+            project_id=decided.project_id
+            if isinstance(decided, Register)
+            else None,
+        )
+    decision = decide_create(request, CINDER_29)
+    if not isinstance(decision, Clone):
+        return Observed(verdict=type(decision).__name__.lower())
+    location = getattr(decision.source, "location", None)
+    source = getattr(decision.source.source, "id", None)
+    if isinstance(location, RbdLocation):
+        source = f"{location.pool}/{location.image}@{location.snapshot}"
+    return Observed(
+        verdict="clone", mechanism=decision.mechanism, source=source
+    )
+
+
 # -- what stands in for Glance ----------------------------------------------
 
 
 class _GlanceImage(dict[str, Any]):
     """An image as glanceclient gives it: keys are attributes too."""
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any field
+    def __getattr__(self, name: str) -> Any:
         try:
             return self[name]
         except KeyError:
@@ -185,6 +247,8 @@ class GlanceImages:
                 raise glanceclient.exc.HTTPInternalServerError
             case LocationsFrom.IMAGE:
                 raise glanceclient.exc.HTTPNotImplemented
+            case LocationsFrom.LOCATIONS_API:
+                pass
         if image_id != self.image.id:
             raise glanceclient.exc.HTTPNotFound
         return self._told()
@@ -240,7 +304,7 @@ class RecordingDriver(rbd.RBDDriver):  # type: ignore[misc] # untyped
     It decides as the real one which stored image it clones.
     """
 
-    def __init__(self, settings: Any) -> None:  # noqa: ANN401 - untyped
+    def __init__(self, settings: Any) -> None:
         """Skip the real one's, which wants librbd."""
         self.configuration = settings
         self.db = db
@@ -254,16 +318,16 @@ class RecordingDriver(rbd.RBDDriver):  # type: ignore[misc] # untyped
         self.capabilities: dict[str, object] = {}
         self.fsid: str | None = None
         self.clones_images = True
-        self.clones_volumes = True
+        self.failure: Exception | None = None
         self.stored: set[tuple[str, str, str]] = set()
         self.asked: list[tuple[str, str, str]] = []
 
-    def _ask(self, what: str, volume: Any, source: str = "") -> None:  # noqa: ANN401
+    def _ask(self, what: str, volume: Any, source: str = "") -> None:
         self.asked.append((what, volume.id, source))
 
     def _open(
         self, ioctx: str, name: str, *, snapshot: str, read_only: bool
-    ) -> Any:  # noqa: ANN401 - an image of librbd
+    ) -> Any:
         assert read_only
         if (ioctx, name, snapshot) not in self.stored:
             raise _RbdError
@@ -287,7 +351,7 @@ class RecordingDriver(rbd.RBDDriver):  # type: ignore[misc] # untyped
         image_location: object,
         image_meta: object,
         image_service: object,
-    ) -> Any:  # noqa: ANN401 - Cinder's own pair
+    ) -> Any:
         """Clone as RBD does, or as the many that cannot."""
         args = (context, volume, image_location, image_meta, image_service)
         if not self.clones_images:
@@ -303,11 +367,11 @@ class RecordingDriver(rbd.RBDDriver):  # type: ignore[misc] # untyped
     def _resize(self, volume: object, **_: object) -> None:
         self._ask("resize", volume)
 
-    def create_cloned_volume(self, volume: object, source: Any) -> None:  # noqa: ANN401
+    def create_cloned_volume(self, volume: object, source: Any) -> None:
         """Record a clone, and make it if that is in the array's power."""
         self._ask("create_cloned_volume", volume, source.id)
-        if not self.clones_volumes:
-            raise NotImplementedError
+        if self.failure is not None:
+            raise self.failure
 
     def create_volume(self, volume: object) -> None:
         """Record an empty volume."""
@@ -323,8 +387,8 @@ class RecordingDriver(rbd.RBDDriver):  # type: ignore[misc] # untyped
 
     def copy_image_to_volume(
         self,
-        context: Any,  # noqa: ANN401 - untyped
-        volume: Any,  # noqa: ANN401 - untyped
+        context: Any,
+        volume: Any,
         image_service: object,
         image_id: str,
         *,
@@ -369,16 +433,16 @@ class _Task(create_volume.CreateVolumeFromSpecTask):  # type: ignore[misc] # unt
 
     def _note(
         self, way: Mechanism, call: Callable[..., Any], *args: object
-    ) -> Any:  # noqa: ANN401 - whatever Cinder returns
+    ) -> Any:
         self.ways[len(self.driver.asked)] = way
         return call(*args)
 
-    def _clone_image_volume(self, *args: object) -> Any:  # noqa: ANN401
+    def _clone_image_volume(self, *args: object) -> Any:
         return self._note(
             Mechanism.IMAGE_VOLUME, super()._clone_image_volume, *args
         )
 
-    def _create_from_source_volume(self, *args: object) -> Any:  # noqa: ANN401
+    def _create_from_source_volume(self, *args: object) -> Any:
         return self._note(
             Mechanism.CACHE_ENTRY, super()._create_from_source_volume, *args
         )
@@ -408,87 +472,60 @@ class CinderWorld:
             manager.importutils, "import_object", return_value=self.driver
         ):
             self.manager = manager.VolumeManager(volume_driver="recording")
+        self.manager.stats = {"pools": {}}
         self.images = GlanceImages(Image(id="none", status="queued"), ())
+        # a new entry of the cache is nobody's decision
+        self.filler = mock.Mock()
         self.keys = mock.Mock(**{"store.return_value": "key"})
-        self.connection = db_api.get_engine().raw_connection()
+        self.connection = db.get_engine().connect()
+        self.known: set[str] = set()
+        self.default_type = str(volume_types.get_default_volume_type()["id"])
         self.cards = itertools.count()
 
     # -- the facts ----------------------------------------------------------
 
     def _reset(self, config: Config) -> None:
-        for table in EMPTIED:
-            self._sql(f"DELETE FROM {table}")  # noqa: S608 - a constant
-        for table, column in (
-            ("volume_type_extra_specs", "volume_type_id"),
-            ("volume_types", "id"),
-        ):
-            self._sql(
-                f"DELETE FROM {table} WHERE {column} != ?",  # noqa: S608
-                self.default_type,
-            )
-        self.connection.commit()
+        for model in EMPTIED:
+            self._sql(model.__table__.delete())
+        kinds = models.VolumeType.__table__
+        self._sql(kinds.delete().where(kinds.c.id != self.default_type))
+        self.known.clear()
         self.driver.reset()
+        self.filler.reset_mock()
+        self.keys.reset_mock()
         self.sent.clear()
-        for name in (
-            "verify_glance_signatures",
-            "cinder_internal_tenant_project_id",
-            "cinder_internal_tenant_user_id",
-            "image_conversion_disable",
-            "allow_compression_on_image_upload",
-            "enable_force_upload",
-        ):
+        for name in COMMON_OPTIONS:
             CONF.set_override(name, getattr(config, name))
-        CONF.set_override(
-            "allowed_direct_url_schemes",
-            sorted(config.allowed_direct_url_schemes),
-        )
-        for name in (
-            "image_upload_use_cinder_backend",
-            "image_upload_use_internal_tenant",
-            "image_volume_cache_enabled",
-        ):
+        for name in BACKEND_OPTIONS:
             CONF.set_override(name, getattr(config, name), group=BACKEND)
+        schemes = sorted(config.allowed_direct_url_schemes)
+        CONF.set_override("allowed_direct_url_schemes", schemes)
 
-    def _sql(self, statement: str, *values: object) -> None:
-        self.connection.cursor().execute(statement, values)
+    def _sql(self, statement: Any) -> Any:
+        return self.connection.execute(statement)
 
-    @property
-    def default_type(self) -> str:
-        """The id of the type that Cinder's migrations make."""
-        found = volume_types.get_default_volume_type()
-        return str(found["id"])
-
-    def _insert(self, model: Any, **values: object) -> None:  # noqa: ANN401
-        values.setdefault("deleted", False)
-        names = ", ".join(values)
-        marks = ", ".join("?" * len(values))
-        self._sql(
-            f"INSERT INTO {model.__tablename__} ({names}) VALUES ({marks})",  # noqa: S608
-            *values.values(),
-        )
+    def _insert(self, model: Any, **values: object) -> None:
+        self._sql(model.__table__.insert().values(deleted=False, **values))
 
     def _put_type(self, kind: VolumeType | None) -> str:
         if kind is None:
             return self.default_type
-        cursor = self.connection.cursor()
-        cursor.execute("SELECT 1 FROM volume_types WHERE id = ?", (kind.id,))
-        if cursor.fetchone() is None:
-            self._insert(
-                models.VolumeType,
-                id=kind.id,
-                name=kind.name or kind.id,
-                is_public=True,
-            )
-            specs = {
-                "provisioning:min_vol_size": kind.min_vol_size,
-                "provisioning:max_vol_size": kind.max_vol_size,
-                "volume_backend_name": kind.volume_backend_name,
-                "image_service:store_id": kind.store_id,
-            }
-            for key, value in specs.items():
-                if value is not None:
-                    self._put_spec(kind.id, key, str(value))
-        return kind.id
+        # what is no UUID is taken for a name
+        type_id = str(uuid.uuid5(uuid.NAMESPACE_OID, kind.id))
+        if type_id in self.known:
+            return type_id
+        self.known.add(type_id)
+        name = kind.name or kind.id
+        self._insert(models.VolumeType, id=type_id, name=name, is_public=True)
+        for key, value in (
+            ("provisioning:min_vol_size", kind.min_vol_size),
+            ("provisioning:max_vol_size", kind.max_vol_size),
+            ("volume_backend_name", kind.volume_backend_name),
+            ("image_service:store_id", kind.store_id),
+        ):
+            if value is not None:
+                self._put_spec(type_id, key, str(value))
+        return type_id
 
     def _put_spec(self, type_id: str, key: str, value: str) -> None:
         self._insert(
@@ -499,10 +536,9 @@ class CinderWorld:
         )
 
     def _put_volume(self, volume: Volume) -> None:
-        cursor = self.connection.cursor()
-        cursor.execute("SELECT 1 FROM volumes WHERE id = ?", (volume.id,))
-        if cursor.fetchone() is not None:
+        if volume.id in self.known:
             return
+        self.known.add(volume.id)
         self._insert(
             models.Volume,
             id=volume.id,
@@ -518,7 +554,7 @@ class CinderWorld:
             volume_type_id=self._put_type(volume.volume_type),
             multiattach=volume.multiattach,
             migration_status=volume.migration_status,
-            created_at=_stamp(volume.created_at),
+            created_at=_naive(volume.created_at),
             use_quota=True,
             bootable=False,
             replication_status="not-capable",
@@ -567,15 +603,16 @@ class CinderWorld:
         """
         self._reset(request.config)
         self._put_volume(request.volume)
-        for candidate in (*request.image_volumes, *request.cache_entries):
+        held: tuple[ImageVolume | CacheEntry, ...]
+        held = (*request.image_volumes, *request.cache_entries)
+        for candidate in held:
             if candidate.source is not None:
                 self._put_volume(candidate.source)
         self._put_cache(request)
         self._put_quota(request.volume.project_id, request.quota)
-        locations = tuple(
-            str(candidate.location)
-            for candidate in (*request.array_images, *request.image_volumes)
-        )
+        located: tuple[ArrayImage | ImageVolume, ...]
+        located = (*request.array_images, *request.image_volumes)
+        locations = tuple(str(candidate.location) for candidate in located)
         self.images = GlanceImages(request.image, locations)
         direct = request.image.direct_url
         self.images.show_multiple_locations = (
@@ -584,7 +621,8 @@ class CinderWorld:
         backend, driver = request.backend, self.driver
         driver.fsid = backend.array_id
         driver.clones_images = "rbd" in backend.image_schemes
-        driver.clones_volumes = backend.can_clone is True
+        if backend.can_clone is not True:
+            driver.failure = NotImplementedError()
         driver.stored = set(filter(None, map(_stored, request.array_images)))
         if backend.clone_across_pools is not None:
             driver.capabilities["clone_across_pools"] = (
@@ -607,19 +645,18 @@ class CinderWorld:
             source = request.volume if entry.source is None else entry.source
             missing = f"00000000-0000-4000-8000-{at:012}"
             self._sql(
-                "INSERT INTO image_volume_cache_entries (host, cluster_name, "
-                "image_id, image_updated_at, volume_id, size, last_used) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                _text(source.host) or "",
-                _text(source.cluster_name),
-                entry.image_id,
-                _stamp(entry.image_updated_at),
-                missing if entry.source is None else source.id,
-                source.size,
-                _stamp(entry.last_used) or "1970-01-01 00:00:00.000000",
+                models.ImageVolumeCacheEntry.__table__.insert().values(
+                    host=_text(source.host) or "",
+                    cluster_name=_text(source.cluster_name),
+                    image_id=entry.image_id,
+                    image_updated_at=_naive(entry.image_updated_at),
+                    volume_id=missing if entry.source is None else source.id,
+                    size=source.size,
+                    last_used=_naive(entry.last_used or NEVER),
+                )
             )
 
-    def _api_create(self, context: Any, request: CreateRequest) -> None:  # noqa: ANN401
+    def _api_create(self, context: Any, request: CreateRequest) -> None:
         """Do what the API does between a request and the scheduler."""
         volume = request.volume
         type_id = self._put_type(volume.volume_type)
@@ -666,7 +703,7 @@ class CinderWorld:
 
     def _manager_create(
         self,
-        context: Any,  # noqa: ANN401 - untyped
+        context: Any,
         request: CreateRequest,
     ) -> Observed:
         """Do what the manager's flow does, as it does it."""
@@ -675,10 +712,8 @@ class CinderWorld:
             if request.config.image_volume_cache_enabled
             else None
         )
-        # a new entry of the cache is nobody's decision
-        filler = mock.Mock()
         elevated = context.elevated()
-        task = _Task(filler, db, self.driver, image_volume_cache=cache)
+        task = _Task(self.filler, db, self.driver, image_volume_cache=cache)
         error: Exception | None = None
         try:
             volume = objects.Volume.get_by_id(elevated, request.volume.id)
@@ -730,14 +765,19 @@ class CinderWorld:
         )
         self._put_volume(attrs.evolve(volume, status=status or "unknown"))
         self._put_quota(request.clone_project, request.clone_quota)
-        self.images = GlanceImages(attrs.evolve(request.image, visible=True), ())
-        self.driver.clones_volumes = request.backend.can_clone is True
+        self.images = GlanceImages(
+            attrs.evolve(request.image, visible=True), ()
+        )
+        if request.backend.can_clone is not True:
+            self.driver.failure = NotImplementedError()
         if before is not None:
             before(self)
         self.connection.commit()
         context = _context(
-            request.project_id, is_admin=request.project_id != volume.project_id
+            request.project_id,
+            is_admin=request.project_id != volume.project_id,
         )
+        error: Exception | None = None
         with stand_ins(self, request.image, None):
             try:
                 self._api_upload(context, request)
@@ -745,11 +785,9 @@ class CinderWorld:
                 self.manager.copy_volume_to_image(context, sent.id, meta)
             except Exception as raised:  # noqa: BLE001 - any is a refusal
                 error = raised
-            else:
-                error = None
         return self._uploaded(request, error)
 
-    def _api_upload(self, context: Any, request: UploadRequest) -> None:  # noqa: ANN401
+    def _api_upload(self, context: Any, request: UploadRequest) -> None:
         """Do what the API does, but for its schema of the body."""
         controller = object.__new__(volume_actions.VolumeActionsController)
         controller.volume_api = self.api
@@ -778,12 +816,12 @@ class CinderWorld:
         self, request: UploadRequest, error: Exception | None
     ) -> Observed:
         asked = tuple(what for what, _, _ in self.driver.asked)
-        cursor = self.connection.cursor()
-        cursor.execute(
-            "SELECT project_id FROM volumes WHERE display_name = ?",
-            (f"image-{request.image.id}",),
-        )
-        clone = cursor.fetchone()
+        rows = models.Volume.__table__
+        clone = self._sql(
+            sqlalchemy.select(rows.c.project_id).where(
+                rows.c.display_name == f"image-{request.image.id}"
+            )
+        ).fetchone()
         name = None if error is None else type(error).__name__
         if "create_cloned_volume" in asked:
             assert clone is not None
@@ -803,12 +841,7 @@ def _text(host: Host | None) -> str | None:
     return None if host is None else str(host)
 
 
-def _stamp(moment: datetime.datetime | None) -> str | None:
-    naive = _naive(moment)
-    return None if naive is None else f"{naive:%Y-%m-%d %H:%M:%S.%f}"
-
-
-def _context(project_id: str, *, is_admin: bool = False) -> Any:  # noqa: ANN401
+def _context(project_id: str, *, is_admin: bool = False) -> Any:
     return cinder_context.RequestContext(
         "user",
         project_id,
@@ -818,7 +851,10 @@ def _context(project_id: str, *, is_admin: bool = False) -> Any:  # noqa: ANN401
     )
 
 
-def _refused(error: Exception) -> Observed:
+def _refused(error: BaseException) -> Observed:
+    # Cinder, cleaning up, loses the error that made it do so
+    while isinstance(error, GlanceMetadataNotFound) and error.__context__:
+        error = error.__context__
     return Observed(verdict="refuse", error=type(error).__name__)
 
 
@@ -850,7 +886,7 @@ def stand_ins(
         http_client=SimpleNamespace(),
     )
 
-    def info(path: str, **_: object) -> Any:  # noqa: ANN401 - untyped
+    def info(path: str, **_: object) -> Any:
         """Find the data to be what the image says it is."""
         name = Path(path).name
         declared = image_utils.fixup_disk_format(image.disk_format)
@@ -858,6 +894,7 @@ def stand_ins(
             "format": "raw" if name.startswith("device_") else declared,
             "virtual-size": image.virtual_size or image.size or 0,
             "actual-size": 0,
+            "format-specific": {"type": declared, "data": {}},
         }
         found = imageutils.QemuImgInfo(json.dumps(told), format="json")
         if declared is None and not name.startswith("vol_upload_"):
@@ -875,11 +912,13 @@ def stand_ins(
         yield
 
 
-def _no_lock(*_: object) -> contextlib.AbstractContextManager[None]:
-    return contextlib.nullcontext()
+def _no_lock(*_: object) -> mock.MagicMock:
+    lock = mock.MagicMock()
+    lock.name = "lock"
+    return lock
 
 
-def _direct(call: Callable[..., Any], *args: object, **kw: object) -> Any:  # noqa: ANN401
+def _direct(call: Callable[..., Any], *args: object, **kw: object) -> Any:
     return call(*args, **kw)
 
 
@@ -889,6 +928,7 @@ def _everywhere(stack: contextlib.ExitStack) -> None:
     for target, value in (
         ("cinder.rpc.get_client", mock.Mock()),
         ("cinder.rpc.get_notifier", mock.Mock()),
+        ("cinder.utils.notifications_enabled", lambda _conf: False),
         ("cinder.coordination.Coordinator.get_lock", _no_lock),
         (f"{worker}.create_worker", lambda *_: None),
         (f"{worker}.set_worker", lambda *_: None),
@@ -907,12 +947,22 @@ def _everywhere(stack: contextlib.ExitStack) -> None:
         (f"{accelerator.__name__}.ImageAccel", mock.Mock()),
         ("cinder.volume.volume_utils.delete_encryption_key", mock.Mock()),
         (
-            "cinder.volume.flows.manager.create_volume."
-            "CreateVolumeFromSpecTask._rekey_volume",
+            f"{create_volume.__name__}.CreateVolumeFromSpecTask._rekey_volume",
             lambda *_: {},
         ),
     ):
         stack.enter_context(mock.patch(target, value))
+
+
+def _overridden(name: str, group: str | None) -> Any:
+    return CONF._get_opt_info(name, group).get("override", ...)
+
+
+def _restore(name: str, group: str | None, value: object) -> None:
+    if value is ...:
+        CONF.clear_override(name, group)
+    else:
+        CONF.set_override(name, value, group)
 
 
 @contextlib.contextmanager
@@ -920,20 +970,27 @@ def real_cinder() -> Iterator[CinderWorld]:
     """Make Cinder's database and options, and take them back at the end."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        CONF([], project="cinder", default_config_files=[])
-        for name, value, group in (
-            ("image_conversion_dir", f"{folder}/conversion", None),
-            ("state_path", folder, None),
-            ("glance_api_servers", ["http://glance.example"], None),
-            ("auth_strategy", "noauth", None),
-            ("default_volume_type", DEFAULT_TYPE, None),
-            ("lock_path", folder, "oslo_concurrency"),
+        stack.callback(logging.disable, logging.root.manager.disable)
+        logging.disable()
+        try:
+            CONF.find_file("cinder.conf")
+        except cfg.NotInitializedError:
+            CONF([], project="cinder", default_config_files=[])
+        for option in OPTIONS:
+            stack.callback(_restore, *option, _overridden(*option))
+        for name, value in (
+            ("image_conversion_dir", f"{folder}/conversion"),
+            ("state_path", folder),
+            ("glance_api_servers", ["http://glance.example"]),
+            ("auth_strategy", "noauth"),
+            ("default_volume_type", DEFAULT_TYPE),
         ):
-            CONF.set_override(name, value, group=group)
-        stack.callback(CONF.clear)
+            CONF.set_override(name, value)
         ours = enginefacade.transaction_context()
-        ours.configure(connection="sqlite://", sqlite_fk=False)
-        stack.callback(db_api.main_context_manager.patch_factory(ours))
+        ours.configure(
+            connection="sqlite://", sqlite_fk=False, thread_checkin=False
+        )
+        stack.callback(db.main_context_manager.patch_factory(ours))
         migration.db_sync()
         _everywhere(stack)
         world = CinderWorld()

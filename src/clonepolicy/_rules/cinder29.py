@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+import attrs
+
 from clonepolicy._locations import cinder_volume_id
 from clonepolicy._reasons import Reason
 from clonepolicy._records import (
@@ -209,12 +211,15 @@ def cinder_cache_place(request: CreateRequest, candidate: CacheEntry) -> bool:
     sources=(_UPLOAD,),
 )
 def cinder_clone_quota(request: UploadRequest) -> bool:
-    """No clone is tried, or the quota of its project admits it."""
+    """No clone is tried, or its project has volumes and GiB left for it."""
+    quota = request.clone_quota
     return (
         not request.config.image_upload_use_cinder_backend
         or request.image.disk_format != "raw"
         or request.image.container_format != "bare"
-        or request.clone_quota.admits(request.volume.size)
+        or attrs.evolve(quota, per_volume_gigabytes=None).admits(
+            request.volume.size
+        )
     )
 
 
