@@ -573,3 +573,28 @@ def test_decisions_are_counted_where_somebody_counts(start: Start) -> None:
 def test_the_pool_of_the_tests_is_that_of_the_manager() -> None:
     """Else nothing here would ever be local."""
     assert HOST.startswith("node@array#")
+
+
+def test_a_defect_in_deciding_does_not_stop_a_create(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is raised, Cinder can go on without a decision."""
+
+    def fail() -> bool:
+        raise RuntimeError
+
+    here = start()
+    monkeypatch.setattr(here.manager, "_get_service", fail)
+    volume = here.create(here.images.add())
+    assert here.driver.held[volume.id] == ("image data", 1)
+    assert here.lines() == []
+
+
+def test_a_create_asks_glance_for_nothing_that_it_need_not_know(
+    start: Start,
+) -> None:
+    """What Glance offers matters to uploads."""
+    here = start()
+    here.images.failing["get_config"] = [AssertionError()]
+    here.create(here.images.add())
+    assert here.images.failing["get_config"]

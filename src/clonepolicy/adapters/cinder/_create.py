@@ -11,11 +11,10 @@ from cinder import exception
 from oslo_config import cfg
 
 from clonepolicy import (
-    AdapterError,
     Attempt,
     Clone,
     CreateDecision,
-    FactError,
+    GlanceConfig,
     Mechanism,
     Outcome,
     Plan,
@@ -50,13 +49,17 @@ class Creation:
     cloned: Callable[[Any], None]
 
     def _ports(self) -> Ports:
+        """Make ports; of Glance a create needs what the operator told."""
+        settings = self.service.settings
+        shown = settings.show_multiple_locations
         volumes = self.service.volumes(self.context)
         return Ports(
             images=CinderImages(
                 context=self.context,
                 image_service=self.image_service,
-                settings=self.service.settings,
+                settings=settings,
                 image_location=self.image_location,
+                config=GlanceConfig(show_multiple_locations=shown),
             ),
             volumes=volumes,
             array=self.service.array(
@@ -81,7 +84,7 @@ class Creation:
                 self._ports(),
                 conversion_free=_conversion_free(),
             )
-        except (AdapterError, FactError) as error:
+        except Exception as error:  # noqa: BLE001 - Cinder can go on without
             log_unreadable("create", error)
             return None
         decision = decide_create(request, self.service.settings.policy)
@@ -134,7 +137,8 @@ def clones(decision: Clone) -> Iterator[Attempt]:
 
 def _conversion_free() -> int | None:
     """Bytes free in image_conversion_dir; None: Cinder has yet to make it."""
+    folder = cfg.CONF.image_conversion_dir
     try:
-        return shutil.disk_usage(cfg.CONF.image_conversion_dir).free
+        return shutil.disk_usage(folder).free if folder else None
     except OSError:
         return None

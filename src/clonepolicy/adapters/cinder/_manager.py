@@ -88,7 +88,7 @@ class PolicyVolumeManager(manager.VolumeManager):
         try:
             super().copy_volume_to_image(context, volume_id, image_meta)
         finally:
-            del self._uploads[image_id]
+            self._uploads.pop(image_id, None)
 
     def _refuse(
         self,

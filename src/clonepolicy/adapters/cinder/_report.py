@@ -110,6 +110,7 @@ def log_unreadable(operation: str, error: Exception) -> None:
         "clonepolicy operation=%s verdict=- facts unreadable: %s",
         operation,
         error,
+        exc_info=error,
     )
 
 

@@ -10,7 +10,6 @@ from cinder.image import glance
 
 from clonepolicy import (
     AdapterError,
-    FactError,
     Plan,
     Ports,
     Register,
@@ -104,7 +103,7 @@ class Uploading:
                 ports,
                 force=volume.previous_status == "in-use",
             )
-        except (AdapterError, FactError) as error:
+        except Exception as error:  # noqa: BLE001 - Cinder can go on without
             log_unreadable("upload", error)
             return None
         decision = decide_upload(request, settings.policy)
