@@ -202,3 +202,10 @@ def with_openstack(session: nox.Session, *args: str) -> None:
     warnings = ("-o", "filterwarnings=default", "-W", OURS)
     usual = (*args, "tests/openstack")
     session.run("pytest", *warnings, *(session.posargs or usual))
+
+
+@nox.session(python=[v for v in PYTHONS if v in OPENSTACK][:1])
+def upstream(session: nox.Session) -> None:
+    """Run Cinder's own tests: stock, with CINDER_29 and with SAFE."""
+    install_wheel(session, "openstack", extras="cinder")
+    session.run("python", "tests/openstack/upstream/run.py", *session.posargs)

@@ -1,6 +1,45 @@
-"""A policy of an operator's own, named by its dotted path."""
+"""Policies of an operator's own, named by their dotted paths."""
 
-from clonepolicy import CreateTables, Lane, Mechanism, Policy, UploadTables
+from clonepolicy import (
+    CreateRequest,
+    CreateTables,
+    Lane,
+    Mechanism,
+    Policy,
+    Reason,
+    Source,
+    UploadRequest,
+    UploadTables,
+    rule,
+)
+
+
+@rule(
+    Reason.SIZE_INVALID,
+    reads=("volume.size",),
+    sources=(Source("here", "nowhere"),),
+)
+def defective(_request: CreateRequest) -> bool:
+    """Nothing holds."""
+    raise KeyError
+
+
+@rule(
+    Reason.VOLUME_NOT_UPLOADABLE,
+    reads=("volume.status",),
+    sources=(Source("here", "nowhere"),),
+)
+def defective_upload(_request: UploadRequest) -> bool:
+    """Nothing holds."""
+    raise KeyError
+
+
+BROKEN = Policy(
+    name="BROKEN",
+    version=1,
+    create=CreateTables(refuse=(defective,), lanes=()),
+    upload=UploadTables(register=()),
+)
 
 CAREFREE = Policy(
     name="CAREFREE",
@@ -9,4 +48,12 @@ CAREFREE = Policy(
         lanes=(Lane(mechanism=Mechanism.IMAGE_VOLUME, gates=(), rules=()),)
     ),
     upload=UploadTables(register=()),
+)
+
+
+BROKEN_UPLOAD = Policy(
+    name="BROKEN",
+    version=1,
+    create=CreateTables(lanes=()),
+    upload=UploadTables(register=(defective_upload,)),
 )

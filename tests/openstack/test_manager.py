@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Callable
 from typing import Any
@@ -580,11 +581,11 @@ def test_a_defect_in_deciding_does_not_stop_a_create(
 ) -> None:
     """Whatever is raised, Cinder can go on without a decision."""
 
-    def fail() -> bool:
+    def fail(*_: object) -> None:
         raise RuntimeError
 
     here = start()
-    monkeypatch.setattr(here.manager, "_get_service", fail)
+    monkeypatch.setattr(objects.Service, "get_by_args", fail)
     volume = here.create(here.images.add())
     assert here.driver.held[volume.id] == ("image data", 1)
     assert here.lines() == []
@@ -598,3 +599,112 @@ def test_a_create_asks_glance_for_nothing_that_it_need_not_know(
     here.images.failing["get_config"] = [AssertionError()]
     here.create(here.images.add())
     assert here.images.failing["get_config"]
+
+
+@pytest.mark.parametrize("mode", ["shadow", "enforce"])
+def test_a_policy_with_a_defect_does_not_stop_a_create(
+    start: Start, mode: str
+) -> None:
+    """An operator's own rule may raise; bytes can be had."""
+    here = start(policy="policies_here.BROKEN", mode=mode)
+    volume = here.create(here.images.add())
+    assert here.driver.held[volume.id] == ("image data", 1)
+
+
+@pytest.mark.parametrize(
+    ("new", "source"),
+    [
+        ({"encryption_key_id": "a-key"}, {}),
+        ({}, {"encryption_key_id": "a-key"}),
+        ({}, {"size": 5}),
+    ],
+    ids=["encrypted volume", "encrypted source", "larger source"],
+)
+def test_no_policy_has_data_spoilt(
+    start: Start, new: dict[str, Any], source: dict[str, Any]
+) -> None:
+    """The spec says nothing of keys and of shrinking."""
+    here = start(policy="LIBERTY")
+    image = here.images.add()
+    here.backing(image, **source)
+    volume = here.row(status="creating", **new)
+    with contextlib.suppress(exception.CinderException, AttributeError):
+        here.manager.create_volume(
+            here.context,
+            volume,
+            request_spec=objects.RequestSpec(image_id=image),
+            filter_properties={},
+            allow_reschedule=False,
+        )
+    assert here.lines()[0]["verdict"] == "clone"
+    assert CLONE not in here.driver.names()
+
+
+def test_filling_the_cache_clones_no_entry_that_was_refused(
+    start: Start,
+) -> None:
+    """Cinder drops a stale entry, and looks for another one."""
+    here = start(options=CACHED)
+    image = here.images.add()
+    cached(here, image, project_id="stranger")
+    stale = cached(here, image)
+    admin = context.get_admin_context()
+    db.image_volume_cache_delete(admin, stale.id)
+    db.image_volume_cache_create(
+        admin,
+        stale.host,
+        None,
+        image,
+        datetime.datetime(2020, 1, 1),  # noqa: DTZ001 - as Cinder stores it
+        stale.id,
+        stale.size,
+    )
+    volume = here.create(image)
+    assert clones_of(here, volume) == []
+    assert here.driver.held[volume.id] == ("image data", 1)
+
+
+def test_an_entry_that_cannot_be_evicted_does_not_stop_a_create(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be in use; bytes can be had."""
+    here = start(options=CACHED)
+    image = here.images.add()
+    cached(here, image)
+    here.driver.failing[CLONE] = [exception.SnapshotLimitReached(set_limit=1)]
+
+    def fail(*_: object) -> None:
+        raise exception.InvalidVolume(reason="it is in use")
+
+    cache = here.manager.image_volume_cache
+    monkeypatch.setattr(cache, "delete_cached_volume", fail)
+    volume = here.create(image)
+    assert here.driver.held[volume.id] == ("image data", 1)
+
+
+def test_the_user_is_not_told_what_closes_the_other_path(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full conversion directory is nothing to whose volume is cloned."""
+    monkeypatch.setattr(
+        "clonepolicy.adapters.cinder._create._conversion_free", lambda: 0
+    )
+    here = start()
+    image = here.images.add()
+    here.backing(image)
+    here.create(image)
+    (message,) = messages(here)
+    assert message["event_id"] == "VOLUME_VOLUME_005_clonepolicy"
+
+
+def test_what_a_driver_says_of_its_failure_is_for_debugging(
+    start: Start,
+) -> None:
+    """It may hold credentials."""
+    here = start()
+    image = here.images.add()
+    here.backing(image)
+    here.driver.failing[CLONE] = [RuntimeError("https://admin:secret@array")]
+    here.create(image)
+    assert "secret" not in here.log.text
+    assert "RuntimeError" in here.log.text

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
 
 import cinder_here
-from cinder import context, exception, quota
+from cinder import context, coordination, exception, quota
 from cinder.db import api as db
 from cinder_here import INTERNAL, TENANT, Here
 
@@ -267,3 +267,85 @@ def test_facts_that_cannot_be_read_lead_to_the_bytes(start: Start) -> None:
     image = here.upload(source, visibility=None)
     assert here.images.data[image] == b"volume data"
     assert here.lines() == []
+
+
+def test_an_upload_that_the_api_let_in_is_not_refused(start: Start) -> None:
+    """enable_force_upload is for cinder-api, whose file may be another."""
+    here = start()
+    source = here.row(status="in-use")
+    image = here.upload(source)
+    assert here.images.metas[image]["status"] == "active"
+
+
+def test_a_busy_image_volume_is_not_forgotten(start: Start) -> None:
+    """Its row and its quota stay as long as its data."""
+    here = start()
+    source = here.row()
+    here.images.failing["add_location"] = [ForbiddenError()]
+    here.driver.failing["delete_volume"] = [
+        exception.VolumeIsBusy(volume_name="it")
+    ]
+    image = here.upload(source)
+    assert image_volume(here, source).status == "available"
+    assert here.used(INTERNAL) == (1, 1)
+    assert here.images.data[image] == b"volume data"
+
+
+def test_bytes_follow_a_clone_that_cannot_be_deleted(start: Start) -> None:
+    """No location was offered, so that the image is free to have them."""
+    here = start()
+    source = here.row()
+    here.driver.failing[CLONE] = [RuntimeError()]
+    here.driver.failing["delete_volume"] = [RuntimeError()]
+    image = here.upload(source)
+    assert here.images.data[image] == b"volume data"
+    assert image_volume(here, source).status == "error_deleting"
+
+
+def test_a_clone_that_never_began_frees_no_capacity(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scheduler would see room that is not there."""
+    here = start()
+    source = here.row(size=7)
+    here.manager.stats["pools"]["pool"] = {"allocated_capacity_gb": 100}
+
+    def fail(_: str) -> None:
+        raise OSError
+
+    monkeypatch.setattr(coordination.COORDINATOR, "get_lock", fail)
+    monkeypatch.setattr(here.manager, "delete_volume", pytest.fail)
+    image = here.upload(source)
+    assert here.images.data[image] == b"volume data"
+    pools = here.manager.stats["pools"]
+    assert pools["pool"]["allocated_capacity_gb"] == 100
+    assert here.all() == {source.id}
+    assert here.used(INTERNAL) == (0, 0)
+
+
+@pytest.mark.parametrize("mode", ["shadow", "enforce"])
+def test_a_policy_with_a_defect_leaves_no_upload_behind(
+    start: Start, mode: str
+) -> None:
+    """The volume is as before, and the image has its data."""
+    here = start(
+        policy="policies_here.BROKEN_UPLOAD",
+        mode=mode,
+        options={"backend_defaults.image_upload_use_cinder_backend": False},
+    )
+    source = here.row()
+    image = here.upload(source)
+    assert here.images.data[image] == b"volume data"
+    assert here.read(source.id).status == "available"
+
+
+def test_an_interrupt_while_deciding_leaves_the_volume_as_it_was(
+    start: Start,
+) -> None:
+    """It does not stay in status uploading."""
+    here = start()
+    source = here.row()
+    here.images.failing["get_config"] = [KeyboardInterrupt()]  # type: ignore[list-item] # none of Exception
+    with pytest.raises(KeyboardInterrupt):
+        here.upload(source)
+    assert here.read(source.id).status == "available"

@@ -96,7 +96,9 @@ class CinderArray:
                 )
                 stack.enter_context(lock)
             found = self.volumes.get_object(source.id)
-            if changed(source, volume_from_object(found)):
+            with told_as_adapter_error(f"volume {source.id}"):
+                now = volume_from_object(found)
+            if changed(source, now):
                 message = f"volume {source.id} has changed"
                 raise StaleError(message)
             yield found

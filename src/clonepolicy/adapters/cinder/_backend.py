@@ -43,10 +43,14 @@ def backend_from_driver(
         "can_clone": _does(driver, "create_cloned_volume"),
         "can_extend": _does(driver, "extend_volume"),
     }
-    told.update(_family(driver))
+    family = _family(driver)
+    told.update(family)
     for source in (getattr(driver, "capabilities", None), extra):
         if isinstance(source, Mapping):
             told.update({f: source[f] for f in _FIELDS if f in source})
+    if "array_id" in family:
+        # what the array says of itself is compared with what URLs say of it
+        told["array_id"] = family["array_id"]
     kind = told.pop("clone_kind", None)
     if kind is not None and kind not in tuple(CloneKind):
         expected = f"one of {', '.join(CloneKind)}"
@@ -74,7 +78,7 @@ def _family(driver: Any) -> dict[str, Any]:
         depth = driver.configuration.safe_get("rbd_max_clone_depth")
         copied = isinstance(depth, int) and depth <= 0
         return {
-            "array_id": f"ceph:{driver._get_fsid()}",
+            "array_id": driver._get_fsid(),
             "clone_kind": (
                 CloneKind.FULL_COPY if copied else CloneKind.COPY_ON_WRITE
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,7 +34,7 @@ from clonepolicy.adapters.cinder._report import log_failures, log_unreadable
 from clonepolicy.adapters.cinder._service import Service
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Creation:
     """One volume to fill from one image, as Cinder's flow describes it.
 
@@ -48,6 +49,7 @@ class Creation:
     image_service: Any
     cloned: Callable[[Any], None]
 
+    @functools.cached_property
     def _ports(self) -> Ports:
         """Make ports; of Glance a create needs what the operator told."""
         settings = self.service.settings
@@ -81,13 +83,13 @@ class Creation:
                 self.image_id,
                 volume_from_object(self.volume),
                 self.service.config(),
-                self._ports(),
+                self._ports,
                 conversion_free=_conversion_free(),
             )
+            decision = decide_create(request, self.service.settings.policy)
         except Exception as error:  # noqa: BLE001 - Cinder can go on without
             log_unreadable("create", error)
             return None
-        decision = decide_create(request, self.service.settings.policy)
         self.service.tell(self.context, decision)
         if self.service.acts and isinstance(decision, Refuse):
             raise exception.ImageUnacceptable(
@@ -106,7 +108,7 @@ class Creation:
             decision.notes and self.service.settings.notes is Notes.DECLINE
         ):
             return None
-        outcome = execute(Plan(tuple(clones(decision))), self._ports())
+        outcome = execute(Plan(tuple(clones(decision))), self._ports)
         log_failures(outcome)
         if not outcome.settled:
             message = f"volume {self.volume.id} is left half made"
@@ -115,16 +117,30 @@ class Creation:
 
 
 def clones(decision: Clone) -> Iterator[Attempt]:
-    """Give the plan's clones, as far as Cinder's own options let them.
+    """Give the plan's clones, as far as Cinder and its options let them.
 
-    Cinder's flow makes the volume available itself.
+    Whatever the policy says: ciphertext is cloned neither into nor out of
+    an encrypted volume, and nothing into a smaller one.  Cinder's flow makes
+    the volume available itself.
     """
-    schemes = decision.found.request.config.allowed_direct_url_schemes
-    for (lane, _), attempt in zip(
+    request = decision.found.request
+    config, volume = request.config, request.volume
+    off = {
+        Mechanism.IMAGE_VOLUME: (
+            "cinder" not in config.allowed_direct_url_schemes
+        ),
+        Mechanism.CACHE_ENTRY: not config.image_volume_cache_enabled,
+    }
+    for (lane, candidate), attempt in zip(
         decision.found.acceptable(), decision.plan.attempts, strict=False
     ):
-        if lane.mechanism is Mechanism.IMAGE_VOLUME and (
-            "cinder" not in schemes
+        source = candidate.source
+        if (
+            off.get(lane.mechanism, False)
+            or volume.encryption_key_id is not None
+            or source is None
+            or source.encryption_key_id is not None
+            or source.size > volume.size
         ):
             continue
         steps = tuple(

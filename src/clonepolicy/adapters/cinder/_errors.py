@@ -13,6 +13,7 @@ from clonepolicy import (
     CloneLimitError,
     ClonePolicyError,
     ConflictError,
+    FactError,
     ForbiddenError,
     IntegrityError,
     NotFoundError,
@@ -46,16 +47,18 @@ def told_as_adapter_error(what: str) -> Iterator[None]:
     """Turn whatever Cinder or a driver raises into an `AdapterError`.
 
     A driver may raise anything, and whatever it is, the plan has to go on.
-    The text names the kind only: a driver's own may hold credentials.
+    The text names the kind only: a driver's own may hold credentials.  Of a
+    fact that cannot be it says what was found.
     """
     try:
         yield
-    except ClonePolicyError:
+    except AdapterError:
         raise
     except Exception as error:
         kind = next(
             (kind for kinds, kind in _KINDS if isinstance(error, kinds)),
             AdapterError,
         )
-        message = f"{what}: {type(error).__name__}"
+        fact = isinstance(error, FactError)
+        message = f"{what}: {error if fact else type(error).__name__}"
         raise kind(message) from error

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 from cinder import context as cinder_context
 from cinder.db import api as db
+from oslo_log import log
 
 from clonepolicy import (
     CloneLimitError,
@@ -19,6 +20,8 @@ from clonepolicy import (
 )
 from clonepolicy.adapters.cinder._create import Creation
 from clonepolicy.adapters.cinder._service import Service
+
+LOG = log.getLogger(__name__)
 
 
 @attrs.frozen
@@ -37,6 +40,8 @@ class Run:
     image_id: str
     image_meta: dict[str, Any]
     image_service: Any
+    again: bool = False
+    """Whether Cinder's cache was filled, or found filled, before."""
 
     @property
     def _arguments(self) -> tuple[Any, ...]:
@@ -94,9 +99,15 @@ class Run:
                 entry = db.image_volume_cache_get_by_volume_id(
                     admin, step.source.id
                 )
-                if entry is not None:
+                try:
                     self.task.image_volume_cache.delete_cached_volume(
                         admin, entry, "Cache entry has no clones left"
+                    )
+                except Exception:
+                    LOG.warning(
+                        "clonepolicy could not evict cached volume %s",
+                        step.source.id,
+                        exc_info=True,
                     )
 
     def _download(
@@ -108,15 +119,15 @@ class Run:
         since the decision is judged in its turn, once.
         """
         plain = copy.copy(self.task)
-        plain.image_volume_cache = None
-        if self._caches():
-            update, done = self.task._prepare_image_cache_entry(
-                *self._arguments
-            )
+        if self._caches() and not self.again:
+            # Cinder looks into the cache once more when it fills it
+            plain._create_from_image_cache = _no_hit
+            update, done = plain._prepare_image_cache_entry(*self._arguments)
             if done:
                 return update or None
             if decision is not None and self._entries() - _cached(decision):
-                return attrs.evolve(self, task=plain).create()
+                return attrs.evolve(self, again=True).create()
+        plain.image_volume_cache = None
         update = plain._create_from_image_cache_or_download(*self._arguments)
         return update or None
 
@@ -133,6 +144,10 @@ class Run:
             self.context.elevated(), image_id=self.image_id
         )
         return {row["volume_id"] for row in rows}
+
+
+def _no_hit(*_: object) -> tuple[None, bool]:
+    return None, False
 
 
 def _cached(decision: CreateDecision) -> set[str]:

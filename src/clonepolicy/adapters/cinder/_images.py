@@ -59,15 +59,17 @@ class CinderImages:
     def get_image(self, image_id: str) -> Image:
         """Read an image; that it is read shows that it is visible."""
         with told_as_adapter_error(f"image {image_id}"):
-            meta = self.image_service.show(self.context, image_id)
-        unreadable = self.image_location is UNREADABLE
-        return image_from_meta(
-            meta,
-            self.image_location,
-            visible=True,
-            downloadable=self._downloadable(image_id),
-            locations_from=LocationsFrom.UNREADABLE if unreadable else None,
-        )
+            return image_from_meta(
+                self.image_service.show(self.context, image_id),
+                self.image_location,
+                visible=True,
+                downloadable=self._downloadable(image_id),
+                locations_from=(
+                    LocationsFrom.UNREADABLE
+                    if self.image_location is UNREADABLE
+                    else None
+                ),
+            )
 
     def _downloadable(self, image_id: str) -> bool:
         """Ask Glance only where its policy was narrowed."""

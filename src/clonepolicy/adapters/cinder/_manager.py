@@ -47,25 +47,17 @@ class PolicyVolumeManager(manager.VolumeManager):
         check_installed_cinder()
         register_opts(cfg.CONF)
         settings = settings_from(cfg.CONF)
-        self._uploads: dict[str, UploadDecision | None] = {}
+        self._uploads: dict[str, tuple[Uploading, UploadDecision | None]] = {}
         super().__init__(*args, **kwargs)
         self.service = Service(
             driver=self.driver,
             settings=settings,
             extra=self.extra_capabilities,
-            frozen=self._is_frozen,
         )
         register_messages()
         _decide_in_flow()
         if self.service.acts:
             _survive_unreadable_locations()
-
-    def _is_frozen(self) -> bool:
-        try:
-            service = self._get_service()
-        except exception.ServiceNotFound:
-            return False
-        return bool(service.frozen)
 
     def copy_volume_to_image(
         self,
@@ -81,10 +73,15 @@ class PolicyVolumeManager(manager.VolumeManager):
             volume_id=volume_id,
             image_id=image_id,
         )
-        decision = uploading.decide()
-        if self.service.acts and isinstance(decision, Refuse):
-            self._refuse(context, volume_id, image_id, decision)
-        self._uploads[image_id] = decision
+        try:
+            decision = uploading.decide()
+            if self.service.acts and isinstance(decision, Refuse):
+                self._refuse(context, image_id, decision)
+        except BaseException:
+            # as Cinder leaves a volume whose upload failed
+            db.volume_update_status_based_on_attachment(context, volume_id)
+            raise
+        self._uploads[image_id] = (uploading, decision)
         try:
             super().copy_volume_to_image(context, volume_id, image_meta)
         finally:
@@ -93,14 +90,12 @@ class PolicyVolumeManager(manager.VolumeManager):
     def _refuse(
         self,
         context: Any,
-        volume_id: str,
         image_id: str,
         decision: Refuse,
     ) -> NoReturn:
-        """Leave an upload as Cinder leaves one that failed."""
+        """Leave the image as Cinder leaves one whose upload failed."""
         service, _ = glance.get_remote_image_service(context, image_id)
         self._delete_image(context, image_id, service)
-        db.volume_update_status_based_on_attachment(context, volume_id)
         raise exception.ImageUnacceptable(
             image_id=image_id, reason=explain_to_tenant(decision)
         )
@@ -118,12 +113,8 @@ class PolicyVolumeManager(manager.VolumeManager):
                 ctx, volume, image_service, image_meta
             )
             return done
-        return Uploading(
-            manager=self,
-            context=ctx,
-            volume_id=volume.id,
-            image_id=image_meta["id"],
-        ).register(self._uploads.get(image_meta["id"]))
+        known = self._uploads.get(image_meta.get("id", ""))
+        return known is not None and known[0].register(known[1])
 
 
 def service_of(task: Any) -> Service | None:

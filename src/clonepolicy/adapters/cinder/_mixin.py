@@ -66,7 +66,6 @@ class PolicyDriverMixin:
             driver=self,
             settings=settings_from(cfg.CONF),
             extra=json.loads(extra),
-            frozen=lambda: False,
         )
         register_messages()
         super().do_setup(context)  # type: ignore[misc] # the driver's

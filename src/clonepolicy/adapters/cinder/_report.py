@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import attrs
 from cinder.db import api as db
 from cinder.message import message_field
 from oslo_config import cfg
@@ -21,6 +22,7 @@ from clonepolicy import (
     CreateRequest,
     Decision,
     Outcome,
+    Path,
     Reason,
     Register,
     decide_create,
@@ -47,7 +49,8 @@ def log_decision(decision: Decision, settings: Settings) -> None:
     by the policy that describes it.  At level debug everything follows.
     """
     LOG.info("clonepolicy %s", " ".join(_fields(decision, settings)))
-    LOG.debug("clonepolicy %s", explain(decision))
+    if LOG.isEnabledFor(log.DEBUG):
+        LOG.debug("clonepolicy %s", explain(decision))
 
 
 def _fields(decision: Decision, settings: Settings) -> Iterator[str]:
@@ -66,8 +69,12 @@ def _fields(decision: Decision, settings: Settings) -> Iterator[str]:
     if settings.notes is not Notes.IGNORE:
         yield f"notes={_codes(note.reason for note in decision.notes)}"
     if settings.mode is Mode.SHADOW:
+        schemes = frozenset(cfg.CONF.allowed_direct_url_schemes)
+        config = attrs.evolve(
+            request.config, allowed_direct_url_schemes=schemes
+        )
         stock = verb(
-            decide_create(request, CINDER_29)
+            decide_create(attrs.evolve(request, config=config), CINDER_29)
             if isinstance(request, CreateRequest)
             else decide_upload(request, CINDER_29)
         )
@@ -100,8 +107,8 @@ def log_failures(outcome: Outcome) -> None:
             failure.attempt,
             type(failure.step).__name__,
             failure.error,
-            exc_info=failure.error,
         )
+        LOG.debug("clonepolicy cause", exc_info=failure.error)
 
 
 def log_unreadable(operation: str, error: Exception) -> None:
@@ -110,8 +117,8 @@ def log_unreadable(operation: str, error: Exception) -> None:
         "clonepolicy operation=%s verdict=- facts unreadable: %s",
         operation,
         error,
-        exc_info=error,
     )
+    LOG.debug("clonepolicy cause", exc_info=error)
 
 
 def count_decision(decision: Decision) -> None:
@@ -149,7 +156,7 @@ def detail(reason: Reason | None) -> _Detail:
     if reason is None:
         return ("cpolicy", "Made by clone or by copy, as the cloud decided.")
     name = f"cp{zlib.crc32(reason.encode()):08x}"
-    return (name, f"Not cloned: {reason.about.meaning} [{reason}].")
+    return (name, f"{reason.about.meaning} [{reason}].")
 
 
 def register_messages(_extension_manager: object = None) -> None:
@@ -161,6 +168,21 @@ def register_messages(_extension_manager: object = None) -> None:
     known = dict(message_field.Detail.ALL)
     new = [detail(None), *map(detail, Reason)]
     message_field.Detail.ALL += tuple(d for d in new if d[0] not in known)
+
+
+def _told(decision: Decision) -> Reason | None:
+    """Give the first reason a tenant may know that keeps all clones out."""
+    tables = decision.policy.create
+    creates = isinstance(decision.request, CreateRequest)
+    efficient = (
+        {Path(lane.mechanism) for lane in tables.lanes}
+        if creates
+        else {Path.REGISTER}
+    )
+    for finding in tenant_findings(decision):
+        if efficient <= set(finding.blocks):
+            return finding.reason
+    return None
 
 
 def write_message(
@@ -180,8 +202,9 @@ def write_message(
         if creates
         else (action.COPY_VOLUME_TO_IMAGE)
     )
-    told = tenant_findings(decision)
-    reason = told[0].reason if told else None
+    if context.project_id is None:
+        return  # nobody is there to be told
+    reason = _told(decision)
     lasts = datetime.timedelta(seconds=cfg.CONF.message_ttl)
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     db.message_create(

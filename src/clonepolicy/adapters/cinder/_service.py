@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
+from cinder import context as cinder_context
+from cinder import exception, objects
+from cinder.common import constants
+from cinder.volume import volume_utils
 from oslo_config import cfg
 from oslo_log import log
 
@@ -27,15 +31,11 @@ LOG = log.getLogger(__name__)
 
 @attrs.frozen(kw_only=True, slots=False)
 class Service:
-    """A driver, its backend's options, and who is told of decisions.
-
-    ``frozen`` asks whether the backend's service is frozen.
-    """
+    """A driver, its backend's options, and who is told of decisions."""
 
     driver: Any
     settings: Settings
     extra: Mapping[str, Any]
-    frozen: Callable[[], bool]
 
     @property
     def acts(self) -> bool:
@@ -74,7 +74,7 @@ class Service:
             driver=self.driver,
             volumes=volumes,
             extra={"array_id": self._array_id, **self.extra},
-            frozen=self.frozen(),
+            frozen=_is_frozen(self.driver.host),
             **more,
         )
 
@@ -87,10 +87,22 @@ class Service:
 
     def tell(self, context: Any, decision: Decision) -> None:
         """Tell log, counters and user; a failure here stops nothing."""
-        log_decision(decision, self.settings)
         try:
+            log_decision(decision, self.settings)
             count_decision(decision)
             if self.settings.user_messages and self.acts:
                 write_message(context, decision)
         except Exception:
             LOG.warning("clonepolicy could not tell", exc_info=True)
+
+
+def _is_frozen(host: str) -> bool:
+    try:
+        service = objects.Service.get_by_args(
+            cinder_context.get_admin_context(),
+            volume_utils.extract_host(host, "backend"),
+            constants.VOLUME_BINARY,
+        )
+    except exception.ServiceNotFound:
+        return False
+    return bool(service.frozen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import attrs
@@ -10,11 +11,13 @@ from cinder.image import glance
 
 from clonepolicy import (
     AdapterError,
+    ConflictError,
     Plan,
     Ports,
     Register,
     UploadDecision,
     Volume,
+    WithdrawLocation,
     decide_upload,
     execute,
     gather_upload,
@@ -35,12 +38,15 @@ class ManagedArray(CinderArray):
     """
 
     manager: Any
+    begun: set[str] = attrs.field(factory=set)
+    """The volumes that the manager was asked to create."""
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
         """Have the manager create a volume from its source."""
         target = self.get_object(volume_id)
         with self.held(source):
             what = f"clone of volume {source.id}"
+            self.begun.add(volume_id)
             with told_as_adapter_error(what):
                 self.manager.create_volume(
                     self.volumes.context, target, allow_reschedule=False
@@ -51,14 +57,22 @@ class ManagedArray(CinderArray):
             raise AdapterError(message)
 
     def erase(self, volume_id: str) -> None:
-        """Have the manager delete the volume, row and quota included."""
+        """Have the manager delete the volume, row and quota included.
+
+        Raises:
+            AdapterError: it did not, or found the volume busy and let it be.
+        """
         found = self.volumes.find_object(volume_id)
-        if found is not None:
-            with told_as_adapter_error(f"deletion of volume {volume_id}"):
-                self.manager.delete_volume(self.volumes.context, found)
+        if found is None or volume_id not in self.begun:
+            return
+        with told_as_adapter_error(f"deletion of volume {volume_id}"):
+            self.manager.delete_volume(self.volumes.context, found)
+        if self.volumes.find_object(volume_id) is not None:
+            message = f"volume {volume_id} is busy"
+            raise ConflictError(message)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Uploading:
     """One run of ``VolumeManager.copy_volume_to_image``."""
 
@@ -67,6 +81,7 @@ class Uploading:
     volume_id: str
     image_id: str
 
+    @functools.cached_property
     def _ports(self) -> Ports:
         with told_as_adapter_error(f"image {self.image_id}"):
             service, _ = glance.get_remote_image_service(
@@ -93,20 +108,25 @@ class Uploading:
         """
         settings: Settings = self.manager.service.settings
         try:
-            ports = self._ports()
+            ports = self._ports
             volume = ports.volumes.get_volume(self.volume_id)
             request = gather_upload(
                 self.volume_id,
                 self.image_id,
                 self.context.project_id,
-                self.manager.service.config(),
+                # both were asked by cinder-api, whose file may be another
+                attrs.evolve(
+                    self.manager.service.config(),
+                    enable_force_upload=True,
+                    allow_compression_on_image_upload=True,
+                ),
                 ports,
                 force=volume.previous_status == "in-use",
             )
+            decision = decide_upload(request, settings.policy)
         except Exception as error:  # noqa: BLE001 - Cinder can go on without
             log_unreadable("upload", error)
             return None
-        decision = decide_upload(request, settings.policy)
         self.manager.service.tell(self.context, decision)
         return decision
 
@@ -114,17 +134,19 @@ class Uploading:
         """Register a clone if that is the decision; say if one is.
 
         Raises:
-            cinder.exception.VolumeBackendAPIException: what was begun could
-                not be undone, and bytes must not follow it.
+            cinder.exception.VolumeBackendAPIException: the image may have
+                the location, and bytes must not follow it.
         """
         settings: Settings = self.manager.service.settings
         if not isinstance(decision, Register) or (
             decision.notes and settings.notes is Notes.DECLINE
         ):
             return False
-        outcome = execute(Plan(decision.plan.attempts[:1]), self._ports())
+        outcome = execute(Plan(decision.plan.attempts[:1]), self._ports)
         log_failures(outcome)
-        if not outcome.settled:
+        if any(isinstance(f.step, WithdrawLocation) for f in outcome.failures):
+            if outcome.attempt is not None:
+                return True
             left = ", ".join(outcome.ids.values())
             message = f"image volume {left} could not be taken back"
             raise exception.VolumeBackendAPIException(data=message)

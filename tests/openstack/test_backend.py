@@ -1,0 +1,89 @@
+"""What a driver tells of its array becomes a record, or an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
+
+import cinder_here
+from cinder.volume.drivers import nfs, rbd
+
+from clonepolicy import CloneKind, FactError
+from clonepolicy.adapters.cinder import backend_from_driver
+
+FSID = "6e3f1f6e-0000-4000-8000-000000000001"
+
+
+class Options:
+    """A backend's options."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+    def safe_get(self, name: str) -> Any:
+        return self.options.get(name)
+
+
+def rbd_driver(depth: int) -> Any:
+    """Make the real class without its cluster."""
+    driver = object.__new__(rbd.RBDDriver)
+    driver.configuration = Options(rbd_max_clone_depth=depth)
+    driver.capabilities = {}
+    driver._get_fsid = lambda: FSID
+    return driver
+
+
+def test_an_rbd_array_is_its_cluster() -> None:
+    """As its URLs name it, whatever the operator calls it."""
+    extra = {"array_id": "mine"}
+    backend = backend_from_driver(rbd_driver(5), extra=extra)
+    assert backend.array_id == FSID
+    assert backend.image_schemes == {"rbd"}
+    assert backend.clone_kind is CloneKind.COPY_ON_WRITE
+    assert backend.clone_while_uploading is True
+    assert backend.can_clone is True
+    assert backend.can_extend is True
+
+
+def test_rbd_without_clone_depth_copies() -> None:
+    """Zero or less means a full copy there."""
+    backend = backend_from_driver(rbd_driver(0))
+    assert backend.clone_kind is CloneKind.FULL_COPY
+
+
+def test_nfs_does_not_clone_what_is_uploading() -> None:
+    """Its family accepts three states, and that is none of them."""
+    driver = object.__new__(nfs.NfsDriver)
+    driver.capabilities = {}
+    backend = backend_from_driver(driver)
+    assert backend.clone_while_uploading is False
+    assert backend.array_id is None
+
+
+def test_what_a_driver_does_not_tell_is_unknown() -> None:
+    """Unknown is never yes."""
+    driver = object.__new__(cinder_here.DictDriver)
+    backend = backend_from_driver(driver)
+    assert backend.can_clone is True
+    assert backend.clone_while_uploading is None
+    assert backend.clone_across_pools is None
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"clone_kind": "magic"}, {"clone_limit": "many"}, {"can_extend": "yes"}],
+    ids=lambda extra: next(iter(extra)),
+)
+def test_what_an_operator_must_not_declare_is_named(
+    extra: dict[str, object],
+) -> None:
+    """The field, the value, and what was expected."""
+    driver = object.__new__(cinder_here.DictDriver)
+    with pytest.raises(FactError) as caught:
+        backend_from_driver(driver, extra=extra)
+    (name, value) = next(iter(extra.items()))
+    assert caught.value.field == f"Backend.{name}"
+    assert caught.value.value == value
