@@ -51,7 +51,9 @@ from clonepolicy.adapters.cinder._config import (
     settings_from,
 )
 
-PAGE = Path(__file__).parents[2] / "docs" / "enable.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "enable.md"
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 OWN_POLICY = attrs.evolve(SAFE, name="own")
 FIELDS = attrs.fields_dict(Config)
 FULL = """\
@@ -449,9 +451,12 @@ def test_a_service_has_the_options_already() -> None:
     assert names <= set(cfg.CONF)
 
 
-def snippets(name: str) -> list[str]:
-    """Give what the page puts into a file, snippet by snippet."""
-    found = re.findall(r"(?ms)^```ini\n# (\S+)\n(.*?)^```$", PAGE.read_text())
+def snippets(name: str, *pages: Path) -> list[str]:
+    """Give what pages put into a file, snippet by snippet."""
+    fence = re.compile(r"(?ms)^```ini\n# (\S+)\n(.*?)^```$")
+    found = [
+        both for page in pages for both in fence.findall(page.read_text())
+    ]
     return [text for file, text in found if file == name]
 
 
@@ -508,7 +513,7 @@ def test_the_page_names_options_that_cinder_has(tmp_path: Path) -> None:
         "ceph": backend,
         "clonepolicy": {opt.name for opt in OPTS},
     }
-    texts = snippets("cinder.conf")
+    texts = snippets("cinder.conf", *PAGES)
     assert len(texts) > 5
     for text in texts:
         for group, options in sections(text, tmp_path).items():
@@ -517,7 +522,7 @@ def test_the_page_names_options_that_cinder_has(tmp_path: Path) -> None:
 
 def test_the_page_names_options_that_glance_has(tmp_path: Path) -> None:
     """Each in its group: a store's are those of the cinder store."""
-    (text,) = snippets("glance-api.conf")
+    (text,) = snippets("glance-api.conf", *PAGES)
     known = glance_options()
     for group, options in sections(text, tmp_path).items():
         assert set() == set(options) - known[group], group
@@ -525,16 +530,16 @@ def test_the_page_names_options_that_glance_has(tmp_path: Path) -> None:
 
 def test_every_snippet_says_for_which_file_it_is() -> None:
     """None of them escapes the tests here."""
-    fences = PAGE.read_text().count("```ini")
+    fences = sum(page.read_text().count("```ini") for page in PAGES)
     files = ("cinder.conf", "glance-api.conf")
-    assert fences == sum(len(snippets(name)) for name in files)
+    assert fences == sum(len(snippets(name, *PAGES)) for name in files)
 
 
 def test_the_page_enables_what_it_says(
     written: Callable[[str], Path],
 ) -> None:
     """Its snippets one after the other are a configuration that works."""
-    path = written("\n".join(snippets("cinder.conf")))
+    path = written("\n".join(snippets("cinder.conf", PAGE)))
     config = config_from_files([path], "ceph")
     assert "cinder" in config.allowed_direct_url_schemes
     assert config.image_upload_use_cinder_backend
