@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import glanceclient.exc
 import pytest
 
 from clonepolicy import (
@@ -34,6 +33,7 @@ from clonepolicy.testing.worlds import (
 
 pytest.importorskip("cinder", reason="run nox -s openstack")
 
+import glanceclient.exc
 from cinder import exception
 from cinder.api.schemas import volume_actions as schema
 from cinder.api.validation import validators
