@@ -13,6 +13,7 @@ from clonepolicy._locations import (
 from clonepolicy._protocols import Ports
 from clonepolicy._records import (
     ArrayImage,
+    Backend,
     CacheEntry,
     Config,
     CreateRequest,
@@ -53,16 +54,17 @@ def gather_create(  # noqa: PLR0913 - what a create is made of
         locations = ()
         image = attrs.evolve(image, locations_from=LocationsFrom.UNREADABLE)
     distinct = tuple(dict.fromkeys(locations))
+    backend = ports.array.get_backend()
     return CreateRequest(
         image=image,
         volume=volume,
-        backend=ports.array.get_backend(),
+        backend=backend,
         config=config,
         glance=_glance(ports),
         quota=Quota() if quota is None else quota,
         conversion_free=conversion_free,
         array_images=tuple(
-            _array_image(location, ports)
+            _array_image(location, backend, ports)
             for location in distinct
             if not concerns_volumes(location)
         ),
@@ -89,12 +91,13 @@ def _cache_entries(image_id: str, ports: Ports) -> tuple[CacheEntry, ...]:
         return ()
 
 
-def _array_image(location: Location, ports: Ports) -> ArrayImage:
+def _array_image(
+    location: Location, backend: Backend, ports: Ports
+) -> ArrayImage:
     try:
         found = ports.array.find_image(location)
     except AdapterError:
         found = None
-    backend = ports.array.get_backend()
     return ArrayImage(location=location, source=found, backend=backend)
 
 
