@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from cinder import quota
+from cinder import context, coordination, quota
 from cinder.db import api as db
 from cinder.image import cache, glance
 from cinder.volume import driver, manager
@@ -19,6 +19,8 @@ _MANAGER = manager.VolumeManager
 _GLANCE = glance.GlanceImageService
 _CLIENTS = glance.GlanceClientWrapper
 _DRIVER = driver.VolumeDriver
+_QUOTAS = quota.QuotaEngine
+_LOCKS = coordination.Coordinator
 
 _CREATE = (
     "self context volume image_location image_id image_meta image_service"
@@ -28,6 +30,10 @@ TOUCHED: tuple[tuple[Callable[..., Any], str], ...] = (
     (_TASK._create_from_image, f"{_CREATE} kwargs"),
     (_TASK._prepare_image_cache_entry, _CREATE),
     (_TASK._create_from_image_cache_or_download, f"{_CREATE} update_cache"),
+    (
+        _TASK._create_from_image_cache,
+        "self context internal_context volume image_id image_meta",
+    ),
     (
         _TASK._handle_bootable_volume_glance_meta,
         "self context volume kwargs",
@@ -49,11 +55,14 @@ TOUCHED: tuple[tuple[Callable[..., Any], str], ...] = (
     ),
     (_GLANCE.get_location, "self context image_id"),
     (_GLANCE.show, "self context image_id"),
+    (glance.get_remote_image_service, "context image_href"),
     (_CLIENTS._create_onetime_client, "self context privileged_user"),
     (
         cache.ImageVolumeCache.delete_cached_volume,
         "self context cache_entry msg",
     ),
+    (context.get_internal_tenant_context, ""),
+    (_LOCKS.get_lock, "self name"),
     (_DRIVER.create_cloned_volume, "self volume src_vref"),
     (
         _DRIVER.clone_image,
@@ -72,9 +81,22 @@ TOUCHED: tuple[tuple[Callable[..., Any], str], ...] = (
     (db.image_volume_cache_get_all, "context filters"),
     (db.image_volume_cache_get_by_volume_id, "context volume_id"),
     (db.message_create, "context values"),
-    (db.volume_update_status_based_on_attachment, "context volume_id"),
+    (db.volume_create, "context values"),
     (
-        quota.QuotaEngine.get_project_quotas,
+        db.volume_metadata_update,
+        "context volume_id metadata delete meta_type",
+    ),
+    (
+        db.volume_admin_metadata_update,
+        "context volume_id metadata delete add update",
+    ),
+    (db.volume_update_status_based_on_attachment, "context volume_id"),
+    (_QUOTAS.reserve, "self context expire project_id deltas"),
+    (_QUOTAS.commit, "self context reservations project_id"),
+    (_QUOTAS.rollback, "self context reservations project_id"),
+    (_QUOTAS.add_volume_type_opts, "self context opts volume_type_id"),
+    (
+        _QUOTAS.get_project_quotas,
         "self context project_id quota_class defaults usages",
     ),
 )
