@@ -42,6 +42,7 @@ from clonepolicy._explain import (
     explain,
     explain_to_tenant,
     tenant_findings,
+    verb,
     what_would_it_take,
 )
 from clonepolicy._findings import Considered, Finding, Path
@@ -234,5 +235,6 @@ __all__ = [
     "rule",
     "tables",
     "tenant_findings",
+    "verb",
     "what_would_it_take",
 ]

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import attrs
 
-from clonepolicy import Decision, Outcome, wire
+from clonepolicy import Decision, Outcome, verb, wire
 from clonepolicy.adapters.local import ImageRow, LocalCloud, VolumeRow
 from clonepolicy.cli._errors import Complaint, Exit
 from clonepolicy.cli._render import Json
@@ -159,7 +159,7 @@ class Story:
 def _decided(
     expected: str, what: str, decision: Decision, watch: Watch
 ) -> Act:
-    verdict = type(decision).__name__.lower()
+    verdict = verb(decision)
     if verdict != expected:
         why = "; ".join(why_not(decision)) or "nothing spoke against it"
         raise _otherwise(expected, what, f"decided {verdict}: {why}")

@@ -24,6 +24,7 @@ from clonepolicy import (
     decide_create,
     decide_upload,
     tables,
+    verb,
 )
 from clonepolicy.testing.worlds import (
     AXES,
@@ -216,7 +217,7 @@ def verdict(request: Request, policy: Policy) -> str:
         if isinstance(request, CreateRequest)
         else decide_upload(request, policy)
     )
-    return type(decision).__name__.lower()
+    return verb(decision)
 
 
 @attrs.frozen

@@ -118,21 +118,15 @@ def glance_images(
     """Make clients as Cinder does: the requester's, and ``[glance]``'s."""
     clients = glance.GlanceClientWrapper()
     requester = clients._create_onetime_client(context)
-    if not cfg.CONF.glance.auth_type:
-        return GlanceImages(
-            requester,
-            service_roles=frozenset(context.roles or ()),
-            stores=settings.glance_stores,
-            show_multiple_locations=settings.show_multiple_locations,
-            asks_download=settings.download_image_restricted,
-        )
-    service = clients._create_onetime_client(context, privileged_user=True)
-    auth = loading.load_auth_from_conf_options(cfg.CONF, "glance")
-    access = auth.get_access(service.http_client.session)
+    service, roles = None, context.roles
+    if cfg.CONF.glance.auth_type:
+        service = clients._create_onetime_client(context, privileged_user=True)
+        auth = loading.load_auth_from_conf_options(cfg.CONF, "glance")
+        roles = auth.get_access(service.http_client.session).role_names
     return GlanceImages(
         requester,
         service_client=service,
-        service_roles=frozenset(access.role_names),
+        service_roles=frozenset(roles or ()),
         stores=settings.glance_stores,
         show_multiple_locations=settings.show_multiple_locations,
         asks_download=settings.download_image_restricted,

@@ -119,10 +119,8 @@ class PolicyVolumeManager(manager.VolumeManager):
 
 def service_of(task: Any) -> Service | None:
     """Give the service of a task whose manager decides; None if not so."""
-    manager_of_task = task.manager
-    if isinstance(manager_of_task, PolicyVolumeManager):
-        return manager_of_task.service
-    return None
+    ours = isinstance(task.manager, PolicyVolumeManager)
+    return task.manager.service if ours else None
 
 
 def _decide_in_flow() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import importlib
 import zlib
 from collections.abc import Iterable, Iterator
@@ -29,17 +30,17 @@ from clonepolicy import (
     decide_upload,
     explain,
     tenant_findings,
+    verb,
 )
 from clonepolicy.adapters.cinder._config import Mode, Notes, Settings
 
 LOG = log.getLogger(__name__)
 
 _Detail = tuple[str, str]
-
-
-def verb(decision: Decision) -> str:
-    """Name the verdict in one word."""
-    return type(decision).__name__.lower()
+_ACTIONS = {
+    "create": message_field.Action.COPY_IMAGE_TO_VOLUME,
+    "upload": message_field.Action.COPY_VOLUME_TO_IMAGE,
+}
 
 
 def log_decision(decision: Decision, settings: Settings) -> None:
@@ -55,8 +56,7 @@ def log_decision(decision: Decision, settings: Settings) -> None:
 
 def _fields(decision: Decision, settings: Settings) -> Iterator[str]:
     request = decision.request
-    creates = isinstance(request, CreateRequest)
-    yield f"operation={'create' if creates else 'upload'}"
+    yield f"operation={_operation(decision)}"
     yield f"verdict={verb(decision)}"
     yield f"policy={decision.policy}"
     yield f"mode={settings.mode}"
@@ -80,6 +80,11 @@ def _fields(decision: Decision, settings: Settings) -> Iterator[str]:
         )
         yield f"stock={stock}"
         yield f"differs={'no' if stock == verb(decision) else 'yes'}"
+
+
+def _operation(decision: Decision) -> str:
+    creates = isinstance(decision.request, CreateRequest)
+    return "create" if creates else "upload"
 
 
 def _source(candidate: Candidate) -> str:
@@ -127,24 +132,31 @@ def count_decision(decision: Decision) -> None:
     OpenTelemetry's interface does nothing until an operator sets a meter up;
     where it is not installed, nothing is counted.
     """
-    try:
-        metrics = importlib.import_module("opentelemetry.metrics")
-    except ImportError:
+    counter = _counter()
+    if counter is None:
         return
-    counter = metrics.get_meter("clonepolicy").create_counter(
-        "clonepolicy.decisions",
-        unit="{decision}",
-        description="decisions by operation, verdict and first reason",
-    )
-    creates = isinstance(decision.request, CreateRequest)
     reasons = against(decision)
     counter.add(
         1,
         {
-            "operation": "create" if creates else "upload",
+            "operation": _operation(decision),
             "verdict": verb(decision),
             "reason": reasons[0] if reasons else "",
         },
+    )
+
+
+@functools.cache
+def _counter() -> Any:
+    """Make the counter, which is one for the process."""
+    try:
+        metrics = importlib.import_module("opentelemetry.metrics")
+    except ImportError:
+        return None
+    return metrics.get_meter("clonepolicy").create_counter(
+        "clonepolicy.decisions",
+        unit="{decision}",
+        description="decisions by operation, verdict and first reason",
     )
 
 
@@ -194,16 +206,9 @@ def write_message(
     The event id carries the reason, for an API that has not been taught the
     texts.
     """
-    request = decision.request
-    creates = isinstance(request, CreateRequest)
-    action = message_field.Action
-    did = (
-        action.COPY_IMAGE_TO_VOLUME
-        if creates
-        else (action.COPY_VOLUME_TO_IMAGE)
-    )
     if context.project_id is None:
         return  # nobody is there to be told
+    did = _ACTIONS[_operation(decision)]
     reason = _told(decision)
     lasts = datetime.timedelta(seconds=cfg.CONF.message_ttl)
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
@@ -213,7 +218,7 @@ def write_message(
             "project_id": context.project_id,
             "request_id": context.request_id,
             "resource_type": message_field.Resource.VOLUME,
-            "resource_uuid": request.volume.id,
+            "resource_uuid": decision.request.volume.id,
             "action_id": did[0],
             "message_level": "INFO",
             "event_id": f"VOLUME_VOLUME_{did[0]}_{reason or 'clonepolicy'}",

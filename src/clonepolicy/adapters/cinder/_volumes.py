@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -124,21 +125,28 @@ class CinderVolumes:
         if source.encryption_key_id is not None:
             message = f"volume {source_id} is encrypted"
             raise UnsupportedError(message)
-        wanted = {"volumes": 1, "gigabytes": source.size}
-        with told_as_adapter_error(f"quota of project {project_id}"):
-            quotas = quota.QUOTAS
-            quotas.add_volume_type_opts(
-                self._admin, wanted, source.volume_type_id
-            )
-            reserved = quotas.reserve(
-                self._admin, project_id=project_id, **wanted
-            )
-            try:
-                self._create_row(volume_id, source, project_id)
-            except BaseException:
-                quotas.rollback(self._admin, reserved, project_id=project_id)
-                raise
-            quotas.commit(self._admin, reserved, project_id=project_id)
+        what = f"quota of project {project_id}"
+        with (
+            told_as_adapter_error(what),
+            self._reserved(source, project_id, 1),
+        ):
+            self._create_row(volume_id, source, project_id)
+
+    @contextlib.contextmanager
+    def _reserved(
+        self, like: Any, project_id: str, count: int
+    ) -> Iterator[None]:
+        """Count volumes like one in a quota, if what is inside succeeds."""
+        quotas, admin = quota.QUOTAS, self._admin
+        wanted = {"volumes": count, "gigabytes": count * like.size}
+        quotas.add_volume_type_opts(admin, wanted, like.volume_type_id)
+        reserved = quotas.reserve(admin, project_id=project_id, **wanted)
+        try:
+            yield
+        except BaseException:
+            quotas.rollback(admin, reserved, project_id=project_id)
+            raise
+        quotas.commit(admin, reserved, project_id=project_id)
 
     def _create_row(
         self,
@@ -220,17 +228,11 @@ class CinderVolumes:
         volume = self.find_object(volume_id)
         if volume is None:
             return
-        back = {"volumes": -1, "gigabytes": -volume.size}
-        with told_as_adapter_error(f"volume {volume_id}"):
-            quotas = quota.QUOTAS
-            quotas.add_volume_type_opts(
-                self._admin, back, volume.volume_type_id
-            )
-            reserved = quotas.reserve(
-                self._admin, project_id=volume.project_id, **back
-            )
+        with (
+            told_as_adapter_error(f"volume {volume_id}"),
+            self._reserved(volume, volume.project_id, -1),
+        ):
             volume.destroy()
-            quotas.commit(self._admin, reserved, project_id=volume.project_id)
 
 
 def _utc(moment: datetime.datetime | None) -> datetime.datetime | None:
