@@ -22,6 +22,7 @@ import attrs
 import pytest
 
 from clonepolicy import AdapterError
+from clonepolicy.adapters import _files, _formats
 from clonepolicy.adapters.local import (
     Created,
     ImageRow,
@@ -29,7 +30,6 @@ from clonepolicy.adapters.local import (
     Uploaded,
     VolumeRow,
     _array,
-    _files,
     _images,
     _store,
     _volumes,
@@ -256,7 +256,7 @@ def source(tmp_path: Path) -> Path:
 
 def shrink() -> None:
     """Let a GiB be 4 MiB, so that many kills take little time."""
-    for module in (_array, _images, _store, _volumes):
+    for module in (_array, _formats, _images, _store, _volumes):
         vars(module)["GiB"] = 4 * MIB
 
 

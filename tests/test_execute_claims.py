@@ -120,8 +120,8 @@ def test_an_observer_hears_everything_in_order() -> None:
         "done CreateImageVolume",
         "begin CloneVolume",
         "failed CloneVolume: UnavailableError",
-        "begin EraseVolume",
-        "done EraseVolume",
+        "begin DiscardVolume",
+        "done DiscardVolume",
         "begin DeleteImageVolume",
         "done DeleteImageVolume",
         "attempt upload",
@@ -382,7 +382,7 @@ def test_what_an_undoing_may_have_erased_is_never_published() -> None:
     )
     faults = [
         Fault("volumes.publish", UnavailableError()),
-        Fault("array.erase", UnavailableError(), after=True),
+        Fault("array.discard", UnavailableError(), after=True),
     ]
     faulty = Faulty(cloud.ports("tenant"), journal, faults)
     outcome = execute(

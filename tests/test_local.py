@@ -302,7 +302,7 @@ def test_deleting_respects_what_names_a_volume(
         with pytest.raises(ConflictError, match=image_id):
             ports.volumes.unpublish(backing)
         with pytest.raises(ConflictError):
-            ports.array.erase(backing)
+            ports.array.discard(backing)
         cloud.delete_image(image_id)
         assert [volume.id] == [r.volume.id for r in cloud.list_volumes()]
         for missing in (image_id, backing):
@@ -438,8 +438,8 @@ def test_what_could_not_be_undone_is_recovered(
             raise OSError(5, message)
 
         with monkeypatch.context() as patch:
-            patch.setattr("clonepolicy.adapters.local._files.fill", broken)
-            patch.setattr("clonepolicy.adapters.local._files.remove", broken)
+            patch.setattr("clonepolicy.adapters._files.fill", broken)
+            patch.setattr("clonepolicy.adapters._files.remove", broken)
             made = cloud.create_volume(
                 image_id, name="v", project_id="p", size=1
             )

@@ -17,7 +17,8 @@ from clonepolicy import (
     UnavailableError,
     UnsupportedError,
 )
-from clonepolicy.adapters.local import Created, LocalCloud, _formats
+from clonepolicy.adapters import _formats
+from clonepolicy.adapters.local import Created, LocalCloud
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -299,5 +300,5 @@ def test_a_volume_is_not_filled_twice(tmp_path: Path, source: Path) -> None:
         ports.volumes.create_image_volume(new, made.volume.volume.id, "p")
         ports.array.clone_volume(new, made.volume.volume)
         data = ports.images.download(image.id)
-        with pytest.raises(ConflictError, match="erase it first"):
+        with pytest.raises(ConflictError, match="discard it first"):
             ports.array.write(new, 1, image, data)

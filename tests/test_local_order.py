@@ -25,9 +25,9 @@ from clonepolicy import (
     Volume,
     execute,
 )
+from clonepolicy.adapters import _files
 from clonepolicy.adapters.local import (
     LocalCloud,
-    _files,
     _owners,
     _store,
 )
@@ -279,10 +279,10 @@ def test_ports_refuse_what_the_state_forbids(
                 made, attrs.evolve(volume, id=made, status="creating")
             )
         ports.array.clone_volume(made, volume)
-        with pytest.raises(ConflictError, match="erase it first"):
+        with pytest.raises(ConflictError, match="discard it first"):
             ports.volumes.delete_image_volume(made)
-        ports.array.erase(made)
-        ports.array.erase(made)
+        ports.array.discard(made)
+        ports.array.discard(made)
         ports.volumes.fail(made)
         with pytest.raises(ConflictError, match="is error"):
             ports.volumes.publish(made)

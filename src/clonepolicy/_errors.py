@@ -7,6 +7,7 @@
         * CloneLimitError, UnsupportedError, IntegrityError
         * UnavailableError
         * StaleError
+        * LeftBehindError: not safe to fall back
 
 Deciding raises none of these.
 """
@@ -85,3 +86,12 @@ class UnavailableError(AdapterError):
 
 class StaleError(AdapterError):
     """What the decision relied on no longer holds."""
+
+
+class LeftBehindError(AdapterError):
+    """It failed, and what it had begun could not be taken back.
+
+    Nothing else is tried for the same end before that is done.
+    """
+
+    safe_to_fall_back = False

@@ -16,8 +16,8 @@ from clonepolicy._plans import (
     CreateImageVolume,
     DeleteImageVolume,
     DiscardImage,
+    DiscardVolume,
     DownloadImage,
-    EraseVolume,
     ExtendVolume,
     FailVolume,
     Plan,
@@ -331,8 +331,8 @@ class _Run:
                 images.discard(image_id)
             case RestoreVolume(target):
                 volumes.restore(target)
-            case EraseVolume(target):
-                array.erase(name(target))
+            case DiscardVolume(target):
+                array.discard(name(target))
             case DeleteImageVolume(target):
                 volumes.delete_image_volume(name(target))
             case UnpublishVolume(target):

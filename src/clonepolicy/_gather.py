@@ -69,11 +69,11 @@ def gather_create(  # noqa: PLR0913 - what a create is made of
             if not concerns_volumes(location)
         ),
         image_volumes=tuple(
-            _image_volume(location, ports)
+            _image_volume(location, backend, ports)
             for location in distinct
             if concerns_volumes(location)
         ),
-        cache_entries=_cache_entries(image_id, ports),
+        cache_entries=_cache_entries(image_id, backend, ports),
     )
 
 
@@ -84,11 +84,41 @@ def _glance(ports: Ports) -> GlanceConfig:
         return GlanceConfig()
 
 
-def _cache_entries(image_id: str, ports: Ports) -> tuple[CacheEntry, ...]:
+def _cache_entries(
+    image_id: str, here: Backend, ports: Ports
+) -> tuple[CacheEntry, ...]:
     try:
-        return ports.volumes.get_cache_entries(image_id)
+        entries = ports.volumes.get_cache_entries(image_id)
     except AdapterError:
         return ()
+    return tuple(
+        attrs.evolve(
+            entry,
+            source=entry.source
+            and _counted(entry.source, entry.backend, here, ports),
+        )
+        for entry in entries
+    )
+
+
+def _counted(
+    volume: Volume, there: Backend, here: Backend, ports: Ports
+) -> Volume:
+    """Ask the array for a volume's clones, where it limits them."""
+    if (
+        volume.clones is not None
+        or here.clone_limit is None
+        or here.array_id is None
+        or here.array_id != there.array_id
+    ):
+        return volume
+    try:
+        found = ports.array.stat(volume.id)
+    except AdapterError:
+        return volume
+    if found is None:
+        return volume
+    return attrs.evolve(volume, clones=found.clones)
 
 
 def _array_image(
@@ -101,7 +131,9 @@ def _array_image(
     return ArrayImage(location=location, source=found, backend=backend)
 
 
-def _image_volume(location: Location, ports: Ports) -> ImageVolume:
+def _image_volume(
+    location: Location, here: Backend, ports: Ports
+) -> ImageVolume:
     """Look up the volume that any policy may read out of the location."""
     volume_id = cinder_volume_id(location)
     if volume_id is None:
@@ -111,6 +143,7 @@ def _image_volume(location: Location, ports: Ports) -> ImageVolume:
         backend = ports.volumes.get_backend(source)
     except AdapterError:
         return ImageVolume(location=location)
+    source = _counted(source, backend, here, ports)
     return ImageVolume(location=location, source=source, backend=backend)
 
 
@@ -128,12 +161,14 @@ def gather_upload(  # noqa: PLR0913 - what an upload is made of
     Raises:
         AdapterError: image, volume, backend or quota cannot be read.
     """
+    backend = ports.array.get_backend()
+    volume = ports.volumes.get_volume(volume_id)
     request = UploadRequest(
         image=ports.images.get_image(image_id),
-        volume=ports.volumes.get_volume(volume_id),
+        volume=_counted(volume, backend, backend, ports),
         project_id=project_id,
         force=force,
-        backend=ports.array.get_backend(),
+        backend=backend,
         config=config,
         glance=_glance(ports),
     )

@@ -55,7 +55,7 @@ class _Step:
 
 
 @attrs.frozen
-class EraseVolume(_Step):
+class DiscardVolume(_Step):
     """Remove a volume's data from the array, if there is any."""
 
     volume_id: VolumeId
@@ -97,9 +97,9 @@ class CloneVolume(_Step):
     repeats: ClassVar[bool] = False
 
     @override
-    def undo(self) -> EraseVolume:
+    def undo(self) -> DiscardVolume:
         """Remove the clone."""
-        return EraseVolume(self.volume_id)
+        return DiscardVolume(self.volume_id)
 
 
 @attrs.frozen
@@ -113,9 +113,9 @@ class CloneImage(_Step):
     repeats: ClassVar[bool] = False
 
     @override
-    def undo(self) -> EraseVolume:
+    def undo(self) -> DiscardVolume:
         """Remove the clone."""
-        return EraseVolume(self.volume_id)
+        return DiscardVolume(self.volume_id)
 
 
 @attrs.frozen
@@ -135,9 +135,9 @@ class DownloadImage(_Step):
     repeats: ClassVar[bool] = False
 
     @override
-    def undo(self) -> EraseVolume:
+    def undo(self) -> DiscardVolume:
         """Remove what was written."""
-        return EraseVolume(self.volume_id)
+        return DiscardVolume(self.volume_id)
 
 
 @attrs.frozen
@@ -251,7 +251,7 @@ Step: TypeAlias = (
     | UploadImage
     | DiscardImage
     | RestoreVolume
-    | EraseVolume
+    | DiscardVolume
     | DeleteImageVolume
     | UnpublishVolume
     | WithdrawLocation

@@ -330,8 +330,7 @@ _VOLUME_SOURCE = (
     c.same_array,
 )
 _CLONE_NOTES = (request.parent_free,)
-_LOCATED_NOTES = (
-    *_CLONE_NOTES,
+_IMAGE_NOTES = (
     request.nothing_to_verify,
     request.hash_present,
     request.locations_protected,
@@ -355,7 +354,7 @@ SAFE = Policy(
                     c.pool_allowed,
                     c.location_names_image,
                 ),
-                notes=_LOCATED_NOTES,
+                notes=(request.image_parent_free, *_IMAGE_NOTES),
                 source_notes=(c.no_extension,),
             ),
             Lane[ImageVolume](
@@ -371,7 +370,7 @@ SAFE = Policy(
                     c.source_is_named,
                     c.backing_owned,
                 ),
-                notes=_LOCATED_NOTES,
+                notes=(*_CLONE_NOTES, *_IMAGE_NOTES),
                 source_notes=(c.no_extension, c.source_immutable),
             ),
             Lane[CacheEntry](

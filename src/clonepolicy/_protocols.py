@@ -28,6 +28,7 @@ from clonepolicy._records import (
     Image,
     Quota,
     StoredImage,
+    StoredVolume,
     Volume,
 )
 
@@ -115,35 +116,115 @@ class VolumeService(Protocol):
 
 
 class ArrayBackend(Protocol):
-    """One array: the port with many implementations."""
+    """One array: the port with many implementations.
+
+    It keeps the data of volumes under their ids, and nothing else: their
+    records are the volume service's.  Ids are UUIDs as Cinder writes them;
+    what else may come as an id or a location is refused with
+    `UnsupportedError`, or kept apart from all others.
+
+    Every method raises `AdapterError` and its kinds, and means by it that
+    nothing has changed: what was there is there, and a volume that was to
+    be made is not, so that another way may be tried.  Where that cannot be
+    brought about it raises `LeftBehindError`.  `write` alone may leave a
+    part, which `discard` removes.  Any other exception is a defect of the
+    adapter.  A kill may come at any instant; `discard` removes what it left.
+
+    All calls may come from several processes at once, for several volumes.
+    """
 
     def get_backend(self) -> Backend:
-        """Tell what the array is and can do."""
+        """Tell what the array is and can do: the same in every call.
+
+        What is not declared is not done: `UnsupportedError` if asked for.
+        """
+
+    def stat(self, volume_id: str) -> StoredVolume | None:
+        """Tell what the array keeps of a volume; None: nothing.
+
+        Raises:
+            UnsupportedError: the array cannot tell.
+        """
 
     def find_image(self, location: Location) -> StoredImage | None:
-        """Look for an image behind a location of the array's own kind."""
+        """Look for an image behind a location of the array's own kind.
+
+        None: the location is not of its kind, names another array, is not
+        among those it may clone from, or there is nothing.
+        """
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
-        """Make a volume's data a clone of another's, of the same size."""
+        """Make a volume's data a clone of another's, of the same size.
+
+        After it, the two are equal, ``source.size`` GiB, and apart: what is
+        written to one never shows in the other.  ``source`` is the record as
+        it is now.  May not be repeated before `discard`.
+
+        Raises:
+            NotFoundError: this array has no data of the source; it may lie
+                on another one.
+            ConflictError: the volume has data already, or the source is
+                not at rest (`check_source`).
+            IntegrityError: the source's data has another size than its
+                record says; nothing is cut or filled up.
+            CloneLimitError: the source has as many clones as it may have.
+        """
 
     def clone_image(
         self, volume_id: str, location: RbdLocation | FileLocation
     ) -> None:
-        """Make a volume's data a clone of a stored image."""
+        """Make a volume's data a clone of a stored image.
+
+        After it, the volume has the size that `find_image` told, the image's
+        bytes, and zeros up to the whole GiB.  May not be repeated before
+        `discard`.
+
+        Raises:
+            NotFoundError: `find_image` finds nothing there.
+            ConflictError: the volume has data already.
+            CloneLimitError: the image has as many clones as it may have.
+        """
 
     def extend(self, volume_id: str, size: int) -> None:
-        """Grow a volume to a size in GiB; never shrink one."""
+        """Grow a volume to a size in GiB; its data stays, zeros follow.
+
+        One that has the size already is left as it is: may be repeated.
+
+        Raises:
+            NotFoundError: the volume has no data.
+            ConflictError: it is larger than that; nothing ever shrinks.
+        """
 
     def write(
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
     ) -> None:
-        """Fill a volume of that many GiB with an image's data, all of it."""
+        """Fill a volume of that many GiB with an image's data, all of it.
+
+        ``data`` is in the image's ``disk_format``; zeros follow it.  The
+        volume is whole only when ``data`` was exhausted: whatever that
+        raises passes through, and `discard` removes what was written.
+
+        Raises:
+            ConflictError: the volume has data already.
+            IntegrityError: the data does not fit, or is not of its format.
+            UnsupportedError: the array takes no such format.
+        """
 
     def read(self, volume_id: str) -> Iterator[bytes]:
-        """Give a volume's data."""
+        """Give a volume's data, all ``size`` GiB of it, in pieces.
 
-    def erase(self, volume_id: str) -> None:
-        """Remove a volume's data, if there is any."""
+        Raises:
+            NotFoundError: it has no data; with the first piece at the latest.
+        """
+
+    def discard(self, volume_id: str) -> None:
+        """Remove a volume's data, if there is any; may be repeated.
+
+        Clones that were made of it keep theirs.
+
+        Raises:
+            ConflictError: they cannot do without it; nothing is removed.
+        """
 
 
 @attrs.frozen(kw_only=True)

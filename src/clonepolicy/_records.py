@@ -294,6 +294,16 @@ class StoredImage:
 
 
 @attrs.frozen(kw_only=True)
+class StoredVolume:
+    """What an array keeps of a volume, by its own account."""
+
+    size: int = attrs.field(validator=_count)
+    """Bytes."""
+    clones: int | None = attrs.field(default=None, validator=_maybe_count)
+    """How many clones of it there are that count against its limit."""
+
+
+@attrs.frozen(kw_only=True)
 class Backend:
     """An array and what it declares it can do; None is never a yes."""
 
@@ -303,6 +313,11 @@ class Backend:
     clone_kind: CloneKind | None = attrs.field(
         default=None, validator=_a(CloneKind, optional=True)
     )
+    """How it clones a volume."""
+    image_clone_kind: CloneKind | None = attrs.field(
+        default=None, validator=_a(CloneKind, optional=True)
+    )
+    """How it clones a stored image."""
     clone_across_pools: bool | None = attrs.field(
         default=None, validator=_maybe_flag
     )

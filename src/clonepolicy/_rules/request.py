@@ -405,3 +405,14 @@ def parent_free(request: CreateRequest | UploadRequest) -> bool:
     """A clone shares nothing with its source."""
     kind = request.backend.clone_kind
     return kind is not None and kind is not CloneKind.COPY_ON_WRITE
+
+
+@rule(
+    Reason.PARENT_PINNED,
+    reads=("backend.image_clone_kind",),
+    sources=(glance("glance_store rbd driver: image in use by clones"),),
+)
+def image_parent_free(request: CreateRequest) -> bool:
+    """A clone of a stored image shares nothing with it."""
+    kind = request.backend.image_clone_kind
+    return kind is not None and kind is not CloneKind.COPY_ON_WRITE

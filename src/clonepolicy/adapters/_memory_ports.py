@@ -16,6 +16,7 @@ from clonepolicy import (
     ConflictError,
     FileLocation,
     ForbiddenError,
+    GiB,
     GlanceConfig,
     Image,
     IntegrityError,
@@ -26,8 +27,10 @@ from clonepolicy import (
     QuotaError,
     RbdLocation,
     StoredImage,
+    StoredVolume,
     UnsupportedError,
     Volume,
+    check_source,
 )
 
 if TYPE_CHECKING:
@@ -283,7 +286,7 @@ class Volumes:
         if held is None:
             return
         if held.data is not None or not held.for_image:
-            message = f"volume {volume_id} holds data: erase it first"
+            message = f"volume {volume_id} holds data: discard it first"
             raise ConflictError(message)
         del self.cloud.volumes[volume_id]
 
@@ -303,6 +306,16 @@ class Array:
         """Tell what the array is and can do."""
         return self.backend
 
+    def stat(self, volume_id: str) -> StoredVolume | None:
+        """Tell what is kept of a volume."""
+        held = self.cloud.volumes.get(volume_id)
+        if held is None or held.data is None:
+            return None
+        return StoredVolume(
+            size=len(held.data) * GiB // self.cloud.unit,
+            clones=self.cloud.clones(volume_id),
+        )
+
     def find_image(self, location: Location) -> StoredImage | None:
         """Look for an image behind a location of the array's own kind."""
         scheme = str(location).partition(":")[0]
@@ -320,13 +333,8 @@ class Array:
         there = self.cloud.arrays.get(str(held.record.host), Backend())
         if there.array_id is None or there.array_id != self.backend.array_id:
             message = f"volume {source.id} is on another array: download"
-            raise UnsupportedError(message)
-        if (
-            held.record.status == "uploading"
-            and not self.backend.clone_while_uploading
-        ):
-            message = f"volume {source.id} is uploading: wait for its end"
-            raise ConflictError(message)
+            raise NotFoundError(message)
+        check_source(held.record, self.backend)
         self._clone(volume_id, source.id, held.data)
 
     def clone_image(
@@ -355,7 +363,7 @@ class Array:
     def _empty(self, volume_id: str) -> HeldVolume:
         held = self.cloud.held_volume(volume_id)
         if held.data is not None:
-            message = f"volume {volume_id} holds data: erase it first"
+            message = f"volume {volume_id} holds data: discard it first"
             raise ConflictError(message)
         return held
 
@@ -368,6 +376,9 @@ class Array:
         if not self.backend.can_extend:
             message = f"array {self.backend.array_id} cannot extend: download"
             raise UnsupportedError(message)
+        if len(held.data) > size * self.cloud.unit:
+            message = f"volume {volume_id} has more than {size} GiB: ask more"
+            raise ConflictError(message)
         held.data = self.cloud.padded(held.data, size)
 
     def write(
@@ -392,7 +403,7 @@ class Array:
             raise NotFoundError(message)
         return _pieces(data)
 
-    def erase(self, volume_id: str) -> None:
+    def discard(self, volume_id: str) -> None:
         """Remove a volume's data, if there is any."""
         held = self.cloud.volumes.get(volume_id)
         if held is not None:

@@ -211,6 +211,7 @@ def backends() -> st.SearchStrategy[Backend]:
         array_id=st.sampled_from((ARRAY, OTHER_ARRAY, None)),
         can_clone=able,
         clone_kind=st.sampled_from(AXES["backend.clone_kind"]),
+        image_clone_kind=st.sampled_from(AXES["backend.image_clone_kind"]),
         clone_across_pools=able,
         can_extend=able,
         clone_while_uploading=able,

@@ -20,11 +20,15 @@ from clonepolicy import (
     RbdLocation,
     StaleError,
     StoredImage,
+    StoredVolume,
     UnsupportedError,
     Volume,
     changed,
 )
-from clonepolicy.adapters.cinder._backend import backend_from_driver
+from clonepolicy.adapters.cinder._backend import (
+    backend_from_driver,
+    is_rbd,
+)
 from clonepolicy.adapters.cinder._errors import told_as_adapter_error
 from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
@@ -58,6 +62,20 @@ class CinderArray:
             return backend_from_driver(
                 self.driver, extra=self.extra, frozen=self.frozen
             )
+
+    def stat(self, volume_id: str) -> StoredVolume | None:
+        """Have an RBD driver look; no other kind of driver can.
+
+        Raises:
+            UnsupportedError: the driver cannot tell.
+        """
+        if not is_rbd(self.driver):
+            message = (
+                f"{type(self.driver).__name__} cannot tell: ask the array"
+            )
+            raise UnsupportedError(message)
+        with told_as_adapter_error(f"volume {volume_id}"):
+            return _rbd_volume(self.driver, self.get_object(volume_id))
 
     def find_image(self, location: Location) -> StoredImage | None:
         """Open an RBD snapshot to learn its size; know no other kind."""
@@ -165,7 +183,7 @@ class CinderArray:
             while piece := spool.read(_PIECE):
                 yield piece
 
-    def erase(self, volume_id: str) -> None:
+    def discard(self, volume_id: str) -> None:
         """Have the driver delete a volume's data, if there is any."""
         target = self.known.get(volume_id) or self.volumes.find_object(
             volume_id
@@ -245,3 +263,14 @@ def _rbd_image(
         read_only=True,
     ) as image:
         return StoredImage(size=-(-image.size() // GiB))
+
+
+def _rbd_volume(driver: Any, volume: Any) -> StoredVolume | None:
+    from cinder.volume.drivers import rbd  # noqa: PLC0415 - needs librbd
+
+    try:
+        with rbd.RBDVolumeProxy(driver, volume.name, read_only=True) as held:
+            clones = len(list(held.list_children2()))
+            return StoredVolume(size=held.size(), clones=clones)
+    except driver.rbd.ImageNotFound:
+        return None

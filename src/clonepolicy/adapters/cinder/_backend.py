@@ -13,6 +13,7 @@ _FIELDS = (
     "array_id",
     "can_clone",
     "clone_kind",
+    "image_clone_kind",
     "clone_across_pools",
     "can_extend",
     "clone_while_uploading",
@@ -51,15 +52,16 @@ def backend_from_driver(
     if "array_id" in family:
         # what the array says of itself is compared with what URLs say of it
         told["array_id"] = family["array_id"]
-    kind = told.pop("clone_kind", None)
-    if kind is not None and kind not in tuple(CloneKind):
-        expected = f"one of {', '.join(CloneKind)}"
-        raise FactError("Backend.clone_kind", kind, expected)
+    for name in ("clone_kind", "image_clone_kind"):
+        kind = told.get(name)
+        if kind is not None and kind not in tuple(CloneKind):
+            expected = f"one of {', '.join(CloneKind)}"
+            raise FactError(f"Backend.{name}", kind, expected)
+        told[name] = None if kind is None else CloneKind(kind)
     return Backend(
         **told,
-        clone_kind=None if kind is None else CloneKind(kind),
         frozen=frozen,
-        image_schemes=frozenset({"rbd"} if _is_rbd(driver) else ()),
+        image_schemes=frozenset({"rbd"} if is_rbd(driver) else ()),
     )
 
 
@@ -74,7 +76,7 @@ def _does(driver: object, name: str) -> bool:
 
 def _family(driver: Any) -> dict[str, Any]:
     """What is known of a family of drivers, by reading their source."""
-    if _is_rbd(driver):
+    if is_rbd(driver):
         depth = driver.configuration.safe_get("rbd_max_clone_depth")
         copied = isinstance(depth, int) and depth <= 0
         return {
@@ -82,6 +84,7 @@ def _family(driver: Any) -> dict[str, Any]:
             "clone_kind": (
                 CloneKind.FULL_COPY if copied else CloneKind.COPY_ON_WRITE
             ),
+            "image_clone_kind": CloneKind.COPY_ON_WRITE,
             "clone_while_uploading": True,
         }
     if _is_a(driver, "cinder.volume.drivers.remotefs", "RemoteFSDriver"):
@@ -92,7 +95,8 @@ def _family(driver: Any) -> dict[str, Any]:
     return {}
 
 
-def _is_rbd(driver: object) -> bool:
+def is_rbd(driver: object) -> bool:
+    """Say whether it is Cinder's driver for RBD."""
     return _is_a(driver, "cinder.volume.drivers.rbd", "RBDDriver")
 
 

@@ -56,7 +56,7 @@ class ManagedArray(CinderArray):
             message = f"{what} is {target.status}"
             raise AdapterError(message)
 
-    def erase(self, volume_id: str) -> None:
+    def discard(self, volume_id: str) -> None:
         """Have the manager delete the volume, row and quota included.
 
         Raises:

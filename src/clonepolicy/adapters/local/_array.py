@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import attrs
 
@@ -19,26 +16,18 @@ from clonepolicy import (
     Location,
     RbdLocation,
     StoredImage,
+    StoredVolume,
     UnsupportedError,
     Volume,
 )
-from clonepolicy.adapters.local import _files, _formats
+from clonepolicy.adapters import _files, _formats
+from clonepolicy.adapters._files import Adapted, opened
 from clonepolicy.adapters.local._catalogue import Row
-from clonepolicy.adapters.local._files import Adapted
 from clonepolicy.adapters.local._store import (
     WHOLE,
     Store,
     check_readable,
 )
-
-
-@contextlib.contextmanager
-def opened(fd: int) -> Iterator[int]:
-    """Close a file descriptor in the end."""
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 @attrs.frozen
@@ -51,6 +40,15 @@ class LocalArray:
     def get_backend(self) -> Backend:
         """Tell what the file system is and can do."""
         return self._store.backend(self._pool)
+
+    def stat(self, volume_id: str) -> StoredVolume | None:
+        """Look for a volume's file in every pool."""
+        with Adapted(f"looking at volume {volume_id}"):
+            for path in self._store.pools.values():
+                size = _files.size_of(path / f"volume-{volume_id}")
+                if size is not None:
+                    return StoredVolume(size=size)
+        return None
 
     def find_image(self, _location: Location) -> StoredImage | None:
         """Find nothing: images lie behind no ``rbd`` or ``file`` URL here."""
@@ -68,10 +66,8 @@ class LocalArray:
         with (
             Adapted(f"cloning volume {source.id} to {volume_id}"),
             opened(_files.open_read(self._store.volume_path(origin))) as old,
-            opened(_files.create(self._store.volume_path(row))) as new,
         ):
-            (_files.reflink if shares else _files.copy)(old, new)
-            os.fsync(new)
+            _files.clone(old, self._store.volume_path(row), shares=shares)
 
     def clone_image(
         self, _volume_id: str, location: RbdLocation | FileLocation
@@ -83,49 +79,17 @@ class LocalArray:
     def extend(self, volume_id: str, size: int) -> None:
         """Grow a volume to a size in GiB; never shrink one."""
         row = self._in_creation(volume_id)
-        path = self._store.volume_path(row)
-        with (
-            Adapted(f"extending volume {volume_id}"),
-            opened(os.open(path, os.O_RDWR | os.O_CLOEXEC)) as fd,
-        ):
-            if os.fstat(fd).st_size > size * GiB:
-                message = f"volume {volume_id} has more than {size} GiB"
-                raise ConflictError(message)
-            os.ftruncate(fd, size * GiB)
-            os.fsync(fd)
+        with Adapted(f"extending volume {volume_id}"):
+            _files.grow(self._store.volume_path(row), size * GiB)
 
     def write(
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
     ) -> None:
         """Fill a volume of that many GiB with an image's data, all of it."""
         row = self._in_creation(volume_id)
-        inspector = _formats.inspector(image)
-        path = self._store.volume_path(row)
-        with (
-            Adapted(f"filling volume {volume_id} from image {image.id}"),
-            opened(_files.create(path)) as fd,
-        ):
-            if inspector.is_plain:
-                _files.fill(fd, inspector.watch(data), size * GiB)
-                inspector.finish()
-                os.ftruncate(fd, size * GiB)
-            else:
-                os.ftruncate(fd, size * GiB)
-                self._convert(inspector, path, size, data)
-            os.fsync(fd)
-
-    def _convert(
-        self,
-        inspector: _formats.Inspector,
-        path: Path,
-        size: int,
-        data: Iterator[bytes],
-    ) -> None:
-        qemu_img = _formats.find_qemu_img(inspector.disk_format)
-        with _files.spool(path.parent) as spool:
-            _files.fill(spool, inspector.watch(data))
-            _formats.check_fits(inspector.finish(), size)
-            _formats.convert(qemu_img, inspector.disk_format, spool, path)
+        with Adapted(f"filling volume {volume_id} from image {image.id}"):
+            path = self._store.volume_path(row)
+            _formats.fill_file(path, size, image, data)
 
     def read(self, volume_id: str) -> Iterator[bytes]:
         """Give a volume's data."""
@@ -137,7 +101,7 @@ class LocalArray:
         ):
             yield from _files.stream(fd, row["size"] * GiB)
 
-    def erase(self, volume_id: str) -> None:
+    def discard(self, volume_id: str) -> None:
         """Remove a volume's data, if there is any."""
         catalogue = self._store.catalogue
         what = f"erasing volume {volume_id}"

@@ -26,7 +26,7 @@ from clonepolicy import (
     Volume,
     parse_location,
 )
-from clonepolicy.adapters.local._files import Adapted, damaged
+from clonepolicy.adapters._files import Adapted, damaged
 
 Row: TypeAlias = sqlite3.Row
 

@@ -29,6 +29,7 @@ from clonepolicy import (
     UnavailableError,
     Volume,
 )
+from clonepolicy.adapters._files import Adapted
 from clonepolicy.adapters.local import _listing, _work
 from clonepolicy.adapters.local._array import LocalArray
 from clonepolicy.adapters.local._catalogue import Catalogue, host
@@ -38,7 +39,6 @@ from clonepolicy.adapters.local._checks import (
     check_project,
     check_text,
 )
-from clonepolicy.adapters.local._files import Adapted
 from clonepolicy.adapters.local._images import LocalImages
 from clonepolicy.adapters.local._journal import LocalJournal
 from clonepolicy.adapters.local._order import put_in_order

@@ -21,8 +21,8 @@ from clonepolicy import (
     NotFoundError,
     UnsupportedError,
 )
-from clonepolicy.adapters.local import _files, _formats
-from clonepolicy.adapters.local._array import opened
+from clonepolicy.adapters import _files, _formats
+from clonepolicy.adapters._files import Adapted, opened
 from clonepolicy.adapters.local._catalogue import (
     Row,
     as_image,
@@ -30,7 +30,6 @@ from clonepolicy.adapters.local._catalogue import (
     no_image,
     now,
 )
-from clonepolicy.adapters.local._files import Adapted
 from clonepolicy.adapters.local._store import Store, check_readable
 
 _CONFIG = GlanceConfig(

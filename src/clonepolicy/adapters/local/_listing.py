@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from clonepolicy import ConflictError, NotFoundError
-from clonepolicy.adapters.local import _files
+from clonepolicy.adapters import _files
 from clonepolicy.adapters.local._catalogue import (
     Row,
     as_image,

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from clonepolicy import Journal, Outcome, Ports, recover
-from clonepolicy.adapters.local import _files
+from clonepolicy.adapters import _files
 from clonepolicy.adapters.local._catalogue import Row
 from clonepolicy.adapters.local._images import discard
 from clonepolicy.adapters.local._journal import mentioned

@@ -18,7 +18,7 @@ from clonepolicy import (
     NotFoundError,
     Volume,
 )
-from clonepolicy.adapters.local import _files
+from clonepolicy.adapters import _files
 from clonepolicy.adapters.local._catalogue import Catalogue, Row
 from clonepolicy.adapters.local._owners import Owner
 

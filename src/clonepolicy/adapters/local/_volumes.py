@@ -17,7 +17,7 @@ from clonepolicy import (
     QuotaError,
     Volume,
 )
-from clonepolicy.adapters.local import _files
+from clonepolicy.adapters import _files
 from clonepolicy.adapters.local._catalogue import (
     as_volume,
     no_volume,
@@ -173,7 +173,7 @@ class LocalVolumes:
             if found is None:
                 return
             if _files.size_of(self._store.volume_path(found)) is not None:
-                message = f"volume {volume_id} has data; erase it first"
+                message = f"volume {volume_id} has data; discard it first"
                 raise ConflictError(message)
             delete_volume_record(db, volume_id)
 

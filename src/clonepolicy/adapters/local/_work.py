@@ -29,8 +29,9 @@ from clonepolicy import (
     gather_upload,
     recover,
 )
-from clonepolicy.adapters.local import _files, _formats, _listing
-from clonepolicy.adapters.local._array import opened
+from clonepolicy.adapters import _files, _formats
+from clonepolicy.adapters._files import opened
+from clonepolicy.adapters.local import _listing
 from clonepolicy.adapters.local._catalogue import Row
 from clonepolicy.adapters.local._images import LocalImages, discard
 from clonepolicy.adapters.local._journal import (

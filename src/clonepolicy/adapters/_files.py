@@ -18,6 +18,7 @@ from clonepolicy import (
     AdapterError,
     ConflictError,
     IntegrityError,
+    LeftBehindError,
     NotFoundError,
     UnavailableError,
     UnsupportedError,
@@ -86,7 +87,8 @@ def _adapt(what: str, error: OSError | sqlite3.Error) -> AdapterError:
         missing = error.filename or "the data"
         return NotFoundError(f"{what}: {missing} is not there")
     if isinstance(error, FileExistsError):
-        return ConflictError(f"{what}: there is data already; erase it first")
+        message = f"{what}: there is data already; discard it first"
+        return ConflictError(message)
     if error.errno in _FULL:
         return UnavailableError(
             f"{what}: no space left; delete something or use another pool"
@@ -176,6 +178,53 @@ def reflink(source: int, target: int) -> None:
             )
             raise UnsupportedError(message) from error
         raise
+
+
+@contextlib.contextmanager
+def opened(fd: int) -> Iterator[int]:
+    """Close a file descriptor in the end."""
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def clone(
+    source: int, path: Path, *, shares: bool, size: int | None = None
+) -> None:
+    """Make a file with an open file's content, whole and synced, or none.
+
+    It shares all its data, or is a copy of it, and is filled up with zeros
+    to ``size`` bytes.
+    """
+    with opened(create(path)) as new:
+        try:
+            (reflink if shares else copy)(source, new)
+            if size is not None:
+                os.ftruncate(new, size)
+            os.fsync(new)
+        except BaseException as error:
+            _take_back(path, error)
+            raise
+
+
+def _take_back(path: Path, error: BaseException) -> None:
+    try:
+        remove(path)
+    except OSError as another:
+        message = f"{path} could be neither filled nor removed: {another}"
+        raise LeftBehindError(message) from error
+
+
+def grow(path: Path, size: int) -> None:
+    """Grow a file by zeros to a size in bytes; never shrink one."""
+    with opened(os.open(path, os.O_RDWR | os.O_CLOEXEC)) as fd:
+        has = os.fstat(fd).st_size
+        if has > size:
+            message = f"{path.name} has more than {size} bytes: {has}"
+            raise ConflictError(message)
+        os.ftruncate(fd, size)
+        os.fsync(fd)
 
 
 def _extents(fd: int, size: int) -> Iterator[tuple[int, int, bool]]:

@@ -19,6 +19,7 @@ from clonepolicy import (
     UnavailableError,
     UnsupportedError,
 )
+from clonepolicy.adapters import _files
 
 _QEMU: Mapping[str, str] = {
     "qcow2": "qcow2",
@@ -149,6 +150,37 @@ def check_fits(virtual_size: int, size: int) -> None:
             f"at least {math.ceil(virtual_size / GiB)} GiB"
         )
         raise IntegrityError(message)
+
+
+def fill_file(
+    path: Path, size: int, image: Image, data: Iterator[bytes]
+) -> None:
+    """Make a raw file of that many GiB of an image's data, and sync it.
+
+    Raises:
+        UnsupportedError: the format is none that is known here.
+        IntegrityError: the data is not of its format, or does not fit.
+    """
+    inspected = inspector(image)
+    with _files.opened(_files.create(path)) as fd:
+        if inspected.is_plain:
+            _files.fill(fd, inspected.watch(data), size * GiB)
+            inspected.finish()
+            os.ftruncate(fd, size * GiB)
+        else:
+            os.ftruncate(fd, size * GiB)
+            _convert_into(path, size, inspected, data)
+        os.fsync(fd)
+
+
+def _convert_into(
+    path: Path, size: int, inspected: Inspector, data: Iterator[bytes]
+) -> None:
+    qemu_img = find_qemu_img(inspected.disk_format)
+    with _files.spool(path.parent) as spool:
+        _files.fill(spool, inspected.watch(data))
+        check_fits(inspected.finish(), size)
+        convert(qemu_img, inspected.disk_format, spool, path)
 
 
 def find_qemu_img(disk_format: str) -> str:

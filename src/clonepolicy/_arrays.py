@@ -1,0 +1,227 @@
+"""Arrays that are installed, the versions of their port, and two checks.
+
+A distribution offers a class of arrays by an entry point of the group
+`ARRAY_BACKENDS`.  The class says in ``API_VERSION`` for which version of
+`ArrayBackend` it was written, as a number and not by reference, and in
+``CAPABILITIES`` what every array of its kind can do: a `Backend` in which
+None leaves it to the single array.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Protocol
+
+import attrs
+
+from clonepolicy._errors import (
+    ConflictError,
+    NotFoundError,
+    UnsupportedError,
+)
+from clonepolicy._protocols import ArrayBackend
+from clonepolicy._records import Backend, Volume
+from clonepolicy._rules.candidate import READY
+
+API_VERSION = 1
+"""The version of `ArrayBackend` that is described and called here."""
+
+OLDEST_API_VERSION = 1
+"""The oldest version of it whose adapters are still called rightly."""
+
+ARRAY_BACKENDS = "clonepolicy.array_backends"
+"""The entry points' group."""
+
+_VOLUME_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class ArrayKind(Protocol):
+    """What an entry point names: a class of arrays, or what makes them."""
+
+    @property
+    def API_VERSION(self) -> int:  # noqa: N802 - a constant of a class
+        """The version of `ArrayBackend` that it was written for."""
+
+    @property
+    def CAPABILITIES(self) -> Backend:  # noqa: N802 - a constant of a class
+        """What every array of the kind can do; None: it depends."""
+
+    def __call__(self, *args: Any, **more: Any) -> ArrayBackend:  # noqa: ANN401 - each kind's own
+        """Open an array."""
+
+
+@attrs.frozen(kw_only=True)
+class InstalledArray:
+    """An entry point of the group, and what came of loading it."""
+
+    name: str
+    target: str
+    """``package.module:attribute``."""
+    distribution: str | None
+    """Name and version of what offers it."""
+    api_version: int | None = None
+    capabilities: Backend | None = None
+    problem: str | None = None
+    """Why it cannot be used; None: it can."""
+    warning: str | None = None
+    """What will keep it from being used one day."""
+
+
+def installed_arrays() -> tuple[InstalledArray, ...]:
+    """Look at every kind of array that is installed, broken ones too.
+
+    Whatever loading one raises is its problem, and nobody else's.
+    """
+    points = sorted(
+        entry_points(group=ARRAY_BACKENDS), key=lambda p: (p.name, p.value)
+    )
+    return tuple(_look_at(point) for point in points)
+
+
+def load_array(name: str) -> ArrayKind:
+    """Load one kind of array by its entry point's name, and no other.
+
+    Warns with `FutureWarning` of one that was written for an older version.
+
+    Raises:
+        NotFoundError: there is none of that name.
+        UnsupportedError: it cannot be loaded, or is of a version that is
+            not called here, or two distributions offer the name.
+    """
+    points = tuple(entry_points(group=ARRAY_BACKENDS, name=name))
+    if not points:
+        known = {point.name for point in entry_points(group=ARRAY_BACKENDS)}
+        message = (
+            f"no array backend {name!r} is installed; there are: "
+            f"{_listed(known)}"
+        )
+        raise NotFoundError(message)
+    if len({point.value for point in points}) > 1:
+        targets = _listed({point.value for point in points})
+        message = (
+            f"several distributions offer an array backend {name!r}: "
+            f"{targets}; uninstall all but one"
+        )
+        raise UnsupportedError(message)
+    kind = _load(points[0])
+    aging = check_array_kind(kind)
+    if aging is not None:
+        warnings.warn(f"{points[0].value}: {aging}", FutureWarning, 2)
+    return kind
+
+
+def check_array_kind(kind: ArrayKind) -> str | None:
+    """See that a kind of array is one that is called here.
+
+    Returns:
+        A warning about one that will not always be; None: there is none.
+
+    Raises:
+        UnsupportedError: it is not; names the versions and the remedy.
+    """
+    version = getattr(kind, "API_VERSION", None)
+    if type(version) is not int:
+        message = (
+            f"API_VERSION of {_name(kind)}: expected a whole number, got "
+            f"{version!r}; write the version of ArrayBackend that it was "
+            f"written for (now {API_VERSION})"
+        )
+        raise UnsupportedError(message)
+    if version > API_VERSION:
+        message = (
+            f"API_VERSION of {_name(kind)} is {version}, which is newer than "
+            f"{API_VERSION}, the newest known here; upgrade clonepolicy"
+        )
+        raise UnsupportedError(message)
+    if version < OLDEST_API_VERSION:
+        message = (
+            f"API_VERSION of {_name(kind)} is {version}, which is older than "
+            f"{OLDEST_API_VERSION}, the oldest still called; upgrade the "
+            "adapter"
+        )
+        raise UnsupportedError(message)
+    capabilities = getattr(kind, "CAPABILITIES", None)
+    if not isinstance(capabilities, Backend):
+        message = (
+            f"CAPABILITIES of {_name(kind)}: expected a Backend, got "
+            f"{capabilities!r}; declare what arrays of this kind can do"
+        )
+        raise UnsupportedError(message)
+    if version < API_VERSION:
+        return (
+            f"written for version {version} of ArrayBackend; version "
+            f"{API_VERSION} is current, and {version} will be dropped"
+        )
+    return None
+
+
+def check_volume_id(volume_id: str) -> None:
+    """Refuse an id that is no UUID as Cinder writes them.
+
+    Raises:
+        UnsupportedError: it is not.
+    """
+    if not _VOLUME_ID.fullmatch(volume_id):
+        message = (
+            f"volume id {volume_id!r}: expected a lower-case, hyphenated UUID"
+        )
+        raise UnsupportedError(message)
+
+
+def check_source(source: Volume, backend: Backend) -> None:
+    """Refuse a source that is not at rest.
+
+    Raises:
+        ConflictError: it is neither available nor in use, nor uploading on
+            an array that clones while that goes on.
+    """
+    uploading = source.status == "uploading"
+    if source.status not in READY and not (
+        uploading and backend.clone_while_uploading is True
+    ):
+        message = (
+            f"volume {source.id} is {source.status}; it can be cloned when "
+            f"it is {' or '.join(sorted(READY))}"
+        )
+        raise ConflictError(message)
+
+
+def _look_at(point: EntryPoint) -> InstalledArray:
+    dist = point.dist
+    found = InstalledArray(
+        name=point.name,
+        target=point.value,
+        distribution=None if dist is None else f"{dist.name} {dist.version}",
+    )
+    try:
+        kind = _load(point)
+        version = getattr(kind, "API_VERSION", None)
+        found = attrs.evolve(
+            found, api_version=version if type(version) is int else None
+        )
+        warning = check_array_kind(kind)
+    except UnsupportedError as error:
+        return attrs.evolve(found, problem=str(error))
+    return attrs.evolve(found, capabilities=kind.CAPABILITIES, warning=warning)
+
+
+def _load(point: EntryPoint) -> ArrayKind:
+    try:
+        kind: ArrayKind = point.load()
+    except (Exception, SystemExit) as error:
+        # somebody else's module may fail in any way
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        message = f"{point.value} cannot be loaded: {said}"
+        raise UnsupportedError(message) from error
+    return kind
+
+
+def _name(kind: object) -> str:
+    return str(getattr(kind, "__qualname__", None) or repr(kind))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

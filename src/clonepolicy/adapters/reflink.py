@@ -1,0 +1,175 @@
+"""Volumes as files of one directory, cloned by reflink (extra ``arrays``).
+
+On XFS, btrfs and what else shares data between files a clone takes no time
+and no space.  Elsewhere it is a copy, and the array says so.  The array is
+the file system: directories of one have one identity.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import attrs
+
+from clonepolicy import (
+    Backend,
+    CloneKind,
+    FileLocation,
+    GiB,
+    Image,
+    IntegrityError,
+    Location,
+    NotFoundError,
+    RbdLocation,
+    StoredImage,
+    StoredVolume,
+    Volume,
+    check_source,
+    check_volume_id,
+)
+from clonepolicy.adapters import _files, _formats
+from clonepolicy.adapters._files import Adapted, opened
+
+__all__ = ["ReflinkArray"]
+
+
+class ReflinkArray:
+    """An array of files ``volume-<id>`` in a directory.
+
+    Args:
+        directory: where the volumes lie; it must be there.
+        images: directories that only Glance writes; files right in them,
+            on the same file system, are the stored images.
+
+    Raises:
+        AdapterError: a directory is not there, or cannot be used.
+    """
+
+    API_VERSION: ClassVar[int] = 1
+    CAPABILITIES: ClassVar[Backend] = Backend(
+        can_clone=True,
+        can_extend=True,
+        clone_while_uploading=True,
+        image_schemes=frozenset({"file"}),
+    )
+
+    def __init__(
+        self, directory: Path, *, images: Iterable[Path] = ()
+    ) -> None:
+        """Look at the file system, and try whether it shares data."""
+        self._directory = directory.absolute()
+        self._images = frozenset(str(path.absolute()) for path in images)
+        with Adapted(f"looking at {directory}"):
+            self._shares = _files.can_reflink(self._directory)
+            array_id = _files.identify(self._directory)
+        kind = CloneKind.COPY_ON_WRITE if self._shares else CloneKind.FULL_COPY
+        self._backend = attrs.evolve(
+            self.CAPABILITIES,
+            array_id=array_id,
+            clone_kind=kind,
+            image_clone_kind=kind,
+        )
+
+    def get_backend(self) -> Backend:
+        """Tell what the file system is and can do."""
+        return self._backend
+
+    def path(self, volume_id: str) -> Path:
+        """Give the place of a volume's file, whether there is one or not."""
+        check_volume_id(volume_id)
+        return self._directory / f"volume-{volume_id}"
+
+    def stat(self, volume_id: str) -> StoredVolume | None:
+        """Tell the file's size; who shares its data is not known."""
+        with Adapted(f"looking at volume {volume_id}"):
+            size = _files.size_of(self.path(volume_id))
+        return None if size is None else StoredVolume(size=size)
+
+    def find_image(self, location: Location) -> StoredImage | None:
+        """Look for a file right in one of the images' directories."""
+        if not isinstance(location, FileLocation):
+            return None
+        with Adapted(f"looking at {location}"):
+            try:
+                fd = self._open_image(location)
+            except NotFoundError:
+                return None
+            with opened(fd):
+                return StoredImage(size=-(-os.fstat(fd).st_size // GiB))
+
+    def _open_image(self, location: FileLocation) -> int:
+        """Open what is a plain file, and no link out of the directory."""
+        path = Path(location.path)
+        message = f"{location} is no image of this array"
+        if str(path.parent) not in self._images:
+            raise NotFoundError(message)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise NotFoundError(message) from error
+        about = os.fstat(fd)
+        here = self._directory.stat().st_dev
+        if not stat.S_ISREG(about.st_mode) or about.st_dev != here:
+            os.close(fd)
+            raise NotFoundError(message)
+        return fd
+
+    def clone_volume(self, volume_id: str, source: Volume) -> None:
+        """Let a volume's file share all data of another's, or copy it."""
+        check_source(source, self._backend)
+        with (
+            Adapted(f"cloning volume {source.id} to {volume_id}"),
+            opened(_files.open_read(self.path(source.id))) as old,
+        ):
+            has = os.fstat(old).st_size
+            if has != source.size * GiB:
+                message = (
+                    f"volume {source.id} has {has} bytes, and its record says "
+                    f"{source.size} GiB; correct the record"
+                )
+                raise IntegrityError(message)
+            _files.clone(old, self.path(volume_id), shares=self._shares)
+
+    def clone_image(
+        self, volume_id: str, location: RbdLocation | FileLocation
+    ) -> None:
+        """Let a volume's file share all data of an image's, or copy it."""
+        if not isinstance(location, FileLocation):
+            message = f"{location} is no image of this array"
+            raise NotFoundError(message)
+        path = self.path(volume_id)
+        with (
+            Adapted(f"cloning {location} to volume {volume_id}"),
+            opened(self._open_image(location)) as old,
+        ):
+            size = -(-os.fstat(old).st_size // GiB) * GiB
+            _files.clone(old, path, shares=self._shares, size=size)
+
+    def extend(self, volume_id: str, size: int) -> None:
+        """Grow a volume to a size in GiB; never shrink one."""
+        with Adapted(f"extending volume {volume_id}"):
+            _files.grow(self.path(volume_id), size * GiB)
+
+    def write(
+        self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
+    ) -> None:
+        """Fill a volume of that many GiB with an image's data, all of it."""
+        with Adapted(f"filling volume {volume_id} from image {image.id}"):
+            _formats.fill_file(self.path(volume_id), size, image, data)
+
+    def read(self, volume_id: str) -> Iterator[bytes]:
+        """Give a volume's data."""
+        with (
+            Adapted(f"reading volume {volume_id}"),
+            opened(_files.open_read(self.path(volume_id))) as fd,
+        ):
+            yield from _files.stream(fd, os.fstat(fd).st_size)
+
+    def discard(self, volume_id: str) -> None:
+        """Remove a volume's file; what clones share of it stays theirs."""
+        with Adapted(f"discarding volume {volume_id}"):
+            _files.remove(self.path(volume_id))
