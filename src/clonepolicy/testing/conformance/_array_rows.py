@@ -1,0 +1,869 @@
+"""What every array has to keep, and what each capability promises."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import attrs
+
+from clonepolicy import (
+    AdapterError,
+    Backend,
+    CinderLocation,
+    CloneKind,
+    CloneLimitError,
+    ConflictError,
+    FileLocation,
+    IntegrityError,
+    Location,
+    MalformedLocation,
+    NotFoundError,
+    OtherLocation,
+    RbdLocation,
+    UnsupportedError,
+    Volume,
+    check_array_kind,
+)
+from clonepolicy.testing.conformance._bench import ArrayBench
+from clonepolicy.testing.conformance._content import Content
+from clonepolicy.testing.conformance._row import (
+    Level,
+    Need,
+    Table,
+    broken,
+    hold,
+    refused,
+    same,
+)
+from clonepolicy.testing.conformance._scene import Scene, any_refusal
+
+_AT_ONCE = 8
+_GENERATIONS = 5
+_ROUNDS = 5
+_SLOWER = 4
+"""How many times as long a clone of the larger volume may take; it has
+four times the size and sixteen times the data."""
+_MOST = 100
+"""The largest limit of clones that is tried out."""
+
+
+def _claims(kind: CloneKind, field: str) -> Callable[[ArrayBench], bool]:
+    return lambda bench: getattr(bench.array.get_backend(), field) is kind
+
+
+def _declares(text: str, field: str) -> Need[ArrayBench]:
+    return Need(
+        f"not declared: {text} ({field})",
+        lambda bench: bool(getattr(bench.array.get_backend(), field)),
+    )
+
+
+CLONES = _declares("cloning", "can_clone")
+EXTENDS = _declares("growing", "can_extend")
+LIMITED = _declares("a limit", "clone_limit")
+IMAGES = _declares("stored images", "image_schemes")
+COPY_ON_WRITE = Need(
+    "not declared: copy-on-write (clone_kind)",
+    _claims(CloneKind.COPY_ON_WRITE, "clone_kind"),
+)
+COPIES = Need[ArrayBench](
+    "not declared: full or offloaded copies (clone_kind)",
+    lambda bench: (
+        bench.array.get_backend().clone_kind
+        in {CloneKind.FULL_COPY, CloneKind.OFFLOADED_COPY}
+    ),
+)
+OFFLOADED = Need(
+    "not declared: offloaded copies (clone_kind)",
+    _claims(CloneKind.OFFLOADED_COPY, "clone_kind"),
+)
+OTHER = Need[ArrayBench](
+    "the bench gives no other array (other)",
+    lambda bench: bench.other is not None,
+)
+BREAKING = Need[ArrayBench](
+    "the bench cannot make the array fail (breaking)",
+    lambda bench: bench.breaking is not None,
+)
+
+
+def _level_of(bench: ArrayBench) -> Level:
+    told = bench.array.get_backend()
+    if not told.can_clone:
+        return Level.STORES
+    if not told.can_extend:
+        return Level.CLONES
+    kinds = {told.clone_kind}
+    if told.image_schemes:
+        kinds.add(told.image_clone_kind)
+    moves = kinds & {None, CloneKind.FULL_COPY}
+    return Level.GROWS if moves else Level.SHARES
+
+
+ARRAYS: Table[ArrayBench] = Table(_level_of)
+"""The rows about arrays."""
+
+
+# -- what every array does --------------------------------------------------
+
+
+@ARRAYS.row(
+    Level.STORES,
+    Need(
+        "the array's class is offered by no entry point (no API_VERSION)",
+        lambda bench: hasattr(type(bench.array), "API_VERSION"),
+    ),
+)
+def declares_what_it_is(bench: ArrayBench) -> str:
+    """Class and array declare the same, for a version that is called here."""
+    kind: Any = type(bench.array)
+    try:
+        warning = check_array_kind(kind)
+    except UnsupportedError as error:
+        broken(str(error))
+    told = attrs.asdict(bench.array.get_backend())
+    for name, value in attrs.asdict(kind.CAPABILITIES).items():
+        # what the class leaves open is the single array's to say, and
+        # whether it is frozen is the operator's
+        open_ = value is None or value == frozenset() or name == "frozen"
+        hold(
+            open_ or told[name] == value,
+            f"{name}: the class declares {value!r}, the array {told[name]!r}",
+        )
+    return warning or f"version {kind.API_VERSION}"
+
+
+@ARRAYS.row(Level.STORES)
+def is_one_array(bench: ArrayBench) -> str:
+    """The array has an identity that stays, and that no other has."""
+    told = bench.array.get_backend()
+    hold(told.array_id is not None, "array_id is None: it never clones")
+    hold(told == bench.array.get_backend(), "get_backend varies")
+    if bench.other is not None:
+        there = bench.other.get_backend().array_id
+        hold(there != told.array_id, f"the other array is {there}, too")
+    return str(told.array_id)
+
+
+@ARRAYS.row(Level.STORES)
+def says_how_it_clones(bench: ArrayBench) -> str:
+    """Whoever clones says how; nothing is said of what is not done."""
+    told = bench.array.get_backend()
+    for can, kind, name in (
+        (told.can_clone is True, told.clone_kind, "clone_kind"),
+        (bool(told.image_schemes), told.image_clone_kind, "image_clone_kind"),
+    ):
+        hold(not can or kind is not None, f"{name} is None: say how")
+        hold(can or kind is None, f"{name} is {kind}, and it does not clone")
+    return f"{told.clone_kind}, images {told.image_clone_kind}"
+
+
+def _undeclared(backend: Backend) -> bool:
+    return not (
+        backend.can_clone and backend.can_extend and backend.image_schemes
+    )
+
+
+@ARRAYS.row(
+    Level.STORES,
+    Need(
+        "everything is declared",
+        lambda bench: _undeclared(bench.array.get_backend()),
+    ),
+)
+def does_not_do_what_it_does_not_declare(bench: ArrayBench) -> str:
+    """Clones, growth and image clones not declared are refused."""
+    refusals = []
+    with Scene(bench) as scene:
+        source = scene.volume()
+        told = scene.backend
+        if not told.can_clone:
+            scene.refused_clone(UnsupportedError, source, "a clone")
+            refusals.append("clone_volume")
+        if not told.can_extend:
+            with refused(UnsupportedError, "growing"):
+                scene.array.extend(source.id, 2)
+            refusals.append("extend")
+        if not told.image_schemes:
+            target = scene.target()
+            location = FileLocation("/images/any")
+            with refused(AdapterError, "a clone of an image"):
+                scene.array.clone_image(target.id, location)
+            scene.absent(target)
+            refusals.append("clone_image")
+        scene.intact(source)
+    return f"refuses {', '.join(refusals)}"
+
+
+@ARRAYS.row(Level.STORES)
+def gives_back_what_was_written(bench: ArrayBench) -> str:
+    """A volume is as large as asked and has the data, then zeros."""
+    with Scene(bench) as scene:
+        whole = scene.volume(2)
+        short = scene.target(2)
+        content = Content(bench.gib // 2 + 512)
+        content.put(0, b"head")
+        content.put(content.size - 4, b"tail")
+        scene.write(short.id, 2, content)
+        scene.made[short.id] = content.copy(2 * bench.gib)
+        scene.intact(whole, short)
+    return f"{2 * 2} GiB compared"
+
+
+@ARRAYS.row(Level.STORES)
+def takes_no_more_than_fits(bench: ArrayBench) -> None:
+    """Data beyond the volume's end is refused, and can be discarded."""
+    with Scene(bench) as scene:
+        target = scene.target()
+        content = Content(bench.gib + 512)
+        content.put(bench.gib, b"x" * 512)
+        with refused(IntegrityError, "512 bytes too many"):
+            scene.write(target.id, 1, content)
+        scene.array.discard(target.id)
+        scene.absent(target)
+        scene.unchanged()
+
+
+class _StreamError(Exception):
+    """What somebody else's iterator raises."""
+
+
+def _break_off(content: Content) -> Iterator[bytes]:
+    pieces = content.pieces()
+    yield next(pieces)
+    raise _StreamError
+
+
+@ARRAYS.row(Level.STORES)
+def lets_a_broken_stream_through(bench: ArrayBench) -> None:
+    """What the data's iterator raises comes out; the rest is discarded."""
+    with Scene(bench) as scene:
+        target = scene.target()
+        content = Content.make(bench.gib, scene.data, target.id)
+        try:
+            scene.write(target.id, 1, content, _break_off(content))
+        except _StreamError:
+            pass
+        else:
+            broken("a volume was made of half of its data")
+        scene.array.discard(target.id)
+        scene.absent(target)
+        scene.unchanged()
+
+
+@ARRAYS.row(Level.STORES)
+def writes_over_nothing(bench: ArrayBench) -> None:
+    """A volume that has data is not filled again."""
+    with Scene(bench) as scene:
+        volume = scene.volume()
+        content = Content.make(bench.gib, scene.data, "another")
+        with refused(ConflictError, "writing again"):
+            scene.write(volume.id, 1, content)
+        scene.intact(volume)
+
+
+@ARRAYS.row(Level.STORES)
+def knows_nothing_of_a_missing_volume(bench: ArrayBench) -> None:
+    """What is not there has no size, no data, and nothing to remove."""
+    with Scene(bench) as scene:
+        absent = scene.record()
+        with refused(NotFoundError, "reading"):
+            for _ in scene.array.read(absent.id):
+                pass
+        with contextlib.suppress(UnsupportedError):
+            found = scene.array.stat(absent.id)
+            hold(found is None, f"stat gives {found}")
+        scene.array.discard(absent.id)
+        scene.unchanged()
+
+
+@ARRAYS.row(Level.STORES)
+def stat_agrees_with_the_arrays_own_tools(bench: ArrayBench) -> str:
+    """Written, grown, cloned and discarded: always the same answer."""
+    with Scene(bench) as scene:
+        absent = scene.record()
+        try:
+            scene.array.stat(absent.id)
+        except UnsupportedError:
+            return "the array cannot tell, and says so"
+        volume = scene.volume(2)
+        scene.sized(volume.id, 2 * bench.gib)
+        if scene.backend.can_extend:
+            scene.array.extend(volume.id, 3)
+            scene.made[volume.id].size = 3 * bench.gib
+            scene.sized(volume.id, 3 * bench.gib)
+        scene.array.discard(volume.id)
+        found = scene.array.stat(volume.id)
+        hold(found is None, f"stat gives {found} after discard")
+        scene.absent(volume)
+    return "sizes agree"
+
+
+@ARRAYS.row(Level.STORES)
+def discards_once_and_again(bench: ArrayBench) -> None:
+    """Discarding removes all of one volume, and nothing of any other."""
+    with Scene(bench) as scene:
+        other = scene.volume()
+        held = frozenset(bench.holds())
+        volume = scene.volume()
+        for _ in range(2):
+            scene.array.discard(volume.id)
+            scene.absent(volume)
+            same(held, bench.holds(), "after discard")
+        scene.intact(other)
+
+
+HOSTILE = (
+    *("", " ", ".", "..", "../escape", "a/b", "/absolute", "-rf", "--help"),
+    *("*", "%", "a,b", "a:b", "a@b", "a\nb", "a\0b", "$(id)", "' OR '1'='1"),
+    *("ü" * 85, "\ud800", "x" * 255, "x" * 5000, "\u202e", "con", "{}"),
+)
+"""Ids that are no UUIDs: each is refused, or kept apart from all others."""
+
+
+@ARRAYS.row(Level.STORES)
+def keeps_any_id_apart(bench: ArrayBench) -> str:
+    """Whatever the id, no other volume changes and nothing stays behind."""
+    refusals = 0
+    with Scene(bench) as scene:
+        volume = scene.volume()
+        held = frozenset(bench.holds())
+        content = Content(bench.gib)
+        twins = (volume.id.upper(), f"{volume.id} ", f"../{volume.id}")
+        names = (*HOSTILE, *twins)
+        for name in names:
+            what = f"id {name[:40]!r}"
+            with any_refusal(what):
+                found = scene.array.stat(name)
+                hold(found is None, f"{what}: finds {found}")
+            refusals += 1
+            with any_refusal(what):
+                scene.write(name, 1, content)
+                refusals -= 1
+                content.compare(scene.array.read(name), what)
+            with any_refusal(what):
+                scene.array.discard(name)
+            same(held, bench.holds(), what)
+        scene.intact(volume)
+    return f"{refusals} of {len(names)} ids refused"
+
+
+_FOREIGN: tuple[Location, ...] = (
+    CinderLocation("6f2c8a54-9d1e-4b7a-8c3d-2e5f60718293"),
+    OtherLocation("https://example.org/image"),
+    MalformedLocation("rbd://", "too short"),
+    RbdLocation("another", "images", "image", "snap"),
+    RbdLocation("", "", "", ""),
+    RbdLocation("x" * 300, "../..", "a\0b", "ü"),
+    FileLocation("/etc/passwd"),
+    FileLocation("/proc/self/environ"),
+    FileLocation("/nowhere/\0"),
+    FileLocation("/nowhere/" + "x" * 5000),
+    FileLocation("relative"),
+)
+
+
+@ARRAYS.row(Level.STORES)
+def finds_no_image_elsewhere(bench: ArrayBench) -> None:
+    """Foreign, hostile and malformed locations are nothing, not an error."""
+    for location in _FOREIGN:
+        found = bench.array.find_image(location)
+        hold(found is None, f"{location!r:.60}: finds {found}")
+
+
+# -- growing ----------------------------------------------------------------
+
+
+@ARRAYS.row(Level.GROWS, EXTENDS)
+def grows_and_keeps(bench: ArrayBench) -> None:
+    """A grown volume has its data, then zeros; it may be grown again."""
+    with Scene(bench) as scene:
+        volume = scene.volume()
+        for size in (3, 3, 4):
+            scene.array.extend(volume.id, size)
+            scene.made[volume.id].size = size * bench.gib
+            scene.intact(volume)
+
+
+@ARRAYS.row(Level.GROWS, EXTENDS)
+def never_shrinks(bench: ArrayBench) -> None:
+    """A smaller size is refused, and nothing is cut off."""
+    with Scene(bench) as scene:
+        volume = scene.volume(2)
+        for size in (1, 0):
+            with refused(ConflictError, f"from 2 to {size} GiB"):
+                scene.array.extend(volume.id, size)
+            scene.intact(volume)
+
+
+@ARRAYS.row(Level.GROWS, EXTENDS)
+def grows_nothing_out_of_nothing(bench: ArrayBench) -> None:
+    """A volume without data does not come to be by growing."""
+    with Scene(bench) as scene:
+        absent = scene.record()
+        with refused(NotFoundError, "growing"):
+            scene.array.extend(absent.id, 2)
+        scene.absent(absent)
+        scene.unchanged()
+
+
+@ARRAYS.row(Level.GROWS, EXTENDS, BREAKING)
+def fails_to_grow_without_harm(bench: ArrayBench) -> None:
+    """Growth that fails leaves the volume's data, and can be repeated."""
+    with Scene(bench) as scene:
+        volume = scene.volume()
+        with _breaking(bench), refused(AdapterError, "growing"):
+            scene.array.extend(volume.id, 2)
+        scene.array.extend(volume.id, 2)
+        scene.made[volume.id].size = 2 * bench.gib
+        scene.intact(volume)
+
+
+def _breaking(bench: ArrayBench) -> contextlib.AbstractContextManager[object]:
+    if bench.breaking is None:
+        broken("the bench cannot make the array fail")
+    return bench.breaking()
+
+
+# -- clones -----------------------------------------------------------------
+
+
+@ARRAYS.row(Level.CLONES, CLONES, clones=True)
+def clones_every_byte(bench: ArrayBench) -> None:
+    """A clone has its source's bytes and size; the source stays as it is."""
+    with Scene(bench) as scene:
+        source = scene.volume(2)
+        clone = scene.clone(source)
+        scene.intact(source, clone)
+
+
+@ARRAYS.row(Level.CLONES, CLONES, clones=True)
+def keeps_writes_apart(bench: ArrayBench) -> None:
+    """What is written to either side later shows on that side alone."""
+    with Scene(bench) as scene:
+        source = scene.volume()
+        early = scene.clone(source)
+        for seed, offset in enumerate((0, 8192, bench.gib - 1024)):
+            scene.overwrite(source, offset, 2 * seed)
+            scene.overwrite(early, offset, 2 * seed + 1)
+        late = scene.clone(source)
+        scene.overwrite(late, bench.gib // 4, 99)
+        scene.intact(source, early, late)
+
+
+@ARRAYS.row(Level.GROWS, CLONES, EXTENDS, clones=True)
+def grows_a_clone(bench: ArrayBench) -> None:
+    """A clone grows by zeros alone, whatever its source goes through."""
+    with Scene(bench) as scene:
+        source = scene.volume()
+        clone = scene.clone(source)
+        scene.array.extend(clone.id, 3)
+        scene.made[clone.id].size = 3 * bench.gib
+        scene.array.extend(source.id, 2)
+        scene.made[source.id].size = 2 * bench.gib
+        scene.overwrite(source, bench.gib + 512, 7)
+        scene.overwrite(clone, 2 * bench.gib, 8)
+        scene.intact(source, clone)
+
+
+@ARRAYS.row(Level.CLONES, CLONES, clones=True)
+def clones_over_nothing(bench: ArrayBench) -> None:
+    """A volume that has data does not become a clone."""
+    with Scene(bench) as scene:
+        source, full = scene.volume(), scene.volume()
+        clone = scene.clone(source)
+        for target in (full, clone, source):
+            with refused(ConflictError, "cloning into data"):
+                scene.array.clone_volume(target.id, source)
+        scene.intact(source, full, clone)
+
+
+@ARRAYS.row(Level.CLONES, CLONES)
+def clones_no_missing_source(bench: ArrayBench) -> None:
+    """Of a source that is not there nothing is made."""
+    with Scene(bench) as scene:
+        gone = scene.volume()
+        scene.array.discard(gone.id)
+        for source in (scene.record(), gone):
+            scene.refused_clone(NotFoundError, source, "a missing source")
+        scene.unchanged()
+
+
+@ARRAYS.row(Level.CLONES, CLONES)
+def clones_no_busy_source(bench: ArrayBench) -> None:
+    """A source that is being made, deleted or is broken is refused."""
+    states = ["creating", "deleting", "error", "error_deleting", "downloading"]
+    with Scene(bench) as scene:
+        source = scene.volume()
+        if not scene.backend.clone_while_uploading:
+            states.append("uploading")
+        for status in states:
+            busy = attrs.evolve(source, status=status)
+            scene.refused_clone(ConflictError, busy, f"a source in {status}")
+        scene.intact(source)
+
+
+@ARRAYS.row(
+    Level.CLONES,
+    CLONES,
+    _declares("cloning while uploading", "clone_while_uploading"),
+    clones=True,
+)
+def clones_while_uploading(bench: ArrayBench) -> None:
+    """A source that is being uploaded is cloned like any other."""
+    with Scene(bench) as scene:
+        source = scene.volume()
+        uploading = attrs.evolve(
+            source, status="uploading", previous_status="available"
+        )
+        clone = scene.clone(uploading)
+        scene.intact(source, clone)
+
+
+@ARRAYS.row(Level.CLONES, CLONES)
+def clones_no_source_of_another_size(bench: ArrayBench) -> None:
+    """Where record and data differ in size, nothing is cut or filled up."""
+    with Scene(bench) as scene:
+        source = scene.volume(2)
+        for size in (1, 3):
+            wrong = attrs.evolve(source, size=size)
+            what = f"a source of 2 GiB recorded as {size}"
+            scene.refused_clone(IntegrityError, wrong, what)
+        scene.intact(source)
+
+
+@ARRAYS.row(Level.CLONES, CLONES, OTHER)
+def clones_nothing_from_another_array(bench: ArrayBench) -> None:
+    """A source on another array is not found, and nothing is left."""
+    if bench.other is None:
+        broken("the bench gives no other array")
+    elsewhere = attrs.evolve(bench, array=bench.other)
+    with Scene(bench) as scene, Scene(elsewhere) as there:
+        source = there.volume()
+        scene.refused_clone(NotFoundError, source, "a source elsewhere")
+        content = there.made[source.id]
+        content.compare(bench.other.read(source.id), "the source")
+
+
+@ARRAYS.row(Level.CLONES, CLONES, clones=True)
+def clones_anew_after_discard(bench: ArrayBench) -> None:
+    """A clone that was discarded leaves nothing, and can be made again."""
+    with Scene(bench) as scene:
+        source = scene.volume()
+        target = scene.target()
+        held = frozenset(bench.holds())
+        for _ in range(3):
+            scene.array.clone_volume(target.id, source)
+            scene.made[target.id] = scene.made[source.id].copy()
+            scene.intact(source, target)
+            scene.array.discard(target.id)
+            same(held, bench.holds(), "after discarding the clone")
+        scene.intact(source)
+
+
+@ARRAYS.row(Level.CLONES, CLONES, clones=True)
+def clones_clones(bench: ArrayBench) -> str:
+    """Each generation has its own bytes, however long the line."""
+    with Scene(bench) as scene:
+        line = [scene.volume()]
+        for seed in range(_GENERATIONS):
+            clone = scene.clone(line[-1])
+            scene.overwrite(clone, 4096 * (seed + 1), seed)
+            line.append(clone)
+        scene.intact(*line)
+    return f"{_GENERATIONS} generations"
+
+
+@ARRAYS.row(Level.CLONES, CLONES, clones=True)
+def clones_many_at_once(bench: ArrayBench) -> str:
+    """Clones of one source made at the same time are all whole."""
+    with Scene(bench) as scene:
+        source = scene.volume()
+        targets = [scene.target() for _ in range(_AT_ONCE)]
+        limit = scene.backend.clone_limit
+        del targets[limit or _AT_ONCE :]
+        for target in targets:
+            scene.made[target.id] = scene.made[source.id].copy()
+
+        def clone(target: Volume) -> None:
+            scene.array.clone_volume(target.id, source)
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(clone, targets))
+        scene.intact(source, *targets)
+    return f"{len(targets)} at once"
+
+
+@ARRAYS.row(Level.CLONES, CLONES, clones=True)
+def discards_no_data_of_clones(bench: ArrayBench) -> str:
+    """A source goes without harm to its clones, or stays until they go."""
+    with Scene(bench) as scene:
+        source = scene.volume()
+        clones = [scene.clone(source) for _ in range(2)]
+        kept = False
+        try:
+            scene.array.discard(source.id)
+        except ConflictError:
+            kept = True
+            scene.intact(source)
+        else:
+            scene.absent(source)
+        scene.intact(*clones)
+        for clone in clones:
+            scene.array.discard(clone.id)
+        scene.array.discard(source.id)
+        scene.absent(source, *clones)
+        scene.unchanged()
+    return "a source stays while it has clones" if kept else "sources may go"
+
+
+@ARRAYS.row(Level.CLONES, CLONES, BREAKING, clones=True)
+def fails_to_clone_without_trace(bench: ArrayBench) -> None:
+    """A clone that fails in the middle leaves nothing, and works later."""
+    with Scene(bench) as scene:
+        source = scene.volume()
+        target = scene.target()
+        held = frozenset(bench.holds())
+        with _breaking(bench), refused(AdapterError, "a failing clone"):
+            scene.array.clone_volume(target.id, source)
+        scene.absent(target)
+        same(held, bench.holds(), "after the failure")
+        scene.intact(source)
+        scene.intact(source, scene.clone(source))
+
+
+@ARRAYS.row(Level.CLONES, CLONES, LIMITED, clones=True)
+def tells_its_limit_before_it_is_hit(bench: ArrayBench) -> str:
+    """Stat counts the clones of a source; at the limit none is made."""
+    with Scene(bench) as scene:
+        source = scene.volume()
+        limit = scene.backend.clone_limit
+        if limit is None or limit > _MOST:
+            return f"a limit of {limit} is not tried out"
+        clones = []
+        for count in range(limit + 1):
+            found = scene.array.stat(source.id)
+            says = None if found is None else found.clones
+            hold(says == count, f"stat says {says} clones instead of {count}")
+            if count < limit:
+                clones.append(scene.clone(source))
+        scene.refused_clone(CloneLimitError, source, "one clone too many")
+        if clones:
+            scene.array.discard(clones.pop().id)
+            scene.intact(scene.clone(source), *clones)
+    return f"{limit} clones"
+
+
+# -- how a clone is made ----------------------------------------------------
+
+
+def _exclusive(bench: ArrayBench) -> Callable[[str], int]:
+    if bench.exclusive is None:
+        broken("a kind of clone is claimed; give the bench exclusive")
+    return bench.exclusive
+
+
+@ARRAYS.row(Level.CLONES, CLONES)
+def measures_what_is_written(bench: ArrayBench) -> str:
+    """The bench's measure of space counts data that was really written."""
+    exclusive = _exclusive(bench)
+    with Scene(bench) as scene:
+        found = exclusive(scene.volume().id)
+        hold(
+            found >= 0.9 * scene.data,
+            f"{found} bytes for {scene.data} that were written",
+        )
+    return f"{found} bytes for {scene.data} written"
+
+
+def _spaces(bench: ArrayBench) -> tuple[list[int], list[int]]:
+    """Give the data of two sources, and what a clone of each takes."""
+    exclusive = _exclusive(bench)
+    with Scene(bench) as scene:
+        written = [scene.data, scene.data * 4]
+        taken = [
+            exclusive(scene.clone(scene.volume(size, data)).id)
+            for size, data in zip((1, 4), written, strict=True)
+        ]
+    return written, taken
+
+
+@ARRAYS.row(Level.SHARES, CLONES, COPY_ON_WRITE, clones=True)
+def shares_its_data(bench: ArrayBench) -> str:
+    """A copy-on-write clone takes next to no space, however large it is."""
+    written, taken = _spaces(bench)
+    for data, space in zip(written, taken, strict=True):
+        hold(
+            space <= 0.1 * data,
+            f"a clone of {data} bytes takes {space}: it is a copy",
+        )
+    return f"clones of {written} bytes take {taken}"
+
+
+@ARRAYS.row(Level.SHARES, CLONES, COPY_ON_WRITE, clones=True)
+def takes_no_longer_for_more(bench: ArrayBench) -> str:
+    """A copy-on-write clone takes as long for sixteen times the data."""
+    with Scene(bench) as scene:
+        part = scene.data // 4
+        sources = (scene.volume(1, part), scene.volume(4, 16 * part))
+        times: tuple[list[float], list[float]] = ([], [])
+        for _ in range(_ROUNDS):
+            for source, found in zip(sources, times, strict=True):
+                target = scene.target(source.size)
+                begin = time.perf_counter()
+                scene.array.clone_volume(target.id, source)
+                found.append(time.perf_counter() - begin)
+                scene.array.discard(target.id)
+        small, large = map(min, times)
+        ratio = large / small
+        hold(
+            ratio <= _SLOWER,
+            f"{ratio:.1f} times as long for 16 times the data: it is a copy",
+        )
+    return f"{ratio:.2f} times as long ({small * 1e3:.1f} ms) for 16 x data"
+
+
+@ARRAYS.row(Level.CLONES, CLONES, COPIES, clones=True)
+def copies_if_it_says_so(bench: ArrayBench) -> str:
+    """Who claims to copy does, and does not share after all."""
+    written, taken = _spaces(bench)
+    for data, space in zip(written, taken, strict=True):
+        hold(
+            space >= 0.9 * data,
+            f"a copy of {data} bytes takes {space}: declare copy-on-write",
+        )
+    return f"copies of {written} bytes take {taken}"
+
+
+@ARRAYS.row(Level.SHARES, CLONES, OFFLOADED, clones=True)
+def moves_no_bytes_through_the_client(bench: ArrayBench) -> str:
+    """An offloaded copy is the array's work, not this machine's."""
+    if bench.transferred is None:
+        broken("offloading is claimed; give the bench transferred")
+    with Scene(bench) as scene:
+        source = scene.volume()
+        before = bench.transferred()
+        scene.clone(source)
+        moved = bench.transferred() - before
+        hold(
+            moved <= 0.1 * scene.data,
+            f"{moved} bytes moved for {scene.data} of data",
+        )
+    return f"{moved} bytes moved for {scene.data} of data"
+
+
+# -- stored images ----------------------------------------------------------
+
+
+@ARRAYS.row(Level.CLONES, IMAGES)
+def finds_its_images(bench: ArrayBench) -> str:
+    """A stored image is found with its size, until it is gone."""
+    with Scene(bench) as scene:
+        for size, expected in ((bench.gib, 1), (bench.gib + 512, 2)):
+            location = scene.image(Content(size))
+            found = scene.array.find_image(location)
+            has = None if found is None else found.size
+            hold(has == expected, f"{size} bytes: found {has} GiB")
+            scheme = str(location).partition(":")[0]
+            hold(
+                scheme in scene.backend.image_schemes,
+                f"image_schemes does not name {scheme}",
+            )
+        if bench.remove_image is None:
+            return "images are not removed by the bench"
+        bench.remove_image(location)
+        found = scene.array.find_image(location)
+        hold(found is None, f"finds {found} after it was removed")
+    return "sizes rounded up"
+
+
+def _image_clone(scene: Scene, location: Any, content: Content) -> Volume:  # noqa: ANN401 - rbd or file
+    size = -(-content.size // scene.bench.gib)
+    target = scene.target(size)
+    scene.array.clone_image(target.id, location)
+    scene.made[target.id] = content.copy(size * scene.bench.gib)
+    return attrs.evolve(target, status="available")
+
+
+@ARRAYS.row(Level.CLONES, IMAGES, clones=True)
+def clones_every_byte_of_an_image(bench: ArrayBench) -> None:
+    """A clone has the image's bytes, and zeros up to the whole GiB."""
+    with Scene(bench) as scene:
+        for size in (bench.gib, bench.gib + 512):
+            content = Content.make(size, scene.data, f"image {size}")
+            location = scene.image(content)
+            scene.intact(_image_clone(scene, location, content))
+
+
+@ARRAYS.row(Level.CLONES, IMAGES, clones=True)
+def never_writes_to_an_image(bench: ArrayBench) -> None:
+    """What is written to a clone shows neither in the image nor elsewhere."""
+    with Scene(bench) as scene:
+        content = Content.make(bench.gib, scene.data, "image")
+        location = scene.image(content)
+        first = _image_clone(scene, location, content)
+        scene.overwrite(first, 0, 1)
+        scene.overwrite(first, bench.gib // 2, 2)
+        second = _image_clone(scene, location, content)
+        scene.intact(first, second)
+
+
+@ARRAYS.row(Level.CLONES, IMAGES, clones=True)
+def clones_images_over_nothing(bench: ArrayBench) -> None:
+    """A volume that has data does not become an image's clone."""
+    with Scene(bench) as scene:
+        location = scene.image(Content(bench.gib))
+        full = scene.volume()
+        with refused(ConflictError, "cloning into data"):
+            scene.array.clone_image(full.id, location)
+        scene.intact(full)
+
+
+@ARRAYS.row(Level.CLONES, IMAGES)
+def clones_no_missing_image(bench: ArrayBench) -> None:
+    """Of an image that is not there, or not its own, nothing is made."""
+    with Scene(bench) as scene:
+        for location in _FOREIGN:
+            if not isinstance(location, (RbdLocation, FileLocation)):
+                continue
+            target = scene.target()
+            with refused(NotFoundError, f"{location!r:.60}"):
+                scene.array.clone_image(target.id, location)
+            scene.absent(target)
+        scene.unchanged()
+
+
+@ARRAYS.row(Level.CLONES, IMAGES, BREAKING, clones=True)
+def fails_to_clone_an_image_without_trace(bench: ArrayBench) -> None:
+    """A clone that fails in the middle leaves nothing, and works later."""
+    with Scene(bench) as scene:
+        content = Content.make(bench.gib, scene.data, "image")
+        location = scene.image(content)
+        target = scene.target()
+        held = frozenset(bench.holds())
+        with _breaking(bench), refused(AdapterError, "a failing clone"):
+            scene.array.clone_image(target.id, location)
+        scene.absent(target)
+        same(held, bench.holds(), "after the failure")
+        scene.intact(_image_clone(scene, location, content))
+
+
+@ARRAYS.row(Level.SHARES, IMAGES, clones=True)
+def clones_images_as_it_says(bench: ArrayBench) -> str:
+    """A copy-on-write clone of an image shares, and a copy does not."""
+    exclusive = _exclusive(bench)
+    with Scene(bench) as scene:
+        content = Content.make(bench.gib, scene.data, "image")
+        location = scene.image(content)
+        space = exclusive(_image_clone(scene, location, content).id)
+        kind = scene.backend.image_clone_kind
+        shares = space <= 0.1 * scene.data
+        hold(
+            shares == (kind is CloneKind.COPY_ON_WRITE),
+            f"declared {kind}: {space} bytes for {scene.data} of data",
+        )
+    return f"{kind}: {space} bytes for {scene.data} of data"
