@@ -334,7 +334,11 @@ class Array:
         if there.array_id is None or there.array_id != self.backend.array_id:
             message = f"volume {source.id} is on another array: download"
             raise NotFoundError(message)
-        check_source(held.record, self.backend)
+        check_source(source, self.backend)
+        has = None if held.data is None else len(held.data)
+        if has not in {None, source.size * self.cloud.unit}:
+            message = f"volume {source.id} has {has} bytes: correct its size"
+            raise IntegrityError(message)
         self._clone(volume_id, source.id, held.data)
 
     def clone_image(

@@ -12,6 +12,7 @@ from clonepolicy.testing.conformance._row import (
     check,
     run,
 )
+from clonepolicy.testing.conformance._scene import Scene
 
 __all__ = [
     "ARRAYS",
@@ -20,6 +21,7 @@ __all__ = [
     "Report",
     "Result",
     "Row",
+    "Scene",
     "Status",
     "Table",
     "check",

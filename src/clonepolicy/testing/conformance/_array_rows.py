@@ -62,10 +62,19 @@ def _declares(text: str, field: str) -> Need[ArrayBench]:
     )
 
 
-CLONES = _declares("cloning", "can_clone")
+CLONES = Need[ArrayBench](
+    "not declared: cloning (can_clone, and a clone_limit of 1 or more)",
+    lambda bench: _clones(bench.array.get_backend()),
+)
 EXTENDS = _declares("growing", "can_extend")
 LIMITED = _declares("a limit", "clone_limit")
-IMAGES = _declares("stored images", "image_schemes")
+IMAGES = Need[ArrayBench](
+    "not declared: stored images (image_schemes)",
+    lambda bench: (
+        bool(bench.array.get_backend().image_schemes)
+        and bench.array.get_backend().clone_limit != 0
+    ),
+)
 COPY_ON_WRITE = Need(
     "not declared: copy-on-write (clone_kind)",
     _claims(CloneKind.COPY_ON_WRITE, "clone_kind"),
@@ -91,9 +100,13 @@ BREAKING = Need[ArrayBench](
 )
 
 
+def _clones(told: Backend) -> bool:
+    return told.can_clone is True and told.clone_limit != 0
+
+
 def _level_of(bench: ArrayBench) -> Level:
     told = bench.array.get_backend()
-    if not told.can_clone:
+    if not _clones(told):
         return Level.STORES
     if not told.can_extend:
         return Level.CLONES
@@ -450,9 +463,11 @@ def keeps_writes_apart(bench: ArrayBench) -> None:
         for seed, offset in enumerate((0, 8192, bench.gib - 1024)):
             scene.overwrite(source, offset, 2 * seed)
             scene.overwrite(early, offset, 2 * seed + 1)
+        scene.intact(source, early)
+        scene.array.discard(early.id)
         late = scene.clone(source)
         scene.overwrite(late, bench.gib // 4, 99)
-        scene.intact(source, early, late)
+        scene.intact(source, late)
 
 
 @ARRAYS.row(Level.GROWS, CLONES, EXTENDS, clones=True)
@@ -572,7 +587,7 @@ def clones_clones(bench: ArrayBench) -> str:
         line = [scene.volume()]
         for seed in range(_GENERATIONS):
             clone = scene.clone(line[-1])
-            scene.overwrite(clone, 4096 * (seed + 1), seed)
+            scene.overwrite(clone, bench.gib // 8 * (seed + 1), seed)
             line.append(clone)
         scene.intact(*line)
     return f"{_GENERATIONS} generations"
@@ -583,9 +598,7 @@ def clones_many_at_once(bench: ArrayBench) -> str:
     """Clones of one source made at the same time are all whole."""
     with Scene(bench) as scene:
         source = scene.volume()
-        targets = [scene.target() for _ in range(_AT_ONCE)]
-        limit = scene.backend.clone_limit
-        del targets[limit or _AT_ONCE :]
+        targets = [scene.target() for _ in range(scene.most(_AT_ONCE))]
         for target in targets:
             scene.made[target.id] = scene.made[source.id].copy()
 
@@ -603,7 +616,7 @@ def discards_no_data_of_clones(bench: ArrayBench) -> str:
     """A source goes without harm to its clones, or stays until they go."""
     with Scene(bench) as scene:
         source = scene.volume()
-        clones = [scene.clone(source) for _ in range(2)]
+        clones = [scene.clone(source) for _ in range(scene.most(2))]
         kept = False
         try:
             scene.array.discard(source.id)
@@ -786,7 +799,7 @@ def _image_clone(scene: Scene, location: Any, content: Content) -> Volume:  # no
     target = scene.target(size)
     scene.array.clone_image(target.id, location)
     scene.made[target.id] = content.copy(size * scene.bench.gib)
-    return attrs.evolve(target, status="available")
+    return scene.published(target)
 
 
 @ARRAYS.row(Level.CLONES, IMAGES, clones=True)
@@ -808,8 +821,9 @@ def never_writes_to_an_image(bench: ArrayBench) -> None:
         first = _image_clone(scene, location, content)
         scene.overwrite(first, 0, 1)
         scene.overwrite(first, bench.gib // 2, 2)
-        second = _image_clone(scene, location, content)
-        scene.intact(first, second)
+        scene.intact(first)
+        scene.array.discard(first.id)
+        scene.intact(_image_clone(scene, location, content))
 
 
 @ARRAYS.row(Level.CLONES, IMAGES, clones=True)

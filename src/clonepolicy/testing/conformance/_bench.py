@@ -22,6 +22,10 @@ def _nothing() -> None:
     """Clean nothing up."""
 
 
+def _nothing_of(_volume_id: str) -> None:
+    """Leave a record as it is."""
+
+
 @attrs.frozen(kw_only=True)
 class ArrayBench:
     """An array under test, and the author's means to measure it.
@@ -48,7 +52,7 @@ class ArrayBench:
     add_image: Callable[[Iterator[bytes]], Location] | None = None
     """Put raw data where stored images lie; needed by whoever claims to
     clone them."""
-    remove_image: Callable[[Location], None] | None = None
+    remove_image: Callable[[Location], object] | None = None
     """Remove such an image again, whatever still depends on it."""
     other: ArrayBackend | None = None
     """Another array of the same kind, with another identity."""
@@ -56,6 +60,9 @@ class ArrayBench:
     """Enter a context in which the array begins changes and fails."""
     new_volume: Callable[[int, str], Volume] = _volume
     """Make the record of a volume of so many GiB in a status."""
+    publish: Callable[[str], object] = _nothing_of
+    """Let the record of a volume that was filled say that it is available;
+    for arrays that look at records of their own."""
     gib: int = GiB
     """Bytes that the array takes for a GiB; models take fewer."""
     xfail: Mapping[str, str] = attrs.field(factory=dict)

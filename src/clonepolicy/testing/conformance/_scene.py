@@ -73,6 +73,11 @@ class Scene:
         """How many bytes of data a volume gets."""
         return min(_DATA, self.bench.gib // 4)
 
+    def most(self, wanted: int) -> int:
+        """Give how many clones one source may have, of so many."""
+        limit = self.backend.clone_limit
+        return wanted if limit is None else min(wanted, limit)
+
     def record(self, size: int = 1, status: str = "available") -> Volume:
         """Make a record without data; it is discarded in the end."""
         volume = self.bench.new_volume(size, status)
@@ -93,6 +98,11 @@ class Scene:
         )
         self.made[record.id] = content
         self.write(record.id, size, content)
+        return self.published(record)
+
+    def published(self, record: Volume) -> Volume:
+        """Let a record say that its volume is whole."""
+        self.bench.publish(record.id)
         return attrs.evolve(record, status="available")
 
     def write(
@@ -118,7 +128,7 @@ class Scene:
         target = self.target(source.size)
         self.array.clone_volume(target.id, source)
         self.made[target.id] = self.made[source.id].copy()
-        return attrs.evolve(target, status="available")
+        return self.published(target)
 
     def image(self, content: Content) -> RbdLocation | FileLocation:
         """Put an image where stored images lie."""

@@ -1,0 +1,173 @@
+"""A machine that works on two arrays at random, and lets them fail."""
+
+from __future__ import annotations
+
+import attrs
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+)
+
+from clonepolicy import (
+    AdapterError,
+    CloneLimitError,
+    ConflictError,
+    NotFoundError,
+    Volume,
+)
+from clonepolicy.testing.conformance import ArrayBench, Scene
+from clonepolicy.testing.conformance._row import refused, same
+
+_CALM, _LOST, _FAILING = "calm", "lost", "failing"
+
+moods = st.sampled_from((_CALM, _CALM, _LOST, _FAILING))
+"""How a call ends: well, well but nobody hears of it, or in the middle."""
+
+
+class ArrayMachine(RuleBasedStateMachine):
+    """Every volume has its bytes, on its own array, whatever fails.
+
+    Subclass it with a `make` of your own, and run its ``TestCase``.
+    """
+
+    def __init__(self) -> None:
+        """Start with two arrays on which nothing is."""
+        super().__init__()
+        benches = self.make()
+        self.scenes = [Scene(bench).__enter__() for bench in benches]
+        self.volumes: dict[str, tuple[int, Volume]] = {}
+        self.touched: set[str] = set()
+
+    def make(self) -> tuple[ArrayBench, ArrayBench]:
+        """Make two arrays of different identity; they may be of any kind."""
+        raise NotImplementedError
+
+    @rule(at=st.integers(0, 1), size=st.integers(1, 2), lost=st.booleans())
+    def fill(self, at: int, size: int, *, lost: bool) -> None:
+        """Write a new volume, and again if nobody heard of it."""
+        scene = self.scenes[at]
+        volume = scene.volume(size)
+        if lost:
+            content = scene.made[volume.id]
+            with refused(ConflictError, "writing again"):
+                scene.write(volume.id, size, content)
+            scene.array.discard(volume.id)
+            scene.absent(volume)
+            scene.write(volume.id, size, content)
+        self._keep(at, volume)
+
+    @precondition(lambda self: self.volumes)
+    @rule(choice=st.data(), at=st.integers(0, 1), mood=moods)
+    def clone(self, choice: st.DataObject, at: int, mood: str) -> None:
+        """Clone a volume, on its own array or on the other one."""
+        there, source = self._choose(choice)
+        scene = self.scenes[at]
+        target = scene.target(source.size)
+        if at != there:
+            with refused(NotFoundError, "a source elsewhere"):
+                scene.array.clone_volume(target.id, source)
+            scene.absent(target)
+            return
+        try:
+            made = self._call(at, mood, "clone_volume", target.id, source)
+        except CloneLimitError:
+            scene.absent(target)
+            return
+        if not made:
+            scene.array.discard(target.id)
+            scene.absent(target)
+            return
+        scene.made[target.id] = scene.made[source.id].copy()
+        self._keep(at, scene.published(target))
+        self.touched.add(source.id)
+
+    @precondition(lambda self: self.volumes)
+    @rule(choice=st.data(), more=st.integers(0, 2), mood=moods)
+    def grow(self, choice: st.DataObject, more: int, mood: str) -> None:
+        """Grow a volume, again and again until it is told that it did."""
+        at, volume = self._choose(choice)
+        scene = self.scenes[at]
+        size = volume.size + more
+        if not self._call(at, mood, "extend", volume.id, size):
+            scene.array.extend(volume.id, size)
+        scene.made[volume.id].size = size * scene.bench.gib
+        if more:
+            with refused(ConflictError, "shrinking"):
+                scene.array.extend(volume.id, volume.size)
+        self._keep(at, attrs.evolve(volume, size=size))
+
+    @precondition(lambda self: self.volumes)
+    @rule(choice=st.data(), seed=st.integers(0, 255), block=st.integers(0, 15))
+    def overwrite(self, choice: st.DataObject, seed: int, block: int) -> None:
+        """Let a guest write to a volume."""
+        at, volume = self._choose(choice)
+        scene = self.scenes[at]
+        offset = scene.made[volume.id].size // 16 * block
+        scene.overwrite(volume, offset, seed)
+        self.touched.update(self.volumes)
+
+    @precondition(lambda self: self.volumes)
+    @rule(choice=st.data(), lost=st.booleans())
+    def discard(self, choice: st.DataObject, *, lost: bool) -> None:
+        """Discard a volume, unless clones need it."""
+        at, volume = self._choose(choice)
+        scene = self.scenes[at]
+        try:
+            for _ in range(1 + lost):
+                scene.array.discard(volume.id)
+        except ConflictError:
+            scene.intact(volume)
+            return
+        scene.absent(volume)
+        del self.volumes[volume.id]
+        self.touched.discard(volume.id)
+        self.touched.update(self.volumes)
+
+    @invariant()
+    def touched_volumes_are_intact(self) -> None:
+        """What may have changed is what it should be."""
+        for volume_id in self.touched:
+            at, volume = self.volumes[volume_id]
+            self.scenes[at].intact(volume)
+        self.touched.clear()
+
+    def teardown(self) -> None:
+        """See that every volume is intact, and discard them all."""
+        try:
+            for at, volume in self.volumes.values():
+                self.scenes[at].intact(volume)
+            for at, volume in reversed(self._eldest_first()):
+                self.scenes[at].array.discard(volume.id)
+            for scene in self.scenes:
+                scene.unchanged("an array on which all was discarded")
+        finally:
+            for scene in self.scenes:
+                scene.__exit__()
+                scene.bench.close()
+
+    def _eldest_first(self) -> list[tuple[int, Volume]]:
+        made = [volume_id for scene in self.scenes for volume_id in scene.made]
+        return [self.volumes[v] for v in made if v in self.volumes]
+
+    def _choose(self, choice: st.DataObject) -> tuple[int, Volume]:
+        return self.volumes[choice.draw(st.sampled_from(list(self.volumes)))]
+
+    def _keep(self, at: int, volume: Volume) -> None:
+        self.volumes[volume.id] = (at, volume)
+        self.touched.add(volume.id)
+
+    def _call(self, at: int, mood: str, method: str, *args: object) -> bool:
+        """Make a call in a mood; say whether anybody heard that it worked."""
+        bench = self.scenes[at].bench
+        call = getattr(bench.array, method)
+        if mood == _FAILING and bench.breaking is not None:
+            held = frozenset(bench.holds())
+            with bench.breaking(), refused(AdapterError, method):
+                call(*args)
+            same(held, bench.holds(), f"{method} that failed")
+            return False
+        call(*args)
+        return mood != _LOST

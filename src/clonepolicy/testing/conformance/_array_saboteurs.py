@@ -1,0 +1,651 @@
+"""Arrays that break one promise each: the rows that must catch them.
+
+Each is the model array with one sin, said in its docstring.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import ClassVar, TypeVar
+
+import attrs
+from typing_extensions import override
+
+from clonepolicy import (
+    Backend,
+    CloneKind,
+    ConflictError,
+    FileLocation,
+    Image,
+    Location,
+    NotFoundError,
+    RbdLocation,
+    StoredImage,
+    StoredVolume,
+    UnavailableError,
+    UnsupportedError,
+    Volume,
+)
+from clonepolicy.testing.conformance._array_rows import ARRAYS
+from clonepolicy.testing.conformance._saboteur import Saboteur
+from clonepolicy.testing.model import (
+    BLOCK,
+    EVERYTHING,
+    UNIT,
+    Block,
+    ModelArray,
+    Stored,
+    model_bench,
+)
+
+ARRAY_SABOTEURS: list[Saboteur] = []
+"""Every array that breaks a promise."""
+
+T = TypeVar("T", bound=ModelArray)
+
+
+def _caught_by(*rows: str) -> Callable[[type[T]], type[T]]:
+    def add(kind: type[T]) -> type[T]:
+        ARRAY_SABOTEURS.append(
+            Saboteur(
+                name=kind.__name__,
+                sin=(kind.__doc__ or "").strip(),
+                table=ARRAYS,
+                make=lambda: model_bench(kind()),
+                caught_by=frozenset(rows),
+            )
+        )
+        return kind
+
+    return add
+
+
+# -- what every array does --------------------------------------------------
+
+
+@_caught_by("declares-what-it-is")
+class FromTheFuture(ModelArray):
+    """It was written for a version of the port that nobody knows yet."""
+
+    API_VERSION: ClassVar[int] = 99
+
+
+@_caught_by("declares-what-it-is")
+class Boaster(ModelArray):
+    """Its class declares what the array cannot do."""
+
+    CAPABILITIES: ClassVar[Backend] = Backend(clone_across_pools=True)
+
+
+@_caught_by("is-one-array")
+class Nameless(ModelArray):
+    """It has no identity."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backend = attrs.evolve(self.backend, array_id=None)
+
+
+@_caught_by("is-one-array")
+class Namesake(ModelArray):
+    """It calls itself by its driver's name, as every other one does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backend = attrs.evolve(self.backend, array_id="model")
+
+
+@_caught_by("is-one-array")
+class Fickle(ModelArray):
+    """It is another array at each asking."""
+
+    @override
+    def get_backend(self) -> Backend:
+        self.moved += 1
+        return attrs.evolve(self.backend, array_id=f"model-{self.moved}")
+
+
+@_caught_by("says-how-it-clones")
+class Reticent(ModelArray):
+    """It does not say how it clones."""
+
+    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_kind=None)
+
+
+@_caught_by("does-not-do-what-it-does-not-declare")
+class HiddenTalent(ModelArray):
+    """It clones and grows, and does not say so."""
+
+    DOES: ClassVar[Backend] = Backend()
+
+    @override
+    def check_can(self, able: bool | None, what: str) -> None:
+        pass
+
+
+@_caught_by("gives-back-what-was-written")
+class LosesTheTail(ModelArray):
+    """It loses the last block that is written."""
+
+    @override
+    def write(
+        self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
+    ) -> None:
+        super().write(volume_id, size, image, data)
+        blocks = self.volumes[volume_id].blocks
+        blocks.pop(max(blocks, default=0), None)
+
+
+@_caught_by("takes-no-more-than-fits")
+class CutsToFit(ModelArray):
+    """It cuts off what does not fit."""
+
+    @override
+    def write(
+        self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
+    ) -> None:
+        whole = b"".join(data)[: size * UNIT]
+        super().write(volume_id, size, image, iter((whole,)))
+
+
+@_caught_by("lets-a-broken-stream-through")
+class CallsItDone(ModelArray):
+    """It takes a stream that breaks off for one that ends."""
+
+    @override
+    def write(
+        self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
+    ) -> None:
+        super().write(volume_id, size, image, _swallowed(data))
+
+
+def _swallowed(data: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from data
+    except Exception:  # noqa: BLE001 - this is the sin
+        return
+
+
+@_caught_by("writes-over-nothing", "clones-over-nothing")
+class WritesOver(ModelArray):
+    """It gives new data to a volume that has some."""
+
+    @override
+    def check_target(self, volume_id: str) -> None:
+        self.volumes.pop(volume_id, None)
+
+
+@_caught_by("knows-nothing-of-a-missing-volume")
+class ReadsAnything(ModelArray):
+    """It gives no data, and no error, of a volume that is not there."""
+
+    @override
+    def read(self, volume_id: str) -> Iterator[bytes]:
+        if volume_id in self.volumes:
+            yield from super().read(volume_id)
+
+
+@_caught_by("stat-agrees-with-the-arrays-own-tools")
+class Remembers(ModelArray):
+    """It tells the size that a volume had at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: dict[str, StoredVolume] = {}
+
+    @override
+    def stat(self, volume_id: str) -> StoredVolume | None:
+        found = super().stat(volume_id)
+        return found and self.seen.setdefault(volume_id, found)
+
+
+@_caught_by("discards-once-and-again")
+class DiscardsOnce(ModelArray):
+    """It fails to discard what is discarded already."""
+
+    @override
+    def discard(self, volume_id: str) -> None:
+        self.volume(volume_id)
+        super().discard(volume_id)
+
+
+@_caught_by("discards-once-and-again")
+class KeepsTheTrash(ModelArray):
+    """It keeps, under another name, what it discards."""
+
+    @override
+    def discard(self, volume_id: str) -> None:
+        if volume_id in self.volumes:
+            self.volumes[f"trash-{volume_id}"] = self.volume(volume_id)
+        super().discard(volume_id)
+
+
+@_caught_by("keeps-any-id-apart")
+class Traverses(ModelArray):
+    """It takes an id for a path, and discards what that leads to."""
+
+    @override
+    def discard(self, volume_id: str) -> None:
+        super().discard(volume_id.rpartition("/")[2])
+
+
+@_caught_by("keeps-any-id-apart")
+class CaseBlind(ModelArray):
+    """It takes ids that differ in case for one."""
+
+    @override
+    def stat(self, volume_id: str) -> StoredVolume | None:
+        return super().stat(volume_id.lower())
+
+
+@_caught_by("finds-no-image-elsewhere")
+class FindsEverything(ModelArray):
+    """It finds an image wherever it is told to look."""
+
+    @override
+    def find_image(self, location: Location) -> StoredImage | None:
+        return super().find_image(location) or StoredImage(size=1)
+
+
+@_caught_by("finds-no-image-elsewhere")
+class ChokesOnForeigners(ModelArray):
+    """It fails where a location is not of its kind."""
+
+    @override
+    def find_image(self, location: Location) -> StoredImage | None:
+        if not isinstance(location, RbdLocation):
+            message = f"{location} is not rbd://"
+            raise UnsupportedError(message)
+        return super().find_image(location)
+
+
+# -- growing ----------------------------------------------------------------
+
+
+@_caught_by("grows-and-keeps")
+class GrowsDirt(ModelArray):
+    """What it grows by holds what lay there before."""
+
+    @override
+    def extend(self, volume_id: str, size: int) -> None:
+        end = self.volume(volume_id).size
+        super().extend(volume_id, size)
+        if size * UNIT > end:
+            self.volume(volume_id).put(end, b"dirt")
+
+
+@_caught_by("grows-and-keeps")
+class GrowsOnce(ModelArray):
+    """It fails to grow a volume to the size that it has."""
+
+    @override
+    def extend(self, volume_id: str, size: int) -> None:
+        if self.volume(volume_id).size == size * UNIT:
+            message = "it has that size"
+            raise ConflictError(message)
+        super().extend(volume_id, size)
+
+
+@_caught_by("never-shrinks")
+class Shrinks(ModelArray):
+    """It takes any size for one to be brought about."""
+
+    @override
+    def extend(self, volume_id: str, size: int) -> None:
+        held = self.volume(volume_id)
+        held.size = min(held.size, size * UNIT)
+        super().extend(volume_id, size)
+
+
+@_caught_by("grows-nothing-out-of-nothing")
+class GrowsNothing(ModelArray):
+    """It makes a volume of zeros by growing one that is not there."""
+
+    @override
+    def extend(self, volume_id: str, size: int) -> None:
+        self.volumes.setdefault(volume_id, Stored(0))
+        super().extend(volume_id, size)
+
+
+@_caught_by("fails-to-grow-without-harm")
+class LosesItByGrowing(ModelArray):
+    """Growth that fails costs the data."""
+
+    @override
+    def extend(self, volume_id: str, size: int) -> None:
+        try:
+            super().extend(volume_id, size)
+        except UnavailableError:
+            self.volume(volume_id).blocks.clear()
+            raise
+
+
+# -- clones -----------------------------------------------------------------
+
+
+@_caught_by("clones-every-byte", "clones-every-byte-of-an-image")
+class ClonesTheHead(ModelArray):
+    """It clones all blocks but the last."""
+
+    @override
+    def cloned(self, held: Stored, parent: str) -> Stored:
+        made = super().cloned(held, parent)
+        made.blocks.pop(max(made.blocks, default=0), None)
+        return made
+
+
+@_caught_by("keeps-writes-apart", "never-writes-to-an-image")
+class Aliases(ModelArray):
+    """Its clone is the source by another name."""
+
+    @override
+    def cloned(self, held: Stored, parent: str) -> Stored:
+        return held
+
+
+@_caught_by("grows-a-clone")
+class SeesItsParent(ModelArray):
+    """A clone that grows shows what its source has there by then."""
+
+    @override
+    def extend(self, volume_id: str, size: int) -> None:
+        held = self.volume(volume_id)
+        ghost = {UNIT // BLOCK: Block(b"ghost".ljust(BLOCK, b"\0"))}
+        super().extend(volume_id, size)
+        if held.parent is not None:
+            held.blocks = {**ghost, **held.blocks}
+
+
+@_caught_by("clones-no-missing-source", "clones-no-missing-image")
+class ClonesNothing(ModelArray):
+    """It makes a volume of zeros where there is no source."""
+
+    @override
+    def clone_volume(self, volume_id: str, source: Volume) -> None:
+        try:
+            super().clone_volume(volume_id, source)
+        except NotFoundError:
+            self.volumes[volume_id] = Stored(source.size * UNIT)
+
+    @override
+    def clone_image(
+        self, volume_id: str, location: RbdLocation | FileLocation
+    ) -> None:
+        try:
+            super().clone_image(volume_id, location)
+        except NotFoundError:
+            self.volumes[volume_id] = Stored(UNIT)
+
+
+@_caught_by("clones-no-busy-source")
+class Impatient(ModelArray):
+    """It clones a source whatever goes on with it."""
+
+    @override
+    def clone_volume(self, volume_id: str, source: Volume) -> None:
+        super().clone_volume(
+            volume_id, attrs.evolve(source, status="available")
+        )
+
+
+@_caught_by("clones-while-uploading")
+class BusyWhileUploading(ModelArray):
+    """It declares to clone while uploading, and does not."""
+
+    @override
+    def clone_volume(self, volume_id: str, source: Volume) -> None:
+        if source.status == "uploading":
+            message = "wait for the upload"
+            raise ConflictError(message)
+        super().clone_volume(volume_id, source)
+
+
+@_caught_by("clones-no-source-of-another-size")
+class Truncates(ModelArray):
+    """It makes the clone as large as the record says, by cutting."""
+
+    @override
+    def clone_volume(self, volume_id: str, source: Volume) -> None:
+        has = self.volume(source.id).size // UNIT
+        super().clone_volume(volume_id, attrs.evolve(source, size=has))
+        self.volume(volume_id).size = source.size * UNIT
+
+
+@_caught_by("clones-nothing-from-another-array")
+class ReachesAcross(ModelArray):
+    """It finds a source on whatever array has it."""
+
+    everywhere: ClassVar[dict[str, Stored]] = {}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.volumes = _Shared(self.everywhere)
+
+    @override
+    def volume(self, volume_id: str) -> Stored:
+        return self.volumes.get(volume_id) or self.everywhere[volume_id]
+
+
+class _Shared(dict[str, Stored]):
+    """Tells everybody of what is put into it."""
+
+    def __init__(self, everywhere: dict[str, Stored]) -> None:
+        super().__init__()
+        self.everywhere = everywhere
+
+    @override
+    def __setitem__(self, key: str, value: Stored) -> None:
+        super().__setitem__(key, value)
+        self.everywhere[key] = value
+
+
+@_caught_by("clones-anew-after-discard", "discards-no-data-of-clones")
+class LeavesSnapshots(ModelArray):
+    """The snapshot that a clone was made by stays for ever."""
+
+    @override
+    def clone_volume(self, volume_id: str, source: Volume) -> None:
+        super().clone_volume(volume_id, source)
+        self.volumes[f"snapshot-of-{source.id}"] = self.volume(source.id)
+
+
+@_caught_by("clones-clones")
+class ClonesTheEldest(ModelArray):
+    """A clone of a clone is one of what that was made of."""
+
+    @override
+    def cloned(self, held: Stored, parent: str) -> Stored:
+        eldest = held
+        while eldest.parent in self.volumes:
+            eldest = self.volumes[eldest.parent]
+        return super().cloned(eldest, parent)
+
+
+@_caught_by("clones-many-at-once")
+class OneAtATime(ModelArray):
+    """It refuses to clone a source that is just being cloned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cloning = threading.Lock()
+
+    @override
+    def clone_volume(self, volume_id: str, source: Volume) -> None:
+        if not self.cloning.acquire(blocking=False):
+            message = "the source is being cloned"
+            raise ConflictError(message)
+        try:
+            time.sleep(0.005)
+            super().clone_volume(volume_id, source)
+        finally:
+            self.cloning.release()
+
+
+@_caught_by("discards-no-data-of-clones")
+class TakesClonesAlong(ModelArray):
+    """What a source shared with its clones goes with it."""
+
+    @override
+    def discard(self, volume_id: str) -> None:
+        for held in self.volumes.values():
+            if held.parent == volume_id:
+                held.blocks.clear()
+        super().discard(volume_id)
+
+
+@_caught_by(
+    "fails-to-clone-without-trace", "fails-to-clone-an-image-without-trace"
+)
+class LeavesTheHalf(ModelArray):
+    """A clone that fails stays, half made."""
+
+    @override
+    def put(self, volume_id: str, made: Stored) -> None:
+        self.volumes[volume_id] = made
+        self.fail_if_asked()
+
+
+@_caught_by("fails-to-clone-without-trace")
+class LeaksItsClients(ModelArray):
+    """Its client library's own error comes out."""
+
+    @override
+    def fail_if_asked(self) -> None:
+        if self.failing:
+            message = "rados: errno 5"
+            raise OSError(message)
+
+
+@_caught_by("fails-to-clone-without-trace")
+class SwallowsErrors(ModelArray):
+    """It says nothing where it fails."""
+
+    @override
+    def clone_volume(self, volume_id: str, source: Volume) -> None:
+        try:
+            super().clone_volume(volume_id, source)
+        except UnavailableError:
+            return
+
+
+@_caught_by("tells-its-limit-before-it-is-hit")
+class CountsNothing(ModelArray):
+    """It has a limit, and does not count towards it."""
+
+    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
+
+    @override
+    def stat(self, volume_id: str) -> StoredVolume | None:
+        found = super().stat(volume_id)
+        return found and attrs.evolve(found, clones=0)
+
+
+@_caught_by("tells-its-limit-before-it-is-hit")
+class ForgetsItsLimit(ModelArray):
+    """It declares a limit that it does not keep."""
+
+    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
+
+    @override
+    def check_limit(self, parent: str) -> None:
+        pass
+
+
+# -- how a clone is made ----------------------------------------------------
+
+
+@_caught_by("shares-its-data", "clones-images-as-it-says")
+class CopiesInSecret(ModelArray):
+    """It declares copy-on-write, and copies."""
+
+    @override
+    def cloned(self, held: Stored, parent: str) -> Stored:
+        return held.copied(parent)
+
+
+@_caught_by("takes-no-longer-for-more")
+class TakesItsTime(ModelArray):
+    """Its clones share, after reading all that they share."""
+
+    @override
+    def cloned(self, held: Stored, parent: str) -> Stored:
+        time.sleep(0.0005 * len(held.blocks))
+        return super().cloned(held, parent)
+
+
+@_caught_by("copies-if-it-says-so")
+class SharesInSecret(ModelArray):
+    """It declares full copies, and shares."""
+
+    DOES: ClassVar[Backend] = attrs.evolve(
+        EVERYTHING, clone_kind=CloneKind.FULL_COPY
+    )
+
+    @override
+    def cloned(self, held: Stored, parent: str) -> Stored:
+        return held.shared(parent)
+
+
+@_caught_by("moves-no-bytes-through-the-client")
+class CopiesByHand(ModelArray):
+    """It declares that the array copies, and reads and writes all data."""
+
+    DOES: ClassVar[Backend] = attrs.evolve(
+        EVERYTHING, clone_kind=CloneKind.OFFLOADED_COPY
+    )
+
+    @override
+    def cloned(self, held: Stored, parent: str) -> Stored:
+        self.moved += len(held.blocks) * BLOCK
+        return super().cloned(held, parent)
+
+
+ARRAY_SABOTEURS.append(
+    Saboteur(
+        name="MeasuresNothing",
+        sin="Its bench finds that no volume takes any space.",
+        table=ARRAYS,
+        make=lambda: attrs.evolve(model_bench(), exclusive=lambda _: 0),
+        caught_by=frozenset({"measures-what-is-written"}),
+    )
+)
+
+
+# -- stored images ----------------------------------------------------------
+
+
+@_caught_by("finds-its-images")
+class RoundsDown(ModelArray):
+    """It tells the whole GiB that fit into an image."""
+
+    @override
+    def find_image(self, location: Location) -> StoredImage | None:
+        found = super().find_image(location)
+        whole = self.images[location].size // UNIT if found else 0
+        return found and attrs.evolve(found, size=whole)
+
+
+@_caught_by("clones-every-byte-of-an-image")
+class StopsShort(ModelArray):
+    """The clone of an image ends where the image does."""
+
+    @override
+    def clone_image(
+        self, volume_id: str, location: RbdLocation | FileLocation
+    ) -> None:
+        super().clone_image(volume_id, location)
+        self.volume(volume_id).size = self.images[location].size
+
+
+@_caught_by("clones-images-over-nothing")
+class ReplacesByImages(ModelArray):
+    """An image takes the place of what a volume has."""
+
+    @override
+    def clone_image(
+        self, volume_id: str, location: RbdLocation | FileLocation
+    ) -> None:
+        self.discard(volume_id)
+        super().clone_image(volume_id, location)
