@@ -70,15 +70,21 @@ class InstalledArray:
     """What will keep it from being used one day."""
 
 
-def installed_arrays() -> tuple[InstalledArray, ...]:
+def installed_arrays(name: str | None = None) -> tuple[InstalledArray, ...]:
     """Look at every kind of array that is installed, broken ones too.
 
     Whatever loading one raises is its problem, and nobody else's.
+
+    Args:
+        name: look at those of this name only.
     """
-    points = sorted(
-        entry_points(group=ARRAY_BACKENDS), key=lambda p: (p.name, p.value)
-    )
-    return tuple(_look_at(point) for point in points)
+    points = sorted(_points(name), key=lambda p: (p.name, p.value))
+    return tuple(_look_at(point, points) for point in points)
+
+
+def _points(name: str | None = None) -> tuple[EntryPoint, ...]:
+    found = entry_points(group=ARRAY_BACKENDS)
+    return tuple(point for point in found if name in {None, point.name})
 
 
 def load_array(name: str) -> ArrayKind:
@@ -91,21 +97,14 @@ def load_array(name: str) -> ArrayKind:
         UnsupportedError: it cannot be loaded, or is of a version that is
             not called here, or two distributions offer the name.
     """
-    points = tuple(entry_points(group=ARRAY_BACKENDS, name=name))
+    points = _points(name)
     if not points:
-        known = {point.name for point in entry_points(group=ARRAY_BACKENDS)}
         message = (
             f"no array backend {name!r} is installed; there are: "
-            f"{_listed(known)}"
+            f"{_listed(point.name for point in _points())}"
         )
         raise NotFoundError(message)
-    if len({point.value for point in points}) > 1:
-        targets = _listed({point.value for point in points})
-        message = (
-            f"several distributions offer an array backend {name!r}: "
-            f"{targets}; uninstall all but one"
-        )
-        raise UnsupportedError(message)
+    _check_unique(name, points)
     kind = _load(points[0])
     aging = check_array_kind(kind)
     if aging is not None:
@@ -189,7 +188,19 @@ def check_source(source: Volume, backend: Backend) -> None:
         raise ConflictError(message)
 
 
-def _look_at(point: EntryPoint) -> InstalledArray:
+def _check_unique(name: str, points: Iterable[EntryPoint]) -> None:
+    targets = {point.value for point in points if point.name == name}
+    if len(targets) > 1:
+        message = (
+            f"several distributions offer an array backend {name!r}: "
+            f"{_listed(targets)}; uninstall all but one"
+        )
+        raise UnsupportedError(message)
+
+
+def _look_at(
+    point: EntryPoint, points: Iterable[EntryPoint]
+) -> InstalledArray:
     dist = point.dist
     found = InstalledArray(
         name=point.name,
@@ -203,6 +214,7 @@ def _look_at(point: EntryPoint) -> InstalledArray:
             found, api_version=version if type(version) is int else None
         )
         warning = check_array_kind(kind)
+        _check_unique(point.name, points)
     except UnsupportedError as error:
         return attrs.evolve(found, problem=str(error))
     return attrs.evolve(found, capabilities=kind.CAPABILITIES, warning=warning)
@@ -224,4 +236,4 @@ def _name(kind: object) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
+    return ", ".join(sorted(set(names))) or "none"

@@ -296,25 +296,29 @@ def fill(fd: int, pieces: Iterable[bytes], limit: int | None = None) -> int:
         if limit is not None and at + len(piece) > limit:
             message = f"there is more data than the {limit} bytes of room"
             raise IntegrityError(message)
-        if piece is not _ZEROS:
-            _put(fd, piece, at)
+        for start, view in islands(piece):
+            _write(fd, view, at + start)
         at += len(piece)
     os.ftruncate(fd, at)
     return at
 
 
-def _put(fd: int, piece: bytes, at: int) -> None:
+def islands(piece: bytes) -> Iterator[tuple[int, memoryview]]:
+    """Find what of a piece is not zeros, as (where, bytes)."""
+    if piece is _ZEROS:
+        return
     view, size = memoryview(piece), len(piece)
     start = end = 0
     while end < size:
         # comparing views is slow and slicing copies; this does neither
         zero = piece.startswith(_ZERO_BLOCK, end)
-        if zero:
-            _write(fd, view[start:end], at + start)
+        if zero and start < end:
+            yield start, view[start:end]
         end = min(end + _BLOCK, size)
         if zero:
             start = end
-    _write(fd, view[start:], at + start)
+    if start < size:
+        yield start, view[start:]
 
 
 def _write(fd: int, view: memoryview, at: int) -> None:
@@ -332,6 +336,24 @@ def create(path: Path) -> int:
 def open_read(path: Path) -> int:
     """Open a file for reading."""
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def open_source(path: Path, size: int) -> int:
+    """Open a file that has so many bytes for cloning.
+
+    Raises:
+        IntegrityError: it has another size.
+    """
+    fd = open_read(path)
+    has = os.fstat(fd).st_size
+    if has != size:
+        os.close(fd)
+        message = (
+            f"{path.name} has {has} bytes, and its record says {size}; "
+            "correct the record"
+        )
+        raise IntegrityError(message)
+    return fd
 
 
 def size_of(path: Path) -> int | None:

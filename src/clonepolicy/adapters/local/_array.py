@@ -19,6 +19,8 @@ from clonepolicy import (
     StoredVolume,
     UnsupportedError,
     Volume,
+    check_source,
+    check_volume_id,
 )
 from clonepolicy.adapters import _files, _formats
 from clonepolicy.adapters._files import Adapted, opened
@@ -43,6 +45,7 @@ class LocalArray:
 
     def stat(self, volume_id: str) -> StoredVolume | None:
         """Look for a volume's file in every pool."""
+        check_volume_id(volume_id)
         with Adapted(f"looking at volume {volume_id}"):
             for path in self._store.pools.values():
                 size = _files.size_of(path / f"volume-{volume_id}")
@@ -56,8 +59,8 @@ class LocalArray:
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
         """Let a volume's file share all data of another's, or copy it."""
+        check_source(source, self.get_backend())
         origin = self._store.catalogue.volume_row(source.id)
-        check_readable(origin)
         row = self._in_creation(volume_id)
         shares = (
             self._store.backend(row["pool"]).clone_kind
@@ -65,7 +68,11 @@ class LocalArray:
         )
         with (
             Adapted(f"cloning volume {source.id} to {volume_id}"),
-            opened(_files.open_read(self._store.volume_path(origin))) as old,
+            opened(
+                _files.open_source(
+                    self._store.volume_path(origin), source.size * GiB
+                )
+            ) as old,
         ):
             _files.clone(old, self._store.volume_path(row), shares=shares)
 
@@ -94,17 +101,18 @@ class LocalArray:
     def read(self, volume_id: str) -> Iterator[bytes]:
         """Give a volume's data."""
         row = self._store.catalogue.volume_row(volume_id)
-        check_readable(row)
         with (
             Adapted(f"reading volume {volume_id}"),
             opened(_files.open_read(self._store.volume_path(row))) as fd,
         ):
+            check_readable(row)
             yield from _files.stream(fd, row["size"] * GiB)
 
     def discard(self, volume_id: str) -> None:
         """Remove a volume's data, if there is any."""
+        check_volume_id(volume_id)
         catalogue = self._store.catalogue
-        what = f"erasing volume {volume_id}"
+        what = f"discarding volume {volume_id}"
         row = catalogue.row(
             what, "SELECT * FROM volume WHERE id = ?", volume_id
         )

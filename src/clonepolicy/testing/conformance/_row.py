@@ -86,7 +86,7 @@ class Row(Generic[B]):
         return None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Table(Generic[B]):
     """Rows about one kind of adapter, in the order in which they stand."""
 
