@@ -209,7 +209,7 @@ def memory_bench() -> ArrayBench:
             (cloud.volume_data(v) or b"").replace(b"\0", b"")
         ),
         new_volume=new_volume,
-        publish=lambda v: cloud.set_volume(v, status="available"),
+        set_status=lambda v, status: cloud.set_volume(v, status=status),
         gib=unit,
     )
 

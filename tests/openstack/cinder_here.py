@@ -344,8 +344,14 @@ class Here:
 
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Start Cinder's ground: options, schema, locks, messaging."""
+    """Start Cinder's ground in a folder of this session's."""
     folder = tmp_path_factory.mktemp("cinder")
+    start_ground(folder)
+    return folder
+
+
+def start_ground(folder: Path) -> None:
+    """Start Cinder's ground: options, schema, locks, messaging."""
     oslo_messaging.set_transport_defaults("cinder")
     CONF([], project="cinder", default_config_files=[])
     CONF.set_override(
@@ -361,7 +367,6 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     privsep.sys_admin_pctxt.set_client_mode(False)
     migration.db_sync()
     coordination.COORDINATOR.start()
-    return folder
 
 
 @pytest.fixture

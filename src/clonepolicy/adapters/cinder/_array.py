@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -13,10 +14,12 @@ from oslo_config import cfg
 
 from clonepolicy import (
     Backend,
+    ConflictError,
     FileLocation,
     GiB,
     Image,
     Location,
+    NotFoundError,
     RbdLocation,
     StaleError,
     StoredImage,
@@ -24,7 +27,9 @@ from clonepolicy import (
     UnsupportedError,
     Volume,
     changed,
+    check_source,
 )
+from clonepolicy.adapters import _files
 from clonepolicy.adapters.cinder._backend import (
     backend_from_driver,
     is_rbd,
@@ -32,8 +37,6 @@ from clonepolicy.adapters.cinder._backend import (
 from clonepolicy.adapters.cinder._errors import told_as_adapter_error
 from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
-
-_PIECE = 1 << 20
 
 
 def _nothing(_volume: object) -> None:
@@ -81,8 +84,11 @@ class CinderArray:
         """Open an RBD snapshot to learn its size; know no other kind."""
         if not isinstance(location, RbdLocation):
             return None
-        with told_as_adapter_error(f"image {location}"):
-            return _rbd_image(self.driver, location)
+        try:
+            with told_as_adapter_error(f"image {location}"):
+                return _rbd_image(self.driver, location)
+        except NotFoundError:
+            return None
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
         """Have the driver clone, under the lock that deletion takes.
@@ -90,9 +96,13 @@ class CinderArray:
         The driver makes the clone as large as its record says.
 
         Raises:
-            StaleError: the source is no longer what it was.
+            ConflictError: the source is not at rest.
+            StaleError: it is no longer what it was.
             AdapterError: the driver failed, in whatever way.
         """
+        # the driver is asked only where its answer matters
+        uploading = source.status == "uploading"
+        check_source(source, self.get_backend() if uploading else Backend())
         target = self.get_object(volume_id)
         with self.held(source) as held:
             with told_as_adapter_error(f"clone of volume {source.id}"):
@@ -135,8 +145,9 @@ class CinderArray:
                 None,
             )
             if not cloned:
+                missing = self.find_image(location) is None
                 message = f"the driver declines {location}"
-                raise UnsupportedError(message)
+                raise (NotFoundError if missing else UnsupportedError)(message)
             self.cloned(target)
         self._save(target, update)
 
@@ -146,7 +157,10 @@ class CinderArray:
         Cinder's drivers make a clone as large as its record says.
         """
         target = self.get_object(volume_id)
-        if target.size >= size:
+        if target.size > size:
+            message = f"volume {volume_id} has {target.size} GiB, not {size}"
+            raise ConflictError(message)
+        if target.size == size:
             return
         with told_as_adapter_error(f"extension of volume {volume_id}"):
             self.driver.extend_volume(target, size)
@@ -179,9 +193,8 @@ class CinderArray:
                 self.driver.copy_volume_to_image(
                     self.volumes.context, source, _Target(spool), meta
                 )
-            spool.seek(0)
-            while piece := spool.read(_PIECE):
-                yield piece
+            size = os.fstat(spool.fileno()).st_size
+            yield from _files.stream(spool.fileno(), size)
 
     def discard(self, volume_id: str) -> None:
         """Have the driver delete a volume's data, if there is any."""
@@ -243,8 +256,9 @@ class _Target:
         data: Any,
         **_headers: object,
     ) -> None:
-        while piece := data.read(_PIECE):
-            self.spool.write(piece)
+        # zeros become holes: they take neither space nor time
+        pieces = iter(lambda: data.read(_files.CHUNK), b"")
+        _files.fill(self.spool.fileno(), pieces)
 
 
 def _rbd_image(

@@ -519,7 +519,7 @@ def clones_no_busy_source(bench: ArrayBench) -> None:
         if not scene.backend.clone_while_uploading:
             states.append("uploading")
         for status in states:
-            busy = attrs.evolve(source, status=status)
+            busy = scene.published(source, status)
             scene.refused_clone(ConflictError, busy, f"a source in {status}")
         scene.intact(source)
 
@@ -534,9 +534,7 @@ def clones_while_uploading(bench: ArrayBench) -> None:
     """A source that is being uploaded is cloned like any other."""
     with Scene(bench) as scene:
         source = scene.volume()
-        uploading = attrs.evolve(
-            source, status="uploading", previous_status="available"
-        )
+        uploading = scene.published(source, "uploading")
         clone = scene.clone(uploading)
         scene.intact(source, clone)
 

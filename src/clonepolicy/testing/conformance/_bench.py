@@ -22,7 +22,7 @@ def _nothing() -> None:
     """Clean nothing up."""
 
 
-def _nothing_of(_volume_id: str) -> None:
+def _nothing_of(_volume_id: str, _status: str) -> None:
     """Leave a record as it is."""
 
 
@@ -60,9 +60,9 @@ class ArrayBench:
     """Enter a context in which the array begins changes and fails."""
     new_volume: Callable[[int, str], Volume] = _volume
     """Make the record of a volume of so many GiB in a status."""
-    publish: Callable[[str], object] = _nothing_of
-    """Let the record of a volume that was filled say that it is available;
-    for arrays that look at records of their own."""
+    set_status: Callable[[str, str], object] = _nothing_of
+    """Let the record of a volume say another status, where the array looks
+    at records of its own."""
     gib: int = GiB
     """Bytes that the array takes for a GiB; models take fewer."""
     xfail: Mapping[str, str] = attrs.field(factory=dict)

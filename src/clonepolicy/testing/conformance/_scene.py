@@ -100,10 +100,10 @@ class Scene:
         self.write(record.id, size, content)
         return self.published(record)
 
-    def published(self, record: Volume) -> Volume:
-        """Let a record say that its volume is whole."""
-        self.bench.publish(record.id)
-        return attrs.evolve(record, status="available")
+    def published(self, record: Volume, status: str = "available") -> Volume:
+        """Let a record say that its volume is whole, or another status."""
+        self.bench.set_status(record.id, status)
+        return attrs.evolve(record, status=status)
 
     def write(
         self,
