@@ -34,12 +34,30 @@ from clonepolicy.testing.combinations import (
     verdict,
     worlds_of,
 )
-from clonepolicy.testing.conformance import ARRAYS, Status, run
+from clonepolicy.testing.conformance import (
+    ARRAYS,
+    IMAGES,
+    VOLUMES,
+    Status,
+    run,
+)
 from clonepolicy.testing.conformance._array_saboteurs import ARRAY_SABOTEURS
 from clonepolicy.testing.conformance._saboteur import Saboteur
+from clonepolicy.testing.conformance._service_saboteurs import (
+    SERVICE_SABOTEURS,
+)
 from clonepolicy.testing.worlds import Request
 
-KITS = (("Arrays", ARRAYS, ARRAY_SABOTEURS),)
+KITS = (
+    ("Arrays", ARRAYS, ARRAY_SABOTEURS),
+    *(
+        (title, rows, [s for s in SERVICE_SABOTEURS if s.table is rows])
+        for title, rows in (
+            ("Image services", IMAGES),
+            ("Volume services", VOLUMES),
+        )
+    ),
+)
 
 REFERENCE = Path(__file__).parent / "reference"
 REMEDY = "python docs/generate.py --write"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from clonepolicy import Backend, CloneKind, Volume
+from clonepolicy import Backend, CloneKind, UnavailableError, Volume
 from clonepolicy.adapters.memory import ARRAY, POOL, MemoryCloud
 from clonepolicy.testing.conformance import (
     ARRAYS,
@@ -158,6 +158,19 @@ def test_a_defect_is_a_failure_and_not_the_end() -> None:
     assert len(ROWS) == len(found)
     detail = found["clones-every-byte"].detail
     assert "raised OSError: no such tool" == detail
+
+
+def test_what_an_array_declares_may_fail_too() -> None:
+    """Asking whether there is anything to be seen is part of the row."""
+
+    class Dumb(ModelArray):
+        def get_backend(self) -> Backend:
+            message = "not now"
+            raise UnavailableError(message)
+
+    result = check(ROWS["clones-every-byte"], model_bench(Dumb()))
+    assert Status.FAIL is result.status
+    assert "raised UnavailableError: not now" == result.detail
 
 
 def test_nothing_of_a_run_stays() -> None:

@@ -121,6 +121,12 @@ def check_array_kind(kind: ArrayKind) -> str | None:
     Raises:
         UnsupportedError: it is not; names the versions and the remedy.
     """
+    if not callable(kind):
+        message = (
+            f"{_name(kind)}: expected a class of arrays; name one in the "
+            "entry point, behind the colon"
+        )
+        raise UnsupportedError(message)
     version = getattr(kind, "API_VERSION", None)
     if type(version) is not int:
         message = (

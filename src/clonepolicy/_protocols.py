@@ -109,7 +109,7 @@ class VolumeService(Protocol):
         """Put a volume in creation into status error, if there is one."""
 
     def restore(self, volume_id: str) -> None:
-        """Give a volume that is uploading its previous status back."""
+        """Give an uploading volume its old status back, if there is one."""
 
     def delete_image_volume(self, volume_id: str) -> None:
         """Delete the record of an image volume, if there is one."""

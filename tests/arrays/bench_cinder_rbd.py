@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bench_rbd
-from ceph import Cluster
 from cinder import context, objects
 from cinder.db import api as db
 from cinder.volume import configuration
@@ -17,6 +16,9 @@ from oslo_config import cfg
 from clonepolicy import Volume
 from clonepolicy.adapters.cinder import CinderArray, CinderVolumes
 from clonepolicy.testing.conformance import ArrayBench
+
+if TYPE_CHECKING:
+    from ceph import Cluster
 
 HOST = "node@ceph"
 DRIVERS_OWN = {

@@ -37,30 +37,14 @@ def make_bench(place: Path, elsewhere: Path | None = None) -> ArrayBench:
         path = volumes / f"volume-{volume_id}"
         return path.stat().st_size if path.exists() else None
 
-    def add_image(pieces: Iterator[bytes]) -> Location:
-        path = images / str(uuid.uuid4())
-        with path.open("wb") as file:
-            for piece in pieces:
-                if piece.count(0) == len(piece):
-                    file.seek(len(piece), os.SEEK_CUR)
-                else:
-                    file.write(piece)
-            file.truncate()
-            file.flush()
-            os.fsync(file.fileno())
-        return FileLocation(str(path))
-
-    def remove_image(location: Location) -> None:
-        Path(str(location).removeprefix("file://")).unlink(missing_ok=True)
-
     return ArrayBench(
         array=array,
         other=other,
         overwrite=overwrite,
         size_of=size_of,
-        holds=lambda: os.listdir(volumes),
+        holds=lambda: [path.name for path in volumes.iterdir()],
         exclusive=lambda volume_id: exclusive(array.path(volume_id)),
-        add_image=add_image,
+        add_image=lambda pieces: add_image(images, pieces),
         remove_image=remove_image,
         breaking=lambda: mock.patch.object(
             os, "fsync", side_effect=OSError(errno.EIO, "I/O error")
@@ -68,10 +52,30 @@ def make_bench(place: Path, elsewhere: Path | None = None) -> ArrayBench:
     )
 
 
+def add_image(images: Path, pieces: Iterator[bytes]) -> Location:
+    """Put a sparse raw file into a directory of images."""
+    path = images / str(uuid.uuid4())
+    with path.open("wb") as file:
+        for piece in pieces:
+            if piece.count(0) == len(piece):
+                file.seek(len(piece), os.SEEK_CUR)
+            else:
+                file.write(piece)
+        file.truncate()
+        file.flush()
+        os.fsync(file.fileno())
+    return FileLocation(str(path))
+
+
+def remove_image(location: Location) -> None:
+    """Remove such a file again."""
+    Path(str(location).removeprefix("file://")).unlink(missing_ok=True)
+
+
 def exclusive(path: Path) -> int:
     """Give the bytes of a file's extents that no other file shares."""
     told = subprocess.run(
-        ["filefrag", "-s", "-b1", "-v", str(path)],
+        ["filefrag", "-s", "-b1", "-v", str(path)],  # noqa: S607 - e2fsprogs
         check=True,
         capture_output=True,
         text=True,

@@ -74,6 +74,9 @@ class Adapted:
         trace: TracebackType | None,
     ) -> None:
         """Raise what the operating system or SQLite said as our own."""
+        if isinstance(error, UnicodeEncodeError):
+            message = f"{self.what}: no file or record has such a name"
+            raise NotFoundError(message) from error
         if isinstance(error, (OSError, sqlite3.Error)):
             raise _adapt(self.what, error) from error
 

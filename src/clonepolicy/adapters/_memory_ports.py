@@ -75,7 +75,8 @@ class Images:
         return attrs.evolve(record, visible=True, downloadable=True)
 
     def get_locations(self, image_id: str) -> tuple[Location, ...]:
-        """Read where the image's data lies."""
+        """Read where the image's data lies, if the requester sees it."""
+        self.get_image(image_id)
         held = self._held(image_id)
         if held.record.locations_from is LocationsFrom.UNREADABLE:
             message = f"locations of image {image_id} are not shown"

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import os
-import sys
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any, NoReturn
-
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete
-from typing_extensions import override
 
+from clonepolicy.cli._arrays import arrays
 from clonepolicy.cli._cloud import image, init
 from clonepolicy.cli._decide import decide, schema_command
 from clonepolicy.cli._demo import demo
-from clonepolicy.cli._errors import Exit, complaint, line
+from clonepolicy.cli._ended import Ended, version
 from clonepolicy.cli._explain import explain_command
 from clonepolicy.cli._options import examples, json_option
 from clonepolicy.cli._render import emit
@@ -25,46 +17,8 @@ from clonepolicy.cli._rules import rules
 from clonepolicy.cli._volume import volume
 
 
-class _Program(click.Group):
-    """Ends with one line on standard error, never with a traceback."""
-
-    @override
-    def main(  # type: ignore[override]
-        self,
-        args: Sequence[str] | None = None,
-        prog_name: str | None = None,
-        **extra: Any,
-    ) -> NoReturn:
-        given = list(sys.argv[1:] if args is None else args)
-        for name in ("stdin", "stdout", "stderr"):
-            if getattr(sys, name) is None:
-                null = Path(os.devnull).open("r+")  # noqa: SIM115 - stays
-                setattr(sys, name, null)
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")
-        extra["standalone_mode"] = False
-        try:
-            code = super().main(given, prog_name, **extra)
-            sys.stdout.flush()
-        except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.format_message(), err=True)
-            code = Exit.USAGE
-        except click.Abort:
-            code = Exit.INTERRUPTED
-        except Exception as error:  # noqa: BLE001 - what is a defect is raised
-            problem = complaint(error)
-            as_json = "--json" in given
-            click.echo(line(problem, as_json=as_json), err=True)
-            code = problem.code
-        sys.exit(code or Exit.DONE)
-
-
-def _version() -> str:
-    try:
-        return version("clonepolicy")
-    except PackageNotFoundError:
-        return "unknown (not installed)"
+class _Program(Ended, click.Group):
+    """Holds the commands."""
 
 
 _CODES = """\b
@@ -93,7 +47,7 @@ Exit codes:
     + "\n\n"
     + _CODES,
 )
-@click.version_option(_version())
+@click.version_option(version())
 def program() -> None:
     """Clone or download, register or upload: decide, explain, carry out.
 
@@ -133,5 +87,6 @@ for command in (
     explain_command,
     rules,
     schema_command,
+    arrays,
 ):
     program.add_command(command)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, Any, TypeAlias
 
+import attrs
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -38,6 +39,15 @@ def console(
         highlight=False,
         emoji=False,
     )
+
+
+def plain(record: attrs.AttrsInstance) -> Json:
+    """Write a record of simple fields as JSON's own types."""
+
+    def simple(_: object, __: object, value: object) -> object:
+        return sorted(value) if isinstance(value, frozenset) else value
+
+    return attrs.asdict(record, value_serializer=simple)
 
 
 def emit(value: Json) -> None:

@@ -31,6 +31,7 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], type[AdapterError]], ...] = (
     ((exception.ImageUnacceptable, exception.ImageTooBig), IntegrityError),
     ((exception.NotFound,), NotFoundError),
     ((exception.VolumeIsBusy, exception.Invalid), ConflictError),
+    ((db_exception.DBDuplicateEntry,), ConflictError),
     (
         (exception.GlanceConnectionFailed, db_exception.DBError, OSError),
         UnavailableError,

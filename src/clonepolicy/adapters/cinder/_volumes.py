@@ -219,7 +219,13 @@ class CinderVolumes:
             raise ConflictError(message)
 
     def restore(self, volume_id: str) -> None:
-        """Give a volume that is uploading its previous status back."""
+        """Give a volume that is uploading its previous status back.
+
+        Cinder's function does so whatever the volume's status is.
+        """
+        volume = self.find_object(volume_id)
+        if volume is None or volume.status != "uploading":
+            return
         with told_as_adapter_error(f"volume {volume_id}"):
             db.volume_update_status_based_on_attachment(self._admin, volume_id)
 

@@ -20,7 +20,7 @@ _PATCH = "application/openstack-images-v2.1-json-patch"
 
 
 def _path(image_id: str, below: str = "") -> str:
-    return f"/v2/images/{quote(image_id, safe='')}{below}"
+    return f"/v2/images/{quote(image_id, safe='', errors='replace')}{below}"
 
 
 @attrs.frozen

@@ -2,6 +2,12 @@
 
 from clonepolicy.testing.conformance._array_rows import ARRAYS
 from clonepolicy.testing.conformance._bench import ArrayBench
+from clonepolicy.testing.conformance._image_rows import (
+    IMAGES,
+    ImageBench,
+    LocationBench,
+)
+from clonepolicy.testing.conformance._load import BenchError, load_bench
 from clonepolicy.testing.conformance._row import (
     Level,
     Report,
@@ -13,17 +19,27 @@ from clonepolicy.testing.conformance._row import (
     run,
 )
 from clonepolicy.testing.conformance._scene import Scene
+from clonepolicy.testing.conformance._unittest import ConformanceTestCase
+from clonepolicy.testing.conformance._volume_rows import VOLUMES, VolumeBench
 
 __all__ = [
     "ARRAYS",
+    "IMAGES",
+    "VOLUMES",
     "ArrayBench",
+    "BenchError",
+    "ConformanceTestCase",
+    "ImageBench",
     "Level",
+    "LocationBench",
     "Report",
     "Result",
     "Row",
     "Scene",
     "Status",
     "Table",
+    "VolumeBench",
     "check",
+    "load_bench",
     "run",
 ]

@@ -167,11 +167,13 @@ class Report:
 def check(row: Row[Any], bench: Bench) -> Result:
     """Execute one row, if there is anything to be seen of it."""
     begin = time.perf_counter()
-    missing = row.missing(bench)
-    if missing is not None:
-        return Result(row=row, status=Status.SKIP, detail=missing, seconds=0.0)
     known = bench.xfail.get(row.id)
     try:
+        missing = row.missing(bench)
+        if missing is not None:
+            return Result(
+                row=row, status=Status.SKIP, detail=missing, seconds=0.0
+            )
         status, detail = Status.PASS, row.body(bench) or ""
     except BrokenError as error:
         status, detail = Status.FAIL, str(error)

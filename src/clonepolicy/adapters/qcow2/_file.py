@@ -1,0 +1,144 @@
+"""What the header of a qcow2 file says, as far as it may be believed.
+
+Written after ``docs/interop/qcow2.txt`` of QEMU.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import struct
+from pathlib import Path
+
+import attrs
+
+from clonepolicy import IntegrityError
+
+LAYER = re.compile(
+    r"layer-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(qcow2|raw)"
+)
+"""Names of layers, which end in their format."""
+
+_HEADER = struct.Struct(">4sIQIIQIIQQIIQQQQII")
+_EXTENSION = struct.Struct(">II")
+_BACKING_FORMAT = 0xE2792ACA
+_START = 4096
+"""Header, extensions and backing file's name of what is made here fit."""
+_DIRTY = 1
+"""The one incompatible feature that may be met: reference counts that were
+not written back, which whoever writes next mends."""
+_LONGEST_TABLE = 1 << 25
+
+
+def format_of(layer: str) -> str:
+    """Tell a layer's format."""
+    return layer.rpartition(".")[2]
+
+
+@attrs.frozen(kw_only=True)
+class File:
+    """An open file of the array: a volume or a layer."""
+
+    fd: int
+    name: str
+    format: str
+    size: int
+    """Virtual, in bytes."""
+    layer: str | None = None
+    """Name of the layer that it rests on."""
+    table: tuple[int, int] = (0, 0)
+    """Offset and length of the list of its clusters."""
+
+    def is_empty(self) -> bool:
+        """Tell whether all that it holds lies in its layer."""
+        start, length = self.table
+        return self.layer is not None and not any(
+            os.pread(self.fd, length, start)
+        )
+
+
+def open_file(directory: Path, name: str) -> File:
+    """Open a plain file right in a directory, and read its header.
+
+    Raises:
+        IntegrityError: it is none that was made here, or a layer is missing.
+    """
+    # not blocking, lest it wait at a pipe
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        fd = os.open(directory / name, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _wrong(name, "it is a symbolic link") from error
+        if error.errno == errno.ENOENT and LAYER.fullmatch(name):
+            raise _wrong(name, "it is missing") from error
+        raise
+    try:
+        return _look(fd, name)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _look(fd: int, name: str) -> File:
+    about = os.fstat(fd)
+    if not stat.S_ISREG(about.st_mode):
+        raise _wrong(name, "it is no plain file")
+    if format_of(name) == "raw":
+        return File(fd=fd, name=name, format="raw", size=about.st_size)
+    start = os.pread(fd, _START, 0)
+    if len(start) < _HEADER.size:
+        raise _wrong(name, "it is too short")
+    fields = _HEADER.unpack_from(start)
+    magic, version, backing, length, _, size, crypt, entries, table = fields[
+        :9
+    ]
+    snapshots, features, end = fields[11], fields[13], fields[17]
+    if magic != b"QFI\xfb" or version != 3:  # noqa: PLR2004 - the format's
+        raise _wrong(name, "it is no qcow2 file of version 3")
+    if (
+        crypt
+        or snapshots
+        or features & ~_DIRTY
+        or 8 * entries > _LONGEST_TABLE
+    ):
+        why = "it has an external data file, snapshots or some other feature"
+        raise _wrong(name, why)
+    layer = None
+    if backing:
+        layer = _layer(name, start[:backing], end, start[backing:][:length])
+    return File(
+        fd=fd,
+        name=name,
+        format="qcow2",
+        size=size,
+        layer=layer,
+        table=(table, 8 * entries),
+    )
+
+
+def _layer(name: str, head: bytes, at: int, backing: bytes) -> str:
+    layer = backing.decode(errors="replace")
+    if not LAYER.fullmatch(layer):
+        raise _wrong(name, f"it rests on {layer!r}, which is no layer here")
+    said = _backing_format(head, at).decode(errors="replace")
+    if said != format_of(layer):
+        raise _wrong(name, f"it says that {layer} is {said!r}")
+    return layer
+
+
+def _backing_format(head: bytes, at: int) -> bytes:
+    while at + _EXTENSION.size <= len(head):
+        kind, length = _EXTENSION.unpack_from(head, at)
+        at += _EXTENSION.size
+        if kind == _BACKING_FORMAT:
+            return head[at : at + length]
+        at += -(-length // 8) * 8
+    return b""
+
+
+def _wrong(name: str, why: str) -> IntegrityError:
+    message = f"{name} is not as this array makes files: {why}"
+    return IntegrityError(f"{message}; restore it from a backup")

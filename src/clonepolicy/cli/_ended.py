@@ -1,0 +1,59 @@
+"""How programs end, with one line and an exit code; and their version."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from typing_extensions import override
+
+from clonepolicy.cli._errors import Exit, complaint, line
+
+
+class Ended(click.Command):
+    """Ends with one line on standard error, never with a traceback."""
+
+    @override
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        **extra: Any,
+    ) -> NoReturn:
+        given = list(sys.argv[1:] if args is None else args)
+        for name in ("stdin", "stdout", "stderr"):
+            if getattr(sys, name) is None:
+                null = Path(os.devnull).open("r+")  # noqa: SIM115 - stays
+                setattr(sys, name, null)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(given, prog_name, **extra)
+            sys.stdout.flush()
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            code = Exit.USAGE
+        except click.Abort:
+            code = Exit.INTERRUPTED
+        except Exception as error:  # noqa: BLE001 - what is a defect is raised
+            problem = complaint(error)
+            as_json = "--json" in given
+            click.echo(line(problem, as_json=as_json), err=True)
+            code = problem.code
+        sys.exit(code or Exit.DONE)
+
+
+def version() -> str:
+    """Give the version that is installed."""
+    try:
+        return metadata.version("clonepolicy")
+    except metadata.PackageNotFoundError:
+        return "unknown (not installed)"

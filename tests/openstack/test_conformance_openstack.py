@@ -1,0 +1,241 @@
+"""The kit's rows, held against a real Glance and a real Cinder."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+pytest.importorskip("cinder", reason="run by nox -s openstack")
+pytest.importorskip("glance", reason="run by nox -s openstack")
+
+from cinder import context, objects
+from cinder.db import api as db
+from cinder_here import HOST, TENANT, USER, _empty, database
+from glance_server import Glance, cinder, glance, open_glance
+
+from clonepolicy import (
+    CinderLocation,
+    FileLocation,
+    Location,
+    Quota,
+    Volume,
+    parse_location,
+)
+from clonepolicy.adapters.cinder._volumes import CinderVolumes
+from clonepolicy.adapters.glance import GlanceImages, Patience
+from clonepolicy.testing.conformance import (
+    IMAGES,
+    VOLUMES,
+    ImageBench,
+    Level,
+    LocationBench,
+    Report,
+    Status,
+    VolumeBench,
+    run,
+)
+
+__all__ = ["cinder", "database", "glance", "open_glance"]
+
+PATIENCE = Patience(first=0.02, longest=0.2, total=5, grace=0.3)
+SERVICE = ("service", "admin", "member", "reader")
+UNLIMITED = -1
+ARRAY = "array-1"
+
+
+def broken(report: Report) -> dict[str, str]:
+    """Give what is wrong with each row that failed."""
+    return {
+        result.row.id: result.detail
+        for result in report.results
+        if result.status is Status.FAIL
+    }
+
+
+def skipped(report: Report) -> set[str]:
+    """Name the rows that say nothing."""
+    return {r.row.id for r in report.results if not r.executed}
+
+
+# -- Glance -----------------------------------------------------------------
+
+
+def privileged(of: Glance) -> GlanceImages:
+    """Act for alice, with a service user of both roles."""
+    return GlanceImages(
+        of.client("alice"),
+        service_client=of.client("services", *SERVICE),
+        service_roles=frozenset({"service", "admin"}),
+        patience=PATIENCE,
+    )
+
+
+def plain(of: Glance) -> GlanceImages:
+    """Act for alice with her own credentials only."""
+    return GlanceImages(
+        of.client("alice"), show_multiple_locations=True, patience=PATIENCE
+    )
+
+
+def image_bench(
+    of: Glance, images: GlanceImages, *, opened: bool
+) -> ImageBench:
+    """Make the bench of a running Glance, looked at as its admin."""
+    admin = of.client("services", *SERVICE)
+
+    def queue(project: str = "alice") -> str:
+        made = of.client(project).images.create(
+            name="image",
+            disk_format="raw",
+            container_format="bare",
+            visibility="private",
+        )
+        return str(made.id)
+
+    def fill(data: bytes, project: str = "alice") -> str:
+        image_id = queue(project)
+        of.client(project).images.upload(image_id, io.BytesIO(data))
+        return image_id
+
+    def locations(image_id: str) -> tuple[Location, ...]:
+        body = admin.http_client.get(f"/v2/images/{image_id}/locations")[1]
+        return tuple(parse_location(shown["url"]) for shown in body)
+
+    def corrupt(image_id: str) -> None:
+        (location,) = locations(image_id)
+        assert isinstance(location, FileLocation)
+        Path(location.path).write_bytes(b"other one")
+
+    def add_volume() -> CinderLocation:
+        return CinderLocation(of.cinder.add_volume())
+
+    def has_volume(location: CinderLocation) -> bool:
+        return location.volume_id not in of.cinder.deleted
+
+    def add_image() -> str:
+        image_id = queue()
+        for _ in range(2):
+            url = str(add_volume())
+            of.client("alice").images.add_location(image_id, url, {})
+        return image_id
+
+    return ImageBench(
+        images=images,
+        queued=queue,
+        active=fill,
+        unseen=lambda: fill(b"bob's data", "bob"),
+        statuses=lambda: {
+            image["id"]: image["status"]
+            for image in admin.images.list(filters={"visibility": "all"})
+        },
+        data_of=lambda image_id: b"".join(admin.images.data(image_id)),
+        corrupt=corrupt,
+        locations=LocationBench(
+            add_volume=add_volume,
+            has_volume=has_volume,
+            of=locations,
+            add_image=add_image if opened else None,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "act_for"),
+    [
+        ("glance", privileged),
+        ("open_glance", privileged),
+        ("open_glance", plain),
+    ],
+)
+def test_a_real_glance_is_certified(
+    request: pytest.FixtureRequest,
+    name: str,
+    act_for: Callable[[Glance], GlanceImages],
+) -> None:
+    """By either API; the volumes behind its locations are only names."""
+    of: Glance = request.getfixturevalue(name)
+    opened = name == "open_glance"
+    report = run(IMAGES, image_bench(of, act_for(of), opened=opened))
+    assert {} == broken(report)
+    assert (None, Level.CLONES) == (report.problem, report.declared)
+    several = set() if opened else {"tells-locations-in-order"}
+    assert {"gives-the-bytes-of-a-volume", *several} == skipped(report)
+
+
+# -- Cinder -----------------------------------------------------------------
+
+
+@pytest.fixture
+def volumes(database: Path) -> Iterator[CinderVolumes]:
+    """Give the volumes of a real Cinder, as a tenant's request sees them."""
+    assert database.is_dir()
+    request = context.RequestContext(
+        user_id=USER, project_id=TENANT, is_admin=False
+    )
+    yield CinderVolumes(context=request, array_ids={"node@array": ARRAY})
+    _empty()
+
+
+def volume_bench(volumes: CinderVolumes) -> VolumeBench:
+    """Make the bench of a Cinder, looked at in its database."""
+    admin = context.get_admin_context()
+    kind = db.volume_type_get_by_name(admin, "__DEFAULT__")["id"]
+
+    def new_volume(size: int, status: str, previous: str | None) -> Volume:
+        made = objects.Volume(
+            context=admin,
+            project_id=TENANT,
+            user_id=USER,
+            size=size,
+            status=status,
+            previous_status=previous,
+            host=HOST,
+            volume_type_id=kind,
+        )
+        made.create()
+        if previous == "in-use":
+            db.volume_attach(
+                admin, {"volume_id": made.id, "attach_status": "attached"}
+            )
+        return volumes.get_volume(made.id)
+
+    def is_readonly(volume_id: str) -> bool:
+        found = db.volume_admin_metadata_get(admin, volume_id)
+        return bool(found.get("readonly") == "True")
+
+    def cache(image_id: str, volume_id: str) -> None:
+        db.image_volume_cache_create(
+            admin, HOST, None, image_id, None, volume_id, 1
+        )
+
+    def set_quota(project_id: str, quota: Quota) -> None:
+        db.quota_destroy_by_project(admin, project_id)
+        for name, limit in attrs.asdict(quota).items():
+            db.quota_create(
+                admin, project_id, name, UNLIMITED if limit is None else limit
+            )
+
+    return VolumeBench(
+        volumes=volumes,
+        new_volume=new_volume,
+        statuses=lambda: {
+            volume.id: volume.status
+            for volume in objects.VolumeList.get_all(admin)
+        },
+        is_readonly=is_readonly,
+        array_id=ARRAY,
+        cache=cache,
+        set_quota=set_quota,
+    )
+
+
+def test_a_real_cinder_is_certified(volumes: CinderVolumes) -> None:
+    """It knows nothing of data: that is its driver's."""
+    report = run(VOLUMES, volume_bench(volumes))
+    assert {} == broken(report)
+    assert (None, Level.CLONES) == (report.problem, report.declared)
+    assert {"deletes-no-data"} == skipped(report)

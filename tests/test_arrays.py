@@ -1,0 +1,192 @@
+"""Arrays that are installed, their versions, and the checks they share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import array_dists
+from array_dists import OFFERED, PROBLEMS
+from clonepolicy import (
+    Backend,
+    ConflictError,
+    InstalledArray,
+    NotFoundError,
+    UnsupportedError,
+    Volume,
+    _arrays,
+    check_source,
+    check_volume_id,
+    installed_arrays,
+    load_array,
+)
+from clonepolicy.adapters.reflink import ReflinkArray
+
+strangers = array_dists.strangers
+
+SOURCE = Volume(
+    id="6f2c8a54-9d1e-4b7a-8c3d-2e5f60718293",
+    project_id="p",
+    size=1,
+    status="available",
+)
+
+
+@pytest.fixture
+def _newer(monkeypatch: pytest.MonkeyPatch, strangers: Path) -> None:
+    """A day on which version 2 is current, and 1 is still called."""
+    del strangers
+    monkeypatch.setattr(_arrays, "API_VERSION", 2)
+
+
+# -- what is installed ------------------------------------------------------
+
+
+def test_the_arrays_of_this_repository_are_offered() -> None:
+    """Under the names that configurations use."""
+    found = {array.name: array.target for array in installed_arrays()}
+    own = {
+        "reflink": "clonepolicy.adapters.reflink:ReflinkArray",
+        "rbd": "clonepolicy.adapters.rbd:RbdArray",
+        "qcow2": "clonepolicy.adapters.qcow2:Qcow2Array",
+    }
+    assert own == {name: found.get(name) for name in own}
+    assert ReflinkArray is load_array("reflink")
+
+
+@pytest.mark.usefixtures("strangers")
+def test_an_array_is_told_with_all_that_its_class_says() -> None:
+    """Name, target, distribution, version and capabilities."""
+    (good,) = installed_arrays("good")
+    expected = InstalledArray(
+        name="good",
+        target="stranger:Good",
+        distribution="x 1.0",
+        api_version=1,
+        capabilities=load_array("good").CAPABILITIES,
+    )
+    assert expected == good
+
+
+@pytest.mark.usefixtures("strangers")
+def test_broken_arrays_hide_no_other() -> None:
+    """All are listed by name, and those that are broken say why."""
+    found = [a for a in installed_arrays() if a.name in OFFERED]
+    assert sorted([*OFFERED, "twin", "same"]) == [a.name for a in found]
+    broken = {array.name for array in found if array.problem is not None}
+    assert set(PROBLEMS) == broken
+
+
+@pytest.mark.usefixtures("strangers")
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_problem_is_one_line_that_says_what_to_do(name: str) -> None:
+    """And loading that array raises the same."""
+    problem = installed_arrays(name)[0].problem
+    assert problem is not None
+    assert PROBLEMS[name] in problem
+    assert "\n" not in problem
+    with pytest.raises(UnsupportedError) as caught:
+        load_array(name)
+    assert problem == str(caught.value)
+
+
+@pytest.mark.usefixtures("strangers")
+def test_two_distributions_may_offer_the_very_same() -> None:
+    """It does not matter then which one is taken."""
+    assert load_array("good") is load_array("same")
+    problems = [array.problem for array in installed_arrays("same")]
+    assert [None, None] == problems
+
+
+@pytest.mark.usefixtures("strangers")
+def test_a_name_that_is_not_there_is_told_with_those_that_are() -> None:
+    """The names, each once and sorted."""
+    with pytest.raises(NotFoundError) as caught:
+        load_array("nope")
+    assert "'nope' is installed; there are: ancient, bad, " in str(
+        caught.value
+    )
+    assert 1 == str(caught.value).count("twin")
+    assert () == installed_arrays("nope")
+
+
+@pytest.mark.usefixtures("_newer")
+def test_an_array_of_an_older_version_is_warned_of() -> None:
+    """It is called until its version is dropped, and says so."""
+    warning = (
+        "written for version 1 of ArrayBackend; version 2 is current, and "
+        "1 will be dropped"
+    )
+    (good,) = installed_arrays("good")
+    assert (warning, None) == (good.warning, good.problem)
+    with pytest.warns(FutureWarning, match="^stranger:Good: written for"):
+        assert "Good" == getattr(load_array("good"), "__name__", None)
+
+
+@pytest.mark.usefixtures("_newer")
+def test_an_array_of_a_dropped_version_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a text that names both versions and who has to upgrade."""
+    monkeypatch.setattr(_arrays, "OLDEST_API_VERSION", 2)
+    with pytest.raises(UnsupportedError, match="1, which is older than 2"):
+        load_array("good")
+
+
+# -- what arrays check ------------------------------------------------------
+
+
+def test_a_volume_id_is_a_uuid_as_cinder_writes_it() -> None:
+    """Lower case, with hyphens."""
+    check_volume_id(SOURCE.id)
+
+
+@pytest.mark.parametrize(
+    "volume_id",
+    [
+        "",
+        SOURCE.id.upper(),
+        SOURCE.id.replace("-", ""),
+        f"{SOURCE.id}\n",
+        f" {SOURCE.id}",
+        f"../{SOURCE.id}",
+        f"{{{SOURCE.id}}}",
+        SOURCE.id.replace("6", "\N{ARABIC-INDIC DIGIT SIX}"),
+        SOURCE.id.replace("6", "g"),
+    ],
+)
+def test_what_is_no_uuid_is_refused(volume_id: str) -> None:
+    """No other way of writing one is taken, and nothing around it."""
+    with pytest.raises(UnsupportedError, match="lower-case, hyphenated UUID"):
+        check_volume_id(volume_id)
+
+
+@pytest.mark.parametrize("status", ["available", "in-use"])
+def test_a_source_at_rest_may_be_cloned(status: str) -> None:
+    """In use counts as at rest: a clone is a snapshot in time."""
+    check_source(attrs.evolve(SOURCE, status=status), Backend())
+
+
+def test_an_uploading_source_may_be_cloned_where_that_is_declared() -> None:
+    """And nowhere else; not known is no."""
+    uploading = attrs.evolve(SOURCE, status="uploading")
+    check_source(uploading, Backend(clone_while_uploading=True))
+    for declared in (False, None):
+        backend = Backend(clone_while_uploading=declared)
+        with pytest.raises(ConflictError, match="is uploading"):
+            check_source(uploading, backend)
+
+
+@pytest.mark.parametrize(
+    "status", ["creating", "deleting", "error", "extending", "Available"]
+)
+def test_a_source_that_is_not_at_rest_is_refused(status: str) -> None:
+    """Whatever else the array can do."""
+    busy = attrs.evolve(SOURCE, status=status)
+    with pytest.raises(ConflictError, match="available or in-use"):
+        check_source(busy, Backend(clone_while_uploading=True))
