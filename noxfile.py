@@ -19,6 +19,12 @@ GROUPS = PROJECT["dependency-groups"]
 EVERYTHING = "cli,testing"
 OPENSTACK = ("3.11", "3.12")  # what cinder 29 says it runs on
 OURS = "error:::clonepolicy"
+DEBIAN = (
+    *("qemu-utils", "xfsprogs", "btrfs-progs", "e2fsprogs"),
+    *("ceph-mon", "ceph-mgr", "ceph-osd", "ceph-common"),
+    *("python3-rados", "python3-rbd"),
+)
+"""What the tests with real arrays take."""
 PURE = (
     "_decide",
     "_decisions",
@@ -187,21 +193,54 @@ def openstack(session: nox.Session) -> None:
     OpenStack's own packages warn of much that is not ours to mend.
     """
     # a cloud, or a database, is one for all tests of a file
-    with_openstack(session, "-n", "auto", "--dist", "loadfile")
+    with_openstack(
+        session, "-n", "auto", "--dist", "loadfile", "tests/openstack"
+    )
 
 
 @nox.session(python=[v for v in PYTHONS if v in OPENSTACK][:1])
 def openstack_deep(session: nox.Session) -> None:
     """Hold CINDER_29 to the real Cinder in 20,000 creates, 1,000 uploads."""
-    with_openstack(session, "-n", "auto", "-m", "deep")
+    with_openstack(session, "-n", "auto", "-m", "deep", "tests/openstack")
 
 
-def with_openstack(session: nox.Session, *args: str) -> None:
-    """Run the tests that need OpenStack's packages."""
+def with_openstack(
+    session: nox.Session, *usual: str, env: dict[str, str] | None = None
+) -> None:
+    """Run tests that need OpenStack's packages, or what was asked for."""
     install_wheel(session, "tests", "openstack", extras=f"{EVERYTHING},cinder")
     warnings = ("-o", "filterwarnings=default", "-W", OURS)
-    usual = (*args, "tests/openstack")
-    session.run("pytest", *warnings, *(session.posargs or usual))
+    session.run("pytest", *warnings, *(session.posargs or usual), env=env)
+
+
+@nox.session(python=[v for v in PYTHONS if v in OPENSTACK][:1])
+def arrays(session: nox.Session) -> None:
+    """Certify the arrays on real file systems, QEMU and Ceph, and kill them.
+
+    As root on Debian it installs what that takes; elsewhere what is missing
+    is skipped, and named.
+    """
+    install_debian(session, *DEBIAN)
+    with_openstack(
+        session,
+        *("-n", "2", "--dist", "loadfile", "tests/arrays"),
+        env={"CLONEPOLICY_ARRAYS": "1"},
+    )
+
+
+def install_debian(session: nox.Session, *packages: str) -> None:
+    """Install packages of Debian's, where this machine and user can."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        session.warn("needs root and apt-get to install " + " ".join(packages))
+        return
+    apt = {"DEBIAN_FRONTEND": "noninteractive"}
+    session.run("apt-get", "update", "-qq", external=True)
+    session.run(
+        *("apt-get", "install", "-y", "-qq", "--no-install-recommends"),
+        *packages,
+        env=apt,
+        external=True,
+    )
 
 
 @nox.session(python=[v for v in PYTHONS if v in OPENSTACK][:1])
