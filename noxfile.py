@@ -94,7 +94,10 @@ def typing(session: nox.Session) -> None:
         *GROUPS["tests"],
         *GROUPS["docs"],
     )
-    session.run("mypy", "src", "tests", "docs", "benchmarks", "noxfile.py")
+    session.run(
+        *("mypy", "src", "tests", "docs", "benchmarks"),
+        *("examples/filearray/src", "noxfile.py"),
+    )
 
 
 @nox.session(python=PYTHONS)
@@ -151,7 +154,9 @@ def bench(session: nox.Session) -> None:
     """Measure, as ratios in one run."""
     session.install(f".[{EVERYTHING}]", *GROUPS["bench"])
     for script in sorted(Path("benchmarks").glob("bench_*.py")):
-        session.run("python", str(script), *session.posargs)
+        plots = script.stem == "bench_arrays"
+        plot = ("--plot", "docs/arrays.svg") if plots else ()
+        session.run("python", str(script), *plot, *session.posargs)
 
 
 @nox.session
@@ -248,3 +253,9 @@ def upstream(session: nox.Session) -> None:
     """Run Cinder's own tests: stock, with CINDER_29 and with SAFE."""
     install_wheel(session, "openstack", extras="cinder")
     session.run("python", "tests/openstack/upstream/run.py", *session.posargs)
+
+
+@nox.session
+def guide(session: nox.Session) -> None:
+    """Follow the guide for driver authors as it is written."""
+    session.run("python", "tests/guide/run_guide.py")

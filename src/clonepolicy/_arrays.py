@@ -176,20 +176,27 @@ def check_volume_id(volume_id: str) -> None:
         raise UnsupportedError(message)
 
 
-def check_source(source: Volume, backend: Backend) -> None:
+def check_source(
+    source: Volume, backend: Backend, *, at_one_instant: bool = True
+) -> None:
     """Refuse a source that is not at rest.
+
+    Without ``at_one_instant`` the array cannot clone what somebody writes
+    to meanwhile.
 
     Raises:
         ConflictError: it is neither available nor in use, nor uploading on
-            an array that clones while that goes on.
+            an array that clones while that goes on; or it is in use, and
+            the array cannot clone it at one instant.
     """
-    uploading = source.status == "uploading"
-    if source.status not in READY and not (
-        uploading and backend.clone_while_uploading is True
-    ):
+    status = source.status
+    if status == "uploading" and backend.clone_while_uploading is True:
+        status = source.previous_status or "available"
+    ready = READY if at_one_instant else READY - {"in-use"}
+    if status not in ready:
         message = (
-            f"volume {source.id} is {source.status}; it can be cloned when "
-            f"it is {' or '.join(sorted(READY))}"
+            f"volume {source.id} is {status}; it can be cloned when "
+            f"it is {' or '.join(sorted(ready))}"
         )
         raise ConflictError(message)
 

@@ -126,9 +126,10 @@ class ArrayBackend(Protocol):
     Every method raises `AdapterError` and its kinds, and means by it that
     nothing has changed: what was there is there, and a volume that was to
     be made is not, so that another way may be tried.  Where that cannot be
-    brought about it raises `LeftBehindError`.  `write` alone may leave a
-    part, which `discard` removes.  Any other exception is a defect of the
-    adapter.  A kill may come at any instant; `discard` removes what it left.
+    brought about it raises `LeftBehindError`.  Two may leave more: `write` a
+    part, which `discard` removes, and `extend` the new size.  Any other
+    exception is a defect of the adapter.  A kill may come at any instant;
+    `discard` removes what it left.
 
     All calls may come from several processes at once, for several volumes.
     """

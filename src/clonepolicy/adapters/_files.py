@@ -53,6 +53,9 @@ _FORBIDDEN = frozenset(
 SPOOL = ".spool-"
 """What the name of a file begins with that is to lose it at once."""
 
+_FOREIGN = "_clonepolicy_foreign"
+"""The mark of an error that is not about what a block does."""
+
 _NO_REFLINK = frozenset(
     {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS}
 )
@@ -74,6 +77,8 @@ class Adapted:
         trace: TracebackType | None,
     ) -> None:
         """Raise what the operating system or SQLite said as our own."""
+        if error is not None and _FOREIGN in vars(error):
+            return
         if isinstance(error, UnicodeEncodeError):
             message = f"{self.what}: no file or record has such a name"
             raise NotFoundError(message) from error
@@ -98,6 +103,15 @@ def _adapt(what: str, error: OSError | sqlite3.Error) -> AdapterError:
         )
     why = _REMEDIES.get(error.errno or 0, error.strerror or str(error))
     return UnavailableError(f"{what}: {why}")
+
+
+def foreign(data: Iterable[bytes]) -> Iterator[bytes]:
+    """Pass somebody else's data on; what it raises is not adapted."""
+    try:
+        yield from data
+    except OSError as error:
+        vars(error)[_FOREIGN] = True
+        raise
 
 
 def damaged(what: str, why: str) -> str:

@@ -162,6 +162,7 @@ def fill_file(
         IntegrityError: the data is not of its format, or does not fit.
     """
     inspected = inspector(image)
+    data = _files.foreign(data)
     with _files.opened(_files.create(path)) as fd:
         if inspected.is_plain:
             _files.fill(fd, inspected.watch(data), size * GiB)

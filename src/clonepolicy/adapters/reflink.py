@@ -119,7 +119,7 @@ class ReflinkArray:
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
         """Let a volume's file share all data of another's, or copy it."""
-        check_source(source, self._backend)
+        check_source(source, self._backend, at_one_instant=self._shares)
         with (
             Adapted(f"cloning volume {source.id} to {volume_id}"),
             opened(

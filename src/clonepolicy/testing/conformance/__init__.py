@@ -9,14 +9,20 @@ from clonepolicy.testing.conformance._image_rows import (
 )
 from clonepolicy.testing.conformance._load import BenchError, load_bench
 from clonepolicy.testing.conformance._row import (
+    BrokenError,
     Level,
+    Need,
     Report,
     Result,
     Row,
     Status,
     Table,
+    broken,
     check,
+    hold,
+    refused,
     run,
+    same,
 )
 from clonepolicy.testing.conformance._scene import Scene
 from clonepolicy.testing.conformance._unittest import ConformanceTestCase
@@ -28,10 +34,12 @@ __all__ = [
     "VOLUMES",
     "ArrayBench",
     "BenchError",
+    "BrokenError",
     "ConformanceTestCase",
     "ImageBench",
     "Level",
     "LocationBench",
+    "Need",
     "Report",
     "Result",
     "Row",
@@ -39,7 +47,11 @@ __all__ = [
     "Status",
     "Table",
     "VolumeBench",
+    "broken",
     "check",
+    "hold",
     "load_bench",
+    "refused",
     "run",
+    "same",
 ]

@@ -243,8 +243,8 @@ def takes_no_more_than_fits(bench: ArrayBench) -> None:
         scene.unchanged()
 
 
-class _StreamError(Exception):
-    """What somebody else's iterator raises."""
+class _StreamError(OSError):
+    """What somebody else's iterator raises: a lost connection, say."""
 
 
 def _break_off(content: Content) -> Iterator[bytes]:
@@ -522,6 +522,25 @@ def clones_no_busy_source(bench: ArrayBench) -> None:
             busy = scene.published(source, status)
             scene.refused_clone(ConflictError, busy, f"a source in {status}")
         scene.intact(source)
+
+
+@ARRAYS.row(Level.CLONES, CLONES)
+def clones_a_source_in_use_or_refuses_it(bench: ArrayBench) -> str:
+    """A source in use is cloned whole, or refused without a trace."""
+    with Scene(bench) as scene:
+        source = scene.published(scene.volume(), "in-use")
+        target = scene.target()
+        held = frozenset(bench.holds())
+        try:
+            scene.array.clone_volume(target.id, source)
+        except ConflictError:
+            scene.absent(target)
+            same(held, bench.holds(), "a source in use")
+            scene.intact(source)
+            return "refused"
+        scene.made[target.id] = scene.made[source.id].copy()
+        scene.intact(source, target)
+    return "cloned"
 
 
 @ARRAYS.row(

@@ -390,6 +390,17 @@ class Impatient(ModelArray):
         )
 
 
+@_caught_by("clones-a-source-in-use-or-refuses-it")
+class TearsWhatIsInUse(ModelArray):
+    """Its clone of a source in use lacks what was not yet written."""
+
+    @override
+    def clone_volume(self, volume_id: str, source: Volume) -> None:
+        super().clone_volume(volume_id, source)
+        if source.status == "in-use":
+            self.volume(volume_id).blocks.popitem()
+
+
 @_caught_by("clones-while-uploading")
 class BusyWhileUploading(ModelArray):
     """It declares to clone while uploading, and does not."""

@@ -47,17 +47,15 @@ Exit codes:
 """
 
 
-def _patterns(
-    _context: click.Context,
-    _parameter: click.Parameter,
-    patterns: tuple[str, ...],
-) -> tuple[str, ...]:
+def _check_patterns(patterns: tuple[str, ...]) -> None:
+    """Refuse what matches no row, those of imported benches included."""
     known = [row.id for kind in KINDS for row in kind.table.rows]
     for pattern in patterns:
         if not fnmatch.filter(known, pattern):
             near = meant(pattern, known) or "--rows lists them"
-            raise click.BadParameter(f"there is no row {pattern!r}; {near}")
-    return patterns
+            raise click.BadParameter(
+                f"there is no row {pattern!r}; {near}", param_hint="'--only'"
+            )
 
 
 def _chosen(
@@ -90,7 +88,6 @@ def _chosen(
     "--only",
     multiple=True,
     metavar="ROW",
-    callback=_patterns,
     help="Only this row, or those that match; may be repeated.",
 )
 @click.option("--rows", "list_rows", is_flag=True, help="List the rows.")
@@ -121,12 +118,13 @@ def program(  # noqa: PLR0913 - one for each option
     FUNCTION is called without arguments and gives a bench: an adapter, and
     the means to measure it.
     """
+    found = [(spec, find_bench(spec)) for spec in benches]
+    _check_patterns(only)
     if list_rows:
         _list_rows(only, as_json=as_json)
         return
     if not benches:
         raise click.UsageError("name a function that makes a bench")
-    found = [(spec, find_bench(spec)) for spec in benches]
     all_told: list[Told] = []
     for spec, make in found:
         told = _run(spec, make, only)

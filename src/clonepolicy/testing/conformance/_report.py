@@ -13,7 +13,7 @@ from clonepolicy.cli._errors import printable
 from clonepolicy.cli._render import Json, plain, seconds, table
 from clonepolicy.testing.conformance._load import Kind
 from clonepolicy.testing.conformance._row import Bench, Report, Row, Status
-from clonepolicy.testing.conformance._words import is_whole, word
+from clonepolicy.testing.conformance._words import is_whole, problem, word
 
 _JUNIT = {
     Status.FAIL: "failure",
@@ -81,7 +81,7 @@ def to_dict(told: Told) -> Json:
             }
             for result in report.results
         ],
-        "problem": report.problem,
+        "problem": problem(report, told.kind.table),
     }
 
 

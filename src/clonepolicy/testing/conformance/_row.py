@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum, StrEnum
+from pathlib import Path
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 import attrs
@@ -178,7 +180,7 @@ def check(row: Row[Any], bench: Bench) -> Result:
     except BrokenError as error:
         status, detail = Status.FAIL, str(error)
     except Exception as error:  # noqa: BLE001 - an adapter fails in any way
-        status, detail = Status.FAIL, f"raised {told(error)}"
+        status, detail = Status.FAIL, f"raised {told(error)} {_where(error)}"
     if known is not None:
         if status is Status.FAIL:
             status, detail = Status.XFAIL, f"{known} ({detail})"
@@ -208,6 +210,12 @@ def run(
         if told_of is not None:
             told_of(result)
     return Report(declared=table.level_of(bench), results=tuple(results))
+
+
+def _where(error: BaseException) -> str:
+    """Say in which line an error was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"({Path(frames[-1].filename).name}:{frames[-1].lineno})"
 
 
 def told(error: BaseException) -> str:

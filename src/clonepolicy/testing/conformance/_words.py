@@ -17,19 +17,25 @@ def is_whole(report: Report, table: Table[Any]) -> bool:
     return len(report.results) == len(table.rows)
 
 
+def problem(report: Report, table: Table[Any]) -> str | None:
+    """Say why a run of a table is no certificate; None: it is one."""
+    if report.problem is None and not is_whole(report, table):
+        return f"only {_ran(report, table)} were run"
+    return report.problem
+
+
+def _ran(report: Report, table: Table[Any]) -> str:
+    return f"{len(report.results)} of {len(table.rows)} rows"
+
+
 def summary(report: Report, table: Table[Any]) -> tuple[str, ...]:
     """Tell in some lines how many rows there were, and what they say."""
     counts = ", ".join(f"{report.count(s)} {s}" for s in Status)
-    ran = f"{len(report.results)} of {len(table.rows)} rows"
-    if report.problem is not None:
-        verdict = f"no certificate: {report.problem}"
-    elif is_whole(report, table):
-        verdict = "certificate"
-    else:
-        verdict = f"no certificate: only {ran} were run"
+    why = problem(report, table)
+    verdict = "certificate" if why is None else f"no certificate: {why}"
     held, declared = word(report.level), word(report.declared)
     if is_whole(report, table):
         level = f"level: {held} (declared: {declared})"
     else:
         level = "level: unknown"
-    return f"{ran}: {counts}", level, verdict
+    return f"{_ran(report, table)}: {counts}", level, verdict

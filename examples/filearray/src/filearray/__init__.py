@@ -1,0 +1,91 @@
+"""Volumes as plain files of one directory, cloned by copying."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import attrs
+
+from clonepolicy import (
+    Backend,
+    CloneKind,
+    GiB,
+    Image,
+    IntegrityError,
+    Location,
+    NotFoundError,
+    StoredVolume,
+    UnsupportedError,
+    Volume,
+    check_source,
+    check_volume_id,
+)
+from filearray import _files
+
+
+class FileArray:
+    """An array of files ``volume-<id>`` in a directory that is there."""
+
+    API_VERSION: ClassVar[int] = 1
+    CAPABILITIES: ClassVar[Backend] = Backend(
+        can_clone=True, clone_kind=CloneKind.FULL_COPY, can_extend=True
+    )
+
+    def __init__(self, directory: Path) -> None:
+        """Open the array that a directory is."""
+        self._directory = directory.absolute()
+        array_id = _files.identify(self._directory)
+        self._backend = attrs.evolve(self.CAPABILITIES, array_id=array_id)
+
+    def get_backend(self) -> Backend:
+        """Tell what the array is and can do."""
+        return self._backend
+
+    def _path(self, volume_id: str) -> Path:
+        check_volume_id(volume_id)
+        return self._directory / f"volume-{volume_id}"
+
+    def stat(self, volume_id: str) -> StoredVolume | None:
+        """Tell the file's size."""
+        with contextlib.suppress(NotFoundError):
+            return StoredVolume(size=_files.size_of(self._path(volume_id)))
+        return None
+
+    def find_image(self, location: Location) -> None:
+        """Find nothing: no images are stored here."""
+
+    def clone_image(self, volume_id: str, location: Location) -> None:
+        """Refuse."""
+        raise UnsupportedError(f"{location} makes no volume {volume_id} here")
+
+    def clone_volume(self, volume_id: str, source: Volume) -> None:
+        """Copy another volume, to which nobody may write meanwhile."""
+        check_source(source, self._backend, at_one_instant=False)
+        old, size = self._path(source.id), source.size * GiB
+        has = _files.size_of(old)
+        if has != size:
+            raise IntegrityError(f"{old.name} has {has} bytes, not {size}")
+        _files.make(self._path(volume_id), size, _files.pieces(old))
+
+    def extend(self, volume_id: str, size: int) -> None:
+        """Grow the file."""
+        _files.grow(self._path(volume_id), size * GiB)
+
+    def write(
+        self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
+    ) -> None:
+        """Make a file of raw data; other formats are not unpacked."""
+        if (image.disk_format, image.container_format) != ("raw", "bare"):
+            raise UnsupportedError(f"image {image.id} is not raw and bare")
+        _files.make(self._path(volume_id), size * GiB, data)
+
+    def read(self, volume_id: str) -> Iterator[bytes]:
+        """Give the file's data."""
+        yield from _files.pieces(self._path(volume_id))
+
+    def discard(self, volume_id: str) -> None:
+        """Remove the file."""
+        _files.remove(self._path(volume_id))

@@ -1,0 +1,979 @@
+# ruff: noqa: ANN401 - librbd's bindings have no types
+"""What the array in Ceph promises, held to a real cluster.
+
+As a program: work on the array and die of SIGKILL, again and again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from unittest import mock
+
+import attrs
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import bench_rbd
+import ceph as ceph_module
+from ceph import Cluster
+
+from clonepolicy import (
+    AdapterError,
+    Backend,
+    CloneKind,
+    ConflictError,
+    FactError,
+    FileLocation,
+    ForbiddenError,
+    GiB,
+    Image,
+    IntegrityError,
+    LeftBehindError,
+    Location,
+    NotFoundError,
+    RbdLocation,
+    StoredImage,
+    StoredVolume,
+    UnavailableError,
+    UnsupportedError,
+    Volume,
+)
+from clonepolicy.adapters import rbd as adapter
+from clonepolicy.adapters.rbd import RbdArray
+from clonepolicy.testing.conformance import ArrayBench, Scene
+from clonepolicy.testing.conformance._content import Content
+
+ceph = ceph_module.ceph
+
+MIB = 1 << 20
+_DEEP = os.environ.get("CLONEPOLICY_PROFILE") == "deep"
+
+
+@pytest.fixture(scope="session", params=["1", "2"], ids="format-{}".format)
+def bench(
+    ceph: Cluster, request: pytest.FixtureRequest
+) -> Iterator[ArrayBench]:
+    """Give an array whose clones are of the one or the other format."""
+    conf = ceph.conf_with(rbd_default_clone_format=request.param)
+    found = bench_rbd.make_bench(ceph, conf)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def scene(bench: ArrayBench) -> Iterator[Scene]:
+    """Give an array, and see that nothing stays in it."""
+    with Scene(bench) as found:
+        yield found
+    assert found.before == set(bench.holds())
+
+
+def _only(number: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "bench", [number], indirect=True, ids=[f"format-{number}"]
+    )
+
+
+format_1, format_2 = _only("1"), _only("2")
+
+
+def _pool(scene: Scene) -> Any:
+    assert isinstance(scene.array, RbdArray)
+    return scene.array._pool
+
+
+def _another(ceph: Cluster, scene: Scene, **options: Any) -> RbdArray:
+    """Open the same array once more, with other options."""
+    pool = _pool(scene).objects.get_pool_name()
+    images = scene.array._image_pools  # type: ignore[attr-defined]
+    more = {"rbd_ceph_conf": ceph.conf, "image_pools": images, **options}
+    return RbdArray(rbd_pool=pool, **more)
+
+
+@contextlib.contextmanager
+def _opened(scene: Scene, volume: Volume) -> Iterator[Any]:
+    """Open a volume as a guest's hypervisor would."""
+    with _pool(scene).opened(volume.id) as image:
+        yield image
+
+
+def _ancestors(scene: Scene, volume: Volume) -> int:
+    """Count what an image hangs on, up to ten."""
+    with _opened(scene, volume) as image:
+        return next(
+            count
+            for count in itertools.count()
+            if not _pool(scene).has_ancestors(image, count + 1)
+        )
+
+
+def _objects(scene: Scene) -> set[str]:
+    """Name everything in the pool, but for Ceph's own lists."""
+    return {
+        entry.key
+        for entry in _pool(scene).objects.list_objects()
+        if entry.key
+        not in {"rbd_directory", "rbd_children", "rbd_info", "rbd_trash"}
+    }
+
+
+# -- opening ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["rados", "rbd"])
+def test_without_librbd_it_says_what_to_install(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The module can be imported; an array cannot be opened."""
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UnsupportedError, match="python3-rbd"):
+        RbdArray(rbd_pool="volumes")
+
+
+@pytest.mark.parametrize("depth", [0, -1])
+def test_a_depth_is_at_least_one(depth: int) -> None:
+    """No clone could hang on nothing."""
+    with pytest.raises(FactError, match="rbd_max_clone_depth"):
+        RbdArray(rbd_pool="volumes", rbd_max_clone_depth=depth)
+
+
+def test_its_identity_is_the_clusters(ceph: Cluster) -> None:
+    """All pools of a cluster are one array, and it can what it declares."""
+    with RbdArray(rbd_pool="volumes", rbd_ceph_conf=ceph.conf) as array:
+        expected = Backend(
+            array_id=ceph.fsid,
+            can_clone=True,
+            clone_kind=CloneKind.COPY_ON_WRITE,
+            image_clone_kind=CloneKind.COPY_ON_WRITE,
+            can_extend=True,
+            clone_while_uploading=True,
+            image_schemes=frozenset({"rbd"}),
+        )
+        assert expected == array.get_backend()
+        array.close()
+
+
+def test_no_cluster_and_no_pool_are_errors_of_our_own(
+    ceph: Cluster, tmp_path: Path
+) -> None:
+    """A file, a pool and a monitor that are not there."""
+    with pytest.raises(NotFoundError, match="opening pool volumes"):
+        RbdArray(rbd_pool="volumes", rbd_ceph_conf=tmp_path / "none")
+    with pytest.raises(NotFoundError, match="opening pool nowhere"):
+        RbdArray(rbd_pool="nowhere", rbd_ceph_conf=ceph.conf)
+    conf = tmp_path / "ceph.conf"
+    conf.write_text(
+        "[global]\nmon_host = [v2:127.0.0.1:1]\n"
+        "auth_client_required = none\n[client]\nerr_to_stderr = false\n"
+    )
+    with pytest.raises(UnavailableError, match="does not answer"):
+        RbdArray(
+            rbd_pool="volumes", rbd_ceph_conf=conf, rados_connect_timeout=1
+        )
+
+
+# -- clones of volumes ------------------------------------------------------
+
+
+def test_a_clone_is_equal_and_apart(scene: Scene) -> None:
+    """It has the bytes, and neither side sees what the other writes."""
+    source = scene.volume()
+    clone = scene.clone(source)
+    scene.overwrite(source, 0, 1)
+    scene.overwrite(clone, GiB // 2, 2)
+    scene.intact(source, clone)
+
+
+@format_2
+def test_a_clone_of_format_2_leaves_no_snapshot_to_be_seen(
+    scene: Scene,
+) -> None:
+    """The snapshot goes to the trash, and with the last clone from there."""
+    source = scene.volume()
+    first, second = scene.clone(source), scene.clone(source)
+    names = {f"volume-{v.id}" for v in (source, first, second)}
+    assert names == set(scene.bench.holds())
+    with _opened(scene, source) as image:
+        assert 2 == len(list(image.list_snaps()))
+    scene.array.discard(first.id)
+    scene.array.discard(second.id)
+    with _opened(scene, source) as image:
+        assert [] == list(image.list_snaps())
+
+
+@format_1
+def test_a_clone_of_format_1_keeps_its_snapshot_as_long_as_it_lives(
+    scene: Scene,
+) -> None:
+    """It is protected, named after the clone, and goes with it."""
+    source = scene.volume()
+    first, second = scene.clone(source), scene.clone(source)
+    for clones in ([first, second], [second], []):
+        with _opened(scene, source) as image:
+            snapshots = {s["name"] for s in image.list_snaps()}
+            assert all(map(image.is_protected_snap, snapshots))
+        assert {f"clone-{clone.id}" for clone in clones} == snapshots
+        if clones:
+            scene.array.discard(clones[0].id)
+
+
+@format_1
+def test_a_kept_snapshot_goes_though_the_clone_was_flattened(
+    scene: Scene,
+) -> None:
+    """By somebody else, and after or before its source was discarded."""
+    source = scene.volume()
+    first, second = scene.clone(source), scene.clone(source)
+    for clone in (first, second):
+        with _opened(scene, clone) as image:
+            image.flatten()
+    scene.array.discard(first.id)
+    scene.array.discard(source.id)
+    scene.intact(second)
+    scene.array.discard(second.id)
+
+
+def test_clones_hang_on_no_more_than_the_depth(
+    ceph: Cluster, scene: Scene
+) -> None:
+    """The clone of a source that hangs on as many is flattened."""
+    with _another(ceph, scene, rbd_max_clone_depth=2) as array:
+        shallow = Scene(attrs.evolve(scene.bench, array=array), scene.made)
+        line = [scene.volume()]
+        for seed in range(4):
+            line.append(shallow.clone(line[-1]))
+            scene.overwrite(line[-1], 8 * MIB * seed, seed)
+    assert [0, 1, 2, 0, 1] == [_ancestors(scene, v) for v in line]
+    scene.intact(*line)
+
+
+def test_a_depth_of_one_is_no_clone_of_a_clone(
+    ceph: Cluster, scene: Scene
+) -> None:
+    """Images count too, in whichever pool they lie."""
+    content = Content.make(GiB, 4 * MIB, "image")
+    location = scene.image(content)
+    with _another(ceph, scene, rbd_max_clone_depth=1) as array:
+        first, second = scene.target(), scene.target()
+        array.clone_image(first.id, location)
+        array.clone_volume(second.id, attrs.evolve(first, status="available"))
+    for volume, ancestors in ((first, 1), (second, 0)):
+        scene.made[volume.id] = content
+        assert ancestors == _ancestors(scene, volume)
+        scene.intact(volume)
+    scene.array.discard(second.id)
+
+
+def test_a_flattened_clone_leaves_no_snapshot_behind(
+    ceph: Cluster, scene: Scene
+) -> None:
+    """Nothing hangs on it, in either format."""
+    line = [scene.volume()]
+    line.append(scene.clone(line[0]))
+    with _another(ceph, scene, rbd_max_clone_depth=1) as array:
+        flat = scene.target()
+        array.clone_volume(flat.id, line[1])
+    with _opened(scene, line[1]) as image:
+        assert [] == list(image.list_snaps())
+    assert f"clonepolicy.source.{flat.id}" not in scene.bench.holds()
+
+
+def test_a_source_in_use_is_cloned(scene: Scene) -> None:
+    """A guest holds its lock and writes on; all of that is later."""
+    source = scene.volume()
+    content = scene.made[source.id]
+    with _opened(scene, source) as guest:
+        guest.write(b"before", 64 * MIB)
+        guest.flush()
+        content.put(64 * MIB, b"before")
+        clone = scene.clone(attrs.evolve(source, status="in-use"))
+        guest.write(b"after!", 64 * MIB)
+    content.put(64 * MIB, b"after!")
+    scene.intact(source, clone)
+
+
+def test_many_clones_at_once_are_all_whole(scene: Scene) -> None:
+    """Eight threads, one source, one connection."""
+    source = scene.volume()
+    targets = [scene.target() for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        for target in targets:
+            scene.made[target.id] = scene.made[source.id].copy()
+            threads.submit(scene.array.clone_volume, target.id, source)
+    scene.intact(source, *targets)
+    assert StoredVolume(size=GiB, clones=8) == scene.array.stat(source.id)
+
+
+def test_processes_clone_one_source_at_once(
+    ceph: Cluster, scene: Scene
+) -> None:
+    """Two processes of four threads each."""
+    source = scene.volume()
+    targets = [scene.target() for _ in range(8)]
+    workers = [
+        _program(ceph, scene, "clone", source.id, *(t.id for t in half))
+        for half in (targets[:4], targets[4:])
+    ]
+    for worker in workers:
+        said = worker.communicate(timeout=120)
+        assert (0, ("", "")) == (worker.returncode, said)
+    for target in targets:
+        scene.made[target.id] = scene.made[source.id].copy()
+    scene.intact(source, *targets)
+    assert StoredVolume(size=GiB, clones=8) == scene.array.stat(source.id)
+
+
+# -- clones of images -------------------------------------------------------
+
+
+def test_an_image_is_never_cut(scene: Scene) -> None:
+    """Its size is rounded up, and zeros follow its last byte."""
+    content = Content.make(GiB + GiB // 2, 4 * MIB, "image")
+    location = scene.image(content)
+    expected = StoredImage(size=2, clones=0)
+    assert expected == scene.array.find_image(location)
+    target = scene.target(2)
+    scene.array.clone_image(target.id, location)
+    scene.made[target.id] = content.copy(2 * GiB)
+    scene.intact(target)
+    expected = StoredImage(size=2, clones=1)
+    assert expected == scene.array.find_image(location)
+
+
+@format_2
+def test_only_images_of_the_clusters_listed_pools_are_found(
+    ceph: Cluster, scene: Scene
+) -> None:
+    """Whatever else a location says, it is nothing, and nothing is made."""
+    found = scene.image(Content(GiB))
+    assert isinstance(found, RbdLocation)
+    volume = scene.volume()
+    with _opened(scene, volume) as image:
+        image.create_snap("snap")
+    volumes = _pool(scene).objects.get_pool_name()
+    wrong: list[Location] = [
+        attrs.evolve(found, fsid=str(uuid.uuid4())),
+        attrs.evolve(found, pool="images"),
+        attrs.evolve(found, pool="nowhere"),
+        attrs.evolve(found, pool=volumes, image=f"volume-{volume.id}"),
+        attrs.evolve(found, image=str(uuid.uuid4())),
+        attrs.evolve(found, image=f"{found.image}\0"),
+        attrs.evolve(found, image=""),
+        attrs.evolve(found, image="\ud800"),
+        attrs.evolve(found, snapshot="another"),
+        attrs.evolve(found, snapshot="snap\0"),
+        attrs.evolve(found, snapshot=""),
+        FileLocation(f"/{found.image}"),
+    ]
+    target = scene.target()
+    for location in wrong:
+        assert None is scene.array.find_image(location)
+        assert isinstance(location, (RbdLocation, FileLocation))
+        with pytest.raises(NotFoundError):
+            scene.array.clone_image(target.id, location)
+    scene.absent(target)
+    with _another(ceph, scene, image_pools={"images", "nowhere"}) as array:
+        missing = attrs.evolve(found, pool="nowhere")
+        assert None is array.find_image(missing)
+    with _opened(scene, volume) as image:
+        image.remove_snap("snap")
+
+
+def test_an_unprotected_snapshot_does_for_format_2_alone(
+    scene: Scene, request: pytest.FixtureRequest
+) -> None:
+    """Format 1 says what to do, and leaves nothing."""
+    content = Content.make(GiB, 4 * MIB, "image")
+    location = scene.image(content)
+    assert isinstance(location, RbdLocation)
+    with (
+        _pool(scene).cluster.open_ioctx(location.pool) as pool,
+        _pool(scene).rbd.Image(pool, location.image) as image,
+    ):
+        image.unprotect_snap(location.snapshot)
+    target = scene.target()
+    if "format-1" in request.node.name:
+        with pytest.raises(UnsupportedError, match="protect the snapshot"):
+            scene.array.clone_image(target.id, location)
+        scene.absent(target)
+    else:
+        scene.array.clone_image(target.id, location)
+        scene.made[target.id] = content
+        scene.intact(target)
+
+
+# -- growing, telling, reading ----------------------------------------------
+
+
+def test_new_space_is_zero_where_the_parent_has_data(scene: Scene) -> None:
+    """A clone that was once cut shows nothing again of what was cut off."""
+    source = scene.volume(2)
+    clone = scene.clone(source)
+    with _opened(scene, clone) as image:
+        image.resize(GiB)
+    islands = scene.made[clone.id].islands
+    content = Content(3 * GiB, [i for i in islands if i[0] < GiB])
+    assert len(content.islands) < len(islands)
+    scene.array.extend(clone.id, 3)
+    scene.made[clone.id] = content
+    scene.intact(source, clone)
+
+
+@format_2
+def test_a_volume_is_grown_and_never_shrunk(scene: Scene) -> None:
+    """The size that it has is a size to grow to."""
+    volume = scene.volume(2)
+    with pytest.raises(ConflictError, match="more than 1 GiB"):
+        scene.array.extend(volume.id, 1)
+    scene.array.extend(volume.id, 2)
+    scene.intact(volume)
+    with pytest.raises(NotFoundError):
+        scene.array.extend(scene.record().id, 2)
+
+
+def test_stat_counts_all_that_hangs_on_a_volume(scene: Scene) -> None:
+    """On snapshots in the trash, and on somebody else's."""
+    source = scene.volume()
+    assert StoredVolume(size=GiB, clones=0) == scene.array.stat(source.id)
+    scene.clone(source)
+    scene.clone(source)
+    other = scene.target()
+    pool = _pool(scene)
+    with _opened(scene, source) as image:
+        image.create_snap("theirs")
+        image.protect_snap("theirs")
+    pool.rbd.RBD().clone(
+        *(pool.objects, f"volume-{source.id}", "theirs"),
+        *(pool.objects, f"volume-{other.id}"),
+    )
+    assert StoredVolume(size=GiB, clones=3) == scene.array.stat(source.id)
+    scene.array.discard(other.id)
+    assert StoredVolume(size=GiB, clones=2) == scene.array.stat(source.id)
+    assert None is scene.array.stat(other.id)
+    with _opened(scene, source) as image:
+        image.unprotect_snap("theirs")
+        image.remove_snap("theirs")
+
+
+@format_2
+def test_holes_cost_no_reading(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large volume only the objects are read that are there."""
+    rbd = _pool(scene).rbd
+    asked: list[int] = []
+
+    def read(image: Any, offset: int, length: int) -> Any:
+        asked.append(length)
+        return whole.read(image, offset, length)
+
+    source = scene.volume(100)
+    clone = scene.clone(source)
+    whole = rbd.Image
+    monkeypatch.setattr(rbd, "Image", type("Image", (whole,), {"read": read}))
+    seen = 0
+    for piece in scene.array.read(clone.id):
+        seen += len(piece)
+    assert 100 * GiB == seen
+    # the data lies at three places, and each may touch one object more
+    assert sum(asked) <= scene.data + 3 * 4 * MIB
+
+
+@format_2
+def test_what_is_not_there_is_not_read(scene: Scene) -> None:
+    """It says so with the first piece."""
+    with pytest.raises(NotFoundError):
+        next(scene.array.read(scene.record().id))
+
+
+# -- discarding -------------------------------------------------------------
+
+
+def test_a_source_of_clones_is_not_discarded(scene: Scene) -> None:
+    """The error names them, and nothing is removed."""
+    source = scene.volume()
+    clones = [scene.clone(source) for _ in range(2)]
+    held = scene.bench.holds()
+    with pytest.raises(ConflictError) as caught:
+        scene.array.discard(source.id)
+    assert all(clone.id in str(caught.value) for clone in clones)
+    assert held == scene.bench.holds()
+    scene.intact(source, *clones)
+
+
+@format_2
+def test_somebody_elses_snapshot_keeps_a_volume(scene: Scene) -> None:
+    """It is not the array's to remove."""
+    volume = scene.volume()
+    with _opened(scene, volume) as image:
+        image.create_snap("theirs")
+    with pytest.raises(ConflictError, match="somebody else's"):
+        scene.array.discard(volume.id)
+    scene.intact(volume)
+    with _opened(scene, volume) as image:
+        image.remove_snap("theirs")
+
+
+@format_2
+def test_an_open_volume_is_waited_for(ceph: Cluster, scene: Scene) -> None:
+    """And stays as it is when that takes too long."""
+    volume = scene.volume()
+    hasty = {"rados_connection_retries": 1, "rados_connection_interval": 0.1}
+    with _another(ceph, scene, **hasty) as array, _opened(scene, volume):
+        with pytest.raises(UnavailableError, match="open elsewhere"):
+            array.discard(volume.id)
+        scene.intact(volume)
+    closed = threading.Event()
+    with ThreadPoolExecutor(1) as thread, _opened(scene, volume):
+        done = thread.submit(scene.array.discard, volume.id)
+        done.add_done_callback(lambda _: closed.set())
+        assert not closed.wait(0.5)
+    done.result()
+    scene.absent(volume)
+
+
+# -- writing ----------------------------------------------------------------
+
+
+def _image(disk_format: str, size: int) -> Image:
+    return Image(
+        id=str(uuid.uuid4()),
+        status="active",
+        disk_format=disk_format,
+        container_format="bare",
+        size=size,
+    )
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(64 * 1024):
+            yield piece
+
+
+@format_2
+def test_zeros_are_not_written(scene: Scene) -> None:
+    """Only objects that are not all zeros come to be."""
+    volume = scene.target()
+    content = Content(GiB // 4)
+    content.put(5 * MIB, b"data")
+    scene.write(volume.id, 1, content)
+    scene.made[volume.id] = content.copy(GiB)
+    scene.intact(volume)
+    assert scene.bench.exclusive is not None
+    assert 0 < scene.bench.exclusive(volume.id) <= 4 * MIB
+
+
+@pytest.mark.skipif(
+    shutil.which("qemu-img") is None, reason="qemu-img is not installed"
+)
+@format_2
+@pytest.mark.parametrize("disk_format", ["qcow2", "vmdk", "vdi"])
+def test_other_formats_are_unpacked(
+    disk_format: str, ceph: Cluster, scene: Scene, tmp_path: Path
+) -> None:
+    """In files without a name, so that nothing can stay."""
+    content = Content.make(64 * MIB, 4 * MIB, disk_format)
+    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    plain.write_bytes(b"".join(content.pieces()))
+    command = ["qemu-img", "convert", "-O", disk_format]
+    subprocess.run([*command, str(plain), str(packed)], check=True)
+    place = tmp_path / "place"
+    place.mkdir()
+    volume = scene.target()
+    with _another(ceph, scene, image_conversion_dir=place) as array:
+        image = _image(disk_format, packed.stat().st_size)
+        array.write(volume.id, 1, image, _pieces(packed))
+        scene.made[volume.id] = content.copy(GiB)
+        scene.intact(volume)
+        for wrong, kind in (
+            ("raw", IntegrityError),
+            ("ova", UnsupportedError),
+        ):
+            image, target = _image(wrong, 1), scene.target()
+            with pytest.raises(kind):
+                array.write(target.id, 1, image, _pieces(packed))
+    assert [] == list(place.iterdir())
+
+
+# -- errors -----------------------------------------------------------------
+
+
+@format_2
+@pytest.mark.parametrize(
+    ("number", "kind", "words"),
+    [
+        (errno.ENOENT, NotFoundError, "not there"),
+        (errno.EEXIST, ConflictError, "discard it first"),
+        (errno.ENOTEMPTY, ConflictError, "snapshots"),
+        (errno.EBUSY, UnavailableError, "open elsewhere"),
+        (errno.EPERM, ForbiddenError, "rbd_user"),
+        (errno.EACCES, ForbiddenError, "rbd_user"),
+        (errno.ENOSPC, UnavailableError, "no space left"),
+        (errno.EDQUOT, UnavailableError, "no space left"),
+        (errno.ETIMEDOUT, UnavailableError, "does not answer"),
+        (errno.ENOTCONN, UnavailableError, "does not answer"),
+        (errno.ESHUTDOWN, UnavailableError, "open the array again"),
+        (errno.EOPNOTSUPP, UnsupportedError, "cannot"),
+        (errno.EIO, UnavailableError, "does not do it"),
+        (None, UnavailableError, "does not do it"),
+    ],
+)
+def test_every_error_is_one_of_ours(
+    number: int | None,
+    kind: type[AdapterError],
+    words: str,
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Librbd's own text is in it, and the remedy."""
+    rbd = _pool(scene).rbd
+    error = rbd.Error("told") if number is None else _error(rbd, number)
+    monkeypatch.setattr(rbd.RBD, "create", mock.Mock(side_effect=error))
+    with pytest.raises(kind, match=words) as caught:
+        scene.write(scene.target().id, 1, Content(MIB))
+    assert kind is type(caught.value)
+    assert "told" in str(caught.value)
+
+
+def _error(module: Any, number: int) -> Exception:
+    error: Exception = module.OSError("told", errno=number)
+    return error
+
+
+@format_2
+def test_a_silent_cluster_is_not_waited_for_for_ever(
+    ceph: Cluster, scene: Scene
+) -> None:
+    """After rados_connect_timeout it is unavailable."""
+    volume = scene.volume()
+    with _another(ceph, scene, rados_connect_timeout=1) as array:
+        ceph.tell("osd pause")
+        try:
+            with pytest.raises(UnavailableError, match="does not answer"):
+                array.stat(volume.id)
+        finally:
+            ceph.tell("osd unpause")
+    scene.intact(volume)
+
+
+@pytest.mark.parametrize(
+    ("bench", "broken"),
+    [
+        ("1", "RBD.clone"),
+        ("1", "Image.protect_snap"),
+        ("2", "RBD.clone"),
+        ("2", "Image.create_snap"),
+        ("2", "Image.remove_snap2"),
+    ],
+    indirect=["bench"],
+)
+def test_a_clone_that_fails_is_undone(
+    broken: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever call did its work and failed."""
+    source, target = scene.volume(), scene.target()
+    held = scene.bench.holds()
+    with monkeypatch.context() as patch:
+        _break(_pool(scene).rbd, broken, patch, once=True)
+        with pytest.raises(UnavailableError):
+            scene.array.clone_volume(target.id, source)
+    assert held == scene.bench.holds()
+    scene.intact(source)
+
+
+@pytest.mark.parametrize("broken", ["RBD.clone", "Image.resize"])
+def test_a_clone_of_an_image_that_fails_is_undone(
+    broken: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever call did its work and failed."""
+    location, target = scene.image(Content(GiB + 512)), scene.target()
+    with monkeypatch.context() as patch:
+        _break(_pool(scene).rbd, broken, patch, once=True)
+        with pytest.raises(UnavailableError):
+            scene.array.clone_image(target.id, location)
+    scene.unchanged()
+
+
+def test_a_clone_that_cannot_be_undone_is_left_behind(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else is to be tried; discarding it later is enough."""
+    source, target = scene.volume(), scene.target()
+    held = scene.bench.holds()
+    with monkeypatch.context() as patch:
+        for name in ("RBD.clone", "RBD.remove"):
+            _break(_pool(scene).rbd, name, patch)
+        with pytest.raises(LeftBehindError, match=target.id):
+            scene.array.clone_volume(target.id, source)
+    scene.array.discard(target.id)
+    assert held == scene.bench.holds()
+
+
+def test_a_volume_that_is_there_survives_a_failing_clone(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Undoing removes only what was made, even where two make the same."""
+    source, other = scene.volume(), scene.volume()
+    location = scene.image(Content(GiB))
+    never = mock.Mock(return_value=False)
+    for known in (True, False):
+        with monkeypatch.context() as patch:
+            if not known:
+                patch.setattr(type(_pool(scene)), "has", never)
+            with pytest.raises(ConflictError):
+                scene.array.clone_volume(other.id, source)
+            with pytest.raises(ConflictError):
+                scene.array.clone_image(other.id, location)
+    scene.intact(source, other)
+
+
+def _break(
+    rbd: Any,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    once: bool = False,
+) -> None:
+    """Let a call of librbd do its work, and fail thereafter."""
+    kind, method = name.split(".")
+    call = getattr(getattr(rbd, kind), method)
+    failures: list[str] = []
+
+    def fail(*args: Any, **more: Any) -> Any:
+        done = call(*args, **more)
+        if once and failures:
+            return done
+        failures.append(name)
+        raise rbd.OSError("broken", errno=errno.EIO)
+
+    if kind == "Image":
+        broken = type("Image", (rbd.Image,), {method: fail})
+        monkeypatch.setattr(rbd, "Image", broken)
+    else:
+        monkeypatch.setattr(rbd.RBD, method, fail)
+
+
+# -- kills ------------------------------------------------------------------
+
+
+def _program(
+    ceph: Cluster, scene: Scene, *arguments: str
+) -> subprocess.Popen[str]:
+    """Start this file as a program on the same array."""
+    pool = _pool(scene)
+    options = {
+        "rbd_pool": pool.objects.get_pool_name(),
+        "rbd_ceph_conf": pool.cluster.conffile,
+        "image_pools": sorted(scene.array._image_pools),  # type: ignore[attr-defined]
+    }
+    path = os.pathsep.join(filter(None, (str(ceph.bindings), *sys.path)))
+    return subprocess.Popen(
+        [sys.executable, __file__, json.dumps(options), *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("how", ["lines", "moments"])
+@pytest.mark.parametrize(
+    "action", ["clone_volume", "clone_image", "write", "extend", "discard"]
+)
+def test_a_kill_at_any_instant_leaves_what_discard_removes(
+    action: str, how: str, ceph: Cluster, scene: Scene
+) -> None:
+    """Between any two calls of librbd, and within them.
+
+    Every line and many moments in the deep profile, a few else.
+    """
+    location = scene.image(Content.make(GiB + 512, MIB, "image"))
+    before = _objects(scene)
+    worker = _program(ceph, scene, "kill", action, how, str(location))
+    told, said = worker.communicate(timeout=3000)
+    assert (0, "") == (worker.returncode, said)
+    jobs = json.loads(told)
+    assert sum(job["killed"] for job in jobs) > 3
+    assert how == "moments" or not jobs[-1]["killed"]
+    for job in jobs:
+        if action == "extend":
+            (found,) = [s for s in [scene.array.stat(job["target"])] if s]
+            assert found.size in {GiB, 3 * GiB}
+        scene.array.discard(job["target"])
+        scene.array.discard(job["target"])
+    for job in jobs:
+        if job["source"] is not None:
+            _source_content(job["source"]).compare(
+                scene.array.read(job["source"]), "the source"
+            )
+            scene.array.discard(job["source"])
+    assert before == _objects(scene)
+
+
+def _source_content(volume_id: str) -> Content:
+    return Content.make(GiB, MIB, volume_id)
+
+
+class _Worker:
+    """What is done in the processes that are killed."""
+
+    def __init__(self, array: RbdArray, location: RbdLocation) -> None:
+        """Make ids for one action."""
+        self.array, self.location = array, location
+        self.target, self.source = str(uuid.uuid4()), str(uuid.uuid4())
+
+    def write(self, volume_id: str) -> None:
+        """Write a volume."""
+        content = _source_content(volume_id)
+        image = _image("raw", content.size)
+        self.array.write(volume_id, 1, image, content.pieces())
+
+    def clone(self) -> None:
+        """Clone the source to the target."""
+        record = Volume(
+            id=self.source, project_id="p", size=1, status="available"
+        )
+        self.array.clone_volume(self.target, record)
+
+    def prepare(self, action: str) -> None:
+        """Make what an action begins with."""
+        if action in {"clone_volume", "discard", "extend"}:
+            self.write(self.source)
+        if action in {"discard", "extend"}:
+            self.clone()
+
+    def act(self, action: str) -> None:
+        """Do what is killed."""
+        if action == "clone_volume":
+            self.clone()
+        elif action == "clone_image":
+            self.array.clone_image(self.target, self.location)
+        elif action == "write":
+            self.write(self.target)
+        elif action == "extend":
+            self.array.extend(self.target, 3)
+        else:
+            self.array.discard(self.target)
+
+
+def _die_at_line(line: int) -> None:
+    """Let this process die before a line of the adapter is begun."""
+    place, left = str(Path(adapter.__file__).parent), line
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        if not frame.f_code.co_filename.startswith(place):
+            return None
+        if event == "line":
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+
+    sys.settrace(trace)
+
+
+def _job(
+    options: dict[str, Any],
+    action: str,
+    location: RbdLocation,
+    line: int | None,
+    moment: float | None,
+) -> dict[str, Any]:
+    """Do an action in a process of its own, and kill it."""
+    ready, begun = os.pipe()
+    told, telling = os.pipe()
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            worker = _Worker(RbdArray(**options), location)
+            worker.prepare(action)
+            os.write(
+                telling, json.dumps([worker.target, worker.source]).encode()
+            )
+            os.write(begun, b"!")
+            if line is not None:
+                _die_at_line(line)
+            worker.act(action)
+            sys.settrace(None)
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(begun)
+    os.close(telling)
+    assert b"!" == os.read(ready, 1)
+    if moment is not None:
+        time.sleep(moment)
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    target, source = json.loads(os.read(told, 1000))
+    os.close(ready)
+    os.close(told)
+    assert os.waitstatus_to_exitcode(status) in {0, -signal.SIGKILL}
+    return {
+        "target": target,
+        "source": source if action not in {"write", "clone_image"} else None,
+        "killed": bool(status),
+    }
+
+
+def _kill(
+    options: dict[str, Any], action: str, how: str, location: RbdLocation
+) -> list[dict[str, Any]]:
+    """Kill an action at lines until it outlives them, or at moments."""
+    jobs = []
+    if how == "moments":
+        for step in range(60 if _DEEP else 6):
+            moment = step * (0.005 if _DEEP else 0.04)
+            jobs.append(_job(options, action, location, None, moment))
+        return jobs
+    for line in itertools.count(1, 1 if _DEEP else 8):
+        jobs.append(_job(options, action, location, line, None))
+        if not jobs[-1]["killed"]:
+            return jobs
+    return jobs
+
+
+def _main(options: dict[str, Any], action: str, *more: str) -> None:
+    options["image_pools"] = frozenset(options["image_pools"])
+    if action == "kill":
+        # a connection does not outlive forking, so there is none here yet
+        for name in ("rados", "rbd"):
+            importlib.import_module(name)
+        what, how, location = more
+        _, _, *parts = location.split("/")
+        jobs = _kill(options, what, how, RbdLocation(*parts))
+        sys.stdout.write(json.dumps(jobs))
+        return
+    source, *targets = more
+    record = Volume(id=source, project_id="p", size=1, status="available")
+    with RbdArray(**options) as array, ThreadPoolExecutor(4) as threads:
+        for done in [
+            threads.submit(array.clone_volume, target, record)
+            for target in targets
+        ]:
+            done.result()
+
+
+if __name__ == "__main__":
+    _main(json.loads(sys.argv[1]), *sys.argv[2:])
