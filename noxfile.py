@@ -93,6 +93,7 @@ def typing(session: nox.Session) -> None:
         *GROUPS["typing"],
         *GROUPS["tests"],
         *GROUPS["docs"],
+        *GROUPS["bench"],
     )
     session.run(
         *("mypy", "src", "tests", "docs", "benchmarks"),

@@ -98,6 +98,19 @@ def _time(case: Case, number: int, clock: Callable[[], float]) -> float:
     return (clock() - begin) / number
 
 
+def ratio(
+    name: str, above: Timing, below: Timing, target: float | None = None
+) -> Row:
+    """Compare two cases of one run."""
+    return Row(
+        name=name,
+        value=above.best / below.best,
+        unit="x",
+        target=target,
+        note=f"by medians {above.median / below.median:.3g}",
+    )
+
+
 def arguments(description: str | None) -> argparse.ArgumentParser:
     """Give the parser with the options that every script has."""
     parser = argparse.ArgumentParser(description=description)
@@ -138,7 +151,7 @@ def report(
     print(machine())
     for note in notes:
         print(f"note: {note}")
-    width = max(len(row.name) for row in rows)
+    width = max((len(row.name) for row in rows), default=0)
     for row in rows:
         verdict = ""
         if row.target is not None:

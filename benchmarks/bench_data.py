@@ -9,22 +9,20 @@ other.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import gc
 import hashlib
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from _timing import Row, Timing, arguments, report
+from _places import place, settle
+from _timing import Row, Timing, arguments, ratio, report
 
 from clonepolicy import (
     Clone,
@@ -45,45 +43,6 @@ _SIZES = (1, 4, 16)
 _PROJECT = "p"
 _PAUSE = 0.02
 _AT_ONCE = ", at once"
-
-
-# -- the place --------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def place(below: Path | None) -> Iterator[tuple[Path, list[str]]]:
-    """Give an empty directory, on an XFS with reflinks where possible."""
-    with tempfile.TemporaryDirectory(dir=below) as made:
-        directory = Path(made)
-        device, mount = directory / "xfs.img", directory / "xfs"
-        mount.mkdir()
-        why = _mount(device, mount)
-        if why is not None:
-            yield mount, [f"NO XFS OF ITS OWN ({why}): on {below or made}"]
-            return
-        try:
-            yield mount, ["on an XFS mounted from a sparse file"]
-        finally:
-            _run("umount", "--lazy", str(mount))
-
-
-def _mount(device: Path, mount: Path) -> str | None:
-    if os.geteuid() != 0:
-        return "mounting takes root"
-    if shutil.which("mkfs.xfs") is None or shutil.which("mount") is None:
-        return "mkfs.xfs or mount is not installed"
-    with device.open("wb") as file:
-        file.truncate(40 * _GIB)
-    return _run("mkfs.xfs", "-q", "-m", "reflink=1", str(device)) or _run(
-        "mount", "-o", "loop", str(device), str(mount)
-    )
-
-
-def _run(*command: str) -> str | None:
-    done = subprocess.run(  # noqa: S603 - commands named here
-        command, check=False, capture_output=True, text=True
-    )
-    return (done.stderr.strip() or "failed") if done.returncode else None
 
 
 # -- clones -----------------------------------------------------------------
@@ -156,18 +115,6 @@ class Bare:
         took = time.perf_counter() - begin
         path.unlink()
         return took
-
-
-def settle(directory: Path, pause: float = 0) -> None:
-    """Let the file system finish what earlier turns left to it.
-
-    A pause lets the next turn come as a request does, out of the blue;
-    without one it comes while everything is still warm.
-    """
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    os.fsync(fd)
-    os.close(fd)
-    time.sleep(pause)
 
 
 def volume_of(cloud: LocalCloud, image_id: str, size: int) -> VolumeRow:
@@ -257,8 +204,8 @@ def _clone_rows(times: dict[str, Timing]) -> Iterator[Row]:
             ("execute 1", "decision to published / bare"),
         ):
             above = times[f"{name}{suffix}"]
-            yield _ratio(f"{words}{suffix}", above, below, target)
-    yield _ratio(
+            yield ratio(f"{words}{suffix}", above, below, target)
+    yield ratio(
         "decision to published / bare, commit synced",
         times["execute 1"],
         times["full 1"],
@@ -269,24 +216,12 @@ def _clone_rows(times: dict[str, Timing]) -> Iterator[Row]:
 def _size_rows(times: dict[str, Timing]) -> Iterator[Row]:
     least, *more = _SIZES
     for size in more:
-        yield _ratio(
+        yield ratio(
             f"decision to published, {size} / {least} GiB",
             times[f"execute {size}"],
             times[f"execute {least}"],
             1.5,
         )
-
-
-def _ratio(
-    name: str, above: Timing, below: Timing, target: float | None
-) -> Row:
-    return Row(
-        name=name,
-        value=above.best / below.best,
-        unit="x",
-        target=target,
-        note=f"by medians {above.median / below.median:.3g}",
-    )
 
 
 # -- downloads --------------------------------------------------------------

@@ -281,7 +281,7 @@ def test_what_qemu_img_says_is_told(  # noqa: PLR0913, PLR0917 - rows
     program.chmod(0o755)
     target = tmp_path / "target"
     target.touch()
-    monkeypatch.setattr(_formats, "_TIMEOUT", 0.01)
+    monkeypatch.setattr("clonepolicy.adapters._qemu_img._TIMEOUT", 0.01)
     with (
         source.open("rb") as file,
         pytest.raises(kind, match=why),

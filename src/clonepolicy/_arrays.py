@@ -121,46 +121,78 @@ def check_array_kind(kind: ArrayKind) -> str | None:
     Raises:
         UnsupportedError: it is not; names the versions and the remedy.
     """
+    version, _ = _examine(kind)
+    return _aging(version)
+
+
+def _examine(kind: ArrayKind) -> tuple[int, Backend]:
+    """Read what a kind of array declares, once, and see that it will do."""
+    name = _shown(_read(kind, "what the entry point names", "__qualname__"))
     if not callable(kind):
         message = (
-            f"{_name(kind)}: expected a class of arrays; name one in the "
-            "entry point, behind the colon"
+            f"{name}: expected a class of arrays; name one in the entry "
+            "point, behind the colon"
         )
         raise UnsupportedError(message)
-    version = getattr(kind, "API_VERSION", None)
+    version = _read(kind, name, "API_VERSION")
     if type(version) is not int:
         message = (
-            f"API_VERSION of {_name(kind)}: expected a whole number, got "
-            f"{version!r}; write the version of ArrayBackend that it was "
-            f"written for (now {API_VERSION})"
+            f"API_VERSION of {name}: expected a whole number, got "
+            f"{_shown(version)}; write the version of ArrayBackend that it "
+            f"was written for (now {API_VERSION})"
         )
         raise UnsupportedError(message)
     if version > API_VERSION:
         message = (
-            f"API_VERSION of {_name(kind)} is {version}, which is newer than "
+            f"API_VERSION of {name} is {_shown(version)}, which is newer than "
             f"{API_VERSION}, the newest known here; upgrade clonepolicy"
         )
         raise UnsupportedError(message)
     if version < OLDEST_API_VERSION:
         message = (
-            f"API_VERSION of {_name(kind)} is {version}, which is older than "
+            f"API_VERSION of {name} is {_shown(version)}, which is older than "
             f"{OLDEST_API_VERSION}, the oldest still called; upgrade the "
             "adapter"
         )
         raise UnsupportedError(message)
-    capabilities = getattr(kind, "CAPABILITIES", None)
+    capabilities = _read(kind, name, "CAPABILITIES")
     if not isinstance(capabilities, Backend):
         message = (
-            f"CAPABILITIES of {_name(kind)}: expected a Backend, got "
-            f"{capabilities!r}; declare what arrays of this kind can do"
+            f"CAPABILITIES of {name}: expected a Backend, got "
+            f"{_shown(capabilities)}; declare what arrays of this kind can do"
         )
         raise UnsupportedError(message)
-    if version < API_VERSION:
-        return (
-            f"written for version {version} of ArrayBackend; version "
-            f"{API_VERSION} is current, and {version} will be dropped"
-        )
-    return None
+    return version, capabilities
+
+
+def _read(kind: object, name: str, field: str) -> object:
+    try:
+        return getattr(kind, field, None)
+    except Exception as error:
+        # somebody else's class may fail in any way
+        message = f"{field} of {name}: raised {type(error).__name__}"
+        raise UnsupportedError(message) from error
+
+
+def _shown(value: object) -> str:
+    """Show what somebody else wrote, in some characters of one line."""
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001 - it may fail in any way
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _MOST else f"{text[:_MOST]}…"
+
+
+_MOST = 120
+
+
+def _aging(version: int) -> str | None:
+    if version == API_VERSION:
+        return None
+    return (
+        f"written for version {version} of ArrayBackend; version "
+        f"{API_VERSION} is current, and {version} will be dropped"
+    )
 
 
 def check_volume_id(volume_id: str) -> None:
@@ -191,7 +223,8 @@ def check_source(
     """
     status = source.status
     if status == "uploading" and backend.clone_while_uploading is True:
-        status = source.previous_status or "available"
+        # where it is not known, somebody may be using it
+        status = source.previous_status or "in-use"
     ready = READY if at_one_instant else READY - {"in-use"}
     if status not in ready:
         message = (
@@ -221,16 +254,16 @@ def _look_at(
         distribution=None if dist is None else f"{dist.name} {dist.version}",
     )
     try:
-        kind = _load(point)
-        version = getattr(kind, "API_VERSION", None)
-        found = attrs.evolve(
-            found, api_version=version if type(version) is int else None
-        )
-        warning = check_array_kind(kind)
+        version, capabilities = _examine(_load(point))
         _check_unique(point.name, points)
     except UnsupportedError as error:
         return attrs.evolve(found, problem=str(error))
-    return attrs.evolve(found, capabilities=kind.CAPABILITIES, warning=warning)
+    return attrs.evolve(
+        found,
+        api_version=version,
+        capabilities=capabilities,
+        warning=_aging(version),
+    )
 
 
 def _load(point: EntryPoint) -> ArrayKind:
@@ -238,14 +271,10 @@ def _load(point: EntryPoint) -> ArrayKind:
         kind: ArrayKind = point.load()
     except (Exception, SystemExit) as error:
         # somebody else's module may fail in any way
-        said = " ".join(f"{type(error).__name__}: {error}".split())
+        said = _shown(" ".join(f"{type(error).__name__}: {error}".split()))
         message = f"{point.value} cannot be loaded: {said}"
         raise UnsupportedError(message) from error
     return kind
-
-
-def _name(kind: object) -> str:
-    return str(getattr(kind, "__qualname__", None) or repr(kind))
 
 
 def _listed(names: Iterable[str]) -> str:

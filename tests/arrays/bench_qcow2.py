@@ -44,6 +44,7 @@ def make_bench(directory: Path, other: Path) -> ArrayBench:
     return ArrayBench(
         array=array,
         other=Qcow2Array(other),
+        again=lambda: Qcow2Array(volumes, images=[images]),
         overwrite=lambda volume_id, offset, data: overwrite(
             array.path(volume_id), offset, data
         ),

@@ -20,6 +20,9 @@ from clonepolicy import GiB, Location, RbdLocation
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.testing.conformance import ArrayBench
 
+OWN = frozenset({"clonepolicy.locks"})
+"""Objects that are there for the array, and for no volume."""
+
 
 def make_bench(cluster: Cluster, ceph_conf: Path | None = None) -> ArrayBench:
     """Make an array in one new pool, with images in another."""
@@ -27,20 +30,28 @@ def make_bench(cluster: Cluster, ceph_conf: Path | None = None) -> ArrayBench:
     volumes, images = f"volumes-{tag}", f"images-{tag}"
     for pool in (volumes, images):
         cluster.add_pool(pool)
-    array = RbdArray(
-        rbd_pool=volumes,
-        rbd_ceph_conf=ceph_conf or cluster.conf,
-        image_pools=frozenset({images}),
-        rados_connection_interval=1,
-    )
+
+    opened_arrays: list[RbdArray] = []
+
+    def again() -> RbdArray:
+        array = RbdArray(
+            rbd_pool=volumes,
+            rbd_ceph_conf=ceph_conf or cluster.conf,
+            image_pools=frozenset({images}),
+            rados_connection_interval=1,
+        )
+        opened_arrays.append(array)
+        return array
 
     def close() -> None:
-        array.close()
+        for array in opened_arrays:
+            array.close()
         for pool in (volumes, images):
             cluster.remove_pool(pool)
 
     return ArrayBench(
-        array=array,
+        array=again(),
+        again=again,
         overwrite=lambda volume_id, offset, data: overwrite(
             cluster, volumes, volume_id, offset, data
         ),
@@ -99,7 +110,7 @@ def holds(cluster: Cluster, pool: str) -> Collection[str]:
         found |= {
             entry.key
             for entry in objects.list_objects()
-            if not entry.key.startswith("rbd_")
+            if entry.key not in OWN and not entry.key.startswith("rbd_")
         }
     for name in names:
         with opened(cluster, pool, name, read_only=True) as image:

@@ -40,6 +40,7 @@ def make_bench(place: Path, elsewhere: Path | None = None) -> ArrayBench:
     return ArrayBench(
         array=array,
         other=other,
+        again=lambda: ReflinkArray(volumes, images=[images]),
         overwrite=overwrite,
         size_of=size_of,
         holds=lambda: [path.name for path in volumes.iterdir()],

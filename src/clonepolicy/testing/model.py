@@ -206,7 +206,9 @@ class ModelArray:
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
     ) -> None:
         """Fill a volume, block by block."""
-        del image  # raw, whatever it says
+        if (image.disk_format, image.container_format) != ("raw", "bare"):
+            message = f"image {image.id} is not raw and bare"
+            raise UnsupportedError(message)
         self.check_target(volume_id)
         made = self.volumes[volume_id] = Stored(0)
         for piece in data:
@@ -215,8 +217,8 @@ class ModelArray:
                 raise IntegrityError(message)
             made.put(made.size, piece)
             made.size += len(piece)
-        self.fail_if_asked()
         made.size = size * UNIT
+        self.fail_if_asked()
 
     def read(self, volume_id: str) -> Iterator[bytes]:
         """Give a volume's blocks."""
@@ -309,5 +311,6 @@ def model_bench(array: ModelArray | None = None) -> ArrayBench:
         add_image=add_image,
         remove_image=lambda location: tested.images.pop(location, None),
         breaking=breaking,
+        again=lambda: tested,
         gib=UNIT,
     )

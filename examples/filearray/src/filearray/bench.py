@@ -34,6 +34,7 @@ def make_bench() -> ArrayBench:
     return ArrayBench(
         array=FileArray(here),
         other=FileArray(there),
+        again=lambda: FileArray(here),
         overwrite=overwrite,
         size_of=size_of,
         holds=lambda: [path.name for path in here.iterdir()],

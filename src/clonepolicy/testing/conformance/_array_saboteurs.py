@@ -168,6 +168,61 @@ def _swallowed(data: Iterator[bytes]) -> Iterator[bytes]:
         return
 
 
+@_caught_by("takes-no-data-for-what-it-is-not")
+class TakesAnything(ModelArray):
+    """It takes any data for raw, whatever it is said to be."""
+
+    @override
+    def write(
+        self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
+    ) -> None:
+        raw = attrs.evolve(image, disk_format="raw", container_format="bare")
+        super().write(volume_id, size, raw, data)
+
+
+@_caught_by("fills-many-at-once")
+class SharesABuffer(ModelArray):
+    """It puts together in one place what is written to several volumes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+
+    @override
+    def write(
+        self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
+    ) -> None:
+        self.pieces = list(data)
+        time.sleep(0.005)
+        super().write(volume_id, size, image, iter(self.pieces))
+
+
+@_caught_by("fails-to-write-without-harm")
+class StaysLocked(ModelArray):
+    """A volume whose writing failed can neither be filled nor discarded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.locked: set[str] = set()
+
+    @override
+    def write(
+        self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
+    ) -> None:
+        try:
+            super().write(volume_id, size, image, data)
+        except UnavailableError:
+            self.locked.add(volume_id)
+            raise
+
+    @override
+    def discard(self, volume_id: str) -> None:
+        if volume_id in self.locked:
+            message = f"volume {volume_id} is locked"
+            raise ConflictError(message)
+        super().discard(volume_id)
+
+
 @_caught_by("writes-over-nothing", "clones-over-nothing")
 class WritesOver(ModelArray):
     """It gives new data to a volume that has some."""
@@ -356,6 +411,38 @@ class SeesItsParent(ModelArray):
         super().extend(volume_id, size)
         if held.parent is not None:
             held.blocks = {**ghost, **held.blocks}
+
+
+@_caught_by("clones-what-grew")
+class ClonesTheFirstSize(ModelArray):
+    """It clones as much of a volume as that had at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first: dict[str, int] = {}
+
+    @override
+    def extend(self, volume_id: str, size: int) -> None:
+        self.first.setdefault(volume_id, self.volume(volume_id).size)
+        super().extend(volume_id, size)
+
+    @override
+    def cloned(self, held: Stored, parent: str) -> Stored:
+        made = super().cloned(held, parent)
+        made.size = self.first.get(parent, made.size)
+        return made
+
+
+@_caught_by("clones-and-grows-clones-of-images")
+class KeepsImagesSmall(ModelArray):
+    """What was cloned from an image does not grow."""
+
+    @override
+    def extend(self, volume_id: str, size: int) -> None:
+        if "://" in (self.volume(volume_id).parent or ""):
+            message = f"volume {volume_id} is an image"
+            raise ConflictError(message)
+        super().extend(volume_id, size)
 
 
 @_caught_by("clones-no-missing-source", "clones-no-missing-image")
@@ -620,6 +707,15 @@ ARRAY_SABOTEURS.append(
         table=ARRAYS,
         make=lambda: attrs.evolve(model_bench(), exclusive=lambda _: 0),
         caught_by=frozenset({"measures-what-is-written"}),
+    )
+)
+ARRAY_SABOTEURS.append(
+    Saboteur(
+        name="ForgetsEverything",
+        sin="Opened again, it is another array on which nothing is.",
+        table=ARRAYS,
+        make=lambda: attrs.evolve(model_bench(), again=ModelArray),
+        caught_by=frozenset({"is-the-same-array-when-opened-again"}),
     )
 )
 

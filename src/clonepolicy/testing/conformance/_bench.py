@@ -58,6 +58,8 @@ class ArrayBench:
     """Another array of the same kind, with another identity."""
     breaking: Callable[[], AbstractContextManager[object]] | None = None
     """Enter a context in which the array begins changes and fails."""
+    again: Callable[[], ArrayBackend] | None = None
+    """Open the same array once more, as another process would."""
     new_volume: Callable[[int, str], Volume] = _volume
     """Make the record of a volume of so many GiB in a status."""
     set_status: Callable[[str, str], object] = _nothing_of

@@ -35,7 +35,7 @@ from clonepolicy.testing.conformance._report import (
     to_junit,
     to_table,
 )
-from clonepolicy.testing.conformance._row import Bench, Result, Row, run
+from clonepolicy.testing.conformance._row import Bench, Result, Row, run, told
 from clonepolicy.testing.conformance._words import summary
 
 _CODES = """\b
@@ -127,28 +127,42 @@ def program(  # noqa: PLR0913 - one for each option
         raise click.UsageError("name a function that makes a bench")
     all_told: list[Told] = []
     for spec, make in found:
-        told = _run(spec, make, only)
+        ran = _run(spec, make, only)
         if not as_json:
             if all_told:
                 say()
-            _show(told, promises=promises)
-        all_told.append(told)
+            _show(ran, promises=promises)
+        all_told.append(ran)
     if junit is not None:
         junit.write(to_junit(all_told))
     if as_json:
-        benches_told = [to_dict(told) for told in all_told]
+        benches_told = [to_dict(ran) for ran in all_told]
         emit({"clonepolicy": version(), "benches": benches_told})
-    if any(told.report.problem for told in all_told):
+    if any(ran.report.problem for ran in all_told):
         context.exit(Exit.FAILED)
 
 
 def _run(spec: str, make: Callable[[], Bench], only: tuple[str, ...]) -> Told:
-    kind, bench = open_bench(spec, make)
-    with contextlib.closing(bench):
-        rows = _chosen(kind.table.rows, only)
-        with _progress(spec, rows) as told_of:
-            report = run(kind.table, bench, rows=rows, told_of=told_of)
-        return tell(spec, kind, bench, report)
+    # what benches and adapters print is not of the report
+    with contextlib.redirect_stdout(sys.stderr):
+        kind, bench = open_bench(spec, make)
+        with _closing(spec, bench):
+            rows = _chosen(kind.table.rows, only)
+            with _progress(spec, rows) as told_of:
+                report = run(kind.table, bench, rows=rows, told_of=told_of)
+            return tell(spec, kind, bench, report)
+
+
+@contextlib.contextmanager
+def _closing(spec: str, bench: Bench) -> Iterator[None]:
+    """Close a bench in the end; where that fails the report is not lost."""
+    try:
+        yield
+    finally:
+        try:
+            bench.close()
+        except Exception as error:  # noqa: BLE001 - somebody else's
+            click.echo(f"warning: bench {spec}: close {told(error)}", err=True)
 
 
 @contextlib.contextmanager
@@ -175,13 +189,13 @@ def _progress(
         yield told_of
 
 
-def _show(told: Told, *, promises: bool) -> None:
-    offered = f" of {told.distribution}" if told.distribution else ""
-    say(f"{told.spec}: {told.adapter}{offered}")
+def _show(ran: Told, *, promises: bool) -> None:
+    offered = f" of {ran.distribution}" if ran.distribution else ""
+    say(f"{ran.spec}: {ran.adapter}{offered}")
     say()
-    show(to_table(told.report, promises=promises))
+    show(to_table(ran.report, promises=promises))
     say()
-    for line in summary(told.report, told.kind.table):
+    for line in summary(ran.report, ran.kind.table):
         say(line)
 
 

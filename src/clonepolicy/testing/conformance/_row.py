@@ -104,9 +104,13 @@ class Table(Generic[B]):
         def add(
             body: Callable[[B], str | None],
         ) -> Callable[[B], str | None]:
+            name = body.__name__.replace("_", "-")
+            if any(row.id == name for row in self.rows):
+                message = f"there is a row {name} already; name it otherwise"
+                raise ValueError(message)
             self.rows.append(
                 Row(
-                    id=body.__name__.replace("_", "-"),
+                    id=name,
                     promise=(body.__doc__ or "").strip().split("\n\n")[0],
                     level=level,
                     clones=clones,
@@ -157,8 +161,11 @@ class Report:
         failed = self.count(Status.FAIL)
         if failed:
             return f"{failed} of {len(self.results)} rows failed"
-        if not any(r.executed and r.row.clones for r in self.results):
-            return "no row with a clone was executed"
+        if not any(
+            result.row.clones and result.status is Status.PASS
+            for result in self.results
+        ):
+            return "no row with a clone was executed and passed"
         return None
 
     def count(self, status: Status) -> int:
@@ -176,10 +183,10 @@ def check(row: Row[Any], bench: Bench) -> Result:
             return Result(
                 row=row, status=Status.SKIP, detail=missing, seconds=0.0
             )
-        status, detail = Status.PASS, row.body(bench) or ""
+        status, detail = Status.PASS, str(row.body(bench) or "")
     except BrokenError as error:
         status, detail = Status.FAIL, str(error)
-    except Exception as error:  # noqa: BLE001 - an adapter fails in any way
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - as adapters do
         status, detail = Status.FAIL, f"raised {told(error)} {_where(error)}"
     if known is not None:
         if status is Status.FAIL:
@@ -203,13 +210,14 @@ def run(
     told_of: Callable[[Result], None] | None = None,
 ) -> Report:
     """Execute a table's rows, or some of them, one after the other."""
+    declared = table.level_of(bench)
     results = []
     for row in table.rows if rows is None else rows:
         result = check(row, bench)
         results.append(result)
         if told_of is not None:
             told_of(result)
-    return Report(declared=table.level_of(bench), results=tuple(results))
+    return Report(declared=declared, results=tuple(results))
 
 
 def _where(error: BaseException) -> str:

@@ -111,13 +111,14 @@ class Scene:
         size: int,
         content: Content,
         pieces: Iterator[bytes] | None = None,
+        formats: tuple[str, str] = ("raw", "bare"),
     ) -> None:
         """Have the array fill a volume with all of a content, or pieces."""
         image = Image(
             id=str(uuid.UUID(int=0)),
             status="active",
-            disk_format="raw",
-            container_format="bare",
+            disk_format=formats[0],
+            container_format=formats[1],
             size=content.size * GiB // self.bench.gib,
         )
         data = content.pieces() if pieces is None else pieces

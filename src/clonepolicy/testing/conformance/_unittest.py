@@ -83,9 +83,11 @@ def _method(row: Row[Any]) -> Callable[[ConformanceTestCase], None]:
 
 
 def test_some_clone_row_applies(self: ConformanceTestCase) -> None:
-    """The bench lets at least one row be executed that makes a clone."""
+    """The bench lets at least one row pass that makes a clone."""
     if not any(
-        row.clones and row.missing(self._bench) is None
+        row.clones
+        and row.id not in self._bench.xfail
+        and row.missing(self._bench) is None
         for row in self.table.rows
     ):
         self.fail("no row with a clone applies: see what is skipped")
