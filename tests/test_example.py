@@ -212,7 +212,9 @@ def test_a_volume_in_use_is_not_copied(
 ) -> None:
     """Its guest would go on writing."""
     used = attrs.evolve(source, status="in-use")
-    with pytest.raises(ConflictError, match="is in-use; it can be cloned when"):
+    with pytest.raises(
+        ConflictError, match="is in-use; it can be cloned when"
+    ):
         array.clone_volume(str(uuid.uuid4()), used)
 
 

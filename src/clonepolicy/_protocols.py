@@ -137,7 +137,11 @@ class ArrayBackend(Protocol):
     def get_backend(self) -> Backend:
         """Tell what the array is and can do: the same in every call.
 
-        What is not declared is not done: `UnsupportedError` if asked for.
+        ``array_id`` is there, and is no other array's.  ``clone_kind`` is
+        there if it clones volumes, ``image_clone_kind`` if it clones stored
+        images.  With a ``clone_limit``, `stat` and `find_image` count; a
+        clone that was discarded counts no more.  What is not declared is not
+        done: `UnsupportedError` if asked for.
         """
 
     def stat(self, volume_id: str) -> StoredVolume | None:
