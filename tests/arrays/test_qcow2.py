@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -44,7 +45,7 @@ from clonepolicy import (
     UnsupportedError,
     Volume,
 )
-from clonepolicy.adapters import _formats
+from clonepolicy.adapters import _formats, _qemu_img
 from clonepolicy.adapters.qcow2 import Qcow2Array, _array, _qemu
 from clonepolicy.adapters.qcow2._file import File
 
@@ -323,7 +324,7 @@ def test_a_source_in_use_is_refused(array: Qcow2Array, place: Path) -> None:
         record(source, "uploading"), previous_status="in-use"
     )
     for busy in (record(source, "in-use"), uploading):
-        with pytest.raises(ConflictError, match="is in use"):
+        with pytest.raises(ConflictError, match="is in-use"):
             array.clone_volume(new_id(), busy)
     assert before == names(place)
 
@@ -347,16 +348,31 @@ def test_what_a_process_writes_to_is_left_alone(
     assert content() == data_of(array, clone(array, source))
 
 
+def test_a_source_without_data_of_its_own_is_cloned_under_its_writer(
+    array: Qcow2Array,
+) -> None:
+    """It lends its layer, and what is written goes to its own file."""
+    source = fill(array)
+    clone(array, source)
+    with writer(array.path(source), b"write -P 7 0 4k\n"):
+        made = clone(array, source)
+    assert content() == data_of(array, made)
+    assert put(content(), 0, bytes([7]) * 4096) == data_of(array, source)
+
+
 @contextlib.contextmanager
-def writer(path: Path) -> Iterator[None]:
-    """Have a process hold a volume open to write, as a guest would."""
+def writer(path: Path, last: bytes = b"") -> Iterator[None]:
+    """Have a process hold a volume open to write, as a guest would.
+
+    It is told some commands in the end.
+    """
     command = ["qemu-io", "-f", "qcow2", str(path)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
         assert process.stdout is not None
         process.stdout.read(1)  # the prompt
         yield
-        process.communicate(b"quit\n")
+        process.communicate(last + b"quit\n")
 
 
 def test_what_is_read_is_what_there_was_in_the_beginning(
@@ -693,7 +709,10 @@ def test_an_image_is_taken_for_raw(place: Path, images: Path) -> None:
 
 
 def test_only_plain_files_in_the_directory_are_images(
-    place: Path, images: Path, tmp_path: Path
+    place: Path,
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No links, no directories, and nothing elsewhere."""
     array = Qcow2Array(place, images=[images])
@@ -702,12 +721,51 @@ def test_only_plain_files_in_the_directory_are_images(
     (images / "below").mkdir()
     (images / "below" / "image").write_bytes(content())
     os.mkfifo(images / "pipe")
-    for name in ("link", "below", "below/image", "pipe", "../image", "no"):
+    monkeypatch.chdir(images)  # a socket's path must be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+    odd = ("socket", "a\0b", "\ud800", "n" * 300, "link/below")
+    plain = ("link", "below", "below/image", "pipe", "../image", "no")
+    for name in (*plain, *odd):
         location = FileLocation(f"{images}/{name}")
         assert None is array.find_image(location)
         with pytest.raises(NotFoundError):
             array.clone_image(new_id(), location)
     assert set() == names(place)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_an_image_that_cannot_be_opened_is_not_hidden(
+    place: Path, images: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there, and what keeps the array from it is said."""
+    array, real = Qcow2Array(place, images=[images]), os.open
+    location = FileLocation(f"{images}/image")
+
+    def refuse(path: object, *more: int, **other: int) -> int:
+        if str(path) == location.path:
+            raise OSError(number, os.strerror(number))
+        return real(path, *more, **other)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(UnavailableError, match="looking at file://"):
+        array.find_image(location)
+    with pytest.raises(UnavailableError, match="cloning file://"):
+        array.clone_image(new_id(), location)
+    assert set() == names(place)
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_directories_are_text_or_paths(
+    place: Path, images: Path, kind: type[str | Path]
+) -> None:
+    """But one directory of images is not several."""
+    (images / "image").write_bytes(content())
+    array = Qcow2Array(kind(place), images=[kind(images)])
+    location = FileLocation(f"{images}/image")
+    assert StoredImage(size=1) == array.find_image(location)
+    with pytest.raises(FactError, match="images: expected "):
+        Qcow2Array(place, images=kind(images))  # type: ignore[arg-type]
 
 
 def test_an_image_on_another_file_system_is_none(
@@ -820,6 +878,34 @@ def test_a_volume_goes_without_a_look_at_others(
             stack.enter_context(unopened(array.path(other)))
         array.discard(victim)
     assert volume_names(source, *others) == set(holds(place))
+
+
+def test_what_was_discarded_stays_away(
+    array: Qcow2Array, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory is synced, if anything was removed from it."""
+    volume_id, found, fsync = fill(array), [], os.fsync
+
+    def hear(fd: int) -> None:
+        found.append(Path(f"/proc/self/fd/{fd}").readlink())
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", hear)
+    for _ in range(2):
+        array.discard(volume_id)
+        assert [place] == found
+
+
+def test_cleaning_takes_nothing_from_another_host(
+    array: Qcow2Array, place: Path
+) -> None:
+    """A file that is to lose its name may be about to be filled."""
+    (place / ".lock").write_bytes(b"1")
+    stray, spool = place / ".new-stray", place / ".spool-theirs"
+    stray.touch()
+    spool.touch()
+    fill(array)
+    assert [False, True] == [stray.exists(), spool.exists()]
 
 
 # -- failures ---------------------------------------------------------------
@@ -1029,7 +1115,7 @@ def test_waiting_for_qemu_img_has_an_end(
     """What takes too long is stopped and taken back."""
     with monkeypatch.context() as patch:
         wrap_qemu_img(tmp_path, patch, "exec sleep 60")
-        patch.setattr(_qemu, "_TIMEOUT", 0.001)
+        patch.setattr(_qemu_img, "_TIMEOUT", 0.001)
         begin = time.monotonic()
         for action in MAKE.values():
             with pytest.raises(UnavailableError, match="took longer"):

@@ -7,16 +7,19 @@ import errno
 import fcntl
 import os
 import sqlite3
+import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias
 
 import attrs
 
 from clonepolicy import (
     AdapterError,
     ConflictError,
+    FactError,
     IntegrityError,
     LeftBehindError,
     NotFoundError,
@@ -56,9 +59,18 @@ SPOOL = ".spool-"
 _FOREIGN = "_clonepolicy_foreign"
 """The mark of an error that is not about what a block does."""
 
+_NO_IMAGE = frozenset(
+    {
+        *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG),
+        errno.ENXIO,  # a socket, or a device that is not there
+    }
+)
+
 _NO_REFLINK = frozenset(
     {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS}
 )
+
+AnyPath: TypeAlias = "str | os.PathLike[str]"
 
 
 @attrs.frozen
@@ -373,6 +385,50 @@ def open_source(path: Path, size: int) -> int:
     return fd
 
 
+def image_directories(images: Iterable[AnyPath]) -> frozenset[str]:
+    """Name the directories of stored images from the root on.
+
+    Raises:
+        FactError: it is one path, and not several.
+    """
+    if isinstance(images, (str, bytes, os.PathLike)):
+        raise FactError("images", images, "several directories, as a list")
+    return frozenset(str(Path(path).absolute()) for path in images)
+
+
+def open_image(
+    path: str, directories: frozenset[str], device: int
+) -> int | None:
+    """Open a stored image for reading; None: there is none.
+
+    It is a plain file, and no link, right in one of the directories and on
+    the device.
+    """
+    place = Path(path)
+    if str(place.parent) not in directories:
+        return None
+    # not blocking, lest it wait at a pipe
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        fd = os.open(place, flags)
+    except ValueError:  # no file has such a name
+        return None
+    except OSError as error:
+        if error.errno in _NO_IMAGE:
+            return None
+        raise
+    try:
+        about = os.fstat(fd)
+        fits = stat.S_ISREG(about.st_mode) and about.st_dev == device
+    except BaseException:
+        os.close(fd)
+        raise
+    if fits:
+        return fd
+    os.close(fd)
+    return None
+
+
 def size_of(path: Path) -> int | None:
     """Tell a file's size; None: it is not there."""
     try:
@@ -389,9 +445,19 @@ def bytes_on_disk(path: Path) -> int:
         return 0
 
 
-def remove(path: Path) -> None:
-    """Remove a file, if it is there."""
-    path.unlink(missing_ok=True)
+def remove(path: Path) -> bool:
+    """Remove a file, if it is there; tell whether it was."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def sync(path: Path) -> None:
+    """Sync a file, or the names in a directory."""
+    with opened(open_read(path)) as fd:
+        os.fsync(fd)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import contextlib
 import math
 import os
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -16,10 +15,9 @@ from clonepolicy import (
     GiB,
     Image,
     IntegrityError,
-    UnavailableError,
     UnsupportedError,
 )
-from clonepolicy.adapters import _files
+from clonepolicy.adapters import _files, _qemu_img
 
 _QEMU: Mapping[str, str] = {
     "qcow2": "qcow2",
@@ -37,10 +35,6 @@ _CONTAINERS = ("qcow2", "qed", "vdi", "vhd", "vhdx", "vmdk")
 """What must not hide in a disk's bytes: programs that guess would open it."""
 
 _HEAD = 1 << 16
-_ADDRESS_SPACE = 1 << 21
-"""KiB."""
-_TIMEOUT = 10
-"""Seconds of waiting for each of processor time."""
 
 
 class Inspector:
@@ -199,36 +193,17 @@ def find_qemu_img(disk_format: str) -> str:
 def convert(qemu_img: str, disk_format: str, source: int, path: Path) -> None:
     """Convert an open, inspected file into an existing file of zeros.
 
-    Processor time, memory and waiting are bounded: what qemu-img reads is
-    somebody else's data.
+    Raises:
+        UnavailableError: there is no space left, or no end of waiting.
+        IntegrityError: it is refused.
     """
-    gigabytes = math.ceil(path.stat().st_size / GiB)
-    seconds = 60 + 60 * gigabytes
-    limits = f"ulimit -t {seconds} && ulimit -v {_ADDRESS_SPACE}"
-    command = [
+    code, said = _qemu_img.run(
         *(qemu_img, "convert", "-n", "--target-is-zero"),
         *("-f", _QEMU[disk_format], "-O", "raw"),
         *(f"/proc/self/fd/{source}", str(path)),
-    ]
-    try:
-        done = subprocess.run(  # noqa: S603 - no name comes from outside
-            ["/bin/sh", "-c", f'{limits} && exec "$@"', "sh", *command],
-            pass_fds=(source,),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=_TIMEOUT * seconds,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    except subprocess.TimeoutExpired as error:
-        message = (
-            f"qemu-img took longer than {_TIMEOUT * seconds:g} s; try again"
-        )
-        raise UnavailableError(message) from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        if "No space left" in said:
-            message = "no space left; delete something or use another pool"
-            raise UnavailableError(message)
+        fds=(source,),
+        size=path.stat().st_size,
+    )
+    if code:
         message = f"qemu-img could not convert the {disk_format} data: {said}"
         raise IntegrityError(message)

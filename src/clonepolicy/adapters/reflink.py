@@ -8,7 +8,6 @@ the file system: directories of one have one identity.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -31,7 +30,7 @@ from clonepolicy import (
     check_volume_id,
 )
 from clonepolicy.adapters import _files, _formats
-from clonepolicy.adapters._files import Adapted, opened
+from clonepolicy.adapters._files import Adapted, AnyPath, opened
 
 __all__ = ["ReflinkArray"]
 
@@ -46,6 +45,7 @@ class ReflinkArray:
 
     Raises:
         AdapterError: a directory is not there, or cannot be used.
+        FactError: ``images`` is one directory, and not several.
     """
 
     API_VERSION: ClassVar[int] = 1
@@ -57,11 +57,11 @@ class ReflinkArray:
     )
 
     def __init__(
-        self, directory: Path, *, images: Iterable[Path] = ()
+        self, directory: AnyPath, *, images: Iterable[AnyPath] = ()
     ) -> None:
         """Look at the file system, and try whether it shares data."""
-        self._directory = directory.absolute()
-        self._images = frozenset(str(path.absolute()) for path in images)
+        self._directory = Path(directory).absolute()
+        self._images = _files.image_directories(images)
         with Adapted(f"looking at {directory}"):
             self._shares = _files.can_reflink(self._directory)
             array_id = _files.identify(self._directory)
@@ -93,29 +93,15 @@ class ReflinkArray:
         if not isinstance(location, FileLocation):
             return None
         with Adapted(f"looking at {location}"):
-            try:
-                fd = self._open_image(location)
-            except NotFoundError:
+            fd = self._open_image(location)
+            if fd is None:
                 return None
             with opened(fd):
                 return StoredImage(size=-(-os.fstat(fd).st_size // GiB))
 
-    def _open_image(self, location: FileLocation) -> int:
-        """Open what is a plain file, and no link out of the directory."""
-        path = Path(location.path)
-        message = f"{location} is no image of this array"
-        if str(path.parent) not in self._images:
-            raise NotFoundError(message)
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            raise NotFoundError(message) from error
-        about = os.fstat(fd)
+    def _open_image(self, location: FileLocation) -> int | None:
         here = self._directory.stat().st_dev
-        if not stat.S_ISREG(about.st_mode) or about.st_dev != here:
-            os.close(fd)
-            raise NotFoundError(message)
-        return fd
+        return _files.open_image(location.path, self._images, here)
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
         """Let a volume's file share all data of another's, or copy it."""
@@ -132,16 +118,17 @@ class ReflinkArray:
         self, volume_id: str, location: RbdLocation | FileLocation
     ) -> None:
         """Let a volume's file share all data of an image's, or copy it."""
-        if not isinstance(location, FileLocation):
-            message = f"{location} is no image of this array"
-            raise NotFoundError(message)
         path = self.path(volume_id)
-        with (
-            Adapted(f"cloning {location} to volume {volume_id}"),
-            opened(self._open_image(location)) as old,
-        ):
-            size = -(-os.fstat(old).st_size // GiB) * GiB
-            _files.clone(old, path, shares=self._shares, size=size)
+        with Adapted(f"cloning {location} to volume {volume_id}"):
+            fd = None
+            if isinstance(location, FileLocation):
+                fd = self._open_image(location)
+            if fd is None:
+                message = f"{location} is no image of this array"
+                raise NotFoundError(message)
+            with opened(fd):
+                size = -(-os.fstat(fd).st_size // GiB) * GiB
+                _files.clone(fd, path, shares=self._shares, size=size)
 
     def extend(self, volume_id: str, size: int) -> None:
         """Grow a volume to a size in GiB; never shrink one."""
@@ -166,4 +153,5 @@ class ReflinkArray:
     def discard(self, volume_id: str) -> None:
         """Remove a volume's file; what clones share of it stays theirs."""
         with Adapted(f"discarding volume {volume_id}"):
-            _files.remove(self.path(volume_id))
+            if _files.remove(self.path(volume_id)):
+                _files.sync(self._directory)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -30,13 +29,12 @@ from clonepolicy import (
     check_source,
 )
 from clonepolicy.adapters import _files, _formats
-from clonepolicy.adapters._files import Adapted, opened
+from clonepolicy.adapters._files import Adapted, AnyPath, opened
 from clonepolicy.adapters.qcow2 import _qemu
 from clonepolicy.adapters.qcow2._directory import (
     Directory,
     fill,
     list_own,
-    sync,
 )
 from clonepolicy.adapters.qcow2._file import File, format_of, open_file
 
@@ -49,8 +47,10 @@ class Qcow2Array:
     clone start on that anew.  One that has not been written to since only
     lends its layer, so that clones of one source lengthen no chain.  Where
     one would get longer than ``max_chain`` files the source is first copied
-    into a single layer, which takes as long as a copy takes.  A source that
-    somebody has open to write is not cloned.
+    into a single layer, which takes as long as a copy takes.  What somebody
+    has open to write is neither frozen nor copied, and its clone is refused;
+    while it has no data of its own it lends its layer all the same, since
+    what is written then goes to its own file.
 
     Args:
         directory: where the volumes lie; it must be there.
@@ -61,7 +61,8 @@ class Qcow2Array:
 
     Raises:
         AdapterError: a directory is not there, or cannot be used.
-        FactError: ``max_chain`` is too small.
+        FactError: ``max_chain`` is too small, or ``images`` is one directory
+            and not several.
     """
 
     API_VERSION: ClassVar[int] = 1
@@ -76,16 +77,16 @@ class Qcow2Array:
 
     def __init__(
         self,
-        directory: Path,
+        directory: AnyPath,
         *,
-        images: Iterable[Path] = (),
+        images: Iterable[AnyPath] = (),
         max_chain: int = 8,
     ) -> None:
         """Give the directory an identity, unless it has one."""
         if type(max_chain) is not int or max_chain < 2:  # noqa: PLR2004 - a layer and what is on it
             raise FactError("max_chain", max_chain, "a whole number >= 2")
-        self._directory = Directory(directory.absolute())
-        self._images = frozenset(str(path.absolute()) for path in images)
+        self._directory = Directory(Path(directory).absolute())
+        self._images = _files.image_directories(images)
         self._max_chain = max_chain
         with Adapted(f"looking at {directory}"):
             self._backend = attrs.evolve(
@@ -116,22 +117,15 @@ class Qcow2Array:
         if not isinstance(location, FileLocation):
             return None
         with Adapted(f"looking at {location}"):
-            found = self._find(location)
-        if found is None:
-            return None
-        return StoredImage(size=-(-found.st_size // GiB))
+            fd = self._open_image(location)
+            if fd is None:
+                return None
+            with opened(fd):
+                return StoredImage(size=-(-os.fstat(fd).st_size // GiB))
 
-    def _find(self, location: FileLocation) -> os.stat_result | None:
-        path = Path(location.path)
-        if str(path.parent) not in self._images:
-            return None
-        try:
-            found = path.lstat()
-        except OSError:
-            return None
+    def _open_image(self, location: FileLocation) -> int | None:
         here = self._directory.path.stat().st_dev
-        fits = stat.S_ISREG(found.st_mode) and found.st_dev == here
-        return found if fits else None
+        return _files.open_image(location.path, self._images, here)
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
         """Let a new file and another volume's rest on one layer."""
@@ -216,12 +210,14 @@ class Qcow2Array:
         with (
             Adapted(f"cloning {location} to volume {volume_id}"),
             self._directory.locked() as lock,
+            contextlib.ExitStack() as stack,
         ):
             self._directory.check_vacant(volume_id)
-            image = self._find(location)
-            if image is None:
+            fd = self._open_image(location)
+            if fd is None:
                 message = f"{location} is no image of this array"
                 raise NotFoundError(message)
+            image = os.fstat(stack.enter_context(opened(fd)))
             size = -(-image.st_size // GiB) * GiB
             with self._directory.changing(lock, self.path(volume_id)):
                 layer = self._directory.link(Path(location.path), "raw")
@@ -274,7 +270,7 @@ class Qcow2Array:
                 fill(part, [filled])
             with self._directory.locked():
                 part.rename(path)
-                sync(self._directory.path)
+                _files.sync(self._directory.path)
 
     def read(self, volume_id: str) -> Iterator[bytes]:
         """Give a volume's data, as the disk has it."""
@@ -308,6 +304,7 @@ class Qcow2Array:
             except IntegrityError:
                 damaged = True
             with self._directory.changing(lock):
-                self._directory.remove(names)
+                if self._directory.remove(names):
+                    _files.sync(self._directory.path)
                 if damaged:
                     self._directory.clean()

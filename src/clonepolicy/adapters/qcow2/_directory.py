@@ -4,6 +4,10 @@ A change can be killed at any instant and is then either done or taken back:
 each name appears and goes in one step, and nothing goes before nobody refers
 to it any more.  What a kill leaves are names to which nobody refers; the
 next to change something removes them.
+
+But for one kind: where the file system has no files without names, a kill in
+a certain instant leaves an empty ``.spool-*``.  It stays, since such a file
+may as well be another host's that is about to fill it.
 """
 
 from __future__ import annotations
@@ -58,7 +62,7 @@ class Directory:
                         os.write(fd, f"qcow2-{uuid.uuid4()}".encode())
                         os.fsync(fd)
                     new.rename(path)
-                    sync(self.path)
+                    _files.sync(self.path)
             found = path.read_bytes().decode(errors="replace")
         if not re.fullmatch(r"qcow2-[0-9a-f-]{36}", found):
             message = f"{path} holds no identity; restore it from a backup"
@@ -179,15 +183,15 @@ class Directory:
         new = self._new()
         _qemu.create(new, size, layer, lock=lock)
         # what it rests on has to last no shorter than itself
-        sync(new)
-        sync(self.path)
+        _files.sync(new)
+        _files.sync(self.path)
         new.rename(path)
-        sync(self.path)
+        _files.sync(self.path)
 
-    def remove(self, names: Iterable[str]) -> None:
-        """Remove files, if they are there."""
-        for name in names:
-            _files.remove(self.path / name)
+    def remove(self, names: Iterable[str]) -> bool:
+        """Remove files, if they are there; tell whether any was."""
+        removed = [_files.remove(self.path / name) for name in names]
+        return any(removed)
 
     def parts(self, volume_id: str) -> tuple[str, str]:
         """Name what is there while a volume is made without the lock."""
@@ -234,12 +238,6 @@ def fill(part: Path, chain: Sequence[File]) -> None:
     """Write all of a file into an empty one, and sync it."""
     with opened(os.open(part, os.O_RDWR | os.O_CLOEXEC)) as fd:
         _qemu.convert(chain, "qcow2", fd)
-        os.fsync(fd)
-
-
-def sync(path: Path) -> None:
-    """Sync a file, or the names in a directory."""
-    with opened(_files.open_read(path)) as fd:
         os.fsync(fd)
 
 

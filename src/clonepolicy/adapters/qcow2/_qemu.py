@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
-import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 from clonepolicy import (
     ConflictError,
-    GiB,
     UnavailableError,
     UnsupportedError,
 )
+from clonepolicy.adapters import _qemu_img
 from clonepolicy.adapters.qcow2._file import File, format_of
 
-_ADDRESS_SPACE = 1 << 21
-"""KiB."""
-_TIMEOUT = 10
-"""Seconds of waiting for each of processor time."""
 _LOCKED = re.compile(r"Failed to (?:get .*lock|lock byte).*")
-_FULL = re.compile("No space left|Disk quota exceeded")
 
 _Node: TypeAlias = "dict[str, str | _Node] | None"
 
@@ -81,7 +73,7 @@ def _describe(chain: Sequence[File]) -> str:
 
 
 def _run(*arguments: str, fds: Iterable[int], size: int = 0) -> None:
-    """Run qemu-img; time and memory are bounded, whatever it reads."""
+    """Run qemu-img, and raise what it says as our own."""
     found = shutil.which("qemu-img")
     if found is None:
         message = (
@@ -89,31 +81,9 @@ def _run(*arguments: str, fds: Iterable[int], size: int = 0) -> None:
             "qemu-utils"
         )
         raise UnsupportedError(message)
-    seconds = 60 + 60 * math.ceil(size / GiB)
-    limits = f"ulimit -t {seconds} && ulimit -v {_ADDRESS_SPACE}"
-    command = ("/bin/sh", "-c", f'{limits} && exec "$@"', "sh", found)
-    try:
-        done = subprocess.run(  # noqa: S603 - no name comes from outside
-            [*command, *arguments],
-            pass_fds=tuple(fds),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=_TIMEOUT * seconds,
-            env={**os.environ, "LC_ALL": "C"},
-            umask=0o077,
-        )
-    except subprocess.TimeoutExpired as error:
-        message = (
-            f"qemu-img took longer than {_TIMEOUT * seconds} s; try again"
-        )
-        raise UnavailableError(message) from error
-    if not done.returncode:
+    code, said = _qemu_img.run(found, *arguments, fds=fds, size=size)
+    if not code:
         return
-    said = done.stderr.decode(errors="replace").strip()
-    if _FULL.search(said):
-        message = "no space left; delete something or use another pool"
-        raise UnavailableError(message)
     if locked := _LOCKED.search(said):
         message = (
             f"another process has the volume open: {locked[0]}; detach it "
@@ -121,7 +91,6 @@ def _run(*arguments: str, fds: Iterable[int], size: int = 0) -> None:
         )
         raise ConflictError(message)
     message = (
-        f"qemu-img {arguments[0]} failed ({done.returncode}): "
-        f"{said or 'it said nothing'}"
+        f"qemu-img {arguments[0]} failed ({code}): {said or 'it said nothing'}"
     )
     raise UnavailableError(message)

@@ -61,7 +61,8 @@ class RbdArray:
     Raises:
         UnsupportedError: librbd's bindings are not installed.
         AdapterError: the cluster or the pool cannot be used.
-        FactError: the depth is not above 0.
+        FactError: the depth is no whole number above 0, or ``image_pools``
+            no set of names.
     """
 
     API_VERSION: ClassVar[int] = 1
@@ -88,12 +89,13 @@ class RbdArray:
         image_pools: frozenset[str] = frozenset(),
     ) -> None:
         """Connect to the cluster and open the pool."""
-        if rbd_max_clone_depth < 1:
+        if type(rbd_max_clone_depth) is not int or rbd_max_clone_depth < 1:
             raise FactError(
                 "rbd_max_clone_depth",
                 rbd_max_clone_depth,
                 "a whole number > 0",
             )
+        _check_names("image_pools", image_pools)
         self._pool = Pool(
             rbd_pool,
             ceph_conf=rbd_ceph_conf,
@@ -107,7 +109,7 @@ class RbdArray:
             interval=rados_connection_interval,
         )
         self._conversion_dir = image_conversion_dir
-        self._image_pools = image_pools
+        self._image_pools = frozenset(image_pools)
         self._backend = attrs.evolve(
             self.CAPABILITIES, array_id=self._pool.fsid
         )
@@ -261,6 +263,14 @@ class RbdArray:
         """
         with self._pool.adapted(f"discarding volume {volume_id}"):
             self._clones.discard(volume_id)
+
+
+def _check_names(field: str, value: object) -> None:
+    # in a text, whatever is a part of it would be found
+    if not isinstance(value, (set, frozenset)) or not all(
+        isinstance(name, str) and name for name in value
+    ):
+        raise FactError(field, value, "a set of names")
 
 
 def _gib(size: int) -> int:

@@ -27,6 +27,7 @@ from clonepolicy import (
     LeftBehindError,
     RbdLocation,
     UnsupportedError,
+    check_volume_id,
 )
 from clonepolicy.adapters.rbd._pool import Pool, children, image_name
 
@@ -35,6 +36,15 @@ _SNAPSHOT = "clone-"
 
 def _snapshot(volume_id: str) -> str:
     return f"{_SNAPSHOT}{volume_id}"
+
+
+def _is_own(snapshot: str) -> bool:
+    volume_id = snapshot.removeprefix(_SNAPSHOT)
+    try:
+        check_volume_id(volume_id)
+    except UnsupportedError:
+        return False
+    return snapshot == _snapshot(volume_id)
 
 
 def _note(volume_id: str) -> str:
@@ -132,6 +142,8 @@ class Clones:
 
         Raises:
             ConflictError: some were made.
+
+        Those that others took are left to keep the volume from going.
         """
         with self.pool.opened(volume_id, read_only=True) as image:
             found = children(image)
@@ -149,7 +161,7 @@ class Clones:
             for snapshot in snapshots:
                 if snapshot["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_TRASH:
                     image.remove_snap_by_id(snapshot["id"])
-                elif snapshot["name"].startswith(_SNAPSHOT):
+                elif _is_own(snapshot["name"]):
                     image.remove_snap2(
                         snapshot["name"], rbd.RBD_SNAP_REMOVE_UNPROTECT
                     )

@@ -1,0 +1,375 @@
+"""What arrays do at their edges, where nothing has to be set up."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TypeAlias
+
+import attrs
+import pytest
+
+from clonepolicy import (
+    ConflictError,
+    FactError,
+    FileLocation,
+    NotFoundError,
+    StoredImage,
+    StoredVolume,
+    UnavailableError,
+)
+from clonepolicy.adapters import _files, _formats
+from clonepolicy.adapters.rbd import RbdArray
+from clonepolicy.adapters.reflink import ReflinkArray
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Give an empty directory for volumes."""
+    path = tmp_path / "place"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Give a directory with one image."""
+    path = tmp_path / "images"
+    path.mkdir()
+    (path / "image").write_bytes(b"data")
+    return path
+
+
+@pytest.fixture
+def array(place: Path, images: Path) -> ReflinkArray:
+    """Open an array there."""
+    return ReflinkArray(place, images=[images])
+
+
+def new_id() -> str:
+    """Make an id for a volume to come."""
+    return str(uuid.uuid4())
+
+
+def device_of(path: Path) -> int:
+    """Tell on which device a file lies."""
+    return path.stat().st_dev
+
+
+# -- stored images ----------------------------------------------------------
+
+
+def test_an_image_is_opened(images: Path) -> None:
+    """A plain file right in one of the directories is one."""
+    path = images / "image"
+    directories = frozenset({str(images)})
+    fd = _files.open_image(str(path), directories, device_of(images))
+    assert fd is not None
+    with _files.opened(fd):
+        assert b"data" == os.read(fd, 10)
+        assert not os.get_inheritable(fd)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("no", "a\0b", "\ud800", "\udcff", "n" * 300, "image/below"),
+        *("link", "loop", "below", "below/image", "../image", "..", ""),
+        *("pipe", "socket"),
+    ],
+)
+def test_what_is_no_image_is_not_found(
+    array: ReflinkArray,
+    images: Path,
+    place: Path,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is raised about it, and nobody waits at a pipe."""
+    (images.parent / "image").write_bytes(b"data")
+    (images / "link").symlink_to(images / "image")
+    (images / "loop").symlink_to(images / "loop")
+    (images / "below").mkdir()
+    (images / "below" / "image").write_bytes(b"data")
+    os.mkfifo(images / "pipe")
+    monkeypatch.chdir(images)  # a socket's path must be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+    location = FileLocation(f"{images}/{name}")
+    assert None is array.find_image(location)
+    with pytest.raises(NotFoundError):
+        array.clone_image(new_id(), location)
+    assert [] == list(place.iterdir())
+
+
+def test_an_image_on_another_device_is_none(images: Path) -> None:
+    """What shares no data with the volumes is not there."""
+    found = _files.open_image(
+        *(str(images / "image"), frozenset({str(images)})),
+        device_of(images) + 1,
+    )
+    assert None is found
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EACCES, errno.EIO, errno.EMFILE, errno.ENOMEM]
+)
+def test_an_image_that_cannot_be_opened_is_not_hidden(
+    array: ReflinkArray,
+    images: Path,
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is there, and what keeps the array from it is said."""
+    location, real = FileLocation(f"{images}/image"), os.open
+
+    def refuse(path: object, *more: int, **other: int) -> int:
+        if str(path) == location.path:
+            raise OSError(number, os.strerror(number))
+        return real(path, *more, **other)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(UnavailableError, match="looking at file://"):
+        array.find_image(location)
+    with pytest.raises(UnavailableError, match="cloning file://"):
+        array.clone_image(new_id(), location)
+
+
+# -- options ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_directories_are_text_or_paths(
+    place: Path,
+    images: Path,
+    kind: type[str | Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Relative ones are those of the moment."""
+    monkeypatch.chdir(place.parent)
+    array = ReflinkArray(kind("place"), images=[kind("images")])
+    monkeypatch.chdir("/")
+    volume_id = new_id()
+    location = FileLocation(f"{images}/image")
+    assert StoredImage(size=1) == array.find_image(location)
+    array.clone_image(volume_id, location)
+    assert place / f"volume-{volume_id}" == array.path(volume_id)
+    assert StoredVolume(size=1 << 30) == array.stat(volume_id)
+
+
+@pytest.mark.parametrize("kind", [str, Path, os.fsencode])
+def test_one_directory_of_images_is_not_several(
+    place: Path, images: Path, kind: Callable[[Path], str | Path]
+) -> None:
+    """A text would be taken for a directory for each letter."""
+    with pytest.raises(FactError, match="images: expected ") as caught:
+        ReflinkArray(place, images=kind(images))  # type: ignore[arg-type]
+    assert kind(images) == caught.value.value
+
+
+@pytest.mark.parametrize(
+    "pools",
+    ["images,glance", "images", ["images"], None, {"images", ""}, {1}],
+)
+def test_pools_of_images_are_a_set_of_names(pools: object) -> None:
+    """A text would allow whatever is a part of it."""
+    with pytest.raises(FactError, match="image_pools: expected "):
+        RbdArray(rbd_pool="p", image_pools=pools)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("depth", ["5", True, 2.5, 0, -1, None])
+def test_the_depth_is_a_whole_number(depth: object) -> None:
+    """Above 0; text is not compared, and no Boolean counts."""
+    with pytest.raises(FactError, match="rbd_max_clone_depth: expected "):
+        RbdArray(rbd_pool="p", rbd_max_clone_depth=depth)  # type: ignore[arg-type]
+
+
+# -- discarding -------------------------------------------------------------
+
+
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Hear of what is synced."""
+    found: list[Path] = []
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        found.append(Path(f"/proc/self/fd/{fd}").readlink())
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return found
+
+
+def test_what_was_discarded_stays_away(
+    array: ReflinkArray,
+    images: Path,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The directory is synced, if anything was removed from it."""
+    volume_id = new_id()
+    array.clone_image(volume_id, FileLocation(f"{images}/image"))
+    found = synced(monkeypatch)
+    array.discard(volume_id)
+    assert [place] == found
+    array.discard(volume_id)
+    assert [place] == found
+
+
+# -- qemu-img ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "said", ["No space left on device", "Disk quota exceeded"]
+)
+def test_a_full_file_system_is_no_damage(tmp_path: Path, said: str) -> None:
+    """What could not be converted for want of room is told as that."""
+    program, target = tmp_path / "qemu-img", tmp_path / "target"
+    program.write_text(f"#!/bin/sh\necho 'error: {said}' >&2\nexit 1\n")
+    program.chmod(0o755)
+    target.touch()
+    with (
+        target.open("rb") as source,
+        pytest.raises(UnavailableError, match="no space left"),
+    ):
+        _formats.convert(str(program), "qcow2", source.fileno(), target)
+
+
+# -- librbd, as far as it is asked here -------------------------------------
+
+_Snapshot: TypeAlias = "dict[str, str | int]"
+
+
+class _RbdError(Exception):
+    """librbd's way to say what is wrong."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(os.strerror(number))
+        self.errno = number
+
+
+class _ObjectNotFoundError(Exception):
+    """librados's way to say that there is no object."""
+
+
+@attrs.define
+class _Ceph:
+    """A cluster with one image, whose snapshots are known by name."""
+
+    snapshots: list[str]
+    is_there: bool = True
+
+    # librados
+
+    def connect(self) -> None:
+        """Be there."""
+
+    def get_fsid(self) -> str:
+        """Be some cluster."""
+        return "fsid"
+
+    def open_ioctx(self, _: str) -> _Ceph:
+        """Be each pool, too."""
+        return self
+
+    def lock_exclusive(self, *_: object, **__: object) -> None:
+        """Keep nobody out."""
+
+    def unlock(self, *_: object) -> None:
+        """Let nobody in."""
+
+    def read(self, _: str) -> bytes:
+        """Keep no notes."""
+        raise _ObjectNotFoundError
+
+    # librbd
+
+    @contextlib.contextmanager
+    def open(self, *_: object, **__: object) -> Iterator[_Ceph]:
+        """Be the image, too."""
+        if not self.is_there:
+            raise _RbdError(errno.ENOENT)
+        yield self
+
+    def list_children2(self) -> list[_Snapshot]:
+        """Have no clones."""
+        return []
+
+    def list_snaps(self) -> list[_Snapshot]:
+        """Tell of the snapshots."""
+        return [{"name": each, "namespace": 0} for each in self.snapshots]
+
+    def remove_snap2(self, name: str, _: int) -> None:
+        """Remove a snapshot, protected or not."""
+        self.snapshots.remove(name)
+
+    def remove(self, *_: object) -> None:
+        """Remove the image, unless it has snapshots."""
+        if self.snapshots:
+            raise _RbdError(errno.ENOTEMPTY)
+        self.is_there = False
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Be what is imported."""
+        rados, rbd = ModuleType("rados"), ModuleType("rbd")
+        vars(rados).update(
+            Rados=lambda **_: self,
+            Error=_ObjectNotFoundError,
+            ObjectNotFound=_ObjectNotFoundError,
+        )
+        nothing = type("ImageNotFound", (_RbdError,), {})
+        busy = type("ImageBusy", (_RbdError,), {})
+        vars(rbd).update(
+            RBD=lambda: self,
+            Image=self.open,
+            Error=_RbdError,
+            ImageNotFound=nothing,
+            ImageBusy=busy,
+            RBD_SNAP_NAMESPACE_TYPE_TRASH=2,
+            RBD_SNAP_REMOVE_UNPROTECT=1,
+        )
+        monkeypatch.setitem(sys.modules, "rados", rados)
+        monkeypatch.setitem(sys.modules, "rbd", rbd)
+
+
+def test_what_is_left_of_clones_never_made_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the volume of which they were to be made."""
+    ceph = _Ceph([f"clone-{new_id()}", f"clone-{new_id()}"])
+    ceph.install(monkeypatch)
+    RbdArray(rbd_pool="volumes").discard(new_id())
+    assert not ceph.is_there
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "clone-before-upgrade",
+        "clone-",
+        "clone-{id}-old",
+        "clone-{id}\n",
+        "my-clone-{id}",
+        "{id}",
+        "clone-{upper}",
+    ],
+)
+def test_a_snapshot_of_an_operators_stays(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much its name looks like one of ours, the volume stays, too."""
+    found = name.format(id=new_id(), upper=new_id().upper())
+    ceph = _Ceph([found])
+    ceph.install(monkeypatch)
+    array = RbdArray(rbd_pool="volumes")
+    with pytest.raises(ConflictError, match="snapshots of somebody else's"):
+        array.discard(new_id())
+    assert [found] == ceph.snapshots
+    assert ceph.is_there
