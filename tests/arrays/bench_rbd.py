@@ -38,7 +38,7 @@ def make_bench(cluster: Cluster, ceph_conf: Path | None = None) -> ArrayBench:
             rbd_pool=volumes,
             rbd_ceph_conf=ceph_conf or cluster.conf,
             image_pools=frozenset({images}),
-            rados_connection_interval=1,
+            rados_connection_interval=2,
         )
         opened_arrays.append(array)
         return array
