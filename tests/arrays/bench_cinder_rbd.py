@@ -96,6 +96,8 @@ def make_bench(cluster: Cluster) -> ArrayBench:
         remove_image=lambda location: bench_rbd.remove_image(
             cluster, location
         ),
+        # the driver works in eventlet's threads, and hangs in others
+        threads=False,
         new_volume=new_volume,
         set_status=set_status,
         xfail=DRIVERS_OWN,

@@ -121,6 +121,10 @@ def test_cinders_rbd_driver_is_certified(
         "fails-to-grow-without-harm",
         "fails-to-clone-without-trace",
         "fails-to-clone-an-image-without-trace",
+        "fails-to-write-without-harm",
+        "is-the-same-array-when-opened-again",
+        "fills-many-at-once",
+        "clones-many-at-once",
     )
 
 

@@ -103,6 +103,10 @@ OTHER = Need[ArrayBench](
     "the bench gives no other array (other)",
     lambda bench: bench.other is not None,
 )
+THREADS = Need[ArrayBench](
+    "the bench has no calls from several threads (threads)",
+    lambda bench: bench.threads,
+)
 BREAKING = Need[ArrayBench](
     "the bench cannot make the array fail (breaking)",
     lambda bench: bench.breaking is not None,
@@ -325,7 +329,7 @@ def takes_no_data_for_what_it_is_not(bench: ArrayBench) -> None:
         scene.unchanged()
 
 
-@ARRAYS.row(Level.STORES)
+@ARRAYS.row(Level.STORES, THREADS)
 def fills_many_at_once(bench: ArrayBench) -> str:
     """Volumes that are written at the same time have each its own bytes."""
     with Scene(bench) as scene, ThreadPoolExecutor(_WRITES) as pool:
@@ -753,7 +757,7 @@ def clones_clones(bench: ArrayBench) -> str:
     return f"{_GENERATIONS} generations"
 
 
-@ARRAYS.row(Level.CLONES, CLONES, clones=True)
+@ARRAYS.row(Level.CLONES, CLONES, THREADS, clones=True)
 def clones_many_at_once(bench: ArrayBench) -> str:
     """Clones of one source made at the same time are all whole."""
     with Scene(bench) as scene:

@@ -58,6 +58,8 @@ class ArrayBench:
     """Another array of the same kind, with another identity."""
     breaking: Callable[[], AbstractContextManager[object]] | None = None
     """Enter a context in which the array begins changes and fails."""
+    threads: bool = True
+    """Whether calls may come from several threads of this process."""
     again: Callable[[], ArrayBackend] | None = None
     """Open the same array once more, as another process would."""
     new_volume: Callable[[int, str], Volume] = _volume
