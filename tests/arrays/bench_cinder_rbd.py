@@ -32,6 +32,9 @@ DRIVERS_OWN = {
         "the driver's snapshot of the source outlives a deleted clone, so "
         "that the same volume is not cloned again"
     ),
+    "discards-no-data-of-clones": (
+        "what has clones is renamed and stays when the last of them goes"
+    ),
 }
 """Rows that the driver, or Cinder around it, does not keep."""
 
