@@ -26,6 +26,7 @@ from clonepolicy import (
     StoredVolume,
     Volume,
     check_source,
+    check_volume_id,
 )
 from clonepolicy.adapters import _files, _formats
 from clonepolicy.adapters.rbd._clones import Clones
@@ -153,10 +154,11 @@ class RbdArray:
             there = self._own(location)
             with (
                 self._pool.adapted(f"looking at {there}"),
-                self._pool.opened_snapshot(there) as (_, image),
+                self._pool.opened_snapshot(there) as image,
             ):
                 clones = len(children(image))
-                return StoredImage(size=_gib(image.size()), clones=clones)
+                size = -(-image.size() // GiB)
+                return StoredImage(size=size, clones=clones)
         except NotFoundError:
             return None
 
@@ -180,6 +182,8 @@ class RbdArray:
         Only where the cluster takes clients older than mimic, it stays as
         long as the clone does.
         """
+        check_volume_id(volume_id)
+        check_volume_id(source.id)
         check_source(source, self._backend)
         with self._pool.adapted(f"cloning volume {source.id} to {volume_id}"):
             size = source.size * GiB
@@ -189,16 +193,14 @@ class RbdArray:
         self, volume_id: str, location: RbdLocation | FileLocation
     ) -> None:
         """Clone an image's snapshot, and grow the clone to a whole GiB."""
+        check_volume_id(volume_id)
         there = self._own(location)
-        with (
-            self._pool.adapted(f"cloning {location} to volume {volume_id}"),
-            self._pool.opened_snapshot(there) as opened,
-        ):
-            size = _gib(opened[1].size()) * GiB
-            self._clones.of_image(volume_id, there, opened, size)
+        with self._pool.adapted(f"cloning {there} to volume {volume_id}"):
+            self._clones.of_image(volume_id, there)
 
     def extend(self, volume_id: str, size: int) -> None:
         """Grow an image to a size in GiB; never shrink one."""
+        check_volume_id(volume_id)
         with (
             self._pool.adapted(f"extending volume {volume_id}"),
             self._pool.alone(volume_id),
@@ -261,6 +263,7 @@ class RbdArray:
                 not of this array's making.
             UnavailableError: it is open elsewhere.
         """
+        check_volume_id(volume_id)
         with self._pool.adapted(f"discarding volume {volume_id}"):
             self._clones.discard(volume_id)
 
@@ -271,7 +274,3 @@ def _check_names(field: str, value: object) -> None:
         isinstance(name, str) and name for name in value
     ):
         raise FactError(field, value, "a set of names")
-
-
-def _gib(size: int) -> int:
-    return -(-size // GiB)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import attrs
@@ -23,6 +24,7 @@ import attrs
 from clonepolicy import (
     AdapterError,
     ConflictError,
+    GiB,
     IntegrityError,
     LeftBehindError,
     RbdLocation,
@@ -101,17 +103,31 @@ class Clones:
             old.protect_snap(snapshot)
             rbd.RBD().clone(*clone)
 
-    def of_image(
-        self,
-        volume_id: str,
-        location: RbdLocation,
-        opened: tuple[Any, Any],
-        size: int,
-    ) -> None:
-        """Clone a stored image that is open; grow the clone to a size."""
-        rbd, (there, old) = self.pool.rbd, opened
+    def of_image(self, volume_id: str, location: RbdLocation) -> None:
+        """Clone a stored image, and grow the clone to a whole GiB."""
         self._check_free(volume_id)
-        with self._all_or_nothing(volume_id):
+        with (
+            self._all_or_nothing(volume_id),
+            ThreadPoolExecutor(1) as beside,
+        ):
+            # opening takes a fifth of the time that cloning does
+            looking = beside.submit(self._look, location)
+            self._clone_stored(volume_id, location)
+            has, deep = looking.result()
+            size = -(-has // GiB) * GiB
+            if deep or has < size:
+                with self.pool.opened(volume_id) as new:
+                    new.resize(size, allow_shrink=False)
+                    if deep:
+                        new.flatten()
+
+    def _look(self, location: RbdLocation) -> tuple[int, bool]:
+        with self.pool.opened_snapshot(location) as old:
+            return old.size(), self.pool.has_ancestors(old, self.depth)
+
+    def _clone_stored(self, volume_id: str, location: RbdLocation) -> None:
+        rbd = self.pool.rbd
+        with self.pool.cluster.open_ioctx(location.pool) as there:
             try:
                 rbd.RBD().clone(
                     *(there, location.image, location.snapshot),
@@ -123,12 +139,6 @@ class Clones:
                     "the snapshot, or let the cluster require mimic clients"
                 )
                 raise UnsupportedError(message) from error
-            deep = self.pool.has_ancestors(old, self.depth)
-            if deep or old.size() < size:
-                with self.pool.opened(volume_id) as new:
-                    new.resize(size, allow_shrink=False)
-                    if deep:
-                        new.flatten()
 
     def discard(self, volume_id: str) -> None:
         """Remove a volume that nothing hangs on, and what it needed."""

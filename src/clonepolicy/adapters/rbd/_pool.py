@@ -116,17 +116,15 @@ class Pool:
                 self.objects.unlock(*lock)
 
     @contextlib.contextmanager
-    def opened_snapshot(
-        self, location: RbdLocation
-    ) -> Iterator[tuple[Any, Any]]:
-        """Open a pool of the same cluster, and a snapshot in it."""
+    def opened_snapshot(self, location: RbdLocation) -> Iterator[Any]:
+        """Open a snapshot in any pool of the cluster."""
         with (
             self.cluster.open_ioctx(location.pool) as pool,
             self.rbd.Image(
                 *(pool, location.image, location.snapshot), read_only=True
             ) as image,
         ):
-            yield pool, image
+            yield image
 
     def has(self, volume_id: str) -> bool:
         """Say whether there is an image of that name, whole or not."""
