@@ -55,6 +55,7 @@ def make_bench(cluster: Cluster, ceph_conf: Path | None = None) -> ArrayBench:
         overwrite=lambda volume_id, offset, data: overwrite(
             cluster, volumes, volume_id, offset, data
         ),
+        guest=lambda volume_id: guest(cluster, volumes, volume_id),
         size_of=lambda volume_id: size_of(cluster, volumes, volume_id),
         holds=lambda: holds(cluster, volumes),
         exclusive=lambda volume_id: exclusive(cluster, volumes, volume_id),
@@ -84,6 +85,20 @@ def overwrite(
     """Write into a volume, as a guest would."""
     with opened(cluster, pool, f"volume-{volume_id}") as image:
         image.write(data, offset)
+
+
+@contextlib.contextmanager
+def guest(
+    cluster: Cluster, pool: str, volume_id: str
+) -> Iterator[Callable[[int, bytes], object]]:
+    """Keep a volume open, and give what writes to it, at once."""
+    with opened(cluster, pool, f"volume-{volume_id}") as image:
+
+        def write(offset: int, data: bytes) -> None:
+            image.write(data, offset)
+            image.flush()
+
+        yield write
 
 
 def size_of(cluster: Cluster, pool: str, volume_id: str) -> int | None:

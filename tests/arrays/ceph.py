@@ -89,8 +89,10 @@ bluestore_cache_size = 134217728
 osd_memory_target = 939524096
 osd_max_pg_per_osd_hard_ratio = 100
 osd_fast_shutdown = true
-# so that what a killed client watched is soon free again
+# so that what a killed client watched is soon free again; a watch that was
+# asked for by then is only seen to be nobody's when the object was forgotten
 osd_client_watch_timeout = 5
+osd_pg_object_context_cache_count = 0
 
 [client]
 log_file =

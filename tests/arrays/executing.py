@@ -63,9 +63,9 @@ class AtCall:
 
 @attrs.frozen
 class Inside:
-    """Die in the array's own code, at the so many-th call or return."""
+    """Die in the array's own code, at a call or a return; 0: at none."""
 
-    number: float
+    number: int
 
 
 @attrs.frozen
@@ -200,14 +200,15 @@ def _go_on_deleting(cloud: SavedCloud, volume_id: str) -> None:
 
 
 def restart(cloud: SavedCloud) -> None:
-    """Do as Cinder when it starts with what no plan is about any more."""
+    """Do as Cinder when it starts with what no plan ever was about."""
     with cloud.records() as records:
-        volumes = records.ports("").volumes
+        ports = records.ports("")
+        for volume_id in records.volumes.keys() - records.named:
+            ports.volumes.fail(volume_id)
+        for image_id in records.images.keys() - records.named:
+            ports.images.discard(image_id)
         for volume_id in records.volumes:
-            volumes.fail(volume_id)
-            volumes.restore(volume_id)
-        for image_id in tuple(records.images):
-            records.ports("").images.discard(image_id)
+            ports.volumes.restore(volume_id)
         deleting = [
             volume_id
             for volume_id, held in records.volumes.items()
@@ -219,7 +220,7 @@ def restart(cloud: SavedCloud) -> None:
 
 
 def race(cloud: SavedCloud, death: Death | None, *, seed: int) -> None:
-    """Create, upload and delete at random until killed, or time is up."""
+    """Create, upload and delete at random until killed."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     recover_all(cloud, death)
     while True:
@@ -300,15 +301,11 @@ class Process:
         """Wait for its end; say whether it was killed, or did its work."""
         self.process.join(_PATIENCE)
         code = self.process.exitcode
-        self.kill()
+        self.process.kill()
+        self.process.join()
+        self.process.close()
         if code not in {0, -signal.SIGKILL}:
             said = self.said.read_text() if self.said.exists() else ""
             message = f"a process ended with {code}\n{said}"
             raise AssertionError(message)
         return code != 0
-
-    def kill(self) -> None:
-        """Kill it, if it still is there."""
-        self.process.kill()
-        self.process.join()
-        self.process.close()

@@ -32,6 +32,7 @@ from clonepolicy import (
     Image,
     ImageService,
     Location,
+    NotFoundError,
     Plan,
     Ports,
     RbdLocation,
@@ -252,13 +253,27 @@ class _Images(_Saved):
     def upload(self, image_id: str, data: Iterable[bytes]) -> None:
         """Take a queued image's data."""
         with self.cloud.records() as records:
+            _check_there(records, image_id)
             if records.images[image_id].record.status != "queued":
                 message = f"image {image_id} is not queued"
                 raise ConflictError(message)
             records.set_image(image_id, status="saving")
-        size = _fill(self.cloud.path(image_id), data)
+        path = self.cloud.path(image_id)
+        size = _fill(path, data)
         with self.cloud.records() as records:
+            try:
+                _check_there(records, image_id)
+            except NotFoundError:
+                path.unlink()
+                raise
             records.set_image(image_id, status="active", size=size)
+
+
+def _check_there(records: MemoryCloud, image_id: str) -> None:
+    # who deletes the volume that an image is in deletes the image
+    if image_id not in records.images:
+        message = f"image {image_id} was deleted"
+        raise NotFoundError(message)
 
 
 @attrs.frozen
