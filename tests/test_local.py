@@ -328,6 +328,25 @@ def test_a_volume_that_is_not_the_images_own_survives_it(
         assert kept.volume.status == "available"
 
 
+def test_a_copy_of_what_is_written_to_is_refused(
+    tmp_path: Path, source: Path
+) -> None:
+    """Files that share are cloned at one instant, those copied are not."""
+    with LocalCloud.init(tmp_path / "c") as cloud:
+        volume = _volume(cloud, _image(cloud, source))
+        used = attrs.evolve(volume, status="in-use")
+        ports = cloud.ports("p", "pool1")
+        made = ports.volumes.new_id()
+        ports.volumes.create_image_volume(made, volume.id, "p")
+        kind = ports.array.get_backend().clone_kind
+        if kind is CloneKind.COPY_ON_WRITE:
+            ports.array.clone_volume(made, used)
+            return
+        with pytest.raises(ConflictError, match="cloned when it is available"):
+            ports.array.clone_volume(made, used)
+        assert not cloud.find_volume(made, "p").path.exists()
+
+
 def test_publishing_takes_a_whole_volume(tmp_path: Path, source: Path) -> None:
     """Neither a missing file nor a short one becomes available."""
     with LocalCloud.init(tmp_path / "c") as cloud:

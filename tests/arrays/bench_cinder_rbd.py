@@ -28,6 +28,13 @@ DRIVERS_OWN = {
     "lets-a-broken-stream-through": (
         "what stops Cinder's image service is told as its own error"
     ),
+    "takes-no-data-for-what-it-is-not": (
+        "Cinder takes data in a container for the disk itself"
+    ),
+    "finds-its-images": (
+        "a pool that is not there is no missing image to the driver, but an "
+        "error"
+    ),
     "clones-anew-after-discard": (
         "the driver's snapshot of the source outlives a deleted clone, so "
         "that the same volume is not cloned again"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,29 +40,22 @@ xfs, btrfs, place = (
 ALWAYS_LEFT_OUT = {
     "does-not-do-what-it-does-not-declare",
     "tells-its-limit-before-it-is-hit",
+    "tells-the-limit-of-an-image-before-it-is-hit",
     "moves-no-bytes-through-the-client",
+    "moves-no-bytes-of-images-through-the-client",
 }
 """These arrays declare all there is but a limit, and offload nothing."""
 
 LEFT_OUT = {
     Level.SHARES: ALWAYS_LEFT_OUT | {"copies-if-it-says-so"},
     Level.GROWS: ALWAYS_LEFT_OUT
-    | {"shares-its-data", "takes-no-longer-for-more"},
+    | {
+        "shares-its-data",
+        "takes-no-longer-for-more",
+        "takes-no-longer-for-a-larger-image",
+    },
 }
 """What says nothing of an array that shares, or of one that copies."""
-
-
-BY_CINDER = (
-    "never-shrinks",
-    "clones-every-byte",
-    "keeps-writes-apart",
-    "clones-no-missing-source",
-    "clones-while-uploading",
-    "shares-its-data",
-    "clones-every-byte-of-an-image",
-    "clones-images-as-it-says",
-)
-"""What Cinder's driver is asked; each volume that is read takes long there."""
 
 
 def certify(bench: ArrayBench, level: Level, *left_out: str) -> None:
@@ -111,32 +103,6 @@ def test_rbd_is_certified(ceph: Cluster, clone_format: str) -> None:
         Level.SHARES,
         "clones-nothing-from-another-array",
     )
-
-
-def test_cinders_rbd_driver_clones_as_it_says(
-    ceph: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As `CinderArray` wraps it: bytes, writes, sizes, sources, sharing."""
-    if importlib.util.find_spec("cinder") is None:
-        pytest.skip("no cinder: nox -s arrays installs it")
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "openstack")
-    import bench_cinder_rbd  # noqa: PLC0415 - it needs Cinder
-    import cinder_here  # noqa: PLC0415 - the same
-
-    cinder_here.start_ground(tmp_path)
-    (tmp_path / "conversion").mkdir()
-    monkeypatch.setattr("cinder.utils.get_root_helper", lambda: "env")
-    bench = bench_cinder_rbd.make_bench(ceph)
-    rows = [row for row in ARRAYS.rows if row.id in BY_CINDER]
-    report = run(ARRAYS, bench, rows=rows)
-    bench.close()
-    assert dict.fromkeys(BY_CINDER, (Status.PASS, None)) == {
-        result.row.id: (
-            result.status,
-            result.detail if result.status is Status.FAIL else None,
-        )
-        for result in report.results
-    }
 
 
 def random_history(

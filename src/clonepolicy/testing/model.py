@@ -268,6 +268,10 @@ def model_bench(array: ModelArray | None = None) -> ArrayBench:
     """Give a bench with every means to measure a model array."""
     tested = ModelArray() if array is None else array
 
+    def overwrite(volume_id: str, offset: int, data: bytes) -> None:
+        with tested.lock:
+            tested.volumes[volume_id].put(offset, data)
+
     def size_of(volume_id: str) -> int | None:
         held = tested.volumes.get(volume_id)
         return None if held is None else held.size
@@ -303,7 +307,7 @@ def model_bench(array: ModelArray | None = None) -> ArrayBench:
     return ArrayBench(
         array=tested,
         other=type(tested)(),
-        overwrite=lambda v, offset, data: tested.volumes[v].put(offset, data),
+        overwrite=overwrite,
         size_of=size_of,
         holds=lambda: frozenset(tested.volumes),
         exclusive=exclusive,

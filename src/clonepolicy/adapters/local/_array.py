@@ -59,13 +59,11 @@ class LocalArray:
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
         """Let a volume's file share all data of another's, or copy it."""
-        check_source(source, self.get_backend())
         origin = self._store.catalogue.volume_row(source.id)
         row = self._in_creation(volume_id)
-        shares = (
-            self._store.backend(row["pool"]).clone_kind
-            is CloneKind.COPY_ON_WRITE
-        )
+        there = self._store.backend(row["pool"])
+        shares = there.clone_kind is CloneKind.COPY_ON_WRITE
+        check_source(source, there, at_one_instant=shares)
         with (
             Adapted(f"cloning volume {source.id} to {volume_id}"),
             opened(

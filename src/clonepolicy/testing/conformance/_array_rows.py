@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
+from itertools import chain, count
+from threading import Event
+from typing import Any, TypeAlias
 
 import attrs
 
 from clonepolicy import (
     AdapterError,
+    ArrayBackend,
     Backend,
     CinderLocation,
     CloneKind,
@@ -25,6 +29,8 @@ from clonepolicy import (
     NotFoundError,
     OtherLocation,
     RbdLocation,
+    StoredImage,
+    StoredVolume,
     UnsupportedError,
     Volume,
     check_array_kind,
@@ -54,6 +60,10 @@ _NOTHING = 0.1
 """The part of the data that a clone may take and still shares it."""
 _NOISE = 0.002
 """Seconds of difference that mean nothing."""
+_MARK = 512
+"""Bytes of a write of which is known when it was made."""
+_PATIENCE = 60
+"""Seconds after which a guest is not waited for."""
 _MOST = 100
 """The largest limit of clones that is tried out."""
 _FEW = 4
@@ -79,10 +89,7 @@ EXTENDS = _declares("growing", "can_extend")
 LIMITED = _declares("a limit", "clone_limit")
 IMAGES = Need[ArrayBench](
     "not declared: stored images (image_schemes)",
-    lambda bench: (
-        bool(bench.array.get_backend().image_schemes)
-        and bench.array.get_backend().clone_limit != 0
-    ),
+    lambda bench: _clones_images(bench.array.get_backend()),
 )
 COPY_ON_WRITE = Need(
     "not declared: copy-on-write (clone_kind)",
@@ -99,9 +106,21 @@ OFFLOADED = Need(
     "not declared: offloaded copies (clone_kind)",
     _claims(CloneKind.OFFLOADED_COPY, "clone_kind"),
 )
+IMAGES_ON_WRITE = Need(
+    "not declared: copy-on-write of images (image_clone_kind)",
+    _claims(CloneKind.COPY_ON_WRITE, "image_clone_kind"),
+)
+IMAGES_OFFLOADED = Need(
+    "not declared: offloaded copies of images (image_clone_kind)",
+    _claims(CloneKind.OFFLOADED_COPY, "image_clone_kind"),
+)
 OTHER = Need[ArrayBench](
     "the bench gives no other array (other)",
     lambda bench: bench.other is not None,
+)
+AGAIN = Need[ArrayBench](
+    "the bench cannot open the array again (again)",
+    lambda bench: bench.again is not None,
 )
 THREADS = Need[ArrayBench](
     "the bench has no calls from several threads (threads)",
@@ -115,6 +134,10 @@ BREAKING = Need[ArrayBench](
 
 def _clones(told: Backend) -> bool:
     return told.can_clone is True and told.clone_limit != 0
+
+
+def _clones_images(told: Backend) -> bool:
+    return bool(told.image_schemes) and told.clone_limit != 0
 
 
 def _can_stat(bench: ArrayBench) -> bool:
@@ -184,20 +207,18 @@ def is_one_array(bench: ArrayBench) -> str:
     return f"{told.array_id}, another is {there}"
 
 
-@ARRAYS.row(
-    Level.STORES,
-    Need(
-        "the bench cannot open the array again (again)",
-        lambda bench: bench.again is not None,
-    ),
-)
-def is_the_same_array_when_opened_again(bench: ArrayBench) -> None:
-    """Another process finds the same array, and the same volumes there."""
+def _again(bench: ArrayBench) -> ArrayBackend:
     if bench.again is None:
         broken("the bench cannot open the array again")
+    return bench.again()
+
+
+@ARRAYS.row(Level.STORES, AGAIN)
+def is_the_same_array_when_opened_again(bench: ArrayBench) -> None:
+    """Another process finds the same array, and the same volumes there."""
     with Scene(bench) as scene:
         volume = scene.volume()
-        again = bench.again()
+        again = _again(bench)
         told, found = scene.backend, again.get_backend()
         hold(told == found, f"declares {told}, and opened again {found}")
         scene.made[volume.id].compare(again.read(volume.id), "read again")
@@ -218,17 +239,17 @@ def says_how_it_clones(bench: ArrayBench) -> str:
     return f"{told.clone_kind}, images {told.image_clone_kind}"
 
 
-def _undeclared(backend: Backend) -> bool:
-    return not (
-        backend.can_clone and backend.can_extend and backend.image_schemes
-    )
-
-
 @ARRAYS.row(
     Level.STORES,
     Need(
         "everything is declared",
-        lambda bench: _undeclared(bench.array.get_backend()),
+        lambda bench: (
+            not (
+                _clones(bench.array.get_backend())
+                and bench.array.get_backend().can_extend
+                and _clones_images(bench.array.get_backend())
+            )
+        ),
     ),
 )
 def does_not_do_what_it_does_not_declare(bench: ArrayBench) -> str:
@@ -237,22 +258,29 @@ def does_not_do_what_it_does_not_declare(bench: ArrayBench) -> str:
     with Scene(bench) as scene:
         source = scene.volume()
         told = scene.backend
-        if not told.can_clone:
-            scene.refused_clone(UnsupportedError, source, "a clone")
+        if not _clones(told):
+            scene.refused_clone(_unable(told.can_clone), source, "a clone")
             refusals.append("clone_volume")
         if not told.can_extend:
             with refused(UnsupportedError, "growing"):
                 scene.array.extend(source.id, 2)
             refusals.append("extend")
-        if not told.image_schemes:
+        if not _clones_images(told):
             target = scene.target()
-            location = FileLocation("/images/any")
+            location: RbdLocation | FileLocation = FileLocation("/images/any")
+            if bench.add_image is not None:
+                location = scene.image(Content(bench.gib))
             with refused(AdapterError, "a clone of an image"):
                 scene.array.clone_image(target.id, location)
             scene.absent(target)
             refusals.append("clone_image")
         scene.intact(source)
     return f"refuses {', '.join(refusals)}"
+
+
+def _unable(can: bool | None) -> type[AdapterError]:  # noqa: FBT001 - a capability
+    """Give the error of who cannot clone, or may make no clone."""
+    return CloneLimitError if can else UnsupportedError
 
 
 @ARRAYS.row(Level.STORES)
@@ -298,7 +326,10 @@ def _break_off(content: Content, *, late: bool) -> Iterator[bytes]:
 
 @ARRAYS.row(Level.STORES)
 def lets_a_broken_stream_through(bench: ArrayBench) -> None:
-    """What the data's iterator raises comes out; the rest is discarded."""
+    """What the data's iterator raises comes out; the rest is discarded.
+
+    The volume can be filled thereafter.
+    """
     with Scene(bench) as scene:
         target = scene.target()
         content = Content.make(bench.gib, scene.data, target.id)
@@ -313,6 +344,9 @@ def lets_a_broken_stream_through(bench: ArrayBench) -> None:
             scene.array.discard(target.id)
             scene.absent(target)
             scene.unchanged()
+        scene.write(target.id, 1, content)
+        scene.made[target.id] = content
+        scene.intact(target)
 
 
 @ARRAYS.row(Level.STORES)
@@ -327,6 +361,20 @@ def takes_no_data_for_what_it_is_not(bench: ArrayBench) -> None:
             scene.array.discard(target.id)
             scene.absent(target)
         scene.unchanged()
+
+
+@ARRAYS.row(Level.STORES)
+def reads_several_in_turns(bench: ArrayBench) -> None:
+    """Readings that are under way keep apart, of one volume too."""
+    with Scene(bench) as scene:
+        one, other = scene.volume(), scene.volume()
+        readings = [
+            (scene.array.read(volume.id), scene.made[volume.id])
+            for volume in (one, one, other)
+        ]
+        heads = [next(reading) for reading, _ in readings]
+        for head, (rest, content) in zip(heads, readings, strict=True):
+            content.compare(chain((head,), rest), "read in turns")
 
 
 @ARRAYS.row(Level.STORES, THREADS)
@@ -686,6 +734,57 @@ def clones_a_source_in_use_or_refuses_it(bench: ArrayBench) -> str:
     return "cloned"
 
 
+@ARRAYS.row(Level.CLONES, CLONES, THREADS)
+def clones_a_source_in_use_at_one_instant(bench: ArrayBench) -> str:
+    """A clone has no write of a guest's without all that went before it."""
+    with Scene(bench) as scene:
+        source = scene.published(scene.volume(), "in-use")
+        target, begun, ended = scene.target(), Event(), Event()
+        ends = (0, bench.gib - _MARK)
+
+        def run() -> int:
+            with scene.guest(source) as write:
+                for number in count(1):
+                    for offset in ends:
+                        write(offset, number.to_bytes(_MARK, "little"))
+                    begun.set()
+                    if ended.is_set():
+                        return number
+            return 0
+
+        with ThreadPoolExecutor(1) as pool:
+            guest = pool.submit(run)
+            # a guest that cannot write is told of below
+            begun.wait(_PATIENCE)
+            try:
+                scene.array.clone_volume(target.id, source)
+            except ConflictError:
+                scene.absent(target)
+                return "refused"
+            finally:
+                ended.set()
+        written = guest.result()
+        first, last = _marks(scene.array.read(target.id), ends)
+    hold(
+        0 <= first - last <= 1,
+        f"has write {first} at the beginning, and {last} at the end",
+    )
+    return f"write {first} of {written}"
+
+
+def _marks(pieces: Iterator[bytes], offsets: Iterable[int]) -> list[int]:
+    """Read the numbers of the writes that are at some places."""
+    found = dict.fromkeys(offsets, b"")
+    at = 0
+    for piece in pieces:
+        for offset in found:
+            first = max(0, offset - at)
+            last = max(0, offset + _MARK - at)
+            found[offset] += piece[first:last]
+        at += len(piece)
+    return [int.from_bytes(mark, "little") for mark in found.values()]
+
+
 @ARRAYS.row(
     Level.CLONES,
     CLONES,
@@ -775,6 +874,29 @@ def clones_many_at_once(bench: ArrayBench) -> str:
     return f"{len(targets)} at once"
 
 
+@ARRAYS.row(Level.CLONES, CLONES, AGAIN, THREADS, clones=True)
+def clones_at_once_as_several_processes(bench: ArrayBench) -> str:
+    """Who opened the array again clones the same source at the same time."""
+    with Scene(bench) as scene:
+        source = scene.volume()
+        openings = (bench.array, _again(bench))
+        targets = [scene.target() for _ in range(scene.most(_AT_ONCE))]
+        for target in targets:
+            scene.made[target.id] = scene.made[source.id].copy()
+
+        def clone(at: int) -> None:
+            openings[at % 2].clone_volume(targets[at].id, source)
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(clone, range(len(targets))))
+        scene.intact(source, *targets)
+        for at, target in enumerate(targets):
+            # by the other one than it was made by
+            openings[(at + 1) % 2].discard(target.id)
+            scene.absent(target)
+    return f"{len(targets)} at once"
+
+
 @ARRAYS.row(Level.CLONES, CLONES, clones=True)
 def discards_no_data_of_clones(bench: ArrayBench) -> str:
     """A source goes without harm to its clones, or stays until they go."""
@@ -845,21 +967,41 @@ def tells_its_limit_before_it_is_hit(bench: ArrayBench) -> str:
     """Stat counts the clones of a source; at the limit none is made."""
     with Scene(bench) as scene:
         source = scene.volume()
-        limit = scene.backend.clone_limit or 0
-        clones = []
-        tried = limit if limit <= _MOST else _FEW
-        for count in range(tried + 1):
-            found = scene.array.stat(source.id)
-            says = None if found is None else found.clones
-            hold(says == count, f"stat says {says} clones instead of {count}")
-            if count < tried:
-                clones.append(scene.clone(source))
-        if tried < limit:
-            return f"{tried} clones counted, of {limit}"
-        scene.refused_clone(CloneLimitError, source, "one clone too many")
-        if clones:
-            scene.array.discard(clones.pop().id)
-            scene.intact(scene.clone(source), *clones)
+        return _reach_limit(
+            scene,
+            lambda: scene.array.stat(source.id),
+            lambda: scene.clone(source),
+        )
+
+
+def _reach_limit(
+    scene: Scene,
+    look: Callable[[], StoredVolume | StoredImage | None],
+    clone: Callable[[], Volume],
+) -> str:
+    """Clone as often as may be, count, and try it once more."""
+    limit = scene.backend.clone_limit or 0
+    clones: list[Volume] = []
+    tried = limit if limit <= _MOST else _FEW
+    while True:
+        found = look()
+        says = None if found is None else found.clones
+        hold(
+            says == len(clones),
+            f"{says} clones are counted instead of {len(clones)}",
+        )
+        if len(clones) == tried:
+            break
+        clones.append(clone())
+    if tried < limit:
+        return f"{tried} clones counted, of {limit}"
+    held = frozenset(scene.bench.holds())
+    with refused(CloneLimitError, "one clone too many"):
+        clone()
+    same(held, scene.bench.holds(), "one clone too many")
+    if clones:
+        scene.array.discard(clones.pop().id)
+        scene.intact(clone(), *clones)
     return f"{limit} clones"
 
 
@@ -916,21 +1058,40 @@ def takes_no_longer_for_more(bench: ArrayBench) -> str:
     with Scene(bench) as scene:
         part = scene.data // 4
         sources = (scene.volume(1, part), scene.volume(4, 16 * part))
-        times: tuple[list[float], list[float]] = ([], [])
-        for _ in range(_ROUNDS):
-            for source, found in zip(sources, times, strict=True):
-                target = scene.target(source.size)
-                begin = time.perf_counter()
-                scene.array.clone_volume(target.id, source)
-                found.append(time.perf_counter() - begin)
-                scene.array.discard(target.id)
-        small, large = map(min, times)
-        ratio = large / small
-        hold(
-            ratio <= _SLOWER or large - small <= _NOISE,
-            f"{ratio:.1f} times as long for 16 times the data: it is a copy",
+        return _compare_times(
+            scene,
+            *(
+                (source.size, partial(_clone_to, scene.array, source))
+                for source in sources
+            ),
         )
-    return f"{ratio:.2f} times as long ({small * 1e3:.1f} ms) for 16 x data"
+
+
+def _clone_to(array: ArrayBackend, source: Volume, volume_id: str) -> None:
+    array.clone_volume(volume_id, source)
+
+
+_Timed: TypeAlias = tuple[int, Callable[[str], None]]
+"""The size of a volume to be, and what clones to its id."""
+
+
+def _compare_times(scene: Scene, small: _Timed, large: _Timed) -> str:
+    """Time clones of little and of sixteen times as much, in turns."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(_ROUNDS):
+        for (size, clone), found in zip((small, large), times, strict=True):
+            target = scene.target(size)
+            begin = time.perf_counter()
+            clone(target.id)
+            found.append(time.perf_counter() - begin)
+            scene.array.discard(target.id)
+    little, much = map(min, times)
+    ratio = much / little
+    hold(
+        ratio <= _SLOWER or much - little <= _NOISE,
+        f"{ratio:.1f} times as long for 16 times the data: it is a copy",
+    )
+    return f"{ratio:.2f} times as long ({little * 1e3:.1f} ms) for 16 x data"
 
 
 @ARRAYS.row(Level.CLONES, CLONES, COPIES, clones=True)
@@ -948,18 +1109,21 @@ def copies_if_it_says_so(bench: ArrayBench) -> str:
 @ARRAYS.row(Level.SHARES, CLONES, OFFLOADED, clones=True)
 def moves_no_bytes_through_the_client(bench: ArrayBench) -> str:
     """An offloaded copy is the array's work, not this machine's."""
-    if bench.transferred is None:
-        broken("offloading is claimed; give the bench transferred")
     with Scene(bench) as scene:
         source = scene.volume()
-        before = bench.transferred()
-        scene.clone(source)
-        moved = bench.transferred() - before
-        hold(
-            moved <= 0.1 * scene.data,
-            f"{moved} bytes moved for {scene.data} of data",
-        )
-    return f"{moved} bytes moved for {scene.data} of data"
+        return _count_moved(scene, lambda: scene.clone(source))
+
+
+def _count_moved(scene: Scene, clone: Callable[[], Volume]) -> str:
+    """See that a clone moves next to none of the data."""
+    if scene.bench.transferred is None:
+        broken("offloading is claimed; give the bench transferred")
+    before = scene.bench.transferred()
+    clone()
+    moved = scene.bench.transferred() - before
+    told = f"{moved} bytes moved for {scene.data} of data"
+    hold(moved <= _NOTHING * scene.data, told)
+    return told
 
 
 # -- stored images ----------------------------------------------------------
@@ -1110,3 +1274,56 @@ def clones_images_as_it_says(bench: ArrayBench) -> str:
             f"declared {kind}: clones of {written} bytes take {taken}",
         )
     return f"{kind}: clones of {written} bytes take {taken}"
+
+
+@ARRAYS.row(Level.SHARES, IMAGES, IMAGES_ON_WRITE, clones=True)
+def takes_no_longer_for_a_larger_image(bench: ArrayBench) -> str:
+    """A copy-on-write clone takes as long for sixteen times the data."""
+    with Scene(bench) as scene:
+        part = scene.data // 4
+        timed = [
+            (
+                size,
+                partial(
+                    _clone_image_to,
+                    scene.array,
+                    scene.image(
+                        Content.make(size * bench.gib, data, f"of {data}")
+                    ),
+                ),
+            )
+            for size, data in ((1, part), (4, 16 * part))
+        ]
+        return _compare_times(scene, *timed)
+
+
+def _clone_image_to(
+    array: ArrayBackend,
+    location: RbdLocation | FileLocation,
+    volume_id: str,
+) -> None:
+    array.clone_image(volume_id, location)
+
+
+@ARRAYS.row(Level.SHARES, IMAGES, IMAGES_OFFLOADED, clones=True)
+def moves_no_bytes_of_images_through_the_client(bench: ArrayBench) -> str:
+    """An offloaded copy is the array's work, not this machine's."""
+    with Scene(bench) as scene:
+        content = Content.make(bench.gib, scene.data, "image")
+        location = scene.image(content)
+        return _count_moved(
+            scene, lambda: _image_clone(scene, location, content)
+        )
+
+
+@ARRAYS.row(Level.CLONES, IMAGES, LIMITED, clones=True)
+def tells_the_limit_of_an_image_before_it_is_hit(bench: ArrayBench) -> str:
+    """The clones of an image are counted; at the limit none is made."""
+    with Scene(bench) as scene:
+        content = Content.make(bench.gib, scene.data, "image")
+        location = scene.image(content)
+        return _reach_limit(
+            scene,
+            lambda: scene.array.find_image(location),
+            lambda: _image_clone(scene, location, content),
+        )

@@ -5,6 +5,7 @@ Each is the model array with one sin, said in its docstring.
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from clonepolicy import (
     Volume,
 )
 from clonepolicy.testing.conformance._array_rows import ARRAYS
+from clonepolicy.testing.conformance._bench import ArrayBench
 from clonepolicy.testing.conformance._saboteur import Saboteur
 from clonepolicy.testing.model import (
     BLOCK,
@@ -195,6 +197,23 @@ class SharesABuffer(ModelArray):
         self.pieces = list(data)
         time.sleep(0.005)
         super().write(volume_id, size, image, iter(self.pieces))
+
+
+@_caught_by("reads-several-in-turns")
+class ReadsWithOneHead(ModelArray):
+    """All readings go on where any of them was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = 0
+
+    @override
+    def read(self, volume_id: str) -> Iterator[bytes]:
+        held, self.at = self.volume(volume_id), 0
+        while self.at < held.size:
+            block = held.blocks.get(self.at // BLOCK)
+            self.at += BLOCK
+            yield bytes(BLOCK) if block is None else block.data
 
 
 @_caught_by("fails-to-write-without-harm")
@@ -488,6 +507,22 @@ class TearsWhatIsInUse(ModelArray):
             self.volume(volume_id).blocks.popitem()
 
 
+@_caught_by("clones-a-source-in-use-at-one-instant")
+class CopiesPieceByPiece(ModelArray):
+    """It clones a source in use from the beginning to the end."""
+
+    @override
+    def cloned(self, held: Stored, parent: str) -> Stored:
+        made = super().cloned(held, parent)
+        self.lock.release()
+        time.sleep(0.02)
+        self.lock.acquire()
+        later = super().cloned(held, parent).blocks
+        half = held.size // BLOCK // 2
+        made.blocks |= {at: later[at] for at in later if at >= half}
+        return made
+
+
 @_caught_by("clones-while-uploading")
 class BusyWhileUploading(ModelArray):
     """It declares to clone while uploading, and does not."""
@@ -581,6 +616,48 @@ class OneAtATime(ModelArray):
             self.cloning.release()
 
 
+class LocksForItselfAlone(ModelArray):
+    """Its lock on a source is none for who opened the array again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.snapshots: set[str] = set()
+        self.cloning = threading.Lock()
+
+    def again(self) -> ModelArray:
+        """Open the same array, with another lock."""
+        opened = copy.copy(self)
+        opened.cloning = threading.Lock()
+        return opened
+
+    @override
+    def clone_volume(self, volume_id: str, source: Volume) -> None:
+        with self.cloning:
+            if source.id in self.snapshots:
+                message = f"volume {source.id} has the snapshot"
+                raise ConflictError(message)
+            self.snapshots.add(source.id)
+            time.sleep(0.005)
+            super().clone_volume(volume_id, source)
+            self.snapshots.remove(source.id)
+
+
+def _opened_again() -> ArrayBench:
+    array = LocksForItselfAlone()
+    return attrs.evolve(model_bench(array), again=array.again)
+
+
+ARRAY_SABOTEURS.append(
+    Saboteur(
+        name=LocksForItselfAlone.__name__,
+        sin=LocksForItselfAlone.__doc__ or "",
+        table=ARRAYS,
+        make=_opened_again,
+        caught_by=frozenset({"clones-at-once-as-several-processes"}),
+    )
+)
+
+
 @_caught_by("discards-no-data-of-clones")
 class TakesClonesAlong(ModelArray):
     """What a source shared with its clones goes with it."""
@@ -651,6 +728,29 @@ class ForgetsItsLimit(ModelArray):
         pass
 
 
+@_caught_by("tells-the-limit-of-an-image-before-it-is-hit")
+class CountsNoClonesOfImages(ModelArray):
+    """It counts the clones of volumes alone."""
+
+    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
+
+    @override
+    def find_image(self, location: Location) -> StoredImage | None:
+        found = super().find_image(location)
+        return found and attrs.evolve(found, clones=None)
+
+
+@_caught_by("does-not-do-what-it-does-not-declare")
+class ClonesBeyondNone(ModelArray):
+    """It declares that a source may have no clones, and clones."""
+
+    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=0)
+
+    @override
+    def check_limit(self, parent: str) -> None:
+        pass
+
+
 # -- how a clone is made ----------------------------------------------------
 
 
@@ -663,7 +763,7 @@ class CopiesInSecret(ModelArray):
         return held.copied(parent)
 
 
-@_caught_by("takes-no-longer-for-more")
+@_caught_by("takes-no-longer-for-more", "takes-no-longer-for-a-larger-image")
 class TakesItsTime(ModelArray):
     """Its clones share, after reading all that they share."""
 
@@ -686,12 +786,17 @@ class SharesInSecret(ModelArray):
         return held.shared(parent)
 
 
-@_caught_by("moves-no-bytes-through-the-client")
+@_caught_by(
+    "moves-no-bytes-through-the-client",
+    "moves-no-bytes-of-images-through-the-client",
+)
 class CopiesByHand(ModelArray):
     """It declares that the array copies, and reads and writes all data."""
 
     DOES: ClassVar[Backend] = attrs.evolve(
-        EVERYTHING, clone_kind=CloneKind.OFFLOADED_COPY
+        EVERYTHING,
+        clone_kind=CloneKind.OFFLOADED_COPY,
+        image_clone_kind=CloneKind.OFFLOADED_COPY,
     )
 
     @override

@@ -58,6 +58,12 @@ class ArrayBench:
     """Another array of the same kind, with another identity."""
     breaking: Callable[[], AbstractContextManager[object]] | None = None
     """Enter a context in which the array begins changes and fails."""
+    guest: (
+        Callable[[str], AbstractContextManager[Callable[[int, bytes], object]]]
+        | None
+    ) = None
+    """Keep a volume open, as a guest does, and give what writes bytes at an
+    offset; None: it is open for each `overwrite` only."""
     threads: bool = True
     """Whether calls may come from several threads of this process."""
     again: Callable[[], ArrayBackend] | None = None

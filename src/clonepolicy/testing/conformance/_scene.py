@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Self
 
 import attrs
@@ -146,6 +147,17 @@ class Scene:
         data = bytes([seed]) * 512 + bytes(range(256)) * 2
         self.bench.overwrite(volume.id, offset, data)
         self.made[volume.id].put(offset, data)
+
+    @contextlib.contextmanager
+    def guest(
+        self, volume: Volume
+    ) -> Iterator[Callable[[int, bytes], object]]:
+        """Keep a volume open, and give what writes to it."""
+        if self.bench.guest is None:
+            yield partial(self.bench.overwrite, volume.id)
+            return
+        with self.bench.guest(volume.id) as write:
+            yield write
 
     def intact(self, *volumes: Volume) -> None:
         """See that volumes hold what they should, and no more or less."""
