@@ -59,6 +59,7 @@ from clonepolicy import (
 from clonepolicy.adapters import rbd as adapter
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.adapters.rbd import _pool as pool_module
+from clonepolicy.adapters.rbd import _snapshots as snapshots
 from clonepolicy.testing.conformance import ArrayBench, Scene
 from clonepolicy.testing.conformance._content import Content
 
@@ -364,14 +365,56 @@ def test_an_image_is_never_cut(scene: Scene) -> None:
     """Its size is rounded up, and zeros follow its last byte."""
     content = Content.make(GiB + GiB // 2, 4 * MIB, "image")
     location = scene.image(content)
-    expected = StoredImage(size=2, clones=0)
-    assert expected == scene.array.find_image(location)
+    assert StoredImage(size=2) == scene.array.find_image(location)
     target = scene.target(2)
     scene.array.clone_image(target.id, location)
     scene.made[target.id] = content.copy(2 * GiB)
     scene.intact(target)
-    expected = StoredImage(size=2, clones=1)
-    assert expected == scene.array.find_image(location)
+
+
+@format_2
+def test_each_snapshot_has_its_own_size(ceph: Cluster, scene: Scene) -> None:
+    """As large as the image was then, whatever became of that."""
+    first = scene.image(Content(GiB))
+    assert isinstance(first, RbdLocation)
+    names = ("snap", "Schnappschuß", "x" * 200)
+    with bench_rbd.opened(ceph, first.pool, first.image) as image:
+        for size, name in enumerate(names[1:], 2):
+            image.resize(size * GiB)
+            image.create_snap(name)
+        image.resize(9 * GiB)
+    for size, name in enumerate(names, 1):
+        location = attrs.evolve(first, snapshot=name)
+        assert StoredImage(size=size) == scene.array.find_image(location)
+        target = scene.target(size)
+        scene.array.clone_image(target.id, location)
+        scene.sized(target.id, size * GiB)
+
+
+@format_2
+def test_a_snapshot_that_goes_meanwhile_hides_no_other(
+    ceph: Cluster, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the list of snapshots and their names, one is removed."""
+    location = scene.image(Content(GiB))
+    assert isinstance(location, RbdLocation)
+    ask = snapshots._ask
+
+    def remove_late(pool: Any, key: str, method: str, *data: bytes) -> bytes:
+        if method == "get_snapshot_name":
+            with contextlib.suppress(_pool(scene).rbd.ImageNotFound):
+                image.remove_snap("late")
+        return ask(pool, key, method, *data)
+
+    with (
+        bench_rbd.opened(ceph, location.pool, location.image) as image,
+        monkeypatch.context() as patch,
+    ):
+        image.create_snap("late")
+        patch.setattr(snapshots, "_ask", remove_late)
+        assert StoredImage(size=1) == scene.array.find_image(location)
+    gone = attrs.evolve(location, snapshot="late")
+    assert None is scene.array.find_image(gone)
 
 
 @format_2

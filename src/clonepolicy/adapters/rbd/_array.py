@@ -152,15 +152,11 @@ class RbdArray:
         """Look for a snapshot in one of the images' pools."""
         try:
             there = self._own(location)
-            with (
-                self._pool.adapted(f"looking at {there}"),
-                self._pool.opened_snapshot(there) as image,
-            ):
-                clones = len(children(image))
-                size = -(-image.size() // GiB)
-                return StoredImage(size=size, clones=clones)
+            with self._pool.adapted(f"looking at {there}"):
+                found = self._pool.find_snapshot(there)
         except NotFoundError:
             return None
+        return StoredImage(size=-(-found.size // GiB))
 
     def _own(self, location: Location) -> RbdLocation:
         """Refuse a location that is none of the images' pools."""

@@ -19,6 +19,7 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _files
 from clonepolicy.adapters.rbd._errors import adapt
+from clonepolicy.adapters.rbd._snapshots import Snapshot, find_snapshot
 
 _PIECE = 4 << 20
 _ZEROS = bytes(_PIECE)
@@ -125,6 +126,11 @@ class Pool:
             ) as image,
         ):
             yield image
+
+    def find_snapshot(self, location: RbdLocation) -> Snapshot:
+        """Look at a snapshot in any pool of the cluster."""
+        with self.cluster.open_ioctx(location.pool) as pool:
+            return find_snapshot(pool, location, self.rados)
 
     def has(self, volume_id: str) -> bool:
         """Say whether there is an image of that name, whole or not."""
