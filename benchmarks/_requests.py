@@ -52,8 +52,18 @@ class _Locked:
 class Requests:
     """A cloud whose services answer at once, around a real array."""
 
-    def __init__(self, array: ArrayBackend, images: str, size: int) -> None:
-        """Begin with nothing; images lie in a pool, so many GiB large."""
+    def __init__(
+        self,
+        array: ArrayBackend,
+        images: str,
+        size: int,
+        *,
+        in_threads: bool = False,
+    ) -> None:
+        """Begin with nothing; images lie in a pool, so many GiB large.
+
+        What keeps threads apart takes time, and is left out for one.
+        """
         self._size = size
         self._cloud = MemoryCloud(
             arrays={POOL: array.get_backend()},
@@ -63,11 +73,13 @@ class Requests:
         )
         self._lock = threading.RLock()
         ports = self._cloud.ports(_TENANT)
-        self._ports = Ports(
-            images=cast("ImageService", self._locked(ports.images)),
-            volumes=cast("VolumeService", self._locked(ports.volumes)),
-            array=array,
-        )
+        self._ports = attrs.evolve(ports, array=array)
+        if in_threads:
+            self._ports = Ports(
+                images=cast("ImageService", self._locked(ports.images)),
+                volumes=cast("VolumeService", self._locked(ports.volumes)),
+                array=array,
+            )
 
     def _locked(self, port: object) -> _Locked:
         return _Locked(port, self._lock)

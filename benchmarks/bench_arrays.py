@@ -393,7 +393,7 @@ def ceph_rows(root: Path, effort: Effort, figures: Figures) -> Iterator[Row]:
             figures.downloads[size] = importing.best
             figures.clones[size] = whole.best
         size = effort.sizes[0]
-        requests = Requests(ceph.array, "images", size)
+        requests = Requests(ceph.array, "images", size, in_threads=True)
         image_id = requests.image(ceph.location(size))
         bare = partial(ceph.bare_image, size)
         rows, rates = many(
@@ -441,6 +441,7 @@ def reflink_rows(
         times = take_turns(cases, requests, effort.rounds, wait)
         for kind in _KINDS:
             yield from compared(f"reflink{words}", times, kind)
+    requests = Requests(array, str(root), 1, in_threads=True)
     rows, figures.rates["reflink"] = many(
         "reflink",
         *(requests, effort),
@@ -453,7 +454,7 @@ def reflink_rows(
 def qcow2_rows(root: Path, effort: Effort, figures: Figures) -> Iterator[Row]:
     """Time clones that rest on a file, many at once."""
     array = Qcow2Array(made(root / "qcow2"), images=[root])
-    requests = Requests(array, str(root), 1)
+    requests = Requests(array, str(root), 1, in_threads=True)
     location = FileLocation(str(sparse_file(root / image_name(2), 1)))
     rows, figures.rates["qcow2"] = many(
         "qcow2", requests, effort, image_id=requests.image(location)

@@ -119,8 +119,9 @@ class SavedCloud:
         with (self._place / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             old, new = self._place / "records", self._place / "records.new"
-            path = old if old.exists() else new
-            records = pickle.loads(path.read_bytes())  # noqa: S301 - our own
+            if not old.exists():
+                new.rename(old)
+            records = pickle.loads(old.read_bytes())  # noqa: S301 - our own
             try:
                 yield records
             finally:
@@ -247,8 +248,11 @@ class _Images(_Saved):
         path = self.cloud.path(image_id)
         if path.exists():
             return _stream(path)
-        (location,) = self.get_locations(image_id)
-        return self.cloud.array.read(location.volume_id)
+        locations = self.get_locations(image_id)
+        if not locations:
+            message = f"image {image_id} has lost its location: it has no data"
+            raise ConflictError(message)
+        return self.cloud.array.read(locations[0].volume_id)
 
     def upload(self, image_id: str, data: Iterable[bytes]) -> None:
         """Take a queued image's data."""

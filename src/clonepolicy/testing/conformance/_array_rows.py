@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import chain, count
+from itertools import chain
 from threading import Event
 from typing import Any, TypeAlias
 
@@ -62,8 +62,6 @@ _NOISE = 0.002
 """Seconds of difference that mean nothing."""
 _MARK = 512
 """Bytes of a write of which is known when it was made."""
-_PATIENCE = 60
-"""Seconds after which a guest is not waited for."""
 _MOST = 100
 """The largest limit of clones that is tried out."""
 _FEW = 4
@@ -743,19 +741,22 @@ def clones_a_source_in_use_at_one_instant(bench: ArrayBench) -> str:
         ends = (0, bench.gib - _MARK)
 
         def run() -> int:
-            with scene.guest(source) as write:
-                for number in count(1):
-                    for offset in ends:
-                        write(offset, number.to_bytes(_MARK, "little"))
-                    begun.set()
-                    if ended.is_set():
-                        return number
-            return 0
+            number = 0
+            try:
+                with scene.guest(source) as write:
+                    while not ended.is_set():
+                        number += 1
+                        for offset in ends:
+                            write(offset, number.to_bytes(_MARK, "little"))
+                        begun.set()
+            finally:
+                # one that cannot write is not waited for
+                begun.set()
+            return number
 
         with ThreadPoolExecutor(1) as pool:
             guest = pool.submit(run)
-            # a guest that cannot write is told of below
-            begun.wait(_PATIENCE)
+            begun.wait()
             try:
                 scene.array.clone_volume(target.id, source)
             except ConflictError:
