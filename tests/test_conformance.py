@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
 import attrs
 import pytest
 
-from clonepolicy import Backend, CloneKind, UnavailableError, Volume
+from clonepolicy import (
+    ArrayBackend,
+    Backend,
+    CloneKind,
+    UnavailableError,
+    Volume,
+)
 from clonepolicy.adapters.memory import ARRAY, POOL, MemoryCloud
 from clonepolicy.testing.conformance import (
     ARRAYS,
@@ -76,7 +86,9 @@ def test_a_run_without_a_clone_is_no_certificate(limit: int | None) -> None:
 @pytest.mark.parametrize("saboteur", ARRAY_SABOTEURS, ids=lambda s: s.name)
 def test_each_saboteur_is_caught(saboteur: Saboteur) -> None:
     """By every row that it names; and none of them holds a certificate."""
-    report = run(saboteur.table, saboteur.make())
+    bench = saboteur.make()
+    report = run(saboteur.table, bench)
+    bench.close()
     found = statuses(report)
     assert dict.fromkeys(saboteur.caught_by, Status.FAIL) == {
         row: found[row] for row in saboteur.caught_by
@@ -118,6 +130,29 @@ def test_a_claim_without_a_measure_fails() -> None:
     assert (
         "a kind of clone is claimed; give the bench exclusive" == result.detail
     )
+
+
+KILLED = [name for name in ROWS if "killed" in name]
+
+
+@pytest.mark.parametrize("row", KILLED)
+def test_who_cannot_be_opened_elsewhere_is_not_killed(row: str) -> None:
+    """Pickle cannot tell another process of what is in this one alone."""
+    result = check(ROWS[row], model_bench())
+    assert (Status.SKIP, ROWS[row].needs[-1].missing) == (
+        result.status,
+        result.detail,
+    )
+
+
+@pytest.mark.parametrize("row", KILLED)
+def test_an_array_that_does_not_open_elsewhere_fails(row: str) -> None:
+    """And what the other process said is told, in one line."""
+    again = cast("Callable[[], ArrayBackend]", partial(int, "nothing"))
+    result = check(ROWS[row], attrs.evolve(model_bench(), again=again))
+    said = "ValueError: invalid literal for int() with base 10: 'nothing'"
+    assert Status.FAIL is result.status
+    assert f"another process cannot do it: {said}" == result.detail
 
 
 def test_what_is_known_to_fail_is_told_and_costs_the_level() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -44,7 +45,7 @@ def make_bench(directory: Path, other: Path) -> ArrayBench:
     return ArrayBench(
         array=array,
         other=Qcow2Array(other),
-        again=lambda: Qcow2Array(volumes, images=[images]),
+        again=partial(Qcow2Array, volumes, images=[images]),
         overwrite=lambda volume_id, offset, data: overwrite(
             array.path(volume_id), offset, data
         ),

@@ -7,7 +7,9 @@ import importlib
 import json
 import sys
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,11 +19,23 @@ sys.path.insert(0, str(Path(__file__).parent))
 from ceph import CephError, Cluster
 
 from clonepolicy import GiB, Location, RbdLocation
-from clonepolicy.adapters.rbd import RbdArray
+from clonepolicy.adapters.rbd import RbdArray, _pool
 from clonepolicy.testing.conformance import ArrayBench
 
 OWN = frozenset({"clonepolicy.locks"})
 """Objects that are there for the array, and for no volume."""
+
+
+_OPENED: defaultdict[str, list[RbdArray]] = defaultdict(list)
+"""What is to be closed before the pool goes, by the pool's name."""
+
+
+def open_array(rbd_pool: str, **options: Any) -> RbdArray:  # noqa: ANN401 - passed on
+    """Open an array whose locks last little longer than those who died."""
+    vars(_pool)["_LOCKED"] = 5
+    array = RbdArray(rbd_pool=rbd_pool, **options)
+    _OPENED[rbd_pool].append(array)
+    return array
 
 
 def make_bench(cluster: Cluster, ceph_conf: Path | None = None) -> ArrayBench:
@@ -31,20 +45,16 @@ def make_bench(cluster: Cluster, ceph_conf: Path | None = None) -> ArrayBench:
     for pool in (volumes, images):
         cluster.add_pool(pool)
 
-    opened_arrays: list[RbdArray] = []
-
-    def again() -> RbdArray:
-        array = RbdArray(
-            rbd_pool=volumes,
-            rbd_ceph_conf=ceph_conf or cluster.conf,
-            image_pools=frozenset({images}),
-            rados_connection_interval=2,
-        )
-        opened_arrays.append(array)
-        return array
+    again = partial(
+        open_array,
+        rbd_pool=volumes,
+        rbd_ceph_conf=ceph_conf or cluster.conf,
+        image_pools=frozenset({images}),
+        rados_connection_interval=2,
+    )
 
     def close() -> None:
-        for array in opened_arrays:
+        for array in _OPENED[volumes]:
             array.close()
         for pool in (volumes, images):
             cluster.remove_pool(pool)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -40,7 +41,7 @@ def make_bench(place: Path, elsewhere: Path | None = None) -> ArrayBench:
     return ArrayBench(
         array=array,
         other=other,
-        again=lambda: ReflinkArray(volumes, images=[images]),
+        again=partial(ReflinkArray, volumes, images=[images]),
         overwrite=overwrite,
         size_of=size_of,
         holds=lambda: [path.name for path in volumes.iterdir()],

@@ -35,7 +35,6 @@ from clonepolicy import (
     execute,
     recover,
 )
-from clonepolicy.adapters.rbd import RbdArray, _pool
 from clonepolicy.testing.faults import Fault, Faulty, Kill
 
 Enter: TypeAlias = Callable[[], SavedCloud]
@@ -137,12 +136,6 @@ def _mortal(
                 records.tally["ms"] = int(
                     1000 * (time.monotonic() - mined.began)
                 )
-
-
-def open_rbd(**options: Any) -> RbdArray:  # noqa: ANN401 - passed on
-    """Open one whose locks last little longer than those who held them."""
-    vars(_pool)["_LOCKED"] = 5
-    return RbdArray(**options)
 
 
 # -- what is done -----------------------------------------------------------

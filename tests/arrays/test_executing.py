@@ -23,10 +23,10 @@ from typing_extensions import override
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
+import bench_rbd
 import ceph as ceph_here
 import executing
 from bench_qcow2 import make_bench as qcow2_bench
-from bench_rbd import make_bench as rbd_bench
 from bench_reflink import make_bench as reflink_bench
 from ceph import Cluster
 from executing import Action, AtCall, Death, Inside, Late, Process
@@ -222,17 +222,13 @@ def _kept(
 @pytest.fixture(scope="module")
 def rbd(ceph: Cluster) -> Iterator[tuple[ArrayBench, Opener]]:
     """Give an array in Ceph, which every test leaves as empty as it was."""
-    # an OSD forgets to time out the watch of a client that was killed while
-    # it asked for it, until it reads the image's header anew
-    option = "osd_pg_object_context_cache_count"
-    ceph.tell("config set", who="osd", name=option, value="0")
     known = set(ceph.connection.list_pools())
-    bench = rbd_bench(ceph)
+    bench = bench_rbd.make_bench(ceph)
     assert bench.breaking is not None
     bench = attrs.evolve(bench, breaking=partial(_kept, bench.breaking))
     images, volumes = sorted(set(ceph.connection.list_pools()) - known)
     opener = partial(
-        executing.open_rbd,
+        bench_rbd.open_array,
         rbd_pool=volumes,
         rbd_ceph_conf=ceph.conf,
         image_pools=frozenset({images}),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from typing import ClassVar
 
 import attrs
@@ -111,8 +111,8 @@ class ModelArray:
         """Make an empty array with an identity of its own."""
         does = self.DOES if backend is None else backend
         self.backend = attrs.evolve(does, array_id=f"model-{next(_numbers)}")
-        self.volumes: dict[str, Stored] = {}
-        self.images: dict[Location, Stored] = {}
+        self.volumes: MutableMapping[str, Stored] = {}
+        self.images: MutableMapping[Location, Stored] = {}
         self.moved = 0
         """Bytes that passed through the client."""
         self.failing = False
@@ -201,6 +201,7 @@ class ModelArray:
                 raise ConflictError(message)
             self.fail_if_asked()
             held.size = size * UNIT
+            self.volumes[volume_id] = held
 
     def write(
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
@@ -218,6 +219,7 @@ class ModelArray:
             made.put(made.size, piece)
             made.size += len(piece)
         made.size = size * UNIT
+        self.volumes[volume_id] = made
         self.fail_if_asked()
 
     def read(self, volume_id: str) -> Iterator[bytes]:
@@ -264,13 +266,17 @@ class ModelArray:
             raise UnavailableError(message)
 
 
-def model_bench(array: ModelArray | None = None) -> ArrayBench:
+def model_bench(
+    array: ModelArray | None = None, other: ModelArray | None = None
+) -> ArrayBench:
     """Give a bench with every means to measure a model array."""
     tested = ModelArray() if array is None else array
 
     def overwrite(volume_id: str, offset: int, data: bytes) -> None:
         with tested.lock:
-            tested.volumes[volume_id].put(offset, data)
+            held = tested.volumes[volume_id]
+            held.put(offset, data)
+            tested.volumes[volume_id] = held
 
     def size_of(volume_id: str) -> int | None:
         held = tested.volumes.get(volume_id)
@@ -306,7 +312,7 @@ def model_bench(array: ModelArray | None = None) -> ArrayBench:
 
     return ArrayBench(
         array=tested,
-        other=type(tested)(),
+        other=type(tested)() if other is None else other,
         overwrite=overwrite,
         size_of=size_of,
         holds=lambda: frozenset(tested.volumes),

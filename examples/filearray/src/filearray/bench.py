@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -34,7 +35,7 @@ def make_bench() -> ArrayBench:
     return ArrayBench(
         array=FileArray(here),
         other=FileArray(there),
-        again=lambda: FileArray(here),
+        again=partial(FileArray, here),
         overwrite=overwrite,
         size_of=size_of,
         holds=lambda: [path.name for path in here.iterdir()],

@@ -37,6 +37,7 @@ from clonepolicy import (
 )
 from clonepolicy.testing.conformance._bench import ArrayBench
 from clonepolicy.testing.conformance._content import Content
+from clonepolicy.testing.conformance._killed import Call, can_be_sent, make
 from clonepolicy.testing.conformance._row import (
     Level,
     Need,
@@ -52,6 +53,7 @@ from clonepolicy.testing.conformance._scene import Scene, any_refusal
 _AT_ONCE = 8
 _WRITES = 3
 _GENERATIONS = 5
+_KILLS = 6
 _ROUNDS = 5
 _SLOWER = 4
 """How many times as long a clone of the larger volume may take; it has
@@ -119,6 +121,10 @@ OTHER = Need[ArrayBench](
 AGAIN = Need[ArrayBench](
     "the bench cannot open the array again (again)",
     lambda bench: bench.again is not None,
+)
+PROCESSES = Need[ArrayBench](
+    "no other process can open the array (again, if it can be pickled)",
+    lambda bench: can_be_sent(bench.again),
 )
 THREADS = Need[ArrayBench](
     "the bench has no calls from several threads (threads)",
@@ -205,10 +211,10 @@ def is_one_array(bench: ArrayBench) -> str:
     return f"{told.array_id}, another is {there}"
 
 
-def _again(bench: ArrayBench) -> ArrayBackend:
+def _opener(bench: ArrayBench) -> Callable[[], ArrayBackend]:
     if bench.again is None:
         broken("the bench cannot open the array again")
-    return bench.again()
+    return bench.again
 
 
 @ARRAYS.row(Level.STORES, AGAIN)
@@ -216,7 +222,7 @@ def is_the_same_array_when_opened_again(bench: ArrayBench) -> None:
     """Another process finds the same array, and the same volumes there."""
     with Scene(bench) as scene:
         volume = scene.volume()
-        again = _again(bench)
+        again = _opener(bench)()
         told, found = scene.backend, again.get_backend()
         hold(told == found, f"declares {told}, and opened again {found}")
         scene.made[volume.id].compare(again.read(volume.id), "read again")
@@ -880,7 +886,7 @@ def clones_at_once_as_several_processes(bench: ArrayBench) -> str:
     """Who opened the array again clones the same source at the same time."""
     with Scene(bench) as scene:
         source = scene.volume()
-        openings = (bench.array, _again(bench))
+        openings = (bench.array, _opener(bench)())
         targets = [scene.target() for _ in range(scene.most(_AT_ONCE))]
         for target in targets:
             scene.made[target.id] = scene.made[source.id].copy()
@@ -1004,6 +1010,129 @@ def _reach_limit(
         scene.array.discard(clones.pop().id)
         scene.intact(clone(), *clones)
     return f"{limit} clones"
+
+
+# -- kills ------------------------------------------------------------------
+
+
+@ARRAYS.row(Level.STORES, PROCESSES)
+def leaves_nothing_of_a_killed_write(bench: ArrayBench) -> str:
+    """What a killed process had written of a volume is discarded."""
+    again = _opener(bench)
+    with Scene(bench) as scene:
+        content = Content.make(bench.gib, scene.data, "killed")
+        image = scene.stored(content)
+
+        def write() -> tuple[str, Call]:
+            target = scene.target()
+            scene.made[target.id] = content
+            arguments = (target.id, 1, image)
+            return target.id, Call(again, "write", arguments, content)
+
+        return _kill(scene, write)
+
+
+@ARRAYS.row(Level.CLONES, CLONES, PROCESSES, clones=True)
+def leaves_nothing_of_a_killed_clone(bench: ArrayBench) -> str:
+    """What a killed process had cloned is discarded; the source stays."""
+    again = _opener(bench)
+    with Scene(bench) as scene:
+
+        def clone() -> tuple[str, Call]:
+            source, target = scene.volume(), scene.target()
+            scene.made[target.id] = scene.made[source.id].copy()
+            arguments = (target.id, source)
+            return target.id, Call(again, "clone_volume", arguments)
+
+        return _kill(scene, clone)
+
+
+@ARRAYS.row(Level.CLONES, IMAGES, PROCESSES, clones=True)
+def leaves_nothing_of_a_killed_clone_of_an_image(bench: ArrayBench) -> str:
+    """What a killed process had cloned is discarded; the image stays."""
+    again = _opener(bench)
+    with Scene(bench) as scene:
+        content = Content.make(bench.gib, scene.data, "killed")
+        location = scene.image(content)
+
+        def clone() -> tuple[str, Call]:
+            target = scene.target()
+            scene.made[target.id] = content.copy()
+            arguments = (target.id, location)
+            return target.id, Call(again, "clone_image", arguments)
+
+        return _kill(scene, clone)
+
+
+@ARRAYS.row(Level.GROWS, EXTENDS, PROCESSES)
+def keeps_what_was_killed_while_it_grew(bench: ArrayBench) -> str:
+    """A volume whose growth was killed has its data, and grows again."""
+    again = _opener(bench)
+    with Scene(bench) as scene:
+
+        def extend(volume: Volume) -> Call:
+            return Call(again, "extend", (volume.id, 2))
+
+        first = scene.volume()
+        passed = _make_whole(extend(first))
+        scene.made[first.id].size = 2 * bench.gib
+        volumes = [scene.volume() for _ in _points(passed)]
+        killed = [
+            make(extend(volume), die_at=at) is None
+            for volume, at in zip(volumes, _points(passed), strict=True)
+        ]
+        hold(any(killed), f"of {passed} calls and returns none is come to")
+        for volume in volumes:
+            has = bench.size_of(volume.id)
+            known = (bench.gib, 2 * bench.gib)
+            hold(has in known, f"has {has} bytes, which nobody asked for")
+            scene.array.extend(volume.id, 2)
+            scene.made[volume.id].size = 2 * bench.gib
+        scene.intact(first, *volumes)
+    return f"{sum(killed)} killed"
+
+
+def _kill(scene: Scene, prepare: Callable[[], tuple[str, Call]]) -> str:
+    """Kill those who make volumes; see that these go, and can be made."""
+    _, call = prepare()
+    passed = _make_whole(call)
+    killed: dict[str, Call] = {}
+    for at in _points(passed):
+        volume_id, call = prepare()
+        if make(call, die_at=at) is None:
+            killed[volume_id] = call
+        else:
+            scene.array.discard(volume_id)
+            del scene.made[volume_id]
+    hold(killed != {}, f"of {passed} calls and returns none is come to")
+    for volume_id in killed:
+        for _ in range(2):
+            scene.array.discard(volume_id)
+            has = scene.bench.size_of(volume_id)
+            hold(has is None, f"volume {volume_id} has {has} bytes left")
+    told = f"{len(killed)} killed"
+    _, call = killed.popitem()
+    _make_whole(call)
+    for volume_id in killed:
+        del scene.made[volume_id]
+    scene.all_intact()
+    for volume_id in reversed(scene.made):
+        scene.array.discard(volume_id)
+    scene.unchanged(f"after {told}")
+    return told
+
+
+def _make_whole(call: Call) -> int:
+    """Have a process make a call to its end; give the points it passed."""
+    passed = make(call)
+    if passed is None:
+        broken("another process was killed, and not by the kit")
+    return passed
+
+
+def _points(passed: int) -> list[int]:
+    """Choose points to die at, from the first on."""
+    return sorted({1 + passed * at // _KILLS for at in range(_KILLS)})
 
 
 # -- how a clone is made ----------------------------------------------------

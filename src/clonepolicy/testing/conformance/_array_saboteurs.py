@@ -6,10 +6,17 @@ Each is the model array with one sin, said in its docstring.
 from __future__ import annotations
 
 import copy
+import pickle
+import shutil
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import ClassVar, TypeVar
+import uuid
+from collections.abc import Callable, Iterator, MutableMapping
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote, unquote
 
 import attrs
 from typing_extensions import override
@@ -591,7 +598,7 @@ class ClonesTheEldest(ModelArray):
     @override
     def cloned(self, held: Stored, parent: str) -> Stored:
         eldest = held
-        while eldest.parent in self.volumes:
+        while eldest.parent is not None and eldest.parent in self.volumes:
             eldest = self.volumes[eldest.parent]
         return super().cloned(eldest, parent)
 
@@ -749,6 +756,111 @@ class ClonesBeyondNone(ModelArray):
     @override
     def check_limit(self, parent: str) -> None:
         pass
+
+
+# -- kills ------------------------------------------------------------------
+
+
+class _Files(MutableMapping[Any, Stored]):
+    """Keeps each value in a file, for every process that looks there."""
+
+    def __init__(self, place: Path) -> None:
+        place.mkdir(exist_ok=True)
+        self.place = place
+
+    def _path(self, key: object) -> Path:
+        return self.place / quote(str(key), safe="")
+
+    @override
+    def __getitem__(self, key: object) -> Stored:
+        try:
+            data = self._path(key).read_bytes()
+        except FileNotFoundError:
+            raise KeyError(key) from None
+        stored: Stored = pickle.loads(data)  # noqa: S301 - written below
+        return stored
+
+    @override
+    def __setitem__(self, key: object, value: Stored) -> None:
+        new = self.place.parent / str(uuid.uuid4())
+        new.write_bytes(pickle.dumps(value))
+        new.rename(self._path(key))
+
+    @override
+    def __delitem__(self, key: object) -> None:
+        self[key]
+        self._path(key).unlink()
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return (unquote(path.name) for path in self.place.iterdir())
+
+    @override
+    def __len__(self) -> int:
+        return len(list(self.place.iterdir()))
+
+
+class ForgetsTheDead(ModelArray):
+    """What it begins bears a name that dies with the process."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__()
+        self.backend = attrs.evolve(self.backend, array_id=str(place))
+        self.volumes = _Files(place / "volumes")
+        self.images = _Files(place / "images")
+
+    @override
+    def put(self, volume_id: str, made: Stored) -> None:
+        begun = str(uuid.uuid4())
+        self.volumes[begun] = made
+        read = b"".join(self.volumes[begun].pieces())
+        super().put(volume_id, Stored(len(read), made.blocks, made.parent))
+        del self.volumes[begun]
+
+    @override
+    def write(
+        self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
+    ) -> None:
+        self.check_target(volume_id)
+        begun = str(uuid.uuid4())
+        super().write(begun, size, image, data)
+        self.volumes[volume_id] = self.volumes.pop(begun)
+
+    @override
+    def extend(self, volume_id: str, size: int) -> None:
+        grown = Stored(0)
+        for piece in self.volumes.pop(volume_id).pieces():
+            grown.put(grown.size, piece)
+            grown.size += len(piece)
+        self.volumes[volume_id] = grown
+        super().extend(volume_id, size)
+
+
+def _in_files() -> ArrayBench:
+    place = Path(tempfile.mkdtemp())
+    return attrs.evolve(
+        model_bench(ForgetsTheDead(place), ModelArray()),
+        again=partial(ForgetsTheDead, place),
+        close=partial(shutil.rmtree, place),
+    )
+
+
+ARRAY_SABOTEURS.append(
+    Saboteur(
+        name=ForgetsTheDead.__name__,
+        sin=ForgetsTheDead.__doc__ or "",
+        table=ARRAYS,
+        make=_in_files,
+        caught_by=frozenset(
+            {
+                "leaves-nothing-of-a-killed-write",
+                "leaves-nothing-of-a-killed-clone",
+                "leaves-nothing-of-a-killed-clone-of-an-image",
+                "keeps-what-was-killed-while-it-grew",
+            }
+        ),
+    )
+)
 
 
 # -- how a clone is made ----------------------------------------------------

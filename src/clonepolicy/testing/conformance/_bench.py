@@ -67,7 +67,9 @@ class ArrayBench:
     threads: bool = True
     """Whether calls may come from several threads of this process."""
     again: Callable[[], ArrayBackend] | None = None
-    """Open the same array once more, as another process would."""
+    """Open the same array once more, as another process would.  Other
+    processes do, and are killed, where this can be pickled: a class and its
+    arguments in a `functools.partial`."""
     new_volume: Callable[[int, str], Volume] = _volume
     """Make the record of a volume of so many GiB in a status."""
     set_status: Callable[[str, str], object] = _nothing_of

@@ -115,15 +115,21 @@ class Scene:
         formats: tuple[str, str] = ("raw", "bare"),
     ) -> None:
         """Have the array fill a volume with all of a content, or pieces."""
-        image = Image(
+        image = self.stored(content, formats)
+        data = content.pieces() if pieces is None else pieces
+        self.array.write(volume_id, size, image, data)
+
+    def stored(
+        self, content: Content, formats: tuple[str, str] = ("raw", "bare")
+    ) -> Image:
+        """Make the record of an image with a content, in some formats."""
+        return Image(
             id=str(uuid.UUID(int=0)),
             status="active",
             disk_format=formats[0],
             container_format=formats[1],
             size=content.size * GiB // self.bench.gib,
         )
-        data = content.pieces() if pieces is None else pieces
-        self.array.write(volume_id, size, image, data)
 
     def clone(self, source: Volume) -> Volume:
         """Have the array clone a volume."""
@@ -162,10 +168,17 @@ class Scene:
     def intact(self, *volumes: Volume) -> None:
         """See that volumes hold what they should, and no more or less."""
         for volume in volumes:
-            content = self.made[volume.id]
-            what = f"volume {volume.id}"
-            content.compare(self.array.read(volume.id), what)
-            self.sized(volume.id, content.size)
+            self._intact(volume.id)
+
+    def all_intact(self) -> None:
+        """See the same of all volumes that were made."""
+        for volume_id in self.made:
+            self._intact(volume_id)
+
+    def _intact(self, volume_id: str) -> None:
+        content = self.made[volume_id]
+        content.compare(self.array.read(volume_id), f"volume {volume_id}")
+        self.sized(volume_id, content.size)
 
     def sized(self, volume_id: str, size: int) -> None:
         """See that the array and its own tools agree on a size."""
