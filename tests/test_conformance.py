@@ -66,8 +66,7 @@ def test_an_array_that_keeps_its_word_is_certified(
     """Whatever it declares, it is held to that and to no more."""
     declared = attrs.evolve(EVERYTHING, **changes)  # type: ignore[arg-type]  # fields of several types
     report = run(ARRAYS, model_bench(ModelArray(declared)))
-    failed = [r for r in report.results if r.status is Status.FAIL]
-    assert [] == failed
+    assert {} == report.told(Status.FAIL)
     assert (None, level) == (report.problem, report.level)
 
 
@@ -267,10 +266,7 @@ def memory_bench() -> ArrayBench:
 def test_the_cloud_in_memory_is_certified() -> None:
     """The model of plans keeps the port's contract, too."""
     report = run(ARRAYS, memory_bench())
-    failed = {
-        r.row.id: r.detail for r in report.results if r.status is Status.FAIL
-    }
-    assert {} == failed
+    assert {} == report.told(Status.FAIL)
     assert Level.GROWS == report.declared
 
 

@@ -37,7 +37,6 @@ from clonepolicy.testing.conformance import (
     ImageBench,
     Level,
     LocationBench,
-    Report,
     Status,
     VolumeBench,
     check,
@@ -54,20 +53,6 @@ TABLES = (IMAGES, VOLUMES)
 ROWS = [row.id for table in TABLES for row in table.rows]
 OWNER = "p"
 MIB = 1 << 20
-
-
-def broken(report: Report) -> dict[str, str]:
-    """Give what is wrong with each row that failed."""
-    return {
-        result.row.id: result.detail
-        for result in report.results
-        if result.status is Status.FAIL
-    }
-
-
-def skipped(report: Report) -> set[str]:
-    """Name the rows that say nothing."""
-    return {r.row.id for r in report.results if not r.executed}
 
 
 # -- the cloud in memory ----------------------------------------------------
@@ -88,16 +73,16 @@ def test_the_images_in_memory_are_certified(
     """Whenever locations are judged, and whether they can be withdrawn."""
     cloud = MemoryCloud(registration=registration, can_withdraw=can_withdraw)
     report = run(IMAGES, memory_images(cloud))
-    assert {} == broken(report)
+    assert {} == report.told(Status.FAIL)
     assert (None, Level.CLONES) == (report.problem, report.declared)
-    assert set() == skipped(report)
+    assert {} == report.told(Status.SKIP)
 
 
 def test_images_without_locations_have_no_certificate() -> None:
     """They store what they are given, and nobody could clone it."""
     cloud = MemoryCloud(glance=GlanceConfig())
     report = run(IMAGES, memory_images(cloud))
-    assert {} == broken(report)
+    assert {} == report.told(Status.FAIL)
     assert Level.STORES == report.level
     assert "no row with a clone was executed and passed" == report.problem
 
@@ -107,7 +92,7 @@ def test_offered_locations_have_to_be_shown() -> None:
     bench = attrs.evolve(memory_images(MemoryCloud()), locations=None)
     report = run(IMAGES, bench)
     assert {"locations are offered; give the bench locations"} == set(
-        broken(report).values()
+        report.told(Status.FAIL).values()
     )
 
 
@@ -117,17 +102,17 @@ def test_a_rejecting_service_fails_where_it_should_register() -> None:
     report = run(IMAGES, memory_images(cloud))
     registering = {row.id for row in IMAGES.rows if row.clones}
     assert {"shows-nothing-after-it-was-withdrawn"} == registering - {
-        *broken(report)
+        *report.told(Status.FAIL)
     }
-    assert set() == set(broken(report)) - registering
+    assert set() == set(report.told(Status.FAIL)) - registering
 
 
 def test_the_volumes_in_memory_are_certified() -> None:
     """No row is left out."""
     report = run(VOLUMES, volume_bench(MemoryCloud()))
-    assert {} == broken(report)
+    assert {} == report.told(Status.FAIL)
     assert (None, Level.CLONES) == (report.problem, report.level)
-    assert set() == skipped(report)
+    assert {} == report.told(Status.SKIP)
 
 
 # -- the local cloud --------------------------------------------------------
@@ -264,17 +249,19 @@ def test_the_local_images_are_certified(
 ) -> None:
     """With their files, their volumes and their catalogue."""
     report = run(IMAGES, local_images(local, tmp_path))
-    assert {} == broken(report)
+    assert {} == report.told(Status.FAIL)
     assert (None, Level.CLONES) == (report.problem, report.declared)
-    assert set() == skipped(report)
+    assert {} == report.told(Status.SKIP)
 
 
 def test_the_local_volumes_are_certified(local: LocalCloud) -> None:
     """There is no image-volume cache, which is all that is left out."""
     report = run(VOLUMES, local_volumes(local))
-    assert {} == broken(report)
+    assert {} == report.told(Status.FAIL)
     assert (None, Level.CLONES) == (report.problem, report.declared)
-    assert {"tells-the-entries-of-one-image"} == skipped(report)
+    assert {"tells-the-entries-of-one-image"} == report.told(
+        Status.SKIP
+    ).keys()
 
 
 # -- the kit itself ---------------------------------------------------------

@@ -170,7 +170,15 @@ class Report:
 
     def count(self, status: Status) -> int:
         """Count the rows with a status."""
-        return sum(result.status is status for result in self.results)
+        return len(self.told(status))
+
+    def told(self, status: Status) -> dict[str, str]:
+        """Give what was told of the rows with a status, by their ids."""
+        return {
+            result.row.id: result.detail
+            for result in self.results
+            if result.status is status
+        }
 
 
 def check(row: Row[Any], bench: Bench) -> Result:
