@@ -163,7 +163,8 @@ class ArrayBackend(Protocol):
 
         After it, the two are equal, ``source.size`` GiB, and apart: what is
         written to one never shows in the other.  ``source`` is the record as
-        it is now.  May not be repeated before `discard`.
+        it is now; one in use is cloned as it was at one instant, or refused.
+        May not be repeated before `discard`.
 
         Raises:
             NotFoundError: this array has no data of the source; it may lie
