@@ -131,7 +131,7 @@ def test_a_claim_without_a_measure_fails() -> None:
     )
 
 
-KILLED = [name for name in ROWS if "killed" in name]
+KILLED = [name for name in ROWS if "kill" in name]
 
 
 @pytest.mark.parametrize("row", KILLED)

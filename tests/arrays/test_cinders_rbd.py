@@ -29,7 +29,7 @@ LEFT_OUT = {
     "leaves-nothing-of-a-killed-write",
     "leaves-nothing-of-a-killed-clone",
     "leaves-nothing-of-a-killed-clone-of-an-image",
-    "keeps-what-was-killed-while-it-grew",
+    "grows-again-after-a-kill",
     "clones-nothing-from-another-array",
     # the driver's threads are eventlet's
     "fills-many-at-once",

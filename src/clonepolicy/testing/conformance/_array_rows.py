@@ -1065,7 +1065,7 @@ def leaves_nothing_of_a_killed_clone_of_an_image(bench: ArrayBench) -> str:
 
 
 @ARRAYS.row(Level.GROWS, EXTENDS, PROCESSES)
-def keeps_what_was_killed_while_it_grew(bench: ArrayBench) -> str:
+def grows_again_after_a_kill(bench: ArrayBench) -> str:
     """A volume whose growth was killed has its data, and grows again."""
     again = _opener(bench)
     with Scene(bench) as scene:

@@ -856,7 +856,7 @@ ARRAY_SABOTEURS.append(
                 "leaves-nothing-of-a-killed-write",
                 "leaves-nothing-of-a-killed-clone",
                 "leaves-nothing-of-a-killed-clone-of-an-image",
-                "keeps-what-was-killed-while-it-grew",
+                "grows-again-after-a-kill",
             }
         ),
     )
