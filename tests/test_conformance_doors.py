@@ -496,11 +496,14 @@ def test_a_bench_that_is_refused_is_closed_again() -> None:
 
 def test_an_interrupted_run_closes_its_bench() -> None:
     """It ends with 130 and without a traceback."""
+    # what runs in the background may have inherited to ignore it
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
     running = subprocess.Popen(
         [sys.executable, "-m", "clonepolicy.testing", "doors:slow"],
         stderr=subprocess.PIPE,
         text=True,
     )
+    signal.signal(signal.SIGINT, ours)
     deadline = time.monotonic() + PATIENCE
     while not Path("begun").exists():
         assert time.monotonic() < deadline

@@ -219,6 +219,8 @@ class ArrayBackend(Protocol):
     def read(self, volume_id: str) -> Iterator[bytes]:
         """Give a volume's data, all ``size`` GiB of it, in pieces.
 
+        Several readings may be under way, of one volume too.
+
         Raises:
             NotFoundError: it has no data; with the first piece at the latest.
         """

@@ -392,6 +392,38 @@ def test_each_snapshot_has_its_own_size(ceph: Cluster, scene: Scene) -> None:
 
 
 @format_2
+def test_an_image_may_hang_on_one_in_a_namespace(
+    ceph: Cluster, scene: Scene
+) -> None:
+    """It is found, and its clone hangs on both."""
+    rbd, location = _pool(scene).rbd, scene.image(Content(GiB))
+    assert isinstance(location, RbdLocation)
+    with (
+        ceph.connection.open_ioctx(location.pool) as pool,
+        ceph.connection.open_ioctx(location.pool) as inner,
+    ):
+        rbd.RBD().namespace_create(pool, "inner")
+        inner.set_namespace("inner")
+        rbd.RBD().create(inner, "parent", GiB)
+        with rbd.Image(inner, "parent") as parent:
+            parent.create_snap("snap")
+            rbd.RBD().clone(inner, "parent", "snap", pool, "child")
+            with rbd.Image(pool, "child") as child:
+                child.create_snap("snap")
+                there = attrs.evolve(location, image="child")
+                assert StoredImage(size=1) == scene.array.find_image(there)
+                target = scene.target()
+                scene.array.clone_image(target.id, there)
+                scene.sized(target.id, GiB)
+                scene.array.discard(target.id)
+                child.remove_snap("snap")
+            rbd.RBD().remove(pool, "child")
+            parent.remove_snap("snap")
+        rbd.RBD().remove(inner, "parent")
+        rbd.RBD().namespace_remove(pool, "inner")
+
+
+@format_2
 def test_a_snapshot_that_goes_meanwhile_hides_no_other(
     ceph: Cluster, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

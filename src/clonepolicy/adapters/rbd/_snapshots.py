@@ -8,6 +8,7 @@ kernel's client makes too, so that no release of Ceph may change them.
 
 from __future__ import annotations
 
+import errno
 import struct
 from typing import Any
 
@@ -50,15 +51,25 @@ def find_snapshot(pool: Any, location: RbdLocation, rados: Any) -> Snapshot:
             name = _text(_ask(pool, header, "get_snapshot_name", key))
             if name == location.snapshot:
                 size = _ask(pool, header, "get_size", key)
-                parent = _ask(pool, header, "get_parent", key)
                 return Snapshot(
                     struct.unpack_from("<BQ", size)[1],
-                    struct.unpack_from("<q", parent)[0] >= 0,
+                    _is_clone(pool, header, key, rados),
                 )
         except rados.ObjectNotFound:
             # it went in the meantime
             continue
     raise NotFoundError(message)
+
+
+def _is_clone(pool: Any, header: str, key: bytes, rados: Any) -> bool:
+    try:
+        parent = _ask(pool, header, "get_parent", key)
+    except rados.Error as error:
+        if error.errno != errno.EXDEV:
+            raise
+        # its parent is in a namespace, which there is no room to say
+        return True
+    return bool(struct.unpack_from("<q", parent)[0] >= 0)
 
 
 def _ask(pool: Any, key: str, method: str, data: bytes = b"") -> bytes:

@@ -813,8 +813,10 @@ class ForgetsTheDead(ModelArray):
     def put(self, volume_id: str, made: Stored) -> None:
         begun = str(uuid.uuid4())
         self.volumes[begun] = made
-        read = b"".join(self.volumes[begun].pieces())
-        super().put(volume_id, Stored(len(read), made.blocks, made.parent))
+        # so that it is there most of the time
+        for _ in range(20):
+            made.size = len(b"".join(made.pieces()))
+        super().put(volume_id, made)
         del self.volumes[begun]
 
     @override

@@ -21,6 +21,8 @@ from clonepolicy import ArrayBackend
 from clonepolicy.testing.conformance._content import Content
 from clonepolicy.testing.conformance._row import broken
 
+_PATIENCE = 600
+"""Seconds after which a call is taken for one that never ends."""
 _PROGRAM = f"from {__name__} import main; main()"
 
 
@@ -52,13 +54,20 @@ def make(call: Call, *, die_at: int = 0) -> int | None:
         How many points it passed; None: it died.
     """
     path = os.pathsep.join(filter(None, sys.path))
-    done = subprocess.run(  # noqa: S603 - this Python
-        [sys.executable, "-c", _PROGRAM],
-        input=pickle.dumps((call, die_at)),
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - this Python
+            [sys.executable, "-c", _PROGRAM],
+            input=pickle.dumps((call, die_at)),
+            env={**os.environ, "PYTHONPATH": path},
+            capture_output=True,
+            check=False,
+            timeout=_PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        broken(
+            f"{call.method} has taken {_PATIENCE} seconds in another process: "
+            "does it wait for one that was killed?"
+        )
     if done.returncode == -signal.SIGKILL:
         return None
     said = done.stdout.split()
