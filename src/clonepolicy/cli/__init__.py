@@ -14,29 +14,11 @@ output, and errors as one JSON line to standard error.  Exit codes:
 
 from __future__ import annotations
 
-import importlib
-import sys
+from clonepolicy._terminal.start import start
 
-__all__ = ["main", "start"]
+__all__ = ["main"]
 
 
 def main() -> None:
     """Run the program."""
     start("clonepolicy.cli._main", prog_name="clonepolicy", extra="cli")
-
-
-def start(module: str, *, prog_name: str, extra: str) -> None:
-    """Run the program of a module, which needs an extra."""
-    # imported here, so that neither a missing extra nor Ctrl-C while the
-    # libraries are loaded ends in a traceback
-    try:
-        program = importlib.import_module(module).program
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except ModuleNotFoundError as error:
-        sys.stderr.write(
-            f"error: there is no module {error.name}; "
-            f"install clonepolicy[{extra}]\n"
-        )
-        sys.exit(2)
-    program(prog_name=prog_name)

@@ -11,9 +11,9 @@ from clonepolicy import (
     InstalledArray,
     installed_arrays,
 )
-from clonepolicy.cli._errors import Complaint, Exit
-from clonepolicy.cli._options import examples, json_option
-from clonepolicy.cli._render import (
+from clonepolicy._terminal.errors import CliError, Exit
+from clonepolicy._terminal.options import examples, json_option
+from clonepolicy._terminal.render import (
     Json,
     emit,
     pairs,
@@ -75,7 +75,7 @@ def arrays(context: click.Context, name: str | None, *, as_json: bool) -> None:
     """
     found = installed_arrays(name)
     if name is not None and not found:
-        raise Complaint(
+        raise CliError(
             Exit.NOT_FOUND,
             f"no array backend {name!r} is installed",
             "clonepolicy arrays lists those that are",

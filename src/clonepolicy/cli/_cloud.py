@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 from oslo_utils.imageutils import format_inspector
 
+from clonepolicy._terminal.errors import CliError, Exit
+from clonepolicy._terminal.options import examples, json_option
+from clonepolicy._terminal.render import Json, emit, say, show, size, table
 from clonepolicy.adapters.local import LocalCloud, Pool
-from clonepolicy.cli._errors import Complaint, Exit
 from clonepolicy.cli._open import cloud_options, opened
-from clonepolicy.cli._options import examples, json_option
-from clonepolicy.cli._render import Json, emit, say, show, size, table
 from clonepolicy.cli._watch import bar, image_to_dict, tell_image
 
 _FORMATS = ("raw", "qcow2", "iso", "vdi", "vhd", "vhdx", "vmdk")
@@ -151,7 +151,7 @@ def add(  # noqa: PLR0913 - one for each option
     """Copy FILE, a disk image, into the image store."""
     if not file.is_file():
         why = "not a file" if file.exists() else "no such file"
-        raise Complaint(Exit.USAGE, f"{file}: {why}", "name a disk image")
+        raise CliError(Exit.USAGE, f"{file}: {why}", "name a disk image")
     kind = disk_format or detect_format(file)
     done = 0
     total = file.stat().st_size
@@ -235,7 +235,7 @@ def delete_image(
     with opened(root) as cloud:
         image = cloud.find_image(name, project).image
         if image.owner != project:
-            raise Complaint(
+            raise CliError(
                 Exit.REFUSED,
                 f"image {image.id} belongs to project {image.owner}",
                 "use --project of its owner",

@@ -19,15 +19,15 @@ from clonepolicy import (
     explain,
     wire,
 )
-from clonepolicy.cli._errors import Exit
-from clonepolicy.cli._options import (
+from clonepolicy._terminal.errors import Exit
+from clonepolicy._terminal.options import (
     examples,
     in_file,
     json_option,
     policy_option,
     read_text,
 )
-from clonepolicy.cli._render import emit, say
+from clonepolicy._terminal.render import emit, say
 from clonepolicy.schema import schema
 from clonepolicy.testing.worlds import CLONEABLE, REGISTERABLE
 

@@ -24,11 +24,9 @@ from clonepolicy import (
     explain_to_tenant,
     parse_location,
 )
-from clonepolicy.adapters.local import ImageRow, LocalCloud, VolumeRow
-from clonepolicy.cli._cloud import detect_format
-from clonepolicy.cli._errors import Complaint, Exit, printable
-from clonepolicy.cli._options import examples, json_option
-from clonepolicy.cli._render import (
+from clonepolicy._terminal.errors import CliError, Exit, printable
+from clonepolicy._terminal.options import examples, json_option
+from clonepolicy._terminal.render import (
     Json,
     console,
     emit,
@@ -36,6 +34,8 @@ from clonepolicy.cli._render import (
     size,
     table,
 )
+from clonepolicy.adapters.local import ImageRow, LocalCloud, VolumeRow
+from clonepolicy.cli._cloud import detect_format
 from clonepolicy.cli._story import (
     PROJECT,
     Act,
@@ -91,7 +91,7 @@ def demo(
     it says: a clone that silently became a copy of the bytes is a failure.
     """
     if file is not None and not file.is_file():
-        raise Complaint(
+        raise CliError(
             Exit.USAGE, f"--image {file}: no such file", "name a disk image"
         )
     out = console(piped_width=_NARROW, quiet=as_json)
@@ -327,7 +327,7 @@ class _Demo:
             names = ", ".join(
                 name for name in digests if digests[name] != digests["base"]
             )
-            raise Complaint(
+            raise CliError(
                 Exit.FAILED,
                 f"the demo did not go as told: the image's {length} bytes "
                 f"differ in {names}",

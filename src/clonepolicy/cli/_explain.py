@@ -18,9 +18,9 @@ from clonepolicy import (
     what_would_it_take,
     wire,
 )
-from clonepolicy.cli._errors import Complaint, Exit
-from clonepolicy.cli._options import examples, json_option, read_text
-from clonepolicy.cli._render import Json, emit, pairs, say, show
+from clonepolicy._terminal.errors import CliError, Exit
+from clonepolicy._terminal.options import examples, json_option, read_text
+from clonepolicy._terminal.render import Json, emit, pairs, say, show
 
 
 @click.command(
@@ -82,7 +82,7 @@ def _decision(name: str) -> Decision:
             if close
             else "clonepolicy rules lists the reasons"
         )
-        raise Complaint(
+        raise CliError(
             Exit.NOT_FOUND, f"{name}: neither a reason nor a file", remedy
         )
     text = read_text(name, "a decision")
@@ -90,7 +90,7 @@ def _decision(name: str) -> Decision:
         return wire.loads_decision(text)
     except ValueError as error:
         remedy = "clonepolicy decide --json writes decisions"
-        raise Complaint(Exit.USAGE, f"{name}: {error}", remedy) from None
+        raise CliError(Exit.USAGE, f"{name}: {error}", remedy) from None
 
 
 def _explain_decision(

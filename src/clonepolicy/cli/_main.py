@@ -5,19 +5,19 @@ from __future__ import annotations
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
+from clonepolicy._terminal.command import CleanExitCommand, version
+from clonepolicy._terminal.options import examples, json_option
+from clonepolicy._terminal.render import emit
 from clonepolicy.cli._arrays import arrays
 from clonepolicy.cli._cloud import image, init
 from clonepolicy.cli._decide import decide, schema_command
 from clonepolicy.cli._demo import demo
-from clonepolicy.cli._ended import Ended, version
 from clonepolicy.cli._explain import explain_command
-from clonepolicy.cli._options import examples, json_option
-from clonepolicy.cli._render import emit
 from clonepolicy.cli._rules import rules
 from clonepolicy.cli._volume import volume
 
 
-class _Program(Ended, click.Group):
+class _Program(CleanExitCommand, click.Group):
     """Holds the commands."""
 
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import click
 
+from clonepolicy._terminal.options import json_option
 from clonepolicy.adapters.local import LocalCloud
-from clonepolicy.cli._options import json_option
 
 F = TypeVar("F", bound=Callable[..., object])
 

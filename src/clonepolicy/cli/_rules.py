@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from clonepolicy import Policy, Rule, tables, wire
-from clonepolicy.cli._options import (
+from clonepolicy._terminal.options import (
     PolicyName,
     examples,
     json_option,
     policy_option,
 )
-from clonepolicy.cli._render import (
+from clonepolicy._terminal.render import (
     Json,
     console,
     emit,

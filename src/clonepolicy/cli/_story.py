@@ -12,9 +12,9 @@ from typing import TypeVar
 import attrs
 
 from clonepolicy import Decision, Outcome, verb, wire
+from clonepolicy._terminal.errors import CliError, Exit
+from clonepolicy._terminal.render import Json
 from clonepolicy.adapters.local import ImageRow, LocalCloud, VolumeRow
-from clonepolicy.cli._errors import Complaint, Exit
-from clonepolicy.cli._render import Json
 from clonepolicy.cli._watch import Tick, Watch, reasons, why_not
 
 R = TypeVar("R", ImageRow, VolumeRow)
@@ -37,7 +37,7 @@ def raw_copy(source: Path, disk_format: str, target: Path) -> Path:
     """Give a disk image in raw form, converted where it is not.
 
     Raises:
-        Complaint: qemu-img is not there, or cannot read it.
+        CliError: qemu-img is not there, or cannot read it.
     """
     if disk_format in {"raw", "iso"}:
         return source
@@ -52,7 +52,7 @@ def raw_copy(source: Path, disk_format: str, target: Path) -> Path:
         )
     except (OSError, subprocess.CalledProcessError) as error:
         message = f"{source}: qemu-img cannot convert it: {error}"
-        raise Complaint(
+        raise CliError(
             Exit.FAILED, message, "take a raw or qcow2 image"
         ) from None
     return target
@@ -172,8 +172,8 @@ def _decided(
     )
 
 
-def _otherwise(expected: str, what: str, happened: str) -> Complaint:
-    return Complaint(
+def _otherwise(expected: str, what: str, happened: str) -> CliError:
+    return CliError(
         Exit.FAILED,
         f"the demo did not go as told: {what}: expected {expected}, but "
         f"{happened}",

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from clonepolicy import GiB, Policy
-from clonepolicy.cli._errors import Exit
+from clonepolicy._terminal.errors import Exit
+from clonepolicy._terminal.options import examples, policy_option
+from clonepolicy._terminal.render import emit, pairs, say, show, size, table
 from clonepolicy.cli._open import cloud_options, opened
-from clonepolicy.cli._options import examples, policy_option
-from clonepolicy.cli._render import emit, pairs, say, show, size, table
 from clonepolicy.cli._watch import (
     failed,
     image_to_dict,

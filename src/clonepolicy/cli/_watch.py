@@ -28,9 +28,8 @@ from clonepolicy import (
     explain,
     wire,
 )
-from clonepolicy.adapters.local import ImageRow, VolumeRow
-from clonepolicy.cli._errors import Complaint, Exit, printable
-from clonepolicy.cli._render import (
+from clonepolicy._terminal.errors import CliError, Exit, printable
+from clonepolicy._terminal.render import (
     Json,
     console,
     pairs,
@@ -39,6 +38,7 @@ from clonepolicy.cli._render import (
     show,
     size,
 )
+from clonepolicy.adapters.local import ImageRow, VolumeRow
 
 Tick: TypeAlias = Callable[[int], None]
 
@@ -214,7 +214,7 @@ def tell(
         say(f"done by {outcome.attempt}: {took}, {moved} moved")
 
 
-def failed(what: str, outcome: Outcome) -> Complaint:
+def failed(what: str, outcome: Outcome) -> CliError:
     """Complain that every attempt failed."""
     why = (
         str(outcome.failures[0].error)
@@ -224,7 +224,7 @@ def failed(what: str, outcome: Outcome) -> Complaint:
     if not outcome.settled:
         what += " (the next command that opens this cloud clears up)"
     # what can be done about it stands in the message already
-    return Complaint(Exit.FAILED, f"{what}: {why}", "")
+    return CliError(Exit.FAILED, f"{what}: {why}", "")
 
 
 def note_unsettled(outcome: Outcome) -> None:

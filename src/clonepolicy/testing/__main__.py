@@ -1,6 +1,6 @@
 """``python -m clonepolicy.testing``."""
 
-from clonepolicy.cli import start
+from clonepolicy._terminal.start import start
 
 if __name__ == "__main__":
     start(

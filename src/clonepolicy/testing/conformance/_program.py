@@ -16,10 +16,10 @@ from rich.progress import (
     TextColumn,
 )
 
-from clonepolicy.cli._ended import Ended, version
-from clonepolicy.cli._errors import Exit
-from clonepolicy.cli._options import examples, json_option
-from clonepolicy.cli._render import console, emit, say, show
+from clonepolicy._terminal.command import CleanExitCommand, version
+from clonepolicy._terminal.errors import Exit
+from clonepolicy._terminal.options import examples, json_option
+from clonepolicy._terminal.render import console, emit, say, show
 from clonepolicy.testing.conformance._load import (
     KINDS,
     find_bench,
@@ -69,7 +69,7 @@ def _chosen(
 
 
 @click.command(
-    cls=Ended,
+    cls=CleanExitCommand,
     context_settings={
         "help_option_names": ["-h", "--help"],
         "max_content_width": 79,

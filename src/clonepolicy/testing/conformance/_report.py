@@ -9,8 +9,8 @@ from typing import Any
 
 import attrs
 
-from clonepolicy.cli._errors import printable
-from clonepolicy.cli._render import Json, plain, seconds, table
+from clonepolicy._terminal.errors import printable
+from clonepolicy._terminal.render import Json, plain, seconds, table
 from clonepolicy.testing.conformance._load import Kind
 from clonepolicy.testing.conformance._row import Bench, Report, Row, Status
 from clonepolicy.testing.conformance._words import is_whole, problem, word

@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 from typing_extensions import override
 
 from clonepolicy import POLICIES, SAFE, Policy
-from clonepolicy.cli._errors import Complaint, Exit
+from clonepolicy._terminal.errors import CliError, Exit
 
 LIMIT = 16 * 1024 * 1024
 """Bytes of the largest input that is read."""
@@ -71,7 +71,7 @@ def read_text(name: str, what: str) -> str:
     """Read a whole text file, or standard input for ``-``.
 
     Raises:
-        Complaint: it cannot be opened, is too large, or is not UTF-8.
+        CliError: it cannot be opened, is too large, or is not UTF-8.
     """
     remedy = f"name a file with {what}, or - for standard input"
     try:
@@ -82,19 +82,19 @@ def read_text(name: str, what: str) -> str:
                 data = file.read(LIMIT + 1)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise Complaint(Exit.USAGE, f"{name!r}: {why}", remedy) from None
+        raise CliError(Exit.USAGE, f"{name!r}: {why}", remedy) from None
     if len(data) > LIMIT:
-        raise Complaint(Exit.USAGE, f"{name}: larger than 16 MiB", remedy)
+        raise CliError(Exit.USAGE, f"{name}: larger than 16 MiB", remedy)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         message = f"{name}: not UTF-8 text (byte {error.start})"
-        raise Complaint(Exit.USAGE, message, remedy) from None
+        raise CliError(Exit.USAGE, message, remedy) from None
 
 
-def in_file(name: str, error: ValueError) -> Complaint:
+def in_file(name: str, error: ValueError) -> CliError:
     """Say in which file a fact cannot be."""
-    return Complaint(
+    return CliError(
         Exit.USAGE,
         f"{name}: {error}",
         "clonepolicy schema describes requests",

@@ -34,7 +34,7 @@ class Exit(IntEnum):
 
 
 @attrs.frozen
-class Complaint(Exception):  # noqa: N818 - what the user reads, not a fault
+class CliError(Exception):
     """What is wrong and what to do about it; ends the program."""
 
     code: Exit
@@ -52,21 +52,21 @@ def printable(text: str) -> str:
     )
 
 
-def complaint(error: Exception) -> Complaint:
-    """Say of an error that was expected to happen what can be done.
+def to_cli_error(error: Exception) -> CliError:
+    """Say what can be done about an expected error.
 
     Raises:
         Exception: the error itself, where it is a defect.
     """
     match error:
-        case Complaint():
+        case CliError():
             return error
         case click.UsageError(ctx=context):
             path = "clonepolicy" if context is None else context.command_path
             message = error.format_message().rstrip(".")
-            return Complaint(Exit.USAGE, message, f"see {path} --help")
+            return CliError(Exit.USAGE, message, f"see {path} --help")
         case FactError():
-            return Complaint(Exit.USAGE, str(error), "")
+            return CliError(Exit.USAGE, str(error), "")
         case AdapterError():
             return _of_adapter(error)
         case OSError():
@@ -75,7 +75,7 @@ def complaint(error: Exception) -> Complaint:
             raise error
 
 
-def _of_adapter(error: AdapterError) -> Complaint:
+def _of_adapter(error: AdapterError) -> CliError:
     match error:
         case NotFoundError():
             code = Exit.NOT_FOUND
@@ -86,7 +86,7 @@ def _of_adapter(error: AdapterError) -> Complaint:
         case _:
             code = Exit.FAILED
     # what can be done about it stands in the message already
-    return Complaint(code, str(error) or type(error).__name__, "")
+    return CliError(code, str(error) or type(error).__name__, "")
 
 
 _REMEDIES = {
@@ -101,18 +101,18 @@ _REMEDIES = {
 }
 
 
-def _of_system(error: OSError) -> Complaint:
+def _of_system(error: OSError) -> CliError:
     what = error.strerror or str(error) or type(error).__name__
     where = "" if error.filename is None else f"{error.filename}: "
     code = Exit.USAGE
     if error.errno in {None, errno.ENOSPC, errno.EDQUOT, errno.EIO}:
         code = Exit.FAILED
     remedy = _REMEDIES.get(error.errno or 0, "")
-    return Complaint(code, f"{where}{what}", remedy)
+    return CliError(code, f"{where}{what}", remedy)
 
 
-def line(problem: Complaint, *, as_json: bool) -> str:
-    """Write a complaint as one line."""
+def line(problem: CliError, *, as_json: bool) -> str:
+    """Write an error as one line."""
     if as_json:
         told = {
             "code": int(problem.code),

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clonepolicy.cli._errors import printable
+from clonepolicy._terminal.errors import printable
 
 Json: TypeAlias = dict[str, Any]
 

@@ -13,10 +13,10 @@ from typing import Any, NoReturn
 import click
 from typing_extensions import override
 
-from clonepolicy.cli._errors import Exit, complaint, line
+from clonepolicy._terminal.errors import Exit, line, to_cli_error
 
 
-class Ended(click.Command):
+class CleanExitCommand(click.Command):
     """Ends with one line on standard error, never with a traceback."""
 
     @override
@@ -44,7 +44,7 @@ class Ended(click.Command):
         except click.Abort:
             code = Exit.INTERRUPTED
         except Exception as error:  # noqa: BLE001 - what is a defect is raised
-            problem = complaint(error)
+            problem = to_cli_error(error)
             as_json = "--json" in given
             click.echo(line(problem, as_json=as_json), err=True)
             code = problem.code

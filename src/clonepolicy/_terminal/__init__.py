@@ -1,0 +1,1 @@
+"""Rendering, errors and options that command line and kit share (click)."""
