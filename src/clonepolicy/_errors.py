@@ -1,13 +1,13 @@
-"""What clonepolicy raises.
+"""The exceptions that clonepolicy raises.
 
 * ClonePolicyError
-    * FactError (also a ValueError): a record that cannot be
-    * AdapterError: a port could not do what it was asked
+    * FactError (also a ValueError): a record has an invalid value
+    * AdapterError: a port failed
         * NotFoundError, ConflictError, ForbiddenError, QuotaError
         * CloneLimitError, UnsupportedError, IntegrityError
         * UnavailableError
         * StaleError
-        * LeftBehindError: not safe to fall back
+        * LeftBehindError: do not try another route
 
 Deciding raises none of these.
 """
@@ -18,21 +18,21 @@ from typing import ClassVar
 
 
 class ClonePolicyError(Exception):
-    """Everything this library raises on purpose."""
+    """The base class of every exception of this library."""
 
 
 class FactError(ClonePolicyError, ValueError):
-    """A field that cannot be: names the field, the value, the expectation."""
+    """A field has an invalid value."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:
-        """Say which field had which value, and what was expected there."""
+        """Keep the field, its value, and a description of what it expects."""
         super().__init__(field, value, expected)
         self.field = field
         self.value = value
         self.expected = expected
 
     def __str__(self) -> str:
-        """Give field, value (shortened) and expectation in one line."""
+        """Return field, value (shortened) and expectation in one line."""
         shown = repr(self.value)
         if len(shown) > _SHOWN:
             shown = f"{shown[:_SHOWN]}…"
@@ -43,55 +43,55 @@ _SHOWN = 120
 
 
 class AdapterError(ClonePolicyError):
-    """A port could not do what it was asked.
+    """A call of a port failed.
 
-    ``safe_to_fall_back`` says whether another way of reaching the same end
-    may be tried after the step was undone.
+    ``safe_to_fall_back`` is True if the next attempt may be made after the
+    step is undone.
     """
 
     safe_to_fall_back: ClassVar[bool] = True
 
 
 class NotFoundError(AdapterError):
-    """The image, volume or location is not there."""
+    """The image, volume or location does not exist."""
 
 
 class ConflictError(AdapterError):
-    """The thing is in a state in which this cannot be done to it."""
+    """The state of the image or volume does not allow the operation."""
 
 
 class ForbiddenError(AdapterError):
-    """The service refuses these credentials."""
+    """The service does not allow the operation with these credentials."""
 
 
 class QuotaError(AdapterError):
-    """The project has no quota left for it."""
+    """The project has no quota left for the volume."""
 
 
 class CloneLimitError(AdapterError):
-    """The array makes no more clones of this source."""
+    """The source has as many clones as the array allows."""
 
 
 class UnsupportedError(AdapterError):
-    """The array or service cannot do this at all."""
+    """The array or service does not support the operation."""
 
 
 class IntegrityError(AdapterError):
-    """The bytes are not what their record claims."""
+    """The data does not match its record."""
 
 
 class UnavailableError(AdapterError):
-    """The service did not answer, or not in time; waiting may cure it."""
+    """The service did not answer in time; waiting may help."""
 
 
 class StaleError(AdapterError):
-    """What the decision relied on no longer holds."""
+    """A fact that the decision relied on has changed."""
 
 
 class LeftBehindError(AdapterError):
-    """It failed, and what it had begun could not be taken back.
+    """The operation failed, and the previous state could not be restored.
 
-    Nothing else is tried for the same end before that is done.
+    No other attempt is made until it is restored.
     """
 
     safe_to_fall_back = False

@@ -5,28 +5,24 @@ from __future__ import annotations
 import attrs
 
 from clonepolicy._errors import AdapterError
-from clonepolicy._locations import (
+from clonepolicy._facts.config import Config, GlanceConfig, Quota
+from clonepolicy._facts.locations import (
     Location,
     cinder_volume_id,
     concerns_volumes,
 )
-from clonepolicy._protocols import Ports
-from clonepolicy._records import (
+from clonepolicy._facts.records import Backend, LocationsFrom, Volume
+from clonepolicy._facts.requests import (
     ArrayImage,
-    Backend,
     CacheEntry,
-    Config,
     CreateRequest,
-    GlanceConfig,
     ImageVolume,
-    LocationsFrom,
-    Quota,
     UploadRequest,
-    Volume,
 )
+from clonepolicy.ports._services import Ports
 
 
-def gather_create(  # noqa: PLR0913 - what a create is made of
+def gather_create(  # noqa: PLR0913 - one for each fact
     image_id: str,
     volume: Volume,
     config: Config,
@@ -35,17 +31,18 @@ def gather_create(  # noqa: PLR0913 - what a create is made of
     quota: Quota | None = None,
     conversion_free: int | None = None,
 ) -> CreateRequest:
-    """Gather what bears on filling ``volume`` from an image.
+    """Gather the facts that decide how to fill ``volume`` from an image.
 
-    ``quota`` is what is left to the volume's project without the volume;
-    None: it is counted there already.  ``conversion_free`` is the room in
-    ``image_conversion_dir`` in bytes; None: it is not limited.
+    ``quota`` is the quota that the volume's project has left, without the
+    volume; None: the quota counts the volume already.  ``conversion_free``
+    is the free space of ``image_conversion_dir`` in bytes; None: not
+    limited.
 
-    What only cloning needs is a fact too where it cannot be fetched: it
-    does not stop a create that may still download.
+    If a fact that only cloning needs cannot be read, the request says so,
+    and the volume may still be downloaded.
 
     Raises:
-        AdapterError: the image itself, or the backend, cannot be read.
+        AdapterError: the image or the backend cannot be read.
     """
     image = ports.images.get_image(image_id)
     try:
@@ -95,16 +92,16 @@ def _cache_entries(
         attrs.evolve(
             entry,
             source=entry.source
-            and _counted(entry.source, entry.backend, here, ports),
+            and _with_clones(entry.source, entry.backend, here, ports),
         )
         for entry in entries
     )
 
 
-def _counted(
+def _with_clones(
     volume: Volume, there: Backend, here: Backend, ports: Ports
 ) -> Volume:
-    """Ask the array for a volume's clones, where it limits them."""
+    """Ask the array for the number of clones, if it limits them."""
     if (
         volume.clones is not None
         or here.clone_limit is None
@@ -134,7 +131,7 @@ def _array_image(
 def _image_volume(
     location: Location, here: Backend, ports: Ports
 ) -> ImageVolume:
-    """Look up the volume that any policy may read out of the location."""
+    """Look up the volume that some policy may read from the location."""
     volume_id = cinder_volume_id(location)
     if volume_id is None:
         return ImageVolume(location=location)
@@ -143,11 +140,11 @@ def _image_volume(
         backend = ports.volumes.get_backend(source)
     except AdapterError:
         return ImageVolume(location=location)
-    source = _counted(source, backend, here, ports)
+    source = _with_clones(source, backend, here, ports)
     return ImageVolume(location=location, source=source, backend=backend)
 
 
-def gather_upload(  # noqa: PLR0913 - what an upload is made of
+def gather_upload(  # noqa: PLR0913 - one for each fact
     volume_id: str,
     image_id: str,
     project_id: str,
@@ -156,7 +153,7 @@ def gather_upload(  # noqa: PLR0913 - what an upload is made of
     *,
     force: bool = False,
 ) -> UploadRequest:
-    """Gather what bears on uploading a volume to a queued image.
+    """Gather the facts that decide how to upload a volume to an image.
 
     Raises:
         AdapterError: image, volume, backend or quota cannot be read.
@@ -165,7 +162,7 @@ def gather_upload(  # noqa: PLR0913 - what an upload is made of
     volume = ports.volumes.get_volume(volume_id)
     request = UploadRequest(
         image=ports.images.get_image(image_id),
-        volume=_counted(volume, backend, backend, ports),
+        volume=_with_clones(volume, backend, backend, ports),
         project_id=project_id,
         force=force,
         backend=backend,

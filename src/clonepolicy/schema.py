@@ -1,4 +1,4 @@
-"""JSON Schema (2020-12) of what `clonepolicy.wire` reads."""
+"""JSON Schema (2020-12) of the requests that `clonepolicy.wire` reads."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any, TypeAlias, Union, get_args, get_origin
 
 import attrs
 
-from clonepolicy._locations import Location
-from clonepolicy._records import CreateRequest, Host, UploadRequest
+from clonepolicy._facts.locations import Location
+from clonepolicy._facts.records import Host
+from clonepolicy._facts.requests import CreateRequest, UploadRequest
 
 Json: TypeAlias = dict[str, Any]
 
@@ -33,7 +34,7 @@ _PLAIN: dict[object, Json] = {
 
 
 def schema() -> Json:
-    """Describe a create request and an upload request."""
+    """Return the schema of a create request and an upload request."""
     defs: Json = {}
     for kind in (CreateRequest, UploadRequest):
         _describe(kind, defs)

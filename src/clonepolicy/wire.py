@@ -1,10 +1,9 @@
 """Requests, decisions and plans as JSON, and back (extra ``json``).
 
-``loads(CreateRequest, dumps(request)) == request``, and the same for
-`UploadRequest`, `Plan` and every decision.  A decision is written with its
-policy's name and version; reading one decides anew and refuses what does
-not come out the same, so that a stored decision can be trusted or is
-known not to be.
+``loads(CreateRequest, dumps(request)) == request``, and the same holds for
+`UploadRequest` and `Plan`.  A decision is written with the name and the
+version of its policy.  `loads_decision` decides anew, and raises `FactError`
+if the result differs from what is written.
 """
 
 from __future__ import annotations
@@ -25,26 +24,26 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn
 from cattrs.strategies import configure_tagged_union
 
-from clonepolicy._decide import decide_create, decide_upload
-from clonepolicy._decisions import Clone, Decision, Register
+from clonepolicy._decide.decide import decide
+from clonepolicy._decide.decision import Clone, Decision, Register
+from clonepolicy._decide.explain import headline
+from clonepolicy._decide.finding import Finding
 from clonepolicy._errors import FactError
-from clonepolicy._explain import headline, verb
-from clonepolicy._findings import Finding
-from clonepolicy._locations import (
+from clonepolicy._facts.locations import (
     FileLocation,
     Location,
     RbdLocation,
     parse_location,
 )
-from clonepolicy._plans import Plan, Ref, Step, VolumeId
-from clonepolicy._policies import POLICIES, Policy, label
-from clonepolicy._records import (
-    CloneKind,
+from clonepolicy._facts.records import CloneKind, Host, LocationsFrom
+from clonepolicy._facts.requests import (
     CreateRequest,
-    Host,
-    LocationsFrom,
+    Request,
     UploadRequest,
 )
+from clonepolicy.plan._steps import Plan, Step, VolumeId, VolumeRef
+from clonepolicy.policy._shipped import POLICIES
+from clonepolicy.policy._tables import Policy, Route
 
 T = TypeVar("T")
 Json: TypeAlias = dict[str, Any]
@@ -100,7 +99,7 @@ def _clonable(value: object, _: object) -> RbdLocation | FileLocation:
 
 def _volume_id(value: object, _: object) -> VolumeId:
     if isinstance(value, dict) and set(value) == {"ref"}:
-        return Ref(_text(value["ref"], str))
+        return VolumeRef(_text(value["ref"], str))
     return str(_text(value, str))
 
 
@@ -112,7 +111,7 @@ def _converter() -> Converter:
     made.register_structure_hook(str, _text)
     made.register_structure_hook(int, _strict(int, "a whole number"))
     made.register_structure_hook(bool, _strict(bool, "true or false"))
-    for kind in (LocationsFrom, CloneKind):
+    for kind in (LocationsFrom, CloneKind, Route):
         made.register_structure_hook(kind, _enum)
     made.register_structure_hook_func(_is_texts, _texts)
     made.register_structure_hook(datetime.datetime, _moment)
@@ -129,9 +128,9 @@ def _converter() -> Converter:
         lambda kind: kind == Location or kind == (RbdLocation | FileLocation),
         str,
     )
-    made.register_structure_hook(str | Ref, _volume_id)
+    made.register_structure_hook(str | VolumeRef, _volume_id)
     made.register_unstructure_hook(
-        str | Ref,
+        str | VolumeRef,
         lambda value: value if isinstance(value, str) else {"ref": value.name},
     )
     made.register_unstructure_hook(frozenset, sorted)
@@ -154,40 +153,37 @@ _READABLE = {
 }
 
 
-def dumps(value: CreateRequest | UploadRequest | Plan | Decision) -> str:
-    """Write a request, a plan or a decision as JSON text."""
+def dumps(value: Request | Plan | Decision) -> str:
+    """Return a request, a plan or a decision as JSON text."""
     return json.dumps(to_dict(value), ensure_ascii=False, indent=2)
 
 
-def to_dict(value: CreateRequest | UploadRequest | Plan | Decision) -> Json:
-    """Write a request, a plan or a decision as JSON's own types."""
+def to_dict(value: Request | Plan | Decision) -> Json:
+    """Return a request, a plan or a decision as JSON types."""
     if isinstance(value, (CreateRequest, UploadRequest, Plan)):
         return dict(_CONVERTER.unstructure(value))
-    policy = {"name": value.policy.name, "version": value.policy.version}
     written: Json = {
-        "decision": verb(value),
+        "decision": value.verdict,
         "summary": headline(value),
-        "policy": policy,
+        "policy": {"name": value.policy.name, "version": value.policy.version},
         "findings": [finding_to_dict(f) for f in value.findings],
         "notes": [finding_to_dict(f) for f in value.notes],
-        "considered": [
+        "candidates": [
             {
-                "mechanism": str(c.mechanism),
-                "candidate": label(c.candidate),
-                "acceptable": not c.findings,
+                "route": str(result.route),
+                "candidate": result.candidate.label,
+                "acceptable": not result.findings,
             }
-            for c in value.considered
+            for result in value.candidates
         ],
         "plan": to_dict(value.plan),
-        "operation": (
-            "create" if isinstance(value.request, CreateRequest) else "upload"
-        ),
+        "operation": str(value.request.operation),
         "request": to_dict(value.request),
     }
     match value:
         case Clone():
-            written["mechanism"] = str(value.mechanism)
-            written["source"] = label(value.source)
+            written["route"] = str(value.route)
+            written["source"] = value.source.label
             written["extend_to"] = value.extend_to
         case Register():
             written["project_id"] = value.project_id
@@ -198,18 +194,18 @@ def to_dict(value: CreateRequest | UploadRequest | Plan | Decision) -> Json:
 
 
 def finding_to_dict(finding: Finding) -> Json:
-    """Write a finding with what its reason means and who can remedy it."""
-    about = finding.reason.about
+    """Return a finding as JSON types, with its reason's meaning and remedy."""
+    reason = finding.reason
     return {
-        "reason": str(finding.reason),
+        "reason": str(reason),
         "rule": finding.rule,
         "requirement": finding.requirement,
-        "meaning": about.meaning,
-        "subject": str(about.subject),
-        "who": str(about.who),
-        "remedy": about.remedy,
-        "waiting_helps": about.waiting_helps,
-        "blocks": [str(path) for path in finding.blocks],
+        "meaning": reason.meaning,
+        "subject": str(reason.subject),
+        "responsible": str(reason.responsible),
+        "remedy": reason.remedy,
+        "waiting_helps": reason.waiting_helps,
+        "blocks": [str(route) for route in finding.blocks],
         "candidate": finding.candidate,
         "values": {
             path: _CONVERTER.unstructure(value)
@@ -223,8 +219,7 @@ def loads(kind: type[T], text: str) -> T:
 
     Raises:
         FactError: the text is not JSON, or a field is missing, unknown or
-            not what it should be; names the field, the value and what was
-            expected.
+            invalid; names the field, its value and what it expects.
     """
     return from_dict(kind, _parse(text))
 
@@ -257,10 +252,10 @@ def _no_constant(name: str) -> object:
 
 
 def from_dict(kind: type[T], value: object) -> T:
-    """Read JSON's own types as a record.
+    """Read a record from JSON types.
 
     Raises:
-        FactError: a field is missing, unknown or not what it should be.
+        FactError: a field is missing, unknown or invalid.
     """
     try:
         return _CONVERTER.structure(value, kind)
@@ -269,7 +264,7 @@ def from_dict(kind: type[T], value: object) -> T:
 
 
 def _first(error: BaseException, path: str, value: object) -> FactError:
-    """Find the first fault in cattrs' tree of them, and where it is."""
+    """Find the first fault in cattrs' tree of faults, and its path."""
     if isinstance(error, (ClassValidationError, IterableValidationError)):
         inner, others = error.group_exceptions()
         if inner:
@@ -303,12 +298,12 @@ def _first(error: BaseException, path: str, value: object) -> FactError:
 def loads_decision(
     text: str, policies: Mapping[str, Policy] = POLICIES
 ) -> Decision:
-    """Read a decision by deciding anew, under the policy that it names.
+    """Read a decision: decide anew, under the policy that it names.
 
     Raises:
-        FactError: the text is no decision, its policy or the policy's
-            version is not among ``policies``, or deciding anew comes out
-            differently from what is written.
+        FactError: the text is not a decision, the policy or its version is
+            not among ``policies``, or deciding anew gives another result
+            than what is written.
     """
     written = _parse(text)
     if not isinstance(written, dict):
@@ -323,16 +318,15 @@ def loads_decision(
     if key not in known:
         names = ", ".join(str(p) for p in policies.values())
         raise FactError("decision.policy", policy, f"one of {names}")
-    decision: Decision
-    match written.get("operation"):
-        case "create":
-            create = from_dict(CreateRequest, written.get("request"))
-            decision = decide_create(create, known[key])
-        case "upload":
-            upload = from_dict(UploadRequest, written.get("request"))
-            decision = decide_upload(upload, known[key])
-        case other:
-            raise FactError("decision.operation", other, "create or upload")
+    kinds: dict[str, type[Request]] = {
+        "create": CreateRequest,
+        "upload": UploadRequest,
+    }
+    operation = written.get("operation")
+    if not isinstance(operation, str) or operation not in kinds:
+        raise FactError("decision.operation", operation, "create or upload")
+    request = from_dict(kinds[operation], written.get("request"))
+    decision = decide(request, known[key])
     anew = json.loads(dumps(decision))
     for field in sorted(anew.keys() | written.keys()):
         if anew.get(field) != written.get(field):

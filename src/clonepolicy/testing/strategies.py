@@ -12,8 +12,9 @@ volumes and owners meet projects often.  Any part may be given::
 from __future__ import annotations
 
 import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+import attrs
 from hypothesis import strategies as st
 
 from clonepolicy import (
@@ -29,7 +30,6 @@ from clonepolicy import (
     Image,
     ImageVolume,
     Location,
-    LocationsFrom,
     Quota,
     StoredImage,
     UploadRequest,
@@ -37,21 +37,19 @@ from clonepolicy import (
     VolumeType,
     parse_location,
 )
-from clonepolicy.testing.worlds import (
+from clonepolicy.scenarios import (
     ALICE,
-    ARRAY,
     AXES,
     BOB,
     CLONEABLE,
     IMAGE_ID,
     INTERNAL,
     NEW_ID,
-    OTHER_ARRAY,
     OTHER_ID,
     SOURCE_ID,
     STORE,
     UPLOAD_AXES,
-    put,
+    with_facts,
 )
 
 T = TypeVar("T")
@@ -125,71 +123,60 @@ def volume_types() -> st.SearchStrategy[VolumeType]:
     )
 
 
-def _given(
+def _record(
     kind: type[T],
-    parts: dict[str, st.SearchStrategy[Any]],
+    roots: tuple[str, ...],
+    special: dict[str, st.SearchStrategy[Any]],
     given: dict[str, st.SearchStrategy[Any]],
 ) -> st.SearchStrategy[T]:
-    """Draw a record from its usual parts, some of them given."""
-    return st.builds(kind, **{**parts, **given})
+    """Draw a record: each field is given, special, or drawn from the axes.
+
+    ``roots`` begin the paths of the record's fields in `AXES` and
+    `UPLOAD_AXES`, so that a new fact is drawn as soon as it has values
+    there.
+    """
+    fields = attrs.fields_dict(cast("type[attrs.AttrsInstance]", kind))
+    drawn = {}
+    for field in fields:
+        values = [
+            value
+            for root in roots
+            for axes in (AXES, UPLOAD_AXES)
+            for value in axes.get(f"{root}{field}", ())
+        ]
+        if values:
+            drawn[field] = st.sampled_from(values)
+    return st.builds(kind, **{**drawn, **special, **given})
 
 
 def volumes(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[Volume]:
     """Volumes in any state; each field may be given."""
-    return _given(
-        Volume,
-        {
-            "id": volume_ids(),
-            "project_id": project_ids(),
-            "size": st.integers(0, 3),
-            "status": st.sampled_from(
-                ("available", "in-use", "uploading", "error", "creating")
-            ),
-            "previous_status": st.sampled_from(
-                ("available", "in-use", "error", None)
-            ),
-            "host": _maybe(hosts()),
-            "cluster_name": _maybe(hosts()),
-            "encryption_key_id": st.sampled_from((None, None, "key-1")),
-            "volume_type": _maybe(volume_types()),
-            "multiattach": st.booleans(),
-            "migration_status": st.sampled_from(
-                (None, None, "success", "migrating")
-            ),
-            "created_at": moments(),
-            "clones": _maybe(st.integers(0, 2)),
-            "image_owner": _maybe(project_ids()),
-            "glance_image_id": _maybe(image_ids()),
-        },
-        given,
-    )
+    special = {
+        "id": volume_ids(),
+        "project_id": project_ids(),
+        "size": st.integers(0, 3),
+        "status": st.sampled_from(
+            ("available", "in-use", "uploading", "error", "creating")
+        ),
+        "host": _maybe(hosts()),
+        "cluster_name": _maybe(hosts()),
+        "volume_type": _maybe(volume_types()),
+        "created_at": moments(),
+        "clones": _maybe(st.integers(0, 2)),
+    }
+    return _record(Volume, ("volume.", "source."), special, given)
 
 
 def images(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[Image]:
     """Images in any state; each field may be given."""
-    pools = {
-        path.removeprefix("image."): st.sampled_from(
-            (*values, *UPLOAD_AXES.get(path, ()))
-        )
-        for path, values in AXES.items()
-        if path.startswith("image.")
+    special = {
+        "owner": _maybe(project_ids()),
+        "size": _maybe(
+            st.sampled_from((0, 1, GiB, GiB + 1, 2 * GiB, 3 * GiB))
+        ),
+        "updated_at": moments(),
     }
-    return _given(
-        Image,
-        {
-            **pools,
-            "visibility": st.sampled_from(UPLOAD_AXES["image.visibility"]),
-            "id": image_ids(),
-            "owner": _maybe(project_ids()),
-            "size": _maybe(
-                st.sampled_from((0, 1, GiB, GiB + 1, 2 * GiB, 3 * GiB))
-            ),
-            "os_hash_algo": st.none(),
-            "updated_at": moments(),
-            "locations_from": st.sampled_from(LocationsFrom),
-        },
-        given,
-    )
+    return _record(Image, ("image.",), special, given)
 
 
 def stored_images() -> st.SearchStrategy[StoredImage]:
@@ -204,21 +191,16 @@ def stored_images() -> st.SearchStrategy[StoredImage]:
 
 
 def backends() -> st.SearchStrategy[Backend]:
-    """Arrays that can some things, and do not tell others."""
+    """Arrays with any capabilities, known or not."""
     able = st.sampled_from((True, True, False, None))
-    return st.builds(
-        Backend,
-        array_id=st.sampled_from((ARRAY, OTHER_ARRAY, None)),
-        can_clone=able,
-        clone_kind=st.sampled_from(AXES["backend.clone_kind"]),
-        image_clone_kind=st.sampled_from(AXES["backend.image_clone_kind"]),
-        clone_across_pools=able,
-        can_extend=able,
-        clone_while_uploading=able,
-        clone_limit=st.sampled_from((None, None, 0, 1)),
-        frozen=st.booleans(),
-        image_schemes=_texts("rbd", "file", "cinder"),
-    )
+    special = {
+        "can_clone": able,
+        "clone_across_pools": able,
+        "can_extend": able,
+        "clone_while_uploading": able,
+        "clone_limit": st.sampled_from((None, None, 0, 1)),
+    }
+    return _record(Backend, ("backend.",), special, {})
 
 
 def array_images() -> st.SearchStrategy[ArrayImage]:
@@ -255,21 +237,7 @@ def cache_entries() -> st.SearchStrategy[CacheEntry]:
 
 def configs() -> st.SearchStrategy[Config]:
     """Any configuration."""
-    return st.builds(
-        Config,
-        allowed_direct_url_schemes=_texts("cinder", "file", "rbd"),
-        verify_glance_signatures=st.sampled_from(("enabled", "disabled")),
-        cinder_internal_tenant_project_id=_maybe(st.just(INTERNAL)),
-        cinder_internal_tenant_user_id=_maybe(st.just("cinder")),
-        image_upload_use_cinder_backend=st.booleans(),
-        image_upload_use_internal_tenant=st.booleans(),
-        image_volume_cache_enabled=st.booleans(),
-        image_conversion_disable=st.booleans(),
-        allow_compression_on_image_upload=st.booleans(),
-        enable_force_upload=st.booleans(),
-        trusted_projects=_texts(STORE),
-        trusted_image_pools=_texts("images", "/images"),
-    )
+    return _record(Config, ("config.",), {}, {})
 
 
 def glance_configs() -> st.SearchStrategy[GlanceConfig]:
@@ -280,13 +248,8 @@ def glance_configs() -> st.SearchStrategy[GlanceConfig]:
         cinder_volume_type=_maybe(st.sampled_from(("plain", "other"))),
         read_only=st.booleans(),
     )
-    return st.builds(
-        GlanceConfig,
-        has_location_api=st.sampled_from((True, False, None)),
-        show_multiple_locations=st.booleans(),
-        service_roles=_texts("service", "admin"),
-        stores=st.lists(stores, max_size=2).map(tuple),
-    )
+    special = {"stores": st.lists(stores, max_size=2).map(tuple)}
+    return _record(GlanceConfig, ("glance.",), special, {})
 
 
 def quotas() -> st.SearchStrategy[Quota]:
@@ -301,8 +264,9 @@ def create_requests(
     **given: st.SearchStrategy[Any],
 ) -> st.SearchStrategy[CreateRequest]:
     """Any request to make a volume of an image; each part may be given."""
-    return _given(
+    return _record(
         CreateRequest,
+        ("",),
         {
             "image": images(),
             "volume": volumes(),
@@ -323,13 +287,13 @@ def upload_requests(
     **given: st.SearchStrategy[Any],
 ) -> st.SearchStrategy[UploadRequest]:
     """Any request to make an image of a volume; each part may be given."""
-    return _given(
+    return _record(
         UploadRequest,
+        ("",),
         {
             "image": images(),
             "volume": volumes(),
             "project_id": project_ids(),
-            "force": st.booleans(),
             "backend": backends(),
             "config": configs(),
             "glance": glance_configs(),
@@ -347,4 +311,4 @@ def near_misses(draw: st.DrawFn) -> CreateRequest:
         st.lists(st.sampled_from(sorted(AXES)), max_size=4, unique=True)
     )
     values = {path: draw(st.sampled_from(AXES[path])) for path in paths}
-    return put(base, values)
+    return with_facts(base, values)

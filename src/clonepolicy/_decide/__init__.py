@@ -1,0 +1,1 @@
+"""Deciding and explaining: pure, and total for well-typed requests."""

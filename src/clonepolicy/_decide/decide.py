@@ -1,0 +1,106 @@
+"""Decide: ask every rule, then take the best route that is open.
+
+Nothing here knows what a rule asks or which policy runs.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar, overload
+
+from clonepolicy._decide.decision import (
+    Clone,
+    CreateDecision,
+    Decision,
+    Download,
+    Refuse,
+    Register,
+    Upload,
+    UploadDecision,
+)
+from clonepolicy._decide.evaluation import Evaluation
+from clonepolicy._facts.requests import (
+    CreateRequest,
+    Operation,
+    Request,
+    UploadRequest,
+)
+from clonepolicy.plan._build import size_to_extend_to
+from clonepolicy.policy._shipped import SAFE
+from clonepolicy.policy._tables import Policy, Route
+
+R = TypeVar("R", CreateRequest, UploadRequest)
+
+
+@overload
+def decide(
+    request: CreateRequest, policy: Policy = SAFE
+) -> CreateDecision: ...
+@overload
+def decide(
+    request: UploadRequest, policy: Policy = SAFE
+) -> UploadDecision: ...
+@overload
+def decide(request: Request, policy: Policy = SAFE) -> Decision: ...
+def decide(request: Request, policy: Policy = SAFE) -> Decision:
+    """Decide how to fill a new volume, or how to make an image of a volume.
+
+    Every rule is asked, whatever the other rules answer.  A well-typed
+    request never raises.
+    """
+    if request.operation is Operation.CREATE:
+        return _create(_evaluate(request, policy))
+    return _upload(_evaluate(request, policy))
+
+
+def _evaluate(request: R, policy: Policy) -> Evaluation[R]:
+    """Ask the rules about the request, and those about each candidate."""
+    tables = policy.tables_for(request.operation)
+    failing = tuple(
+        [rule for holds, rule in tables.checks if not holds(request)]
+    )
+    failing_of_candidates = tuple(
+        [
+            tuple(
+                [
+                    rule
+                    for holds, rule in table.source_checks
+                    if not holds(request, candidate)
+                ]
+            )
+            for candidate in table.candidates(request)
+        ]
+        for table in tables.clone
+    )
+    return Evaluation(
+        policy=policy,
+        request=request,
+        failing=failing,
+        failing_of_candidates=failing_of_candidates,
+        closed={route for rule in failing for route in tables.closes[rule]},
+    )
+
+
+def _create(found: Evaluation[CreateRequest]) -> CreateDecision:
+    for table, source in found.sources():
+        return Clone(
+            evaluation=found,
+            route=table.route,
+            source=source,
+            extend_to=size_to_extend_to(found.request, source),
+        )
+    if Route.DOWNLOAD not in found.closed:
+        return Download(evaluation=found)
+    return Refuse(evaluation=found)
+
+
+def _upload(found: Evaluation[UploadRequest]) -> UploadDecision:
+    if Route.REGISTER not in found.closed:
+        request = found.request
+        return Register(
+            evaluation=found,
+            project_id=request.clone_project,
+            store=None if request.store is None else request.store.id,
+        )
+    if Route.UPLOAD not in found.closed:
+        return Upload(evaluation=found)
+    return Refuse(evaluation=found)

@@ -1,0 +1,1 @@
+"""Carry plans out over the ports."""

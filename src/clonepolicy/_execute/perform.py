@@ -1,0 +1,145 @@
+"""Carry out one step by calling one port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import assert_never
+
+import attrs
+
+from clonepolicy._errors import StaleError
+from clonepolicy._facts.locations import CinderLocation
+from clonepolicy._facts.records import Image
+from clonepolicy.plan._steps import (
+    AddLocation,
+    CloneImage,
+    CloneVolume,
+    CreateImageVolume,
+    DeleteImageVolume,
+    DiscardImage,
+    DiscardVolume,
+    DownloadImage,
+    ExtendVolume,
+    FailVolume,
+    PublishVolume,
+    RestoreVolume,
+    SetVolumeMetadata,
+    SetVolumeReadonly,
+    Step,
+    UnpublishVolume,
+    UploadImage,
+    VerifyLocation,
+    VolumeId,
+    VolumeRef,
+    WithdrawLocation,
+)
+from clonepolicy.ports._checks import volume_changed
+from clonepolicy.ports._observer import Observer
+from clonepolicy.ports._services import Ports
+
+
+@attrs.frozen(kw_only=True)
+class Performer:
+    """Carries out steps, with the ids that the plan's references stand for."""
+
+    ports: Ports
+    ids: Mapping[VolumeRef, str]
+    observer: Observer
+
+    def perform(self, step: Step) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each step
+        """Carry out one step.
+
+        Raises:
+            AdapterError: the port failed, or a fact that the decision
+                relied on has changed (`StaleError`).
+        """
+        images, volumes = self.ports.images, self.ports.volumes
+        array, name = self.ports.array, self._id
+        match step:
+            case CloneVolume(target, source, image):
+                self._check_unchanged(image)
+                now = volumes.get_volume(source.id)
+                if volume_changed(source, now):
+                    message = f"volume {source.id} has changed"
+                    raise StaleError(message)
+                array.clone_volume(name(target), now)
+            case CloneImage(target, location, stored, image):
+                self._check_unchanged(image)
+                found = array.find_image(location)
+                if found is None or stored != attrs.evolve(
+                    found, clones=stored.clones
+                ):
+                    message = f"{location} has changed"
+                    raise StaleError(message)
+                array.clone_image(name(target), location)
+            case ExtendVolume(target, size):
+                array.extend(name(target), size)
+            case DownloadImage(target, image_id):
+                self._download(name(target), image_id)
+            case PublishVolume(target):
+                volumes.publish(name(target))
+            case FailVolume(target):
+                volumes.fail(name(target))
+            case CreateImageVolume(target, source_id, project_id):
+                volumes.create_image_volume(
+                    name(target), source_id, project_id
+                )
+            case SetVolumeMetadata(target, key, value):
+                volumes.set_metadata(name(target), key, value)
+            case SetVolumeReadonly(target):
+                volumes.set_readonly(name(target))
+            case AddLocation(image_id, target, store):
+                images.add_location(
+                    image_id, CinderLocation(name(target), store)
+                )
+            case VerifyLocation(image_id, target, store):
+                images.verify_location(
+                    image_id, CinderLocation(name(target), store)
+                )
+            case WithdrawLocation(image_id, target, store):
+                images.withdraw_location(
+                    image_id, CinderLocation(name(target), store)
+                )
+            case UploadImage(image_id, target):
+                images.upload(image_id, self._counted(array.read(target)))
+            case DiscardImage(image_id):
+                images.discard(image_id)
+            case RestoreVolume(target):
+                volumes.restore(target)
+            case DiscardVolume(target):
+                array.discard(name(target))
+            case DeleteImageVolume(target):
+                volumes.delete_image_volume(name(target))
+            case UnpublishVolume(target):
+                volumes.unpublish(name(target))
+            case _:
+                assert_never(step)
+
+    def _id(self, volume_id: VolumeId) -> str:
+        return volume_id if isinstance(volume_id, str) else self.ids[volume_id]
+
+    def _check_unchanged(self, relied: Image | None) -> None:
+        if relied is None:
+            return
+        now = self.ports.images.get_image(relied.id)
+        if relied != attrs.evolve(
+            now,
+            locations_from=relied.locations_from,
+            direct_url=relied.direct_url,
+        ):
+            message = f"image {relied.id} has changed"
+            raise StaleError(message)
+
+    def _download(self, volume_id: str, image_id: str) -> None:
+        image = self.ports.images.get_image(image_id)
+        if image.status != "active":
+            message = f"image {image_id} is {image.status}"
+            raise StaleError(message)
+        size = self.ports.volumes.get_volume(volume_id).size
+        data = self._counted(self.ports.images.download(image_id))
+        self.ports.array.write(volume_id, size, image, data)
+
+    def _counted(self, data: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in data:
+            self.observer.moved(len(piece))
+            yield piece

@@ -1,0 +1,1 @@
+"""Facts: what is known of images, volumes, arrays and configuration."""

@@ -1,0 +1,79 @@
+"""Records of the configuration and quotas of Cinder and Glance."""
+
+from __future__ import annotations
+
+import attrs
+
+from clonepolicy._facts.checks import checked
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class Config:
+    """Options of cinder.conf by their names, and two that Cinder lacks."""
+
+    allowed_direct_url_schemes: frozenset[str] = frozenset()
+    verify_glance_signatures: str = "enabled"
+    cinder_internal_tenant_project_id: str | None = None
+    cinder_internal_tenant_user_id: str | None = None
+    image_upload_use_cinder_backend: bool = False
+    image_upload_use_internal_tenant: bool = False
+    image_volume_cache_enabled: bool = False
+    image_conversion_disable: bool = False
+    allow_compression_on_image_upload: bool = False
+    enable_force_upload: bool = False
+    trusted_projects: frozenset[str] = frozenset()
+    """Projects, besides the internal tenant's, whose volumes no tenant can
+    write to: those of Glance's cinder stores."""
+    trusted_image_pools: frozenset[str] = frozenset()
+    """RBD pools and directories that only Glance writes to."""
+
+    def trusts(self, project_id: str) -> bool:
+        """Return whether no tenant can write to the volumes of a project."""
+        return (
+            project_id == self.cinder_internal_tenant_project_id
+            or project_id in self.trusted_projects
+        )
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class GlanceStore:
+    """A cinder store among Glance's ``enabled_backends``."""
+
+    id: str
+    cinder_volume_type: str | None = None
+    read_only: bool = False
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class GlanceConfig:
+    """What Glance offers, and what Cinder's ``[glance]`` user may do."""
+
+    has_location_api: bool | None = None
+    """API 2.17, GET and POST /v2/images/{id}/locations; None: not known."""
+    show_multiple_locations: bool = False
+    service_roles: frozenset[str] = frozenset()
+    """Roles of the ``[glance]`` user of cinder.conf."""
+    stores: tuple[GlanceStore, ...] = ()
+    """The cinder stores; empty: Glance has one store and no names."""
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class Quota:
+    """The quota that a project has left; None: no limit."""
+
+    volumes: int | None = None
+    gigabytes: int | None = None
+    """GiB."""
+    per_volume_gigabytes: int | None = None
+    """GiB."""
+
+    def admits(self, size: int) -> bool:
+        """Return whether the quota has room for a volume of ``size`` GiB."""
+        return (
+            (self.volumes is None or self.volumes >= 1)
+            and (self.gigabytes is None or self.gigabytes >= size)
+            and (
+                self.per_volume_gigabytes is None
+                or self.per_volume_gigabytes >= size
+            )
+        )

@@ -1,0 +1,188 @@
+"""Records of volumes, images and arrays, with OpenStack's field names.
+
+Records are frozen and hashable.  Sizes are GiB where Cinder counts in GiB
+(``Volume.size``, ``min_disk``, quotas) and bytes where Glance counts in
+bytes (``Image.size``, ``virtual_size``).  ``None`` means *not known* or
+*not set*; no rule treats it as a yes.
+
+Records do not convert values: adapters do.  Constructing a record with an
+invalid value raises `FactError`.
+"""
+
+from __future__ import annotations
+
+import datetime
+from enum import StrEnum
+
+import attrs
+
+from clonepolicy._facts.checks import checked
+
+GiB = 1024**3
+
+AT_REST = frozenset({"available", "in-use"})
+"""Each ``status`` of a volume that nothing is being done to."""
+
+NOT_MIGRATING = frozenset({None, "none", "success", "error"})
+"""Each ``migration_status`` of a volume that stays where it is."""
+
+
+@attrs.frozen(field_transformer=checked)
+class Host:
+    """``host@backend#pool`` or ``cluster@backend#pool``, in its parts."""
+
+    host: str
+    backend: str | None = None
+    pool: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Host:
+        """Parse Cinder's notation; ``str()`` returns the same text.
+
+        Raises:
+            FactError: a part is empty.
+        """
+        service, hash_sign, pool = text.partition("#")
+        host, at_sign, backend = service.partition("@")
+        return cls(
+            host, backend if at_sign else None, pool if hash_sign else None
+        )
+
+    def __str__(self) -> str:
+        """Return Cinder's notation."""
+        backend = "" if self.backend is None else f"@{self.backend}"
+        pool = "" if self.pool is None else f"#{self.pool}"
+        return f"{self.host}{backend}{pool}"
+
+
+class LocationsFrom(StrEnum):
+    """The Glance interface that returned the image's locations."""
+
+    LOCATIONS_API = "locations-api"
+    """GET /v2/images/{id}/locations, Glance 2024.2 and later."""
+    IMAGE = "image"
+    """The image itself, which shows them with ``show_multiple_locations``;
+    also if neither interface shows any."""
+    UNREADABLE = "unreadable"
+    """Reading them failed."""
+
+
+class CloneKind(StrEnum):
+    """How an array clones."""
+
+    COPY_ON_WRITE = "copy-on-write"
+    OFFLOADED_COPY = "offloaded-copy"
+    FULL_COPY = "full-copy"
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class VolumeType:
+    """A volume type, with the extra specs that affect cloning."""
+
+    id: str
+    name: str | None = None
+    volume_backend_name: str | None = None
+    min_vol_size: int | None = None
+    """``provisioning:min_vol_size``, GiB."""
+    max_vol_size: int | None = None
+    """``provisioning:max_vol_size``, GiB."""
+    store_id: str | None = None
+    """``image_service:store_id``."""
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class Volume:
+    """A Cinder volume: the one to fill, one to clone, or one to upload."""
+
+    id: str
+    project_id: str
+    size: int
+    """GiB."""
+    status: str
+    previous_status: str | None = None
+    host: Host | None = None
+    cluster_name: Host | None = None
+    encryption_key_id: str | None = None
+    volume_type: VolumeType | None = None
+    multiattach: bool = False
+    migration_status: str | None = None
+    created_at: datetime.datetime | None = None
+    clones: int | None = None
+    """The number of clones that the array has of this volume."""
+    image_owner: str | None = None
+    """Metadata ``image_owner``.  The owner of the volume can write it."""
+    glance_image_id: str | None = None
+    """Metadata ``glance_image_id``."""
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class Image:
+    """A Glance image, as the requester sees it."""
+
+    id: str
+    status: str
+    owner: str | None = None
+    disk_format: str | None = None
+    container_format: str | None = None
+    size: int | None = None
+    """Bytes."""
+    virtual_size: int | None = None
+    """Bytes."""
+    min_disk: int = 0
+    """GiB."""
+    visibility: str = "private"
+    visible: bool = False
+    """Glance shows it to the requester."""
+    downloadable: bool = False
+    """Glance's policy ``download_image`` lets the requester read the data."""
+    encryption_key_id: str | None = None
+    """Property ``cinder_encryption_key_id``."""
+    signed: bool = False
+    """Any ``img_signature*`` property is present."""
+    os_hash_algo: str | None = None
+    os_hash_value: str | None = None
+    updated_at: datetime.datetime | None = None
+    locations_from: LocationsFrom = LocationsFrom.UNREADABLE
+    direct_url: str | None = None
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class StoredImage:
+    """An image that an array stores, found by its location."""
+
+    size: int
+    """GiB, rounded up."""
+    status: str = "available"
+    encryption_key_id: str | None = None
+    clones: int | None = None
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class StoredVolume:
+    """A volume's data, as the array itself reports it."""
+
+    size: int
+    """Bytes."""
+    clones: int | None = None
+    """The number of its clones that count against the array's limit."""
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class Backend:
+    """An array and the capabilities that it declares; None is not a yes."""
+
+    array_id: str | None = None
+    """The identity of the array itself, not its name in cinder.conf."""
+    can_clone: bool | None = None
+    clone_kind: CloneKind | None = None
+    """How the array clones a volume."""
+    image_clone_kind: CloneKind | None = None
+    """How the array clones a stored image."""
+    clone_across_pools: bool | None = None
+    can_extend: bool | None = None
+    clone_while_uploading: bool | None = None
+    clone_limit: int | None = None
+    """The most clones of one source; None: the array declares no limit."""
+    frozen: bool = False
+    image_schemes: frozenset[str] = frozenset()
+    """URL schemes of the images that it can clone: ``rbd``, ``file``."""

@@ -1,0 +1,158 @@
+"""Requests: every fact that one decision depends on."""
+
+from __future__ import annotations
+
+import datetime
+from enum import StrEnum
+from typing import ClassVar, Literal, TypeAlias
+
+import attrs
+
+from clonepolicy._facts.checks import checked
+from clonepolicy._facts.config import (
+    Config,
+    GlanceConfig,
+    GlanceStore,
+    Quota,
+)
+from clonepolicy._facts.locations import Location
+from clonepolicy._facts.records import Backend, Image, StoredImage, Volume
+
+
+class Operation(StrEnum):
+    """The two operations that are decided."""
+
+    CREATE = "create"
+    """Fill a new volume from an image."""
+    UPLOAD = "upload"
+    """Make an image of a volume."""
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class ArrayImage:
+    """A candidate: an image that already lies on an array."""
+
+    location: Location
+    source: StoredImage | None = None
+    """None: the array finds no image at the location."""
+    backend: Backend = Backend()
+    """The array that stores the image."""
+
+    @property
+    def label(self) -> str:
+        """The location."""
+        return str(self.location)
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class ImageVolume:
+    """A candidate: the volume behind a ``cinder://`` location."""
+
+    location: Location
+    source: Volume | None = None
+    """None: Cinder finds no volume of that id."""
+    backend: Backend = Backend()
+    """The array that stores the volume."""
+
+    @property
+    def label(self) -> str:
+        """The location."""
+        return str(self.location)
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class CacheEntry:
+    """A candidate: an entry of Cinder's image-volume cache."""
+
+    image_id: str
+    image_updated_at: datetime.datetime | None = None
+    last_used: datetime.datetime | None = None
+    source: Volume | None = None
+    backend: Backend = Backend()
+
+    @property
+    def label(self) -> str:
+        """``cache:`` and the id of the cached volume."""
+        return f"cache:{'?' if self.source is None else self.source.id}"
+
+
+Candidate: TypeAlias = ArrayImage | ImageVolume | CacheEntry
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class CreateRequest:
+    """Every fact that decides how to fill one new volume from one image."""
+
+    operation: ClassVar[Literal[Operation.CREATE]] = Operation.CREATE
+
+    image: Image
+    volume: Volume
+    """The new volume, where the scheduler put it."""
+    backend: Backend = Backend()
+    config: Config = Config()
+    glance: GlanceConfig = GlanceConfig()
+    quota: Quota = Quota()
+    """The quota of the new volume's project."""
+    conversion_free: int | None = None
+    """Free bytes in ``image_conversion_dir``; None: not limited."""
+    array_images: tuple[ArrayImage, ...] = ()
+    image_volumes: tuple[ImageVolume, ...] = ()
+    cache_entries: tuple[CacheEntry, ...] = ()
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
+class UploadRequest:
+    """Every fact that decides how to make one image of one volume."""
+
+    operation: ClassVar[Literal[Operation.UPLOAD]] = Operation.UPLOAD
+
+    image: Image
+    """The image that Glance created for this upload, still without data."""
+    volume: Volume
+    project_id: str
+    """The requester's project."""
+    force: bool = False
+    backend: Backend = Backend()
+    config: Config = Config()
+    glance: GlanceConfig = GlanceConfig()
+    clone_quota: Quota = Quota()
+    """The quota of `clone_project`."""
+
+    @property
+    def clone_project(self) -> str:
+        """The project that would own the image volume."""
+        config = self.config
+        if (
+            config.image_upload_use_internal_tenant
+            and config.cinder_internal_tenant_project_id is not None
+            and config.cinder_internal_tenant_user_id is not None
+        ):
+            return config.cinder_internal_tenant_project_id
+        return self.project_id
+
+    @property
+    def status_before(self) -> str | None:
+        """The volume's status before Cinder set it to ``uploading``."""
+        volume = self.volume
+        if volume.status == "uploading":
+            return volume.previous_status
+        return volume.status
+
+    @property
+    def store(self) -> GlanceStore | None:
+        """The one Glance store that the clone's location must name.
+
+        ``image_service:store_id`` of the volume type names it.  Without
+        that, it is the only store whose ``cinder_volume_type`` is the
+        volume's type (glance 33.0.0 ``store_utils.update_cinder_location``).
+        """
+        kind, stores = self.volume.volume_type, self.glance.stores
+        if kind is not None and kind.store_id is not None:
+            found = [s for s in stores if s.id == kind.store_id]
+        else:
+            name = None if kind is None else kind.name
+            found = [s for s in stores if s.cinder_volume_type == name]
+        return found[0] if len(found) == 1 else None
+
+
+Request: TypeAlias = CreateRequest | UploadRequest

@@ -1,1 +1,0 @@
-"""Everything that can change a verdict, as documented predicates."""

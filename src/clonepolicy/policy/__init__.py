@@ -1,0 +1,56 @@
+"""What a policy is made of: reasons, rules, tables.
+
+Build a policy of your own from a shipped one with `attrs.evolve`, and a
+rule with the decorator `rule`.
+"""
+
+from clonepolicy.policy._order import (
+    Order,
+    last_used_first,
+    nearest_first,
+    newest_first,
+)
+from clonepolicy.policy._reason import Responsible, Subject
+from clonepolicy.policy._rule import (
+    Citation,
+    CreateRule,
+    Rule,
+    SourceRule,
+    UploadRule,
+    advisory,
+    cinder,
+    glance,
+    rule,
+    spec,
+)
+from clonepolicy.policy._tables import (
+    CANDIDATE_FIELDS,
+    CloneTable,
+    CreateTables,
+    Policy,
+    UploadTables,
+)
+
+__all__ = [
+    "CANDIDATE_FIELDS",
+    "Citation",
+    "CloneTable",
+    "CreateRule",
+    "CreateTables",
+    "Order",
+    "Policy",
+    "Responsible",
+    "Rule",
+    "SourceRule",
+    "Subject",
+    "UploadRule",
+    "UploadTables",
+    "advisory",
+    "cinder",
+    "glance",
+    "last_used_first",
+    "nearest_first",
+    "newest_first",
+    "rule",
+    "spec",
+]

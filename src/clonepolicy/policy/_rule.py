@@ -1,0 +1,136 @@
+"""A rule: a short predicate, the reason it gives, and its documentation."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import attrs
+
+from clonepolicy._facts.requests import CreateRequest, UploadRequest
+from clonepolicy.policy._reason import Reason
+
+Kind = TypeVar("Kind")
+Holds = TypeVar("Holds", bound=Callable[..., bool])
+Holds_co = TypeVar("Holds_co", bound=Callable[..., bool], covariant=True)
+
+
+@attrs.frozen
+class Citation:
+    """Where a requirement comes from: a project's release and a place."""
+
+    project: str
+    place: str
+
+    def __str__(self) -> str:
+        """Return both in one line."""
+        return f"{self.project}: {self.place}"
+
+
+def spec(place: str) -> Citation:
+    """Cite the Liberty specification."""
+    return Citation(
+        "cinder-specs liberty/clone-image-in-glance-cinder-backend", place
+    )
+
+
+def cinder(place: str) -> Citation:
+    """Cite Cinder."""
+    return Citation("cinder 29.0.0", place)
+
+
+def glance(place: str) -> Citation:
+    """Cite Glance."""
+    return Citation("glance 33.0.0", place)
+
+
+def advisory(place: str) -> Citation:
+    """Cite a security advisory or note."""
+    return Citation("OpenStack security", place)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Rule(Generic[Holds_co]):
+    """One requirement, and the reason to give when it is not met.
+
+    ``holds`` takes the request, or the request and one candidate, and
+    returns True when the requirement is met.  It must not raise for
+    well-typed records, must treat None as "not satisfied", and must return
+    True when the source that it is about is missing: another rule reports
+    that.
+
+    ``reads`` names every fact that ``holds`` looks at, as a path from the
+    request or from ``candidate``; ``source`` is short for
+    ``candidate.source``.
+
+    Rules are compared by identity.  Copying or unpickling a rule returns
+    the rule of the same name in the same module.
+
+    Raises:
+        ValueError: a part that documents the rule is empty.
+    """
+
+    name: str
+    requirement: str = attrs.field(repr=False)
+    holds: Holds_co = attrs.field(repr=False)
+    reason: Reason = attrs.field(repr=False)
+    reads: tuple[str, ...] = attrs.field(repr=False)
+    citations: tuple[Citation, ...] = attrs.field(repr=False)
+    differs: str = attrs.field(repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Reject a rule without documentation."""
+        for field in ("name", "requirement", "reads", "citations"):
+            if not getattr(self, field):
+                message = f"rule {self.name!r}: {field} must not be empty"
+                raise ValueError(message)
+
+    def __reduce__(self) -> tuple[Callable[..., Rule[Any]], tuple[str, str]]:
+        """Pickle the rule by its module and name."""
+        return _load, (self.holds.__module__, self.name)
+
+
+def _load(module: str, name: str) -> Rule[Any]:
+    found: Rule[Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
+CreateRule: TypeAlias = Rule[Callable[[CreateRequest], bool]]
+UploadRule: TypeAlias = Rule[Callable[[UploadRequest], bool]]
+SourceRule: TypeAlias = Rule[Callable[[CreateRequest, Kind], bool]]
+
+
+def rule(
+    requirement: str,
+    reason: Reason,
+    *,
+    reads: tuple[str, ...],
+    citations: tuple[Citation, ...],
+    differs: str = "",
+) -> Callable[[Holds], Rule[Holds]]:
+    """Turn a predicate into a rule of the same name.
+
+    Args:
+        requirement: what must hold, in one sentence.
+        reason: the reason to give when the predicate returns False.
+        reads: every fact that the predicate looks at.
+        citations: where the requirement comes from.
+        differs: what stock Cinder does instead, if it differs.
+
+    Raises:
+        ValueError: the requirement, the reads or the citations are empty.
+    """
+
+    def decorate(holds: Holds) -> Rule[Holds]:
+        return Rule(
+            name=holds.__name__,
+            requirement=requirement,
+            holds=holds,
+            reason=reason,
+            reads=reads,
+            citations=citations,
+            differs=differs,
+        )
+
+    return decorate

@@ -1,0 +1,247 @@
+"""What Cinder 29 and the Liberty spec ask differently from the safe rules.
+
+Each is a rule with a name of its own; where Cinder is wrong, so is the
+rule, and ``docs/`` says so.
+"""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from clonepolicy._facts.locations import cinder_volume_id
+from clonepolicy._facts.records import Host, LocationsFrom
+from clonepolicy._facts.requests import (
+    CacheEntry,
+    CreateRequest,
+    ImageVolume,
+    UploadRequest,
+)
+from clonepolicy.policy._reason import Reason
+from clonepolicy.policy._rule import cinder, rule, spec
+from clonepolicy.policy._rules.upload import wanted_tenant_set
+
+_CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
+_URLS = cinder("CreateVolumeFromSpecTask._extract_cinder_ids")
+_FILTER = cinder("db.sqlalchemy.api._filter_host")
+_LOCATIONS = cinder("GlanceImageService.get_location")
+_UPLOAD = cinder("VolumeManager._clone_image_volume_and_add_location")
+_CACHE = cinder("image.cache.ImageVolumeCache._get_query_filters")
+
+# -- Liberty ----------------------------------------------------------------
+
+
+@rule(
+    "Source and new volume have the same host, pool and all.",
+    Reason.DIFFERENT_HOST,
+    reads=("volume.host", "source.host"),
+    citations=(spec("Proposed change, 3rd condition"),),
+)
+def spec_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
+    return candidate.source is None or (
+        request.volume.host is not None
+        and request.volume.host == candidate.source.host
+    )
+
+
+@rule(
+    "The image's owner owns the volume.",
+    Reason.OWNER_MISMATCH,
+    reads=("image.owner", "source.project_id"),
+    citations=(spec("Proposed change, 4th condition"),),
+)
+def spec_same_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
+    source = candidate.source
+    return source is None or source.project_id == request.image.owner
+
+
+# -- Cinder 29: create ------------------------------------------------------
+
+
+@rule(
+    "Reading the image's locations did not fail.",
+    Reason.LOCATIONS_UNAVAILABLE,
+    reads=("image.locations_from",),
+    citations=(_LOCATIONS,),
+)
+def cinder_locations_read(request: CreateRequest) -> bool:
+    return request.image.locations_from is not LocationsFrom.UNREADABLE
+
+
+@rule(
+    "The locations API told them, or the image shows its direct URL.",
+    Reason.LOCATIONS_HIDDEN_NO_DIRECT_URL,
+    reads=("image.locations_from", "image.direct_url"),
+    citations=(_LOCATIONS,),
+)
+def cinder_locations_shown(request: CreateRequest) -> bool:
+    return (
+        request.image.locations_from is not LocationsFrom.IMAGE
+        or request.image.direct_url is not None
+    )
+
+
+@rule(
+    "The last part of the cinder: URL is a volume id.",
+    Reason.LOCATION_MALFORMED,
+    reads=("candidate.location",),
+    citations=(_URLS,),
+)
+def cinder_names_volume(
+    _request: CreateRequest, candidate: ImageVolume
+) -> bool:
+    return cinder_volume_id(candidate.location) is not None
+
+
+def _sql_like(pattern: str, text: str) -> bool:
+    parts = (
+        {"%": ".*", "_": "."}.get(letter, re.escape(letter))
+        for letter in pattern
+    )
+    return re.fullmatch("".join(parts), text, re.DOTALL) is not None
+
+
+def _filter(wanted: Host | None, has: Host | None) -> bool:
+    if wanted is None:
+        return True
+    if has is None:
+        return False
+    text, place = str(wanted), str(has)
+    return (
+        place == text
+        or ("#" not in text and _sql_like(f"{text}#%", place))
+        or (not {"@", "#"} & set(text) and _sql_like(f"{text}@%", place))
+    )
+
+
+@rule(
+    "The source's host is LIKE the new volume's, if not clustered.",
+    Reason.DIFFERENT_HOST,
+    reads=(
+        "volume.host",
+        "volume.cluster_name",
+        "source.host",
+        "backend.clone_across_pools",
+    ),
+    citations=(_CLONE, _FILTER),
+)
+def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
+    source, volume = candidate.source, request.volume
+    return (
+        source is None
+        or request.backend.clone_across_pools is True
+        or volume.cluster_name is not None
+        or _filter(volume.host, source.host)
+    )
+
+
+@rule(
+    "The source's cluster is LIKE the new volume's, if clustered.",
+    Reason.DIFFERENT_CLUSTER,
+    reads=(
+        "volume.cluster_name",
+        "source.cluster_name",
+        "backend.clone_across_pools",
+    ),
+    citations=(_CLONE, _FILTER),
+)
+def cinder_same_cluster(
+    request: CreateRequest, candidate: ImageVolume
+) -> bool:
+    source = candidate.source
+    return (
+        source is None
+        or request.backend.clone_across_pools is True
+        or _filter(request.volume.cluster_name, source.cluster_name)
+    )
+
+
+@rule(
+    "The image's owner is the new volume's project, or is image_owner.",
+    Reason.OWNER_MISMATCH,
+    reads=("image.owner", "volume.project_id", "source.image_owner"),
+    citations=(_CLONE,),
+)
+def cinder_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
+    source, owner = candidate.source, request.image.owner
+    return source is None or owner in {
+        request.volume.project_id,
+        source.image_owner,
+    }
+
+
+@rule(
+    "The entry's cluster is the same, or else its host, or any across.",
+    Reason.DIFFERENT_HOST,
+    reads=(
+        "volume.host",
+        "volume.cluster_name",
+        "source.host",
+        "source.cluster_name",
+        "backend.clone_across_pools",
+    ),
+    citations=(_CACHE,),
+)
+def cinder_cache_place(request: CreateRequest, candidate: CacheEntry) -> bool:
+    source, volume = candidate.source, request.volume
+    if source is None:
+        return True
+    if volume.cluster_name is not None:
+        return source.cluster_name == volume.cluster_name
+    return (
+        request.backend.clone_across_pools is True
+        or source.host == volume.host
+    )
+
+
+# -- Cinder 29: upload ------------------------------------------------------
+
+
+@rule(
+    "No clone is tried, or its project has volumes and GiB left for it.",
+    Reason.CLONE_QUOTA,
+    reads=(
+        "clone_quota",
+        "volume.size",
+        "config.image_upload_use_cinder_backend",
+        "image.disk_format",
+        "image.container_format",
+    ),
+    citations=(_UPLOAD,),
+)
+def cinder_clone_quota(request: UploadRequest) -> bool:
+    quota = request.clone_quota
+    return (
+        not request.config.image_upload_use_cinder_backend
+        or request.image.disk_format != "raw"
+        or request.image.container_format != "bare"
+        or attrs.evolve(quota, per_volume_gigabytes=None).admits(
+            request.volume.size
+        )
+    )
+
+
+@rule(
+    "The clone lies in the internal tenant if it shall.",
+    Reason.FALLBACK_INTERNAL_TENANT,
+    reads=wanted_tenant_set.reads,
+    citations=(_UPLOAD,),
+)
+def tenant_as_wanted(request: UploadRequest) -> bool:
+    return wanted_tenant_set.holds(request)
+
+
+@rule(
+    "No store is named to the locations API.",
+    Reason.STORE_ID_UNSUPPORTED_BY_API,
+    reads=("glance.has_location_api", "volume.volume_type"),
+    citations=(cinder("GlanceImageService.add_location"),),
+)
+def no_store_for_api(request: UploadRequest) -> bool:
+    kind = request.volume.volume_type
+    return (
+        request.glance.has_location_api is not True
+        or kind is None
+        or kind.store_id is None
+    )

@@ -1,0 +1,144 @@
+"""Rules about the location of a candidate."""
+
+from __future__ import annotations
+
+from clonepolicy._facts.locations import (
+    CinderLocation,
+    FileLocation,
+    MalformedLocation,
+    RbdLocation,
+)
+from clonepolicy._facts.requests import ArrayImage, CreateRequest, ImageVolume
+from clonepolicy.policy._reason import Reason
+from clonepolicy.policy._rule import cinder, glance, rule, spec
+
+_CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
+_RBD = cinder("RBDDriver._is_cloneable")
+
+
+@rule(
+    "The location is a canonical URL.",
+    Reason.LOCATION_MALFORMED,
+    reads=("candidate.location",),
+    citations=(glance("glance_store cinder StoreLocation.parse_uri"),),
+)
+def location_well_formed(
+    _request: CreateRequest, candidate: ArrayImage
+) -> bool:
+    return not isinstance(candidate.location, MalformedLocation)
+
+
+@rule(
+    "The location is cinder://[store/]volume-id, to the letter.",
+    Reason.LOCATION_MALFORMED,
+    reads=("candidate.location",),
+    citations=(
+        spec("Proposed change, 2nd condition"),
+        glance("glance_store cinder StoreLocation.parse_uri"),
+    ),
+    differs="Takes the last path segment of any cinder: URL.",
+)
+def location_names_volume(
+    _request: CreateRequest, candidate: ImageVolume
+) -> bool:
+    return isinstance(candidate.location, CinderLocation)
+
+
+@rule(
+    "The source is the very volume that the location names.",
+    Reason.SOURCE_NOT_FOUND,
+    reads=("candidate.location", "source.id"),
+    citations=(_CLONE,),
+)
+def source_is_named(_request: CreateRequest, candidate: ImageVolume) -> bool:
+    source, location = candidate.source, candidate.location
+    return (
+        source is None
+        or not isinstance(location, CinderLocation)
+        or source.id == location.volume_id
+    )
+
+
+@rule(
+    "The array can clone from a location of this scheme.",
+    Reason.SCHEME_UNSUPPORTED,
+    reads=("candidate.location", "backend.image_schemes"),
+    citations=(cinder("driver.clone_image"),),
+)
+def scheme_supported(request: CreateRequest, candidate: ArrayImage) -> bool:
+    match candidate.location:
+        case RbdLocation():
+            return "rbd" in request.backend.image_schemes
+        case FileLocation():
+            return "file" in request.backend.image_schemes
+        case location:
+            return isinstance(location, MalformedLocation)
+
+
+@rule(
+    "An RBD location is in the array's own Ceph cluster.",
+    Reason.DIFFERENT_FSID,
+    reads=("candidate.location", "backend.array_id"),
+    citations=(_RBD,),
+)
+def same_fsid(request: CreateRequest, candidate: ArrayImage) -> bool:
+    return (
+        not isinstance(candidate.location, RbdLocation)
+        or candidate.location.fsid == request.backend.array_id
+    )
+
+
+@rule(
+    "A file is on the array of the new volume.",
+    Reason.DIFFERENT_ARRAY,
+    reads=(
+        "candidate.location",
+        "candidate.backend.array_id",
+        "backend.array_id",
+    ),
+    citations=(cinder("driver.clone_image"),),
+    differs="Drivers take a location for their own by its path alone.",
+)
+def image_on_same_array(request: CreateRequest, candidate: ArrayImage) -> bool:
+    return not isinstance(candidate.location, FileLocation) or (
+        request.backend.array_id is not None
+        and request.backend.array_id == candidate.backend.array_id
+    )
+
+
+@rule(
+    "The location is in a pool that only Glance writes.",
+    Reason.POOL_NOT_ALLOWED,
+    reads=("candidate.location", "config.trusted_image_pools"),
+    citations=(_RBD,),
+    differs="Any pool that the Ceph user can open will do.",
+)
+def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
+    match candidate.location:
+        case RbdLocation(pool=pool):
+            return pool in request.config.trusted_image_pools
+        case FileLocation(path=path):
+            return (
+                path.rpartition("/")[0] or "/"
+            ) in request.config.trusted_image_pools
+        case _:
+            return True
+
+
+@rule(
+    "The stored image bears the image's id, its snapshot Glance's name.",
+    Reason.BACKREF_MISMATCH,
+    reads=("candidate.location", "image.id"),
+    citations=(glance("glance_store names what it stores by image id"),),
+    differs="Any name will do.",
+)
+def location_names_image(
+    request: CreateRequest, candidate: ArrayImage
+) -> bool:
+    match candidate.location:
+        case RbdLocation(image=name, snapshot=snapshot):
+            return (name, snapshot) == (request.image.id, "snap")
+        case FileLocation(path=path):
+            return path.rpartition("/")[2] == request.image.id
+        case _:
+            return True

@@ -1,0 +1,117 @@
+"""Rules about where a source is: host, cluster, pool, array."""
+
+from __future__ import annotations
+
+from clonepolicy._facts.records import Host, Volume
+from clonepolicy._facts.requests import CacheEntry, CreateRequest, ImageVolume
+from clonepolicy.policy._reason import Reason
+from clonepolicy.policy._rule import cinder, rule, spec
+
+_CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
+_CACHE = cinder("image.cache.ImageVolumeCache")
+
+
+def _service(volume: Volume, other: Volume) -> Host | None:
+    """Where ``other`` is, told by what places ``volume``."""
+    return volume.host if other.cluster_name is None else volume.cluster_name
+
+
+def _same_service(one: Host | None, two: Host | None) -> bool:
+    return (
+        one is not None
+        and two is not None
+        and one.host == two.host
+        and one.backend == two.backend
+    )
+
+
+_PLACE = (
+    "volume.host",
+    "volume.cluster_name",
+    "source.host",
+    "source.cluster_name",
+)
+
+
+@rule(
+    "Source and new volume are on one host and backend, if not clustered.",
+    Reason.DIFFERENT_HOST,
+    reads=(
+        "volume.host",
+        "volume.cluster_name",
+        "source.host",
+        "backend.clone_across_pools",
+    ),
+    citations=(spec("Proposed change, 3rd condition"), _CLONE),
+    differs="Matches like SQL LIKE; with clone_across_pools any host will do.",
+)
+def same_host(
+    request: CreateRequest, candidate: ImageVolume | CacheEntry
+) -> bool:
+    source = candidate.source
+    return (
+        source is None
+        or request.volume.cluster_name is not None
+        or request.backend.clone_across_pools is True
+        or _same_service(request.volume.host, source.host)
+    )
+
+
+@rule(
+    "Source and new volume are in one cluster, if clustered.",
+    Reason.DIFFERENT_CLUSTER,
+    reads=(
+        "volume.cluster_name",
+        "source.cluster_name",
+        "backend.clone_across_pools",
+    ),
+    citations=(_CLONE,),
+    differs="Matches like SQL LIKE; the cache ignores clone_across_pools.",
+)
+def same_cluster(
+    request: CreateRequest, candidate: ImageVolume | CacheEntry
+) -> bool:
+    source = candidate.source
+    return (
+        source is None
+        or request.volume.cluster_name is None
+        or request.backend.clone_across_pools is True
+        or _same_service(request.volume.cluster_name, source.cluster_name)
+    )
+
+
+@rule(
+    "Source and new volume are in one pool, or the array clones across.",
+    Reason.DIFFERENT_POOL,
+    reads=(*_PLACE, "backend.clone_across_pools"),
+    citations=(_CLONE,),
+)
+def same_pool(
+    request: CreateRequest, candidate: ImageVolume | CacheEntry
+) -> bool:
+    source = candidate.source
+    if source is None or request.backend.clone_across_pools is True:
+        return True
+    here = _service(request.volume, request.volume)
+    there = _service(source, request.volume)
+    return here is None or there is None or here.pool == there.pool
+
+
+@rule(
+    "The arrays are known to be one, or the place is the very same.",
+    Reason.DIFFERENT_ARRAY,
+    reads=(*_PLACE, "backend.array_id", "candidate.backend.array_id"),
+    citations=(_CACHE,),
+    differs="clone_across_pools is taken to span every array there is.",
+)
+def same_array(
+    request: CreateRequest, candidate: ImageVolume | CacheEntry
+) -> bool:
+    source = candidate.source
+    if source is None:
+        return True
+    here, there = request.backend.array_id, candidate.backend.array_id
+    if here is not None and there is not None:
+        return here == there
+    place = _service(request.volume, request.volume)
+    return place is not None and place == _service(source, request.volume)

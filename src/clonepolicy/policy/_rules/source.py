@@ -1,0 +1,273 @@
+"""Rules about the source itself: its owner, its state, its size.
+
+Every rule here except `source_found` holds if the source is missing.
+"""
+
+from __future__ import annotations
+
+from clonepolicy._facts.records import AT_REST, NOT_MIGRATING, GiB, StoredImage
+from clonepolicy._facts.requests import (
+    CacheEntry,
+    Candidate,
+    CreateRequest,
+    ImageVolume,
+)
+from clonepolicy.policy._reason import Reason
+from clonepolicy.policy._rule import cinder, rule, spec
+
+_CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
+_CACHE = cinder("image.cache.ImageVolumeCache")
+
+
+@rule(
+    "What the candidate names is there.",
+    Reason.SOURCE_NOT_FOUND,
+    reads=("source",),
+    citations=(_CLONE,),
+)
+def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
+    return candidate.source is not None
+
+
+@rule(
+    "The volume is the image owner's, or a trusted project's for them.",
+    Reason.OWNER_MISMATCH,
+    reads=(
+        "image.owner",
+        "source.project_id",
+        "source.image_owner",
+        "config.trusted_projects",
+        "config.cinder_internal_tenant_project_id",
+    ),
+    citations=(spec("Proposed change, 4th condition"), _CLONE),
+    differs="Compares the image's owner with the new volume's project, and "
+    "believes image_owner on any volume.",
+)
+def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
+    source, owner = candidate.source, request.image.owner
+    return (
+        source is None
+        or owner is None
+        or source.project_id == owner
+        or (
+            source.image_owner == owner
+            and request.config.trusts(source.project_id)
+        )
+    )
+
+
+@rule(
+    "The cached volume is a trusted project's, and names no other owner.",
+    Reason.OWNER_MISMATCH,
+    reads=(
+        "image.owner",
+        "source.project_id",
+        "source.image_owner",
+        "config.trusted_projects",
+        "config.cinder_internal_tenant_project_id",
+    ),
+    citations=(_CACHE,),
+    differs="Not looked at.",
+)
+def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
+    source, owner = candidate.source, request.image.owner
+    return source is None or (
+        request.config.trusts(source.project_id)
+        and (owner is None or source.image_owner in {None, owner})
+    )
+
+
+@rule(
+    "The volume's glance_image_id, if any, is the image's id.",
+    Reason.BACKREF_MISMATCH,
+    reads=("source.glance_image_id", "image.id"),
+    citations=(cinder("VolumeManager._clone_image_volume_and_add_location"),),
+    differs="Not looked at.",
+)
+def backref_matches(
+    request: CreateRequest, candidate: ImageVolume | CacheEntry
+) -> bool:
+    source = candidate.source
+    return (
+        source is None
+        or source.glance_image_id is None
+        or source.glance_image_id == request.image.id
+    )
+
+
+@rule(
+    "The cache entry is for this image.",
+    Reason.BACKREF_MISMATCH,
+    reads=("candidate.image_id", "image.id"),
+    citations=(_CACHE,),
+)
+def entry_is_for_image(request: CreateRequest, candidate: CacheEntry) -> bool:
+    return candidate.image_id == request.image.id
+
+
+@rule(
+    "The image has not changed since it was cached.",
+    Reason.CACHE_STALE,
+    reads=("candidate.image_updated_at", "image.updated_at"),
+    citations=(_CACHE,),
+)
+def entry_fresh(request: CreateRequest, candidate: CacheEntry) -> bool:
+    return (
+        request.image.updated_at is not None
+        and candidate.image_updated_at == request.image.updated_at
+    )
+
+
+@rule(
+    "The source is available or in use, and is not being migrated.",
+    Reason.SOURCE_STATUS,
+    reads=("source.status", "source.migration_status"),
+    citations=(cinder("volume.api.API.create, source volume"),),
+    differs="Not looked at.",
+)
+def source_ready(_request: CreateRequest, candidate: Candidate) -> bool:
+    source = candidate.source
+    return source is None or (
+        source.status in AT_REST
+        and (
+            isinstance(source, StoredImage)
+            or source.migration_status in NOT_MIGRATING
+        )
+    )
+
+
+@rule(
+    "The source is not encrypted.",
+    Reason.SOURCE_ENCRYPTED,
+    reads=("source.encryption_key_id",),
+    citations=(cinder("CreateVolumeFromSpecTask._rekey_volume"),),
+    differs="Not looked at.",
+)
+def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
+    source = candidate.source
+    return source is None or source.encryption_key_id is None
+
+
+@rule(
+    "The source is no larger than the new volume.",
+    Reason.SOURCE_LARGER_THAN_REQUEST,
+    reads=("source.size", "volume.size"),
+    citations=(cinder("volume.api.API.create, source volume"),),
+    differs="Left to the driver, of which some truncate.",
+)
+def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
+    source = candidate.source
+    return source is None or source.size <= request.volume.size
+
+
+@rule(
+    "The source is large enough to hold the image.",
+    Reason.SOURCE_SMALLER_THAN_IMAGE,
+    reads=("source.size", "image.size", "image.virtual_size"),
+    citations=(cinder("image_utils.check_virtual_size"),),
+    differs="Not looked at.",
+)
+def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
+    source, image = candidate.source, request.image
+    return source is None or source.size * GiB >= max(
+        image.size or 0, image.virtual_size or 0
+    )
+
+
+@rule(
+    "The source is not the new volume itself.",
+    Reason.SOURCE_IS_NEW_VOLUME,
+    reads=("source.id", "volume.id"),
+    citations=(_CLONE,),
+    differs="Not looked at.",
+)
+def source_is_another(
+    request: CreateRequest, candidate: ImageVolume | CacheEntry
+) -> bool:
+    source = candidate.source
+    return source is None or source.id != request.volume.id
+
+
+@rule(
+    "The clone need not grow, or the array can extend.",
+    Reason.EXTEND_UNSUPPORTED,
+    reads=("source.size", "volume.size", "backend.can_extend"),
+    citations=(spec("Proposed change, extend"),),
+    differs="Left to the driver.",
+)
+def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
+    source = candidate.source
+    return (
+        source is None
+        or source.size >= request.volume.size
+        or request.backend.can_extend is True
+    )
+
+
+@rule(
+    "The types are the same, or have the same volume_backend_name.",
+    Reason.TYPE_INCOMPATIBLE,
+    reads=("source.volume_type", "volume.volume_type"),
+    citations=(cinder("volume.api.API._retype_is_possible"),),
+    differs="Asked for clones that users make, not for these.",
+)
+def type_compatible(
+    request: CreateRequest, candidate: ImageVolume | CacheEntry
+) -> bool:
+    source, wanted = candidate.source, request.volume.volume_type
+    if source is None or source.volume_type == wanted:
+        return True
+    has = source.volume_type
+    return (
+        has is not None
+        and wanted is not None
+        and (
+            has.id == wanted.id
+            or (
+                has.volume_backend_name is not None
+                and has.volume_backend_name == wanted.volume_backend_name
+            )
+        )
+    )
+
+
+@rule(
+    "The array has a clone of this source to give.",
+    Reason.SNAPSHOT_LIMIT,
+    reads=("source.clones", "backend.clone_limit"),
+    citations=(cinder("exception.SnapshotLimitReached"),),
+    differs="Found out by trying.",
+)
+def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
+    source, limit = candidate.source, request.backend.clone_limit
+    return (
+        source is None
+        or limit is None
+        or (source.clones is not None and source.clones < limit)
+    )
+
+
+@rule(
+    "The source lies where no tenant can write to it.",
+    Reason.TENANT_MUTABLE,
+    reads=(
+        "source.project_id",
+        "config.trusted_projects",
+        "config.cinder_internal_tenant_project_id",
+    ),
+    citations=(cinder("VolumeManager._clone_image_volume"),),
+)
+def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
+    source = candidate.source
+    return source is None or request.config.trusts(source.project_id)
+
+
+@rule(
+    "The clone has the requested size at once.",
+    Reason.EXTEND_REQUIRED,
+    reads=("source.size", "volume.size"),
+    citations=(spec("Proposed change, extend"),),
+)
+def no_extension(request: CreateRequest, candidate: Candidate) -> bool:
+    source = candidate.source
+    return source is None or source.size >= request.volume.size

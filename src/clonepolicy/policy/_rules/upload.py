@@ -1,0 +1,264 @@
+"""Rules about an upload: a volume on its way to an image."""
+
+from __future__ import annotations
+
+from clonepolicy._facts.records import NOT_MIGRATING
+from clonepolicy._facts.requests import UploadRequest
+from clonepolicy.policy._reason import Reason
+from clonepolicy.policy._rule import cinder, glance, rule, spec
+
+_API = cinder("volume.api.API.copy_volume_to_image")
+_REGISTER = cinder("VolumeManager._clone_image_volume_and_add_location")
+_STATUS = ("volume.status", "volume.previous_status")
+
+
+# -- refused on both paths --------------------------------------------------
+
+
+@rule(
+    "The volume is available, or in use and the upload is forced.",
+    Reason.VOLUME_NOT_UPLOADABLE,
+    reads=(*_STATUS, "force"),
+    citations=(_API,),
+)
+def volume_uploadable(request: UploadRequest) -> bool:
+    status = request.status_before
+    return status == "available" or (status == "in-use" and request.force)
+
+
+@rule(
+    "An upload of a volume in use is not forced, or may be.",
+    Reason.FORCE_DISABLED,
+    reads=(*_STATUS, "force", "config.enable_force_upload"),
+    citations=(_API,),
+    differs="Silently treats the upload as not forced.",
+)
+def force_enabled(request: UploadRequest) -> bool:
+    return (
+        request.status_before != "in-use"
+        or not request.force
+        or request.config.enable_force_upload
+    )
+
+
+@rule(
+    "An encrypted volume is uploaded as raw and bare.",
+    Reason.FORMAT_FOR_ENCRYPTED_UPLOAD,
+    reads=(
+        "volume.encryption_key_id",
+        "image.disk_format",
+        "image.container_format",
+    ),
+    citations=(cinder("VolumeActionsController._volume_upload_image"),),
+)
+def encrypted_as_it_is(request: UploadRequest) -> bool:
+    return request.volume.encryption_key_id is None or (
+        request.image.disk_format == "raw"
+        and request.image.container_format == "bare"
+    )
+
+
+# -- the efficient path -----------------------------------------------------
+
+
+@rule(
+    "image_upload_use_cinder_backend is set.",
+    Reason.UPLOAD_BACKEND_DISABLED,
+    reads=("config.image_upload_use_cinder_backend",),
+    citations=(spec("Proposed change, upload"), _REGISTER),
+)
+def upload_backend_enabled(request: UploadRequest) -> bool:
+    return request.config.image_upload_use_cinder_backend
+
+
+@rule(
+    "The volume is not encrypted.",
+    Reason.ENCRYPTED_SOURCE,
+    reads=("volume.encryption_key_id",),
+    citations=(cinder("VolumeManager._clone_image_volume"),),
+    differs="Clones it; the clone shares the key, or the key is lost.",
+)
+def uploaded_unencrypted(request: UploadRequest) -> bool:
+    return request.volume.encryption_key_id is None
+
+
+@rule(
+    "The image is queued: it has no data yet.",
+    Reason.IMAGE_NOT_QUEUED,
+    reads=("image.status",),
+    citations=(glance("ImagesController.add_location"),),
+    differs="Clones first and learns it from Glance.",
+)
+def image_queued(request: UploadRequest) -> bool:
+    return request.image.status == "queued"
+
+
+@rule(
+    "The volume is not being migrated.",
+    Reason.SOURCE_STATUS,
+    reads=("volume.migration_status",),
+    citations=(_REGISTER,),
+    differs="Not looked at.",
+)
+def uploaded_settled(request: UploadRequest) -> bool:
+    return request.volume.migration_status in NOT_MIGRATING
+
+
+@rule(
+    "The clone lies in the image owner's project or the internal one.",
+    Reason.OWNER_MISMATCH,
+    reads=(
+        "image.owner",
+        "project_id",
+        "config.image_upload_use_internal_tenant",
+        "config.cinder_internal_tenant_project_id",
+        "config.cinder_internal_tenant_user_id",
+    ),
+    citations=(_REGISTER,),
+    differs="Not looked at.",
+)
+def clone_in_owners_project(request: UploadRequest) -> bool:
+    return (
+        request.image.owner is None
+        or request.clone_project == request.image.owner
+        or request.clone_project != request.project_id
+    )
+
+
+@rule(
+    "The internal tenant is configured if the clone shall lie there.",
+    Reason.NO_INTERNAL_TENANT,
+    reads=(
+        "config.image_upload_use_internal_tenant",
+        "config.cinder_internal_tenant_project_id",
+        "config.cinder_internal_tenant_user_id",
+    ),
+    citations=(spec("Proposed change, internal tenant"), _REGISTER),
+    differs="Silently uses the requester's project.",
+)
+def wanted_tenant_set(request: UploadRequest) -> bool:
+    config = request.config
+    return not config.image_upload_use_internal_tenant or (
+        config.cinder_internal_tenant_project_id is not None
+        and config.cinder_internal_tenant_user_id is not None
+    )
+
+
+@rule(
+    "The quota of the clone's project admits it.",
+    Reason.CLONE_QUOTA,
+    reads=("clone_quota", "volume.size"),
+    citations=(cinder("VolumeManager._clone_image_volume"),),
+    differs="Fails the upload.",
+)
+def clone_quota_suffices(request: UploadRequest) -> bool:
+    return request.clone_quota.admits(request.volume.size)
+
+
+@rule(
+    "The array declares that it clones a volume that is uploading.",
+    Reason.CLONE_WHILE_UPLOADING_UNSUPPORTED,
+    reads=("backend.clone_while_uploading",),
+    citations=(cinder("RemoteFSSnapDriver._create_cloned_volume"),),
+    differs="Tries, and falls back.",
+)
+def clones_while_uploading(request: UploadRequest) -> bool:
+    return request.backend.clone_while_uploading is True
+
+
+@rule(
+    "The array has a clone of this volume to give.",
+    Reason.SNAPSHOT_LIMIT,
+    reads=("volume.clones", "backend.clone_limit"),
+    citations=(cinder("exception.SnapshotLimitReached"),),
+    differs="Found out by trying.",
+)
+def uploaded_below_limit(request: UploadRequest) -> bool:
+    clones, limit = request.volume.clones, request.backend.clone_limit
+    return limit is None or (clones is not None and clones < limit)
+
+
+@rule(
+    "Glance has one single store, or one writable match for the type.",
+    Reason.STORE_UNRESOLVED,
+    reads=("glance.stores", "volume.volume_type"),
+    citations=(glance("store_utils.update_cinder_location"),),
+    differs="Finds out after the clone, or never.",
+)
+def store_resolved(request: UploadRequest) -> bool:
+    if not request.glance.stores:
+        return True
+    store = request.store
+    return store is not None and not store.read_only
+
+
+@rule(
+    "Glance has the locations API, or its legacy one is open.",
+    Reason.LEGACY_WRITE_DISABLED,
+    reads=("glance.has_location_api", "glance.show_multiple_locations"),
+    citations=(glance("ImagesController._do_add_locations"),),
+    differs="Finds out after the clone.",
+)
+def location_writable(request: UploadRequest) -> bool:
+    return (
+        request.glance.has_location_api is True
+        or request.glance.show_multiple_locations
+    )
+
+
+@rule(
+    "Cinder's user has the role service, where the locations API asks it.",
+    Reason.SERVICE_ROLE_MISSING,
+    reads=("glance.has_location_api", "glance.service_roles"),
+    citations=(glance("policy add_image_location"),),
+    differs="Fails the upload and leaves the clone behind.",
+)
+def has_service_role(request: UploadRequest) -> bool:
+    return (
+        request.glance.has_location_api is not True
+        or "service" in request.glance.service_roles
+    )
+
+
+@rule(
+    "Cinder's user can see the image to verify its registration.",
+    Reason.ADMIN_ROLE_MISSING,
+    reads=("image.visibility", "glance.service_roles"),
+    citations=(glance("glance/db/utils.py is_image_visible"),),
+    differs="Fails later creates from the image.",
+)
+def sees_private_images(request: UploadRequest) -> bool:
+    return (
+        request.image.visibility in {"public", "community"}
+        or "admin" in request.glance.service_roles
+    )
+
+
+# -- notes ------------------------------------------------------------------
+
+
+@rule(
+    "Glance judges the location before it answers.",
+    Reason.ASYNC_REGISTRATION,
+    reads=("glance.has_location_api",),
+    citations=(glance("async_/flows/location_import.py"),),
+    differs="Takes acceptance for success.",
+)
+def registered_at_once(request: UploadRequest) -> bool:
+    return request.glance.has_location_api is not True
+
+
+@rule(
+    "The clone lies where no tenant can write to it.",
+    Reason.TENANT_MUTABLE,
+    reads=(
+        "project_id",
+        "config.trusted_projects",
+        "config.image_upload_use_internal_tenant",
+        "config.cinder_internal_tenant_project_id",
+        "config.cinder_internal_tenant_user_id",
+    ),
+    citations=(cinder("VolumeManager._clone_image_volume"),),
+)
+def clone_immutable(request: UploadRequest) -> bool:
+    return request.config.trusts(request.clone_project)

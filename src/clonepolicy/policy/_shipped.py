@@ -1,0 +1,307 @@
+"""The shipped policies: which rule stands in which table, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from clonepolicy._facts.requests import ArrayImage, CacheEntry, ImageVolume
+from clonepolicy.policy._order import last_used_first, newest_first
+from clonepolicy.policy._rules import (
+    cinder29,
+    cloning,
+    location,
+    place,
+    request,
+    source,
+    upload,
+)
+from clonepolicy.policy._tables import (
+    CloneTable,
+    CreateTables,
+    Policy,
+    Route,
+    UploadTables,
+)
+
+_API_CREATE = (
+    request.size_positive,
+    request.type_allows_size,
+    request.image_visible,
+    request.image_active,
+    request.image_fits,
+    request.min_disk_met,
+    request.virtual_size_fits,
+    request.multiattach_unencrypted,
+    request.quota_suffices,
+)
+_DOWNLOAD = (
+    request.conversion_allowed,
+    request.compression_allowed,
+    request.conversion_space,
+)
+_API_UPLOAD = (
+    upload.volume_uploadable,
+    upload.force_enabled,
+    upload.encrypted_as_it_is,
+    request.compression_allowed,
+)
+_ANY_CLONE = (
+    cloning.new_volume_unencrypted,
+    cloning.image_unencrypted,
+    cloning.signature_not_required,
+    cloning.array_can_clone,
+    cloning.backend_thawed,
+    cloning.image_owned,
+    cloning.container_bare,
+)
+_LOCATED_CLONE = (
+    *_ANY_CLONE,
+    cloning.disk_format_raw,
+    cloning.size_known,
+    cloning.locations_readable,
+)
+_ANY_SOURCE = (
+    source.source_found,
+    source.source_ready,
+    source.source_unencrypted,
+    source.source_fits,
+    source.source_holds_image,
+    source.extend_possible,
+    source.below_clone_limit,
+)
+_VOLUME_SOURCE = (
+    *_ANY_SOURCE,
+    source.source_is_another,
+    source.backref_matches,
+    source.type_compatible,
+    place.same_host,
+    place.same_cluster,
+    place.same_pool,
+    place.same_array,
+)
+_CLONE_NOTES = (cloning.parent_free,)
+_IMAGE_NOTES = (
+    cloning.nothing_to_verify,
+    cloning.hash_present,
+    cloning.locations_protected,
+)
+
+SAFE = Policy(
+    name="SAFE",
+    version=1,
+    create=CreateTables(
+        refuse=(*_API_CREATE, request.image_downloadable),
+        clone=(
+            CloneTable[ArrayImage](
+                route=Route.ARRAY_IMAGE,
+                preconditions=(*_LOCATED_CLONE, cloning.has_array_image),
+                source_rules=(
+                    *_ANY_SOURCE,
+                    location.location_well_formed,
+                    location.scheme_supported,
+                    location.same_fsid,
+                    location.image_on_same_array,
+                    location.pool_allowed,
+                    location.location_names_image,
+                ),
+                notes=(cloning.image_parent_free, *_IMAGE_NOTES),
+                source_notes=(source.no_extension,),
+            ),
+            CloneTable[ImageVolume](
+                route=Route.IMAGE_VOLUME,
+                preconditions=(
+                    *_LOCATED_CLONE,
+                    cloning.scheme_allowed,
+                    cloning.has_image_volume,
+                ),
+                source_rules=(
+                    *_VOLUME_SOURCE,
+                    location.location_names_volume,
+                    location.source_is_named,
+                    source.backing_owned,
+                ),
+                notes=(*_CLONE_NOTES, *_IMAGE_NOTES),
+                source_notes=(source.no_extension, source.source_immutable),
+            ),
+            CloneTable[CacheEntry](
+                route=Route.CACHE_ENTRY,
+                preconditions=(
+                    *_ANY_CLONE,
+                    cloning.cache_enabled,
+                    cloning.internal_tenant_set,
+                    cloning.has_cache_entry,
+                ),
+                source_rules=(
+                    *_VOLUME_SOURCE,
+                    source.cache_vouched,
+                    source.entry_is_for_image,
+                    source.entry_fresh,
+                ),
+                notes=_CLONE_NOTES,
+                source_notes=(source.no_extension,),
+            ),
+        ),
+        download=_DOWNLOAD,
+    ),
+    upload=UploadTables(
+        refuse=(
+            *_API_UPLOAD,
+            request.conversion_allowed,
+            upload.image_queued,
+        ),
+        register=(
+            cloning.disk_format_raw,
+            cloning.container_bare,
+            cloning.image_owned,
+            cloning.array_can_clone,
+            cloning.backend_thawed,
+            upload.upload_backend_enabled,
+            upload.uploaded_unencrypted,
+            upload.uploaded_settled,
+            upload.clone_in_owners_project,
+            upload.wanted_tenant_set,
+            upload.clone_quota_suffices,
+            upload.clones_while_uploading,
+            upload.uploaded_below_limit,
+            upload.store_resolved,
+            upload.location_writable,
+            upload.has_service_role,
+            upload.sees_private_images,
+        ),
+        notes=(
+            cloning.scheme_allowed,
+            cloning.parent_free,
+            upload.registered_at_once,
+            upload.clone_immutable,
+        ),
+    ),
+)
+"""What a careful operator wants; the default."""
+
+LIBERTY = Policy(
+    name="LIBERTY",
+    version=1,
+    create=CreateTables(
+        clone=(
+            CloneTable[ImageVolume](
+                route=Route.IMAGE_VOLUME,
+                preconditions=(
+                    cloning.disk_format_raw,
+                    cloning.scheme_allowed,
+                    cloning.has_image_volume,
+                ),
+                source_rules=(
+                    location.location_names_volume,
+                    source.source_found,
+                    cinder29.spec_same_host,
+                    cinder29.spec_same_owner,
+                ),
+                source_notes=(source.no_extension,),
+            ),
+        ),
+    ),
+    upload=UploadTables(
+        register=(
+            cloning.disk_format_raw,
+            upload.upload_backend_enabled,
+        ),
+    ),
+)
+"""The Liberty specification to the letter, and nothing more."""
+
+CINDER_29 = Policy(
+    name="CINDER_29",
+    version=1,
+    create=CreateTables(
+        refuse=(
+            *_API_CREATE,
+            cloning.size_known,
+            cinder29.cinder_locations_read,
+        ),
+        clone=(
+            CloneTable[ArrayImage](
+                route=Route.ARRAY_IMAGE,
+                preconditions=(
+                    cloning.new_volume_unencrypted,
+                    cloning.disk_format_raw,
+                    cinder29.cinder_locations_shown,
+                    cloning.has_array_image,
+                ),
+                source_rules=(
+                    source.source_found,
+                    location.location_well_formed,
+                    location.scheme_supported,
+                    location.same_fsid,
+                ),
+                tries=1,
+                notes=(cloning.signature_not_required,),
+                source_notes=(source.no_extension,),
+            ),
+            CloneTable[ImageVolume](
+                route=Route.IMAGE_VOLUME,
+                preconditions=(
+                    cloning.new_volume_unencrypted,
+                    cloning.disk_format_raw,
+                    cloning.container_bare,
+                    cloning.scheme_allowed,
+                    cinder29.cinder_locations_shown,
+                    cloning.has_image_volume,
+                ),
+                source_rules=(
+                    source.source_found,
+                    cinder29.cinder_names_volume,
+                    cinder29.cinder_same_host,
+                    cinder29.cinder_same_cluster,
+                    cinder29.cinder_owner,
+                ),
+                order=newest_first,
+                tries=1,
+                notes=(cloning.signature_not_required,),
+                source_notes=(source.no_extension,),
+            ),
+            CloneTable[CacheEntry](
+                route=Route.CACHE_ENTRY,
+                preconditions=(
+                    cloning.new_volume_unencrypted,
+                    cloning.cache_enabled,
+                    cloning.internal_tenant_set,
+                    request.conversion_space,
+                    cloning.has_cache_entry,
+                ),
+                source_rules=(
+                    source.source_found,
+                    source.entry_is_for_image,
+                    source.entry_fresh,
+                    cinder29.cinder_cache_place,
+                ),
+                order=last_used_first,
+                tries=1,
+                notes=(cloning.signature_not_required,),
+                source_notes=(source.no_extension,),
+            ),
+        ),
+        download=(*_DOWNLOAD, request.image_downloadable),
+    ),
+    upload=UploadTables(
+        refuse=(*_API_UPLOAD, cinder29.cinder_clone_quota),
+        register=(
+            upload.upload_backend_enabled,
+            cloning.disk_format_raw,
+            cloning.container_bare,
+        ),
+        upload=(request.conversion_allowed,),
+        notes=(
+            cinder29.tenant_as_wanted,
+            cinder29.no_store_for_api,
+            upload.clones_while_uploading,
+            upload.uploaded_unencrypted,
+        ),
+    ),
+)
+"""What cinder 29.0.0 does, bugs included."""
+
+POLICIES: Mapping[str, Policy] = MappingProxyType(
+    {policy.name: policy for policy in (SAFE, LIBERTY, CINDER_29)}
+)
+"""The shipped policies by name."""

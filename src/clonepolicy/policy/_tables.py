@@ -1,0 +1,220 @@
+"""Policies as values: the tables of rules, and which routes they close.
+
+A policy answers four questions with four kinds of table: what is refused
+on every route, what closes an efficient route, what closes the ordinary
+route, and what deserves a note.  The order of rules in a table has no
+meaning.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+
+import attrs
+from typing_extensions import override
+
+from clonepolicy._facts.records import Volume
+from clonepolicy._facts.requests import (
+    ArrayImage,
+    CacheEntry,
+    Candidate,
+    CreateRequest,
+    ImageVolume,
+    Operation,
+    Request,
+)
+from clonepolicy.policy._order import Order, nearest_first
+from clonepolicy.policy._rule import (
+    CreateRule,
+    Rule,
+    SourceRule,
+    UploadRule,
+)
+
+Kind = TypeVar("Kind", ArrayImage, ImageVolume, CacheEntry)
+
+Checks: TypeAlias = tuple[tuple[Callable[..., bool], Rule[Any]], ...]
+"""Each rule behind its predicate, which saves a look-up for each call."""
+
+
+class Route(StrEnum):
+    """A way to fill a volume, or to give an image its data."""
+
+    ARRAY_IMAGE = "array-image"
+    """Clone an image that the array stores: ``driver.clone_image``."""
+    IMAGE_VOLUME = "image-volume"
+    """Clone the volume behind a ``cinder://`` location."""
+    CACHE_ENTRY = "cache-entry"
+    """Clone an entry of the image-volume cache."""
+    DOWNLOAD = "download"
+    """Write the image's data into the volume."""
+    REGISTER = "register"
+    """Clone the volume, and register the clone as the image's location."""
+    UPLOAD = "upload"
+    """Send the volume's data to the image."""
+
+
+CANDIDATE_FIELDS: Mapping[Route, str] = MappingProxyType(
+    {
+        Route.ARRAY_IMAGE: "array_images",
+        Route.IMAGE_VOLUME: "image_volumes",
+        Route.CACHE_ENTRY: "cache_entries",
+    }
+)
+"""The routes that clone, with the field of a request that holds theirs."""
+
+
+def _checks(rules: Iterable[Rule[Any]]) -> Checks:
+    return tuple((rule.holds, rule) for rule in rules)
+
+
+@attrs.frozen(kw_only=True)
+class CloneTable(Generic[Kind]):
+    """One route that clones: what must hold, and which source is tried first.
+
+    ``preconditions`` are about the request, ``source_rules`` about one
+    candidate.  ``tries`` is the number of usable candidates that a plan
+    tries; None: all of them.
+    """
+
+    route: Route
+    preconditions: tuple[CreateRule, ...]
+    source_rules: tuple[SourceRule[Kind], ...]
+    order: Order = nearest_first
+    tries: int | None = None
+    notes: tuple[CreateRule, ...] = ()
+    source_notes: tuple[SourceRule[Kind], ...] = ()
+
+    @cached_property
+    def source_checks(self) -> Checks:
+        """The source rules with their predicates."""
+        return _checks(self.source_rules)
+
+    def candidates(self, request: Request) -> tuple[Kind, ...]:
+        """Return the request's candidates for this route."""
+        found: tuple[Kind, ...] = getattr(
+            request, CANDIDATE_FIELDS[self.route]
+        )
+        return found
+
+    def ranked(
+        self, request: CreateRequest, usable: list[Candidate]
+    ) -> list[Candidate]:
+        """Return the candidates to try, best first, each source once."""
+        if len(usable) < 2:  # noqa: PLR2004 - nothing to rank
+            return usable[: self.tries]
+        best: dict[str, Candidate] = {}
+        for candidate in sorted(usable, key=lambda c: self.order(request, c)):
+            source = candidate.source
+            name = source.id if isinstance(source, Volume) else candidate.label
+            best.setdefault(name, candidate)
+        return list(best.values())[: self.tries]
+
+
+class _Tables(ABC):
+    """The common part: which routes each rule about the request closes."""
+
+    @cached_property
+    @abstractmethod
+    def routes(self) -> Mapping[Route, tuple[Rule[Any], ...]]:
+        """For each route, the rules about the request that can close it."""
+
+    @property
+    def efficient(self) -> tuple[Route, ...]:
+        """The routes that clone, in order of preference."""
+        return tuple(self.routes)[:-1]
+
+    @property
+    def ordinary(self) -> Route:
+        """The route that moves the data."""
+        return tuple(self.routes)[-1]
+
+    @cached_property
+    def closes(self) -> Mapping[Rule[Any], tuple[Route, ...]]:
+        """For each rule about the request, the routes that it closes."""
+        found: dict[Rule[Any], tuple[Route, ...]] = {}
+        for route, rules in self.routes.items():
+            for rule in dict.fromkeys(rules):
+                found[rule] = (*found.get(rule, ()), route)
+        return found
+
+    @cached_property
+    def checks(self) -> Checks:
+        """Every rule about the request once, with its predicate."""
+        return _checks(self.closes)
+
+
+@attrs.frozen(kw_only=True)
+class CreateTables(_Tables):
+    """The tables for creating a volume from an image."""
+
+    refuse: tuple[CreateRule, ...] = ()
+    clone: tuple[CloneTable[Any], ...]
+    """In order of preference."""
+    download: tuple[CreateRule, ...] = ()
+
+    @cached_property
+    @override
+    def routes(self) -> Mapping[Route, tuple[CreateRule, ...]]:
+        routes = {
+            t.route: (*self.refuse, *t.preconditions) for t in self.clone
+        }
+        return {**routes, Route.DOWNLOAD: (*self.refuse, *self.download)}
+
+
+@attrs.frozen(kw_only=True)
+class UploadTables(_Tables):
+    """The tables for uploading a volume to an image."""
+
+    clone: ClassVar[tuple[CloneTable[Any], ...]] = ()
+    """An upload has no candidates to choose from."""
+    refuse: tuple[UploadRule, ...] = ()
+    register: tuple[UploadRule, ...]
+    upload: tuple[UploadRule, ...] = ()
+    notes: tuple[UploadRule, ...] = ()
+
+    @cached_property
+    @override
+    def routes(self) -> Mapping[Route, tuple[UploadRule, ...]]:
+        return {
+            Route.REGISTER: (*self.refuse, *self.register),
+            Route.UPLOAD: (*self.refuse, *self.upload),
+        }
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """A name, a version, and the tables of both operations."""
+
+    name: str
+    version: int
+    """Raised whenever some input gets another verdict or other reasons."""
+    create: CreateTables = attrs.field(repr=False)
+    upload: UploadTables = attrs.field(repr=False)
+
+    def __str__(self) -> str:
+        """Return name and version."""
+        return f"{self.name}/{self.version}"
+
+    def tables_for(self, operation: Operation) -> CreateTables | UploadTables:
+        """Return the tables of one operation."""
+        return self.create if operation is Operation.CREATE else self.upload
+
+    def tables(self) -> Iterator[tuple[str, tuple[Rule[Any], ...]]]:
+        """Iterate over every table with its name, tables of notes included."""
+        yield "create.refuse", self.create.refuse
+        for table in self.create.clone:
+            yield f"create.{table.route}.preconditions", table.preconditions
+            yield f"create.{table.route}.source_rules", table.source_rules
+            yield f"create.{table.route}.notes", table.notes
+            yield f"create.{table.route}.source_notes", table.source_notes
+        yield "create.download", self.create.download
+        yield "upload.refuse", self.upload.refuse
+        yield "upload.register", self.upload.register
+        yield "upload.upload", self.upload.upload
+        yield "upload.notes", self.upload.notes

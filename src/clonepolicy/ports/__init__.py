@@ -1,0 +1,49 @@
+"""What the author of an adapter needs: ports, journal, observer, checks."""
+
+from clonepolicy._facts.records import StoredVolume
+from clonepolicy.ports._checks import (
+    check_source,
+    check_volume_id,
+    volume_changed,
+)
+from clonepolicy.ports._installed import (
+    API_VERSION,
+    ARRAY_BACKENDS,
+    OLDEST_API_VERSION,
+    ArrayKind,
+    InstalledArray,
+    check_array_kind,
+    installed_arrays,
+    load_array,
+)
+from clonepolicy.ports._journal import Journal, JournalEntry, Phase
+from clonepolicy.ports._observer import Observer
+from clonepolicy.ports._services import (
+    ArrayBackend,
+    ImageService,
+    Ports,
+    VolumeService,
+)
+
+__all__ = [
+    "API_VERSION",
+    "ARRAY_BACKENDS",
+    "OLDEST_API_VERSION",
+    "ArrayBackend",
+    "ArrayKind",
+    "ImageService",
+    "InstalledArray",
+    "Journal",
+    "JournalEntry",
+    "Observer",
+    "Phase",
+    "Ports",
+    "StoredVolume",
+    "VolumeService",
+    "check_array_kind",
+    "check_source",
+    "check_volume_id",
+    "installed_arrays",
+    "load_array",
+    "volume_changed",
+]

@@ -1,0 +1,69 @@
+"""Checks that adapters and the executor share."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from clonepolicy._errors import ConflictError, UnsupportedError
+from clonepolicy._facts.records import AT_REST, Backend, Volume
+
+_VOLUME_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def check_volume_id(volume_id: str) -> None:
+    """Check that an id is a UUID as Cinder writes them.
+
+    Raises:
+        UnsupportedError: it is not.
+    """
+    if not _VOLUME_ID.fullmatch(volume_id):
+        message = (
+            f"volume id {volume_id!r}: expected a lower-case, hyphenated UUID"
+        )
+        raise UnsupportedError(message)
+
+
+def check_source(
+    source: Volume, backend: Backend, *, at_one_instant: bool = True
+) -> None:
+    """Check that a source is at rest, so that it can be cloned.
+
+    Pass ``at_one_instant=False`` if the array cannot clone a volume that is
+    written to meanwhile.
+
+    Raises:
+        ConflictError: the source is in another status than available and
+            in-use, and than uploading on an array that clones while
+            uploading; or it is in use, and the array cannot clone it at one
+            instant.
+    """
+    status = source.status
+    if status == "uploading" and backend.clone_while_uploading is True:
+        # if it is not known, the volume may be in use
+        status = source.previous_status or "in-use"
+    ready = AT_REST if at_one_instant else AT_REST - {"in-use"}
+    if status not in ready:
+        message = (
+            f"volume {source.id} is {status}; it can be cloned when "
+            f"it is {' or '.join(sorted(ready))}"
+        )
+        raise ConflictError(message)
+
+
+def volume_changed(relied: Volume, now: Volume) -> bool:
+    """Return whether a source differs from what a decision relied on.
+
+    A change between available and in-use does not count, nor does another
+    number of clones, nor another ``previous_status``.
+    """
+    same_status = relied.status == now.status or (
+        relied.status in AT_REST and now.status in AT_REST
+    )
+    return not same_status or relied != attrs.evolve(
+        now,
+        status=relied.status,
+        previous_status=relied.previous_status,
+        clones=relied.clones,
+    )

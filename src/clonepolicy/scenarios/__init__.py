@@ -1,0 +1,76 @@
+"""Scenarios: small requests that show how each rule holds and fails.
+
+`CLONEABLE` has, for each route that clones, a request that every shipped
+policy clones; `REGISTERABLE` is one that every policy registers.  `AXES`
+and `UPLOAD_AXES` give values to each fact that a rule reads: between them
+they make every rule hold and fail.
+"""
+
+from clonepolicy.scenarios._axes import AXES, UPLOAD_AXES
+from clonepolicy.scenarios._combinations import (
+    Combinations,
+    combinations,
+    holds,
+    independent_faults,
+    variants,
+)
+from clonepolicy.scenarios._comparison import (
+    Difference,
+    Table,
+    differences,
+    one_fault,
+    scenarios_of,
+)
+from clonepolicy.scenarios._put import Values, candidate_of, with_facts
+from clonepolicy.scenarios._requests import (
+    ALICE,
+    ARRAY,
+    BOB,
+    CLONEABLE,
+    HERE,
+    IMAGE_ID,
+    INTERNAL,
+    NEW_ID,
+    NOW,
+    OTHER_ARRAY,
+    OTHER_ID,
+    PLAIN,
+    REGISTERABLE,
+    SOURCE_ID,
+    STORE,
+    THEN,
+)
+
+__all__ = [
+    "ALICE",
+    "ARRAY",
+    "AXES",
+    "BOB",
+    "CLONEABLE",
+    "HERE",
+    "IMAGE_ID",
+    "INTERNAL",
+    "NEW_ID",
+    "NOW",
+    "OTHER_ARRAY",
+    "OTHER_ID",
+    "PLAIN",
+    "REGISTERABLE",
+    "SOURCE_ID",
+    "STORE",
+    "THEN",
+    "UPLOAD_AXES",
+    "Combinations",
+    "Difference",
+    "Table",
+    "Values",
+    "candidate_of",
+    "combinations",
+    "differences",
+    "holds",
+    "independent_faults",
+    "one_fault",
+    "scenarios_of",
+    "variants",
+    "with_facts",
+]

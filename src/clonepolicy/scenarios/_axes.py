@@ -1,0 +1,205 @@
+"""Values for every fact that a rule reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+
+from clonepolicy import (
+    CloneKind,
+    GiB,
+    GlanceStore,
+    Host,
+    LocationsFrom,
+    Quota,
+    VolumeType,
+    parse_location,
+)
+from clonepolicy.scenarios._requests import (
+    ALICE,
+    ARRAY,
+    BOB,
+    IMAGE_ID,
+    INTERNAL,
+    NEW_ID,
+    NOW,
+    OTHER_ARRAY,
+    OTHER_ID,
+    PLAIN,
+    SOURCE_ID,
+    STORE,
+    THEN,
+)
+
+_SAME_BACKEND = attrs.evolve(PLAIN, id="big", name="big", min_vol_size=2)
+_OTHER_BACKEND = VolumeType(id="far", name="far", volume_backend_name="b2")
+_STORED = attrs.evolve(PLAIN, id="stored", name="stored", store_id="s1")
+_HOSTS = tuple(
+    Host.parse(text)
+    for text in ("h1@b1#p1", "h1@b1#p2", "h1@b2#p1", "h2@b1#p1", "h1@b1")
+)
+_CLUSTERS = (
+    None,
+    *(Host.parse(text) for text in ("c1@b1#p1", "c1@b1#p2", "c2@b1#p1")),
+)
+_YES_NO_UNKNOWN = (True, False, None)
+_OWNERS = (ALICE, BOB, None)
+_KEYS = (None, "key-1")
+_ARRAYS = (ARRAY, OTHER_ARRAY, None)
+_LOCATIONS = tuple(
+    parse_location(url)
+    for url in (
+        f"cinder://{SOURCE_ID}",
+        f"cinder://store/{SOURCE_ID}",
+        f"CINDER://{SOURCE_ID}",
+        f"cinder://{SOURCE_ID}?size=1",
+        f"cinder://{SOURCE_ID}/",
+        "cinder:nothing",
+        f"rbd://{ARRAY}/images/{IMAGE_ID}/snap",
+        f"rbd://{ARRAY}/volumes/{IMAGE_ID}/snap",
+        f"rbd://{ARRAY}/images/{OTHER_ID}/snap",
+        f"rbd://{OTHER_ARRAY}/images/{IMAGE_ID}/snap",
+        f"rbd://{ARRAY}/images",
+        f"file:///images/{IMAGE_ID}",
+        f"file:///elsewhere/{IMAGE_ID}",
+        f"file:///images/{OTHER_ID}",
+        "http://images.example/1",
+    )
+)
+
+AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
+    {
+        "image.id": (IMAGE_ID, OTHER_ID),
+        "image.status": ("active", "deactivated", "queued"),
+        "image.owner": _OWNERS,
+        "image.disk_format": ("raw", "qcow2", "iso", None),
+        "image.container_format": ("bare", "ovf", "compressed", None),
+        "image.size": (GiB, 0, 2 * GiB, None),
+        "image.virtual_size": (None, 0, GiB, 2 * GiB),
+        "image.min_disk": (0, 1, 2),
+        "image.visible": (True, False),
+        "image.downloadable": (True, False),
+        "image.encryption_key_id": _KEYS,
+        "image.signed": (False, True),
+        "image.os_hash_value": (None, "0f"),
+        "image.updated_at": (THEN, NOW, None),
+        "image.locations_from": tuple(LocationsFrom),
+        "image.direct_url": (None, f"cinder://{SOURCE_ID}"),
+        "volume.id": (NEW_ID, SOURCE_ID),
+        "volume.project_id": (ALICE, BOB),
+        "volume.size": (1, 0, 2),
+        "volume.host": (*_HOSTS, None),
+        "volume.cluster_name": _CLUSTERS,
+        "volume.encryption_key_id": _KEYS,
+        "volume.volume_type": (PLAIN, _SAME_BACKEND, _OTHER_BACKEND, None),
+        "volume.multiattach": (False, True),
+        "backend.array_id": _ARRAYS,
+        "backend.can_clone": _YES_NO_UNKNOWN,
+        "backend.clone_kind": (*CloneKind, None),
+        "backend.image_clone_kind": (*CloneKind, None),
+        "backend.clone_across_pools": (False, True, None),
+        "backend.can_extend": _YES_NO_UNKNOWN,
+        "backend.clone_limit": (None, 1),
+        "backend.frozen": (False, True),
+        "backend.image_schemes": (
+            frozenset({"rbd", "file"}),
+            frozenset({"rbd"}),
+            frozenset(),
+        ),
+        "config.allowed_direct_url_schemes": (
+            frozenset({"cinder"}),
+            frozenset({"cinder", "file"}),
+            frozenset({"file"}),
+            frozenset(),
+        ),
+        "config.verify_glance_signatures": ("enabled", "disabled"),
+        "config.cinder_internal_tenant_project_id": (INTERNAL, None),
+        "config.cinder_internal_tenant_user_id": ("cinder", None),
+        "config.image_volume_cache_enabled": (True, False),
+        "config.image_conversion_disable": (False, True),
+        "config.allow_compression_on_image_upload": (False, True),
+        "config.trusted_projects": (frozenset({STORE}), frozenset()),
+        "config.trusted_image_pools": (
+            frozenset({"images", "/images"}),
+            frozenset(),
+        ),
+        "glance.show_multiple_locations": (False, True),
+        "quota": (Quota(), Quota(volumes=0), Quota(gigabytes=1)),
+        "conversion_free": (None, GiB, 3 * GiB),
+        "candidate.location": _LOCATIONS,
+        "candidate.backend.array_id": _ARRAYS,
+        "candidate.image_id": (IMAGE_ID, OTHER_ID),
+        "candidate.image_updated_at": (THEN, NOW, None),
+        "source.id": (SOURCE_ID, OTHER_ID),
+        "source.project_id": (ALICE, BOB, INTERNAL, STORE),
+        "source.size": (1, 0, 2),
+        "source.status": ("available", "in-use", "error", "deleting"),
+        "source.migration_status": (None, "success", "migrating"),
+        "source.host": (*_HOSTS, None),
+        "source.cluster_name": _CLUSTERS,
+        "source.encryption_key_id": _KEYS,
+        "source.volume_type": (PLAIN, _OTHER_BACKEND, None),
+        "source.clones": (0, 1, None),
+        "source.image_owner": _OWNERS,
+        "source.glance_image_id": (IMAGE_ID, OTHER_ID, None),
+    }
+)
+"""Values for each fact of a create request, with which rules hold and fail."""
+
+UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
+    {
+        "image.status": ("queued", "active"),
+        "image.owner": _OWNERS,
+        "image.disk_format": ("raw", "qcow2"),
+        "image.container_format": ("bare", "ovf", "compressed"),
+        "image.visibility": ("private", "public", "shared"),
+        "volume.size": (1, 2),
+        "volume.status": ("uploading", "available", "in-use", "error"),
+        "volume.previous_status": ("available", "in-use", None),
+        "volume.encryption_key_id": _KEYS,
+        "volume.volume_type": (PLAIN, _STORED, None),
+        "volume.clones": (0, 1, None),
+        "volume.migration_status": (None, "success", "migrating"),
+        "project_id": (ALICE, BOB, STORE),
+        "force": (False, True),
+        "backend.can_clone": _YES_NO_UNKNOWN,
+        "backend.clone_kind": (*CloneKind, None),
+        "backend.clone_while_uploading": _YES_NO_UNKNOWN,
+        "backend.clone_limit": (None, 1),
+        "backend.frozen": (False, True),
+        "config.allowed_direct_url_schemes": (
+            frozenset({"cinder"}),
+            frozenset(),
+        ),
+        "config.cinder_internal_tenant_project_id": (INTERNAL, None),
+        "config.cinder_internal_tenant_user_id": ("cinder", None),
+        "config.image_upload_use_cinder_backend": (True, False),
+        "config.image_upload_use_internal_tenant": (True, False),
+        "config.image_conversion_disable": (False, True),
+        "config.allow_compression_on_image_upload": (False, True),
+        "config.enable_force_upload": (False, True),
+        "config.trusted_projects": (frozenset({STORE}), frozenset()),
+        "glance.has_location_api": _YES_NO_UNKNOWN,
+        "glance.show_multiple_locations": (False, True),
+        "glance.service_roles": (
+            frozenset({"service", "admin"}),
+            frozenset({"service"}),
+            frozenset({"admin"}),
+            frozenset(),
+        ),
+        "glance.stores": (
+            (),
+            (GlanceStore(id="s1", cinder_volume_type="plain"),),
+            (GlanceStore(id="s1", read_only=True),),
+            (
+                GlanceStore(id="s1", cinder_volume_type="plain"),
+                GlanceStore(id="s2", cinder_volume_type="plain"),
+            ),
+        ),
+        "clone_quota": (Quota(), Quota(volumes=0), Quota(gigabytes=1)),
+    }
+)
+"""Values for each fact of an upload request, as in `AXES`."""

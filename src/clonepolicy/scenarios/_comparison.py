@@ -1,0 +1,122 @@
+"""One fault at a time, and where two policies differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from clonepolicy import Reason, Request, Route, decide
+from clonepolicy.policy import Policy, Rule
+from clonepolicy.scenarios._combinations import (
+    components,
+    holds,
+    outcomes_of,
+    variants,
+)
+from clonepolicy.scenarios._put import with_facts
+from clonepolicy.scenarios._requests import CLONEABLE, REGISTERABLE
+
+
+@attrs.frozen
+class Table:
+    """One table of a policy, and a request for which all its rules hold."""
+
+    name: str
+    rules: tuple[Rule[Any], ...]
+    base: Request
+
+
+def scenarios_of(policy: Policy) -> Iterator[Table]:
+    """Iterate over the tables of a policy, each with a request."""
+    preferred = policy.create.clone[-1].route
+    for name, rules in policy.tables():
+        operation, _, rest = name.partition(".")
+        if operation == "upload":
+            yield Table(name, rules, REGISTERABLE)
+        else:
+            route = rest.partition(".")[0]
+            known = route in set(CLONEABLE)
+            yield Table(
+                name, rules, CLONEABLE[Route(route) if known else preferred]
+            )
+
+
+def one_fault(policy: Policy) -> dict[tuple[str, str], Request]:
+    """Return a request for each rule: no other rule of its table fails.
+
+    The keys are the names of the table and of the rule.
+    """
+    found: dict[tuple[str, str], Request] = {}
+    for table in scenarios_of(policy):
+        for facts, members in components(table.rules):
+            outcomes = outcomes_of(table.base, facts, members)
+            for rule in members:
+                values = outcomes.get(frozenset({rule.name}))
+                if values is not None:
+                    found[table.name, rule.name] = with_facts(
+                        table.base, values
+                    )
+    return found
+
+
+@attrs.frozen
+class Difference:
+    """A rule that one policy has and another lacks, with an example."""
+
+    rule: str
+    table: str
+    reason: Reason
+    only_in: str
+    request: Request
+    """The rule fails for it and, if possible, the verdicts differ."""
+    verdict_a: str
+    verdict_b: str
+    why: str
+
+
+def differences(a: Policy, b: Policy) -> tuple[Difference, ...]:
+    """Return every rule that is in a table of one policy only."""
+    return tuple(
+        difference
+        for has, lacks in ((a, b), (b, a))
+        for difference in _missing(has, lacks, (a, b))
+    )
+
+
+def _missing(
+    has: Policy, lacks: Policy, pair: tuple[Policy, Policy]
+) -> Iterator[Difference]:
+    theirs = dict(lacks.tables())
+    for table in scenarios_of(has):
+        if not table.name.endswith("notes"):
+            for rule in table.rules:
+                if rule not in theirs.get(table.name, ()):
+                    yield _difference(table, rule, has, pair)
+
+
+def _difference(
+    table: Table, rule: Rule[Any], has: Policy, pair: tuple[Policy, Policy]
+) -> Difference:
+    a, b = pair
+    failing = [
+        request
+        for _, request in variants(table.base, frozenset(rule.reads))
+        if not holds(rule, request)
+    ]
+    request = next((r for r in failing if _differ(r, a, b)), failing[0])
+    return Difference(
+        rule=rule.name,
+        table=table.name,
+        reason=rule.reason,
+        only_in=has.name,
+        request=request,
+        verdict_a=decide(request, a).verdict,
+        verdict_b=decide(request, b).verdict,
+        why=rule.differs or rule.requirement,
+    )
+
+
+def _differ(request: Request, a: Policy, b: Policy) -> bool:
+    return decide(request, a).verdict != decide(request, b).verdict
