@@ -24,15 +24,9 @@ from pathlib import Path
 from _places import place, settle
 from _timing import Row, Timing, arguments, ratio, report
 
-from clonepolicy import (
-    Clone,
-    CloneVolume,
-    Download,
-    Observer,
-    Outcome,
-    Step,
-    execute,
-)
+from clonepolicy import (Clone, Download, Outcome, execute)
+from clonepolicy.plan import (CloneVolume, Step)
+from clonepolicy.ports import (Observer)
 from clonepolicy.adapters.local import LocalCloud, VolumeRow, _work
 
 _MIB = 1 << 20

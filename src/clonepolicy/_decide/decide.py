@@ -55,28 +55,20 @@ def decide(request: Request, policy: Policy = SAFE) -> Decision:
 def _evaluate(request: R, policy: Policy) -> Evaluation[R]:
     """Ask the rules about the request, and those about each candidate."""
     tables = policy.tables_for(request.operation)
-    failing = tuple(
-        [rule for holds, rule in tables.checks if not holds(request)]
-    )
-    failing_of_candidates = tuple(
-        [
-            tuple(
-                [
-                    rule
-                    for holds, rule in table.source_checks
-                    if not holds(request, candidate)
-                ]
-            )
-            for candidate in table.candidates(request)
-        ]
-        for table in tables.clone
-    )
+    failing = [rule for holds, rule in tables.checks if not holds(request)]
+    candidates = []
+    for table in tables.clone:
+        checks = table.source_checks
+        for candidate in table.candidates(request):
+            fails = [r for holds, r in checks if not holds(request, candidate)]
+            candidates.append((table, candidate, tuple(fails)))
+    closes = tables.closes
     return Evaluation(
-        policy=policy,
-        request=request,
-        failing=failing,
-        failing_of_candidates=failing_of_candidates,
-        closed={route for rule in failing for route in tables.closes[rule]},
+        policy,
+        request,
+        tuple(failing),
+        tuple(candidates),
+        [route for rule in failing for route in closes[rule]],
     )
 
 

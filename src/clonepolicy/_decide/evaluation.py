@@ -6,10 +6,11 @@ made when somebody reads them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
@@ -32,8 +33,10 @@ from clonepolicy.policy._tables import (
 
 R_co = TypeVar("R_co", bound=Request, covariant=True)
 
+Asked: TypeAlias = tuple[CloneTable[Any], Candidate, tuple[Rule[Any], ...]]
 
-@attrs.frozen(kw_only=True)
+
+@attrs.frozen
 class Evaluation(Generic[R_co]):
     """The rules of a policy that fail for a request."""
 
@@ -41,12 +44,10 @@ class Evaluation(Generic[R_co]):
     request: R_co
     failing: tuple[Rule[Any], ...] = attrs.field(eq=False, repr=False)
     """The rules about the request that fail."""
-    failing_of_candidates: tuple[Sequence[tuple[Rule[Any], ...]], ...] = (
-        attrs.field(eq=False, repr=False)
-    )
-    """For each table that clones, for each candidate: its failing rules."""
-    closed: AbstractSet[Route] = attrs.field(eq=False, repr=False)
-    """The routes that a rule about the request closes."""
+    asked: tuple[Asked, ...] = attrs.field(eq=False, repr=False)
+    """Every candidate, with its table and the rules that fail for it."""
+    closed: Sequence[Route] = attrs.field(eq=False, repr=False)
+    """The routes that the failing rules about the request close."""
 
     @property
     def _request(self) -> Request:
@@ -58,47 +59,47 @@ class Evaluation(Generic[R_co]):
         """The policy's tables for this operation."""
         return self.policy.tables_for(self.request.operation)
 
-    def sources(self) -> Iterator[tuple[CloneTable[Any], Candidate]]:
-        """Iterate over the sources to try, each once, best first."""
-        request = self._request
-        if request.operation is Operation.UPLOAD:
-            return
-        for table, each in zip(
-            self.tables.clone, self.failing_of_candidates, strict=True
-        ):
-            if not each or table.route in self.closed:
-                continue
-            candidates = zip(table.candidates(request), each, strict=True)
-            usable = [
-                candidate for candidate, fails in candidates if not fails
-            ]
-            for candidate in table.ranked(request, usable):
-                yield table, candidate
+    def sources(self) -> list[tuple[CloneTable[Any], Candidate]]:
+        """Return the sources to try, each once, best first."""
+        closed = self.closed
+        usable = [
+            (table, candidate)
+            for table, candidate, fails in self.asked
+            if not fails and table.route not in closed
+        ]
+        if len(usable) < 2:  # noqa: PLR2004 - nothing to rank
+            return usable
+        return [
+            (table, source)
+            for table, group in groupby(usable, key=itemgetter(0))
+            for source in table.ranked(self.request, [c for _, c in group])
+        ]
 
     @cached_property
     def candidates(self) -> tuple[CandidateResult, ...]:
         """Every candidate once, by table and label, with its findings."""
-        request = self.request
-        found = []
-        for table, each in zip(
-            self.tables.clone, self.failing_of_candidates, strict=True
-        ):
-            blocks = (table.route,)
-            distinct = dict(zip(table.candidates(request), each, strict=True))
-            found += [
-                CandidateResult(
-                    route=table.route,
-                    candidate=candidate,
-                    findings=tuple(
-                        make_finding(rule, blocks, request, candidate)
-                        for rule in distinct[candidate]
-                    ),
-                )
-                for candidate in sorted(
-                    distinct, key=lambda c: (c.label, repr(c))
-                )
-            ]
-        return tuple(found)
+        found = {
+            (table.route, candidate): CandidateResult(
+                route=table.route,
+                candidate=candidate,
+                findings=tuple(
+                    make_finding(rule, (table.route,), self.request, candidate)
+                    for rule in fails
+                ),
+            )
+            for table, candidate, fails in self.asked
+        }
+        order = [table.route for table in self.tables.clone]
+        return tuple(
+            sorted(
+                found.values(),
+                key=lambda result: (
+                    order.index(result.route),
+                    result.candidate.label,
+                    repr(result.candidate),
+                ),
+            )
+        )
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:

@@ -11,6 +11,7 @@ from clonepolicy._decide.decision import (
     Clone,
     Decision,
     Download,
+    Refuse,
     Register,
     Upload,
 )
@@ -47,9 +48,10 @@ def headline(decision: Decision) -> str:
             return f"register a clone of {volume} in {project} as {image}"
         case Upload():
             return f"upload {volume} to {image}"
-    if request.operation is Operation.CREATE:
-        return f"refuse to make {volume} from {image}"
-    return f"refuse to upload {volume} to {image}"
+        case Refuse():
+            if request.operation is Operation.CREATE:
+                return f"refuse to make {volume} from {image}"
+            return f"refuse to upload {volume} to {image}"
 
 
 def format_fact(value: object) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from clonepolicy._facts.records import Host, Volume
-from clonepolicy._facts.requests import CacheEntry, Candidate, CreateRequest
+from clonepolicy._facts.requests import CacheEntry, Candidate, Request
 
-Order: TypeAlias = Callable[[CreateRequest, Candidate], tuple[Any, ...]]
+Order: TypeAlias = Callable[[Request, Candidate], tuple[Any, ...]]
 """A sort key: the candidate with the smallest one is tried first."""
 
 
@@ -26,7 +26,7 @@ def _distance(here: Host | None, there: Host | None) -> int:
 
 
 def nearest_first(
-    request: CreateRequest, candidate: Candidate
+    request: Request, candidate: Candidate
 ) -> tuple[Any, ...]:
     """Sort by same pool, same backend, elsewhere; then newest; then name."""
     volume, source = request.volume, candidate.source
@@ -42,7 +42,7 @@ def nearest_first(
 
 
 def newest_first(
-    _request: CreateRequest, candidate: Candidate
+    _request: Request, candidate: Candidate
 ) -> tuple[Any, ...]:
     """Sort by creation, then id, both descending, as Cinder's database."""
     source = candidate.source
@@ -54,7 +54,7 @@ def newest_first(
 
 
 def last_used_first(
-    _request: CreateRequest, candidate: Candidate
+    _request: Request, candidate: Candidate
 ) -> tuple[Any, ...]:
     """Sort by last use, descending, as Cinder's cache."""
     used = candidate.last_used if isinstance(candidate, CacheEntry) else None

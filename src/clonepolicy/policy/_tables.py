@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -95,19 +96,15 @@ class CloneTable(Generic[Kind]):
         """The source rules with their predicates."""
         return _checks(self.source_rules)
 
-    def candidates(self, request: Request) -> tuple[Kind, ...]:
+    @cached_property
+    def candidates(self) -> Callable[[Request], tuple[Kind, ...]]:
         """Return the request's candidates for this route."""
-        found: tuple[Kind, ...] = getattr(
-            request, CANDIDATE_FIELDS[self.route]
-        )
-        return found
+        return attrgetter(CANDIDATE_FIELDS[self.route])
 
     def ranked(
-        self, request: CreateRequest, usable: list[Candidate]
+        self, request: Request, usable: list[Candidate]
     ) -> list[Candidate]:
         """Return the candidates to try, best first, each source once."""
-        if len(usable) < 2:  # noqa: PLR2004 - nothing to rank
-            return usable[: self.tries]
         best: dict[str, Candidate] = {}
         for candidate in sorted(usable, key=lambda c: self.order(request, c)):
             source = candidate.source
