@@ -25,9 +25,7 @@ def _distance(here: Host | None, there: Host | None) -> int:
     return 1 if (here.host, here.backend) == (there.host, there.backend) else 2
 
 
-def nearest_first(
-    request: Request, candidate: Candidate
-) -> tuple[Any, ...]:
+def nearest_first(request: Request, candidate: Candidate) -> tuple[Any, ...]:
     """Sort by same pool, same backend, elsewhere; then newest; then name."""
     volume, source = request.volume, candidate.source
     if not isinstance(source, Volume):
@@ -41,9 +39,7 @@ def nearest_first(
     return (distance, _newest(source), source.id, candidate.label)
 
 
-def newest_first(
-    _request: Request, candidate: Candidate
-) -> tuple[Any, ...]:
+def newest_first(_request: Request, candidate: Candidate) -> tuple[Any, ...]:
     """Sort by creation, then id, both descending, as Cinder's database."""
     source = candidate.source
     if not isinstance(source, Volume):

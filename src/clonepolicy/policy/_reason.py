@@ -93,14 +93,14 @@ class Reason(StrEnum):
     DOWNLOAD_FORBIDDEN = (
         "download-forbidden",
         Subject.IMAGE,
-        "the requester may not have the image's data",
+        "Glance's policy does not let the requester download the image",
         Responsible.OPERATOR,
         "let the requester pass Glance's download_image policy",
     )
     IMAGE_LARGER_THAN_VOLUME = (
         "image-larger-than-volume",
         Subject.IMAGE,
-        "the image's data is larger than the volume",
+        "the image is larger than the volume",
         Responsible.REQUESTER,
         "ask for a volume at least as large as the image",
     )
@@ -136,7 +136,7 @@ class Reason(StrEnum):
     VOLUME_NOT_UPLOADABLE = (
         "volume-not-uploadable",
         Subject.SOURCE,
-        "the volume is not available, nor in use and forced",
+        "the volume is not available, and not in use with a forced upload",
         Responsible.REQUESTER,
         "detach the volume, or wait until it is available",
         True,
@@ -144,7 +144,7 @@ class Reason(StrEnum):
     FORCE_DISABLED = (
         "force-disabled",
         Subject.CONFIG,
-        "the volume is in use and forced uploads are switched off",
+        "the volume is in use and forced uploads are disabled",
         Responsible.OPERATOR,
         "set enable_force_upload, or have the volume detached",
     )
@@ -159,14 +159,14 @@ class Reason(StrEnum):
     CONVERSION_DISABLED = (
         "conversion-disabled",
         Subject.CONFIG,
-        "the image is not raw and image conversion is switched off",
+        "the image is not raw and image conversion is disabled",
         Responsible.IMAGE_OWNER,
         "offer the image as raw, or have image_conversion_disable unset",
     )
     COMPRESSION_DISABLED = (
         "compression-disabled",
         Subject.CONFIG,
-        "the image is compressed and compression is switched off",
+        "the image is compressed and compression is disabled",
         Responsible.OPERATOR,
         "set allow_compression_on_image_upload",
     )
@@ -189,7 +189,7 @@ class Reason(StrEnum):
     LOCATIONS_UNAVAILABLE = (
         "locations-unavailable",
         Subject.GLANCE,
-        "Glance did not tell the image's locations",
+        "Glance did not return the image's locations",
         Responsible.OPERATOR,
         "give Cinder's [glance] user the roles service and admin",
         True,
@@ -204,9 +204,9 @@ class Reason(StrEnum):
     NO_ARRAY_IMAGE = (
         "no-array-image",
         Subject.IMAGE,
-        "no location names an image that lies on an array",
+        "no location names an image that an array stores",
         Responsible.OPERATOR,
-        "have Glance keep the image on the array",
+        "have Glance store the image on the array",
     )
     NO_LOCATIONS = (
         "no-locations",
@@ -220,13 +220,13 @@ class Reason(StrEnum):
         Subject.SOURCE,
         "the image-volume cache has no entry for the image",
         Responsible.OPERATOR,
-        "let one create fill the cache",
+        "create one volume to fill the cache",
         True,
     )
     CACHE_DISABLED = (
         "cache-disabled",
         Subject.CONFIG,
-        "the image-volume cache is switched off for the backend",
+        "the image-volume cache is not enabled for the backend",
         Responsible.OPERATOR,
         "set image_volume_cache_enabled",
     )
@@ -257,7 +257,7 @@ class Reason(StrEnum):
     IMAGE_OWNER_UNKNOWN = (
         "image-owner-unknown",
         Subject.IMAGE,
-        "the image has no owner who could own its backing volume",
+        "the image has no owner",
         Responsible.OPERATOR,
         "give the image an owner",
     )
@@ -271,7 +271,7 @@ class Reason(StrEnum):
     NEW_VOLUME_ENCRYPTED = (
         "new-volume-encrypted",
         Subject.NEW_VOLUME,
-        "the new volume is to be encrypted and the source is not",
+        "the new volume is encrypted and the source is not",
         Responsible.REQUESTER,
         "choose a volume type without encryption",
     )
@@ -322,7 +322,7 @@ class Reason(StrEnum):
     SOURCE_NOT_FOUND = (
         "source-not-found",
         Subject.SOURCE,
-        "what the location names is not there",
+        "the source does not exist",
         Responsible.OPERATOR,
         "remove the dangling location, or upload the image anew",
     )
@@ -330,8 +330,8 @@ class Reason(StrEnum):
         "owner-mismatch",
         Subject.SOURCE,
         (
-            "the source is not the image owner's, and nobody trusted "
-            "vouches for it"
+            "the image's owner does not own the source, and no trusted "
+            "project vouches for that owner"
         ),
         Responsible.OPERATOR,
         "put image volumes in the internal tenant",
@@ -339,7 +339,7 @@ class Reason(StrEnum):
     BACKREF_MISMATCH = (
         "backref-mismatch",
         Subject.SOURCE,
-        "the source says that it belongs to another image",
+        "the source's glance_image_id names another image",
         Responsible.OPERATOR,
         "upload the image anew",
     )
@@ -384,7 +384,7 @@ class Reason(StrEnum):
     POOL_NOT_ALLOWED = (
         "pool-not-allowed",
         Subject.LOCATION,
-        "the location is not in a pool that only Glance writes",
+        "the location is not in a pool that only Glance writes to",
         Responsible.OPERATOR,
         "list the image store's pool in trusted_image_pools",
     )
@@ -420,14 +420,14 @@ class Reason(StrEnum):
     SOURCE_IS_NEW_VOLUME = (
         "source-is-new-volume",
         Subject.SOURCE,
-        "the source is the very volume that is to be filled",
+        "the source is the new volume itself",
         Responsible.OPERATOR,
         "remove the location from the image",
     )
     EXTEND_UNSUPPORTED = (
         "extend-unsupported",
         Subject.BACKEND,
-        "the clone would have to grow and the array cannot extend",
+        "the clone must be extended and the array cannot extend",
         Responsible.REQUESTER,
         "ask for a volume of the source's size",
     )
@@ -454,7 +454,7 @@ class Reason(StrEnum):
         Subject.SOURCE,
         "the image has changed since it was cached",
         Responsible.OPERATOR,
-        "let the next create refresh the cache",
+        "create one volume to refresh the cache",
         True,
     )
     # the upload cannot be a registration
@@ -491,11 +491,11 @@ class Reason(StrEnum):
         "clone-while-uploading-unsupported",
         Subject.BACKEND,
         (
-            "the array does not declare that it clones a volume while that is "
+            "the array does not declare that it can clone a volume that is "
             "uploading"
         ),
         Responsible.DRIVER_AUTHOR,
-        "allow and declare it in the driver",
+        "implement and declare it in the driver",
     )
     STORE_UNRESOLVED = (
         "store-unresolved",
@@ -517,7 +517,7 @@ class Reason(StrEnum):
     LEGACY_WRITE_DISABLED = (
         "legacy-write-disabled",
         Subject.GLANCE,
-        "Glance has no locations API, and its legacy one is closed",
+        "Glance has no locations API, and its image API writes no locations",
         Responsible.OPERATOR,
         "run Glance 2024.2 or later",
     )
@@ -532,8 +532,8 @@ class Reason(StrEnum):
         "admin-role-missing",
         Subject.GLANCE,
         (
-            "Cinder's [glance] user cannot see a private image, lacking the "
-            "role admin"
+            "Cinder's [glance] user lacks the role admin, and so cannot see "
+            "a private image"
         ),
         Responsible.OPERATOR,
         "grant it the role admin",
@@ -571,7 +571,7 @@ class Reason(StrEnum):
     PARENT_PINNED = (
         "parent-pinned",
         Subject.SOURCE,
-        "the source cannot go away while its clone shares its data",
+        "the source cannot be deleted while its clone shares its data",
         Responsible.OPERATOR,
         "flatten the clone before deleting the source",
     )
@@ -580,12 +580,12 @@ class Reason(StrEnum):
         Subject.NEW_VOLUME,
         "the clone is extended to the requested size",
         Responsible.REQUESTER,
-        "ask for the source's size to save the extension",
+        "ask for the source's size to avoid the extension",
     )
     ASYNC_REGISTRATION = (
         "async-registration",
         Subject.GLANCE,
-        "Glance accepts the location first and judges it later",
+        "Glance accepts the location first and checks it later",
         Responsible.OPERATOR,
         "nothing: the plan waits until the image is active",
         True,

@@ -24,7 +24,6 @@ from clonepolicy._facts.requests import (
     ArrayImage,
     CacheEntry,
     Candidate,
-    CreateRequest,
     ImageVolume,
     Operation,
     Request,

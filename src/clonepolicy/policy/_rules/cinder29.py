@@ -33,7 +33,7 @@ _CACHE = cinder("image.cache.ImageVolumeCache._get_query_filters")
 
 
 @rule(
-    "Source and new volume have the same host, pool and all.",
+    "Source and new volume have the same host, backend and pool.",
     Reason.DIFFERENT_HOST,
     reads=("volume.host", "source.host"),
     citations=(spec("Proposed change, 3rd condition"),),
@@ -60,7 +60,7 @@ def spec_same_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
 
 
 @rule(
-    "Reading the image's locations did not fail.",
+    "Glance returned the image's locations.",
     Reason.LOCATIONS_UNAVAILABLE,
     reads=("image.locations_from",),
     citations=(_LOCATIONS,),
@@ -70,7 +70,7 @@ def cinder_locations_read(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The locations API told them, or the image shows its direct URL.",
+    "The locations API returned them, or the image shows its direct URL.",
     Reason.LOCATIONS_HIDDEN_NO_DIRECT_URL,
     reads=("image.locations_from", "image.direct_url"),
     citations=(_LOCATIONS,),
@@ -116,7 +116,8 @@ def _filter(wanted: Host | None, has: Host | None) -> bool:
 
 
 @rule(
-    "The source's host is LIKE the new volume's, if not clustered.",
+    "The source's host matches the new volume's as SQL LIKE does, or that is "
+    "in a cluster.",
     Reason.DIFFERENT_HOST,
     reads=(
         "volume.host",
@@ -137,7 +138,8 @@ def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
 
 
 @rule(
-    "The source's cluster is LIKE the new volume's, if clustered.",
+    "The source's cluster matches the new volume's as SQL LIKE does, or that "
+    "is in none.",
     Reason.DIFFERENT_CLUSTER,
     reads=(
         "volume.cluster_name",
@@ -158,7 +160,8 @@ def cinder_same_cluster(
 
 
 @rule(
-    "The image's owner is the new volume's project, or is image_owner.",
+    "The image's owner is the new volume's project, or the source's "
+    "image_owner.",
     Reason.OWNER_MISMATCH,
     reads=("image.owner", "volume.project_id", "source.image_owner"),
     citations=(_CLONE,),
@@ -172,7 +175,8 @@ def cinder_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
 
 
 @rule(
-    "The entry's cluster is the same, or else its host, or any across.",
+    "The cached volume is in the same cluster or host, or the array clones "
+    "across pools.",
     Reason.DIFFERENT_HOST,
     reads=(
         "volume.host",
@@ -223,7 +227,7 @@ def cinder_clone_quota(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The clone lies in the internal tenant if it shall.",
+    "The internal tenant is configured, or not wanted for the clone.",
     Reason.FALLBACK_INTERNAL_TENANT,
     reads=wanted_tenant_set.reads,
     citations=(_UPLOAD,),
@@ -233,7 +237,7 @@ def tenant_as_wanted(request: UploadRequest) -> bool:
 
 
 @rule(
-    "No store is named to the locations API.",
+    "The volume type names no store, or Glance has no locations API.",
     Reason.STORE_ID_UNSUPPORTED_BY_API,
     reads=("glance.has_location_api", "volume.volume_type"),
     citations=(cinder("GlanceImageService.add_location"),),

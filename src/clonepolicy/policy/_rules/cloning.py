@@ -30,7 +30,7 @@ def new_volume_unencrypted(request: CreateRequest) -> bool:
     Reason.IMAGE_DATA_ENCRYPTED,
     reads=("image.encryption_key_id",),
     citations=(cinder("volume_utils.copy_image_to_volume"),),
-    differs="Clones ciphertext into a volume without a key.",
+    differs="Cinder clones the ciphertext into a volume that has no key.",
 )
 def image_unencrypted(request: CreateRequest) -> bool:
     return request.image.encryption_key_id is None
@@ -41,7 +41,8 @@ def image_unencrypted(request: CreateRequest) -> bool:
     Reason.IMAGE_OWNER_UNKNOWN,
     reads=("image.owner",),
     citations=(spec("Proposed change, 4th condition"), _CLONE),
-    differs="An image without owner matches any volume without image_owner.",
+    differs="In Cinder, an image without an owner matches every volume "
+    "without image_owner.",
 )
 def image_owned(request: CreateRequest | UploadRequest) -> bool:
     return request.image.owner is not None
@@ -62,7 +63,7 @@ def disk_format_raw(request: CreateRequest | UploadRequest) -> bool:
     Reason.CONTAINER_NOT_BARE,
     reads=("image.container_format",),
     citations=(_CLONE,),
-    differs="Drivers that clone array images ignore the container.",
+    differs="Drivers that clone stored images ignore the container format.",
 )
 def container_bare(request: CreateRequest | UploadRequest) -> bool:
     return request.image.container_format == "bare"
@@ -73,7 +74,7 @@ def container_bare(request: CreateRequest | UploadRequest) -> bool:
     Reason.SIZE_UNKNOWN,
     reads=("image.size",),
     citations=(_VALIDATE,),
-    differs="Fails with a TypeError.",
+    differs="Cinder fails with a TypeError.",
 )
 def size_known(request: CreateRequest) -> bool:
     return request.image.size is not None
@@ -84,7 +85,7 @@ def size_known(request: CreateRequest) -> bool:
     Reason.SIGNATURE_REQUIRED,
     reads=("image.signed", "config.verify_glance_signatures"),
     citations=(_DOWNLOAD,),
-    differs="Clones and cache hits skip signature verification.",
+    differs="Cinder does not verify the signature for a clone or a cache hit.",
 )
 def signature_not_required(request: CreateRequest) -> bool:
     return (
@@ -98,7 +99,7 @@ def signature_not_required(request: CreateRequest) -> bool:
     Reason.DRIVER_CANNOT_CLONE,
     reads=("backend.can_clone",),
     citations=(cinder("driver.create_cloned_volume"),),
-    differs="Tries, and falls back on NotImplementedError.",
+    differs="Cinder tries, and falls back on NotImplementedError.",
 )
 def array_can_clone(request: CreateRequest | UploadRequest) -> bool:
     return request.backend.can_clone is True
@@ -109,25 +110,25 @@ def array_can_clone(request: CreateRequest | UploadRequest) -> bool:
     Reason.BACKEND_FROZEN,
     reads=("backend.frozen",),
     citations=(cinder("VolumeManager freeze_host"),),
-    differs="Not looked at.",
+    differs="Cinder does not check this.",
 )
 def backend_thawed(request: CreateRequest | UploadRequest) -> bool:
     return not request.backend.frozen
 
 
 @rule(
-    "Glance told the image's locations.",
+    "Glance returned the image's locations.",
     Reason.LOCATIONS_UNAVAILABLE,
     reads=("image.locations_from",),
     citations=(cinder("GlanceImageService.get_location"),),
-    differs="Most errors in reading locations fail the whole create.",
+    differs="In Cinder, most errors here fail the whole create.",
 )
 def locations_readable(request: CreateRequest) -> bool:
     return request.image.locations_from is not LocationsFrom.UNREADABLE
 
 
 @rule(
-    "Some location names an image that lies on an array.",
+    "A location names an image that an array stores.",
     Reason.NO_ARRAY_IMAGE,
     reads=("array_images",),
     citations=(cinder("driver.clone_image"),),
@@ -137,7 +138,7 @@ def has_array_image(request: CreateRequest) -> bool:
 
 
 @rule(
-    "Some location names a volume.",
+    "A location names a volume.",
     Reason.NO_LOCATIONS,
     reads=("image_volumes",),
     citations=(spec("Proposed change, 2nd condition"), _CLONE),
@@ -157,7 +158,7 @@ def scheme_allowed(request: CreateRequest | UploadRequest) -> bool:
 
 
 @rule(
-    "The backend's image-volume cache is on.",
+    "The image-volume cache is enabled for the backend.",
     Reason.CACHE_DISABLED,
     reads=("config.image_volume_cache_enabled",),
     citations=(cinder("VolumeManager.__init__"),),
@@ -193,7 +194,7 @@ def has_cache_entry(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The image carries no hash that a clone would leave unchecked.",
+    "The image has no hash that a clone would leave unchecked.",
     Reason.INTEGRITY_UNVERIFIED,
     reads=("image.os_hash_value",),
     citations=(advisory("OSSN-0090"),),
@@ -203,7 +204,7 @@ def nothing_to_verify(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The image carries a hash.",
+    "The image has a hash.",
     Reason.HASH_PENDING,
     reads=("image.os_hash_value",),
     citations=(glance("option do_secure_hash"),),
@@ -223,7 +224,7 @@ def locations_protected(request: CreateRequest) -> bool:
 
 
 @rule(
-    "A clone shares nothing with its source.",
+    "A clone does not need its source.",
     Reason.PARENT_PINNED,
     reads=("backend.clone_kind",),
     citations=(glance("glance_store rbd driver: image in use by clones"),),
@@ -234,7 +235,7 @@ def parent_free(request: CreateRequest | UploadRequest) -> bool:
 
 
 @rule(
-    "A clone of a stored image shares nothing with it.",
+    "A clone of a stored image does not need that image.",
     Reason.PARENT_PINNED,
     reads=("backend.image_clone_kind",),
     citations=(glance("glance_store rbd driver: image in use by clones"),),

@@ -29,14 +29,14 @@ def location_well_formed(
 
 
 @rule(
-    "The location is cinder://[store/]volume-id, to the letter.",
+    "The location is exactly cinder://[store/]volume-id.",
     Reason.LOCATION_MALFORMED,
     reads=("candidate.location",),
     citations=(
         spec("Proposed change, 2nd condition"),
         glance("glance_store cinder StoreLocation.parse_uri"),
     ),
-    differs="Takes the last path segment of any cinder: URL.",
+    differs="Cinder takes the last path segment of any cinder: URL.",
 )
 def location_names_volume(
     _request: CreateRequest, candidate: ImageVolume
@@ -45,7 +45,7 @@ def location_names_volume(
 
 
 @rule(
-    "The source is the very volume that the location names.",
+    "The source is the volume that the location names.",
     Reason.SOURCE_NOT_FOUND,
     reads=("candidate.location", "source.id"),
     citations=(_CLONE,),
@@ -89,7 +89,7 @@ def same_fsid(request: CreateRequest, candidate: ArrayImage) -> bool:
 
 
 @rule(
-    "A file is on the array of the new volume.",
+    "A file is on the new volume's array.",
     Reason.DIFFERENT_ARRAY,
     reads=(
         "candidate.location",
@@ -97,7 +97,7 @@ def same_fsid(request: CreateRequest, candidate: ArrayImage) -> bool:
         "backend.array_id",
     ),
     citations=(cinder("driver.clone_image"),),
-    differs="Drivers take a location for their own by its path alone.",
+    differs="Drivers accept any file whose path matches.",
 )
 def image_on_same_array(request: CreateRequest, candidate: ArrayImage) -> bool:
     return not isinstance(candidate.location, FileLocation) or (
@@ -107,11 +107,11 @@ def image_on_same_array(request: CreateRequest, candidate: ArrayImage) -> bool:
 
 
 @rule(
-    "The location is in a pool that only Glance writes.",
+    "The location is in a pool that only Glance writes to.",
     Reason.POOL_NOT_ALLOWED,
     reads=("candidate.location", "config.trusted_image_pools"),
     citations=(_RBD,),
-    differs="Any pool that the Ceph user can open will do.",
+    differs="Cinder accepts every pool that the Ceph user can open.",
 )
 def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
     match candidate.location:
@@ -126,11 +126,12 @@ def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
 
 
 @rule(
-    "The stored image bears the image's id, its snapshot Glance's name.",
+    "The stored image is named after the image's id, its snapshot as Glance "
+    "names it.",
     Reason.BACKREF_MISMATCH,
     reads=("candidate.location", "image.id"),
     citations=(glance("glance_store names what it stores by image id"),),
-    differs="Any name will do.",
+    differs="Cinder accepts any name.",
 )
 def location_names_image(
     request: CreateRequest, candidate: ArrayImage

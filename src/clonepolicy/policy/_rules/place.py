@@ -34,7 +34,7 @@ _PLACE = (
 
 
 @rule(
-    "Source and new volume are on one host and backend, if not clustered.",
+    "Source and new volume are on the same host and backend, or in clusters.",
     Reason.DIFFERENT_HOST,
     reads=(
         "volume.host",
@@ -43,7 +43,8 @@ _PLACE = (
         "backend.clone_across_pools",
     ),
     citations=(spec("Proposed change, 3rd condition"), _CLONE),
-    differs="Matches like SQL LIKE; with clone_across_pools any host will do.",
+    differs="Cinder matches as SQL LIKE does; with clone_across_pools it "
+    "accepts every host.",
 )
 def same_host(
     request: CreateRequest, candidate: ImageVolume | CacheEntry
@@ -58,7 +59,7 @@ def same_host(
 
 
 @rule(
-    "Source and new volume are in one cluster, if clustered.",
+    "Source and new volume are in the same cluster, or not in clusters.",
     Reason.DIFFERENT_CLUSTER,
     reads=(
         "volume.cluster_name",
@@ -66,7 +67,8 @@ def same_host(
         "backend.clone_across_pools",
     ),
     citations=(_CLONE,),
-    differs="Matches like SQL LIKE; the cache ignores clone_across_pools.",
+    differs="Cinder matches as SQL LIKE does; its cache ignores "
+    "clone_across_pools.",
 )
 def same_cluster(
     request: CreateRequest, candidate: ImageVolume | CacheEntry
@@ -81,7 +83,8 @@ def same_cluster(
 
 
 @rule(
-    "Source and new volume are in one pool, or the array clones across.",
+    "Source and new volume are in the same pool, or the array clones across "
+    "pools.",
     Reason.DIFFERENT_POOL,
     reads=(*_PLACE, "backend.clone_across_pools"),
     citations=(_CLONE,),
@@ -98,11 +101,12 @@ def same_pool(
 
 
 @rule(
-    "The arrays are known to be one, or the place is the very same.",
+    "Source and new volume are known to be on the same array, or are in the "
+    "same place.",
     Reason.DIFFERENT_ARRAY,
     reads=(*_PLACE, "backend.array_id", "candidate.backend.array_id"),
     citations=(_CACHE,),
-    differs="clone_across_pools is taken to span every array there is.",
+    differs="Cinder assumes that clone_across_pools reaches every array.",
 )
 def same_array(
     request: CreateRequest, candidate: ImageVolume | CacheEntry

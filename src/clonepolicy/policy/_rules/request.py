@@ -52,7 +52,7 @@ def image_visible(request: CreateRequest) -> bool:
     Reason.IMAGE_NOT_ACTIVE,
     reads=("image.status",),
     citations=(_VALIDATE, advisory("OSSA-2015-019")),
-    differs="Checked in the API only; an image deactivated after that is "
+    differs="Only the API checks this: an image that is deactivated later is "
     "still cloned.",
 )
 def image_active(request: CreateRequest) -> bool:
@@ -60,18 +60,18 @@ def image_active(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The requester may have the image's data.",
+    "Glance's policy lets the requester download the image.",
     Reason.DOWNLOAD_FORBIDDEN,
     reads=("image.downloadable",),
     citations=(glance("policy download_image"), advisory("OSSA-2013-027")),
-    differs="Clones do not ask Glance's download_image policy.",
+    differs="Cinder clones without asking Glance's download_image policy.",
 )
 def image_downloadable(request: CreateRequest) -> bool:
     return request.image.downloadable
 
 
 @rule(
-    "The image's data is no larger than the volume.",
+    "The image is no larger than the volume.",
     Reason.IMAGE_LARGER_THAN_VOLUME,
     reads=("image.size", "volume.size"),
     citations=(_VALIDATE,),
@@ -114,7 +114,7 @@ def multiattach_unencrypted(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The project's quota admits the volume.",
+    "The project has quota left for the volume.",
     Reason.QUOTA_EXCEEDED,
     reads=("quota", "volume.size"),
     citations=(cinder("QuotaReserveTask"),),
@@ -124,7 +124,7 @@ def quota_suffices(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The image is raw, or may be converted.",
+    "The image is raw, or image conversion is enabled.",
     Reason.CONVERSION_DISABLED,
     reads=("image.disk_format", "config.image_conversion_disable"),
     citations=(cinder("image_utils.fetch_to_volume_format"),),
@@ -137,7 +137,7 @@ def conversion_allowed(request: CreateRequest | UploadRequest) -> bool:
 
 
 @rule(
-    "The image is not compressed, or may be.",
+    "The image is not compressed, or compression is enabled.",
     Reason.COMPRESSION_DISABLED,
     reads=(
         "image.container_format",
@@ -146,7 +146,7 @@ def conversion_allowed(request: CreateRequest | UploadRequest) -> bool:
     citations=(
         cinder("image_utils.validate_stores_id, fetch_to_volume_format"),
     ),
-    differs="An upload is refused only after the image record was made.",
+    differs="Cinder refuses an upload only after it has created the image.",
 )
 def compression_allowed(request: CreateRequest | UploadRequest) -> bool:
     return (
@@ -156,11 +156,12 @@ def compression_allowed(request: CreateRequest | UploadRequest) -> bool:
 
 
 @rule(
-    "There is room in image_conversion_dir for the image.",
+    "image_conversion_dir has room for the image.",
     Reason.CONVERSION_SPACE,
     reads=("conversion_free", "image.size"),
     citations=(cinder("image_utils.check_available_space"),),
-    differs="Asked before the cache is consulted, so that a hit is refused.",
+    differs="Cinder checks this before the cache, so that it refuses a cache "
+    "hit, too.",
 )
 def conversion_space(request: CreateRequest) -> bool:
     return request.conversion_free is None or request.conversion_free > (

@@ -20,7 +20,7 @@ _CACHE = cinder("image.cache.ImageVolumeCache")
 
 
 @rule(
-    "What the candidate names is there.",
+    "The source exists.",
     Reason.SOURCE_NOT_FOUND,
     reads=("source",),
     citations=(_CLONE,),
@@ -30,7 +30,8 @@ def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
 
 
 @rule(
-    "The volume is the image owner's, or a trusted project's for them.",
+    "The image's owner owns the source, or a trusted project vouches for "
+    "that owner.",
     Reason.OWNER_MISMATCH,
     reads=(
         "image.owner",
@@ -40,8 +41,8 @@ def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
         "config.cinder_internal_tenant_project_id",
     ),
     citations=(spec("Proposed change, 4th condition"), _CLONE),
-    differs="Compares the image's owner with the new volume's project, and "
-    "believes image_owner on any volume.",
+    differs="Cinder compares the image's owner with the new volume's "
+    "project, and trusts image_owner on any volume.",
 )
 def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
     source, owner = candidate.source, request.image.owner
@@ -57,7 +58,7 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
 
 
 @rule(
-    "The cached volume is a trusted project's, and names no other owner.",
+    "A trusted project owns the cached volume, and it names no other owner.",
     Reason.OWNER_MISMATCH,
     reads=(
         "image.owner",
@@ -67,7 +68,7 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
         "config.cinder_internal_tenant_project_id",
     ),
     citations=(_CACHE,),
-    differs="Not looked at.",
+    differs="Cinder does not check this.",
 )
 def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
     source, owner = candidate.source, request.image.owner
@@ -78,11 +79,11 @@ def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
 
 
 @rule(
-    "The volume's glance_image_id, if any, is the image's id.",
+    "The volume's glance_image_id is the image's id, or not set.",
     Reason.BACKREF_MISMATCH,
     reads=("source.glance_image_id", "image.id"),
     citations=(cinder("VolumeManager._clone_image_volume_and_add_location"),),
-    differs="Not looked at.",
+    differs="Cinder does not check this.",
 )
 def backref_matches(
     request: CreateRequest, candidate: ImageVolume | CacheEntry
@@ -123,7 +124,7 @@ def entry_fresh(request: CreateRequest, candidate: CacheEntry) -> bool:
     Reason.SOURCE_STATUS,
     reads=("source.status", "source.migration_status"),
     citations=(cinder("volume.api.API.create, source volume"),),
-    differs="Not looked at.",
+    differs="Cinder does not check this.",
 )
 def source_ready(_request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -141,7 +142,7 @@ def source_ready(_request: CreateRequest, candidate: Candidate) -> bool:
     Reason.SOURCE_ENCRYPTED,
     reads=("source.encryption_key_id",),
     citations=(cinder("CreateVolumeFromSpecTask._rekey_volume"),),
-    differs="Not looked at.",
+    differs="Cinder does not check this.",
 )
 def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -153,7 +154,7 @@ def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
     Reason.SOURCE_LARGER_THAN_REQUEST,
     reads=("source.size", "volume.size"),
     citations=(cinder("volume.api.API.create, source volume"),),
-    differs="Left to the driver, of which some truncate.",
+    differs="Cinder leaves this to the driver; some drivers truncate.",
 )
 def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -165,7 +166,7 @@ def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     Reason.SOURCE_SMALLER_THAN_IMAGE,
     reads=("source.size", "image.size", "image.virtual_size"),
     citations=(cinder("image_utils.check_virtual_size"),),
-    differs="Not looked at.",
+    differs="Cinder does not check this.",
 )
 def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
     source, image = candidate.source, request.image
@@ -179,7 +180,7 @@ def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
     Reason.SOURCE_IS_NEW_VOLUME,
     reads=("source.id", "volume.id"),
     citations=(_CLONE,),
-    differs="Not looked at.",
+    differs="Cinder does not check this.",
 )
 def source_is_another(
     request: CreateRequest, candidate: ImageVolume | CacheEntry
@@ -189,11 +190,11 @@ def source_is_another(
 
 
 @rule(
-    "The clone need not grow, or the array can extend.",
+    "The clone is large enough, or the array can extend it.",
     Reason.EXTEND_UNSUPPORTED,
     reads=("source.size", "volume.size", "backend.can_extend"),
     citations=(spec("Proposed change, extend"),),
-    differs="Left to the driver.",
+    differs="Cinder leaves this to the driver.",
 )
 def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -205,11 +206,11 @@ def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
 
 
 @rule(
-    "The types are the same, or have the same volume_backend_name.",
+    "The volume types are the same, or have the same volume_backend_name.",
     Reason.TYPE_INCOMPATIBLE,
     reads=("source.volume_type", "volume.volume_type"),
     citations=(cinder("volume.api.API._retype_is_possible"),),
-    differs="Asked for clones that users make, not for these.",
+    differs="Cinder checks this for clones that users ask for, not for these.",
 )
 def type_compatible(
     request: CreateRequest, candidate: ImageVolume | CacheEntry
@@ -232,11 +233,11 @@ def type_compatible(
 
 
 @rule(
-    "The array has a clone of this source to give.",
+    "The source has fewer clones than the array allows.",
     Reason.SNAPSHOT_LIMIT,
     reads=("source.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
-    differs="Found out by trying.",
+    differs="Cinder tries, and falls back.",
 )
 def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
     source, limit = candidate.source, request.backend.clone_limit
@@ -248,7 +249,7 @@ def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
 
 
 @rule(
-    "The source lies where no tenant can write to it.",
+    "No tenant can write to the source.",
     Reason.TENANT_MUTABLE,
     reads=(
         "source.project_id",
@@ -263,7 +264,7 @@ def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
 
 
 @rule(
-    "The clone has the requested size at once.",
+    "The clone has the requested size without extending it.",
     Reason.EXTEND_REQUIRED,
     reads=("source.size", "volume.size"),
     citations=(spec("Proposed change, extend"),),

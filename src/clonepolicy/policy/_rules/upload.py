@@ -27,11 +27,12 @@ def volume_uploadable(request: UploadRequest) -> bool:
 
 
 @rule(
-    "An upload of a volume in use is not forced, or may be.",
+    "The volume is not in use, the upload is not forced, or forcing is "
+    "enabled.",
     Reason.FORCE_DISABLED,
     reads=(*_STATUS, "force", "config.enable_force_upload"),
     citations=(_API,),
-    differs="Silently treats the upload as not forced.",
+    differs="Cinder treats the upload as not forced, without an error.",
 )
 def force_enabled(request: UploadRequest) -> bool:
     return (
@@ -42,7 +43,7 @@ def force_enabled(request: UploadRequest) -> bool:
 
 
 @rule(
-    "An encrypted volume is uploaded as raw and bare.",
+    "An encrypted volume is uploaded as raw and bare only.",
     Reason.FORMAT_FOR_ENCRYPTED_UPLOAD,
     reads=(
         "volume.encryption_key_id",
@@ -76,7 +77,7 @@ def upload_backend_enabled(request: UploadRequest) -> bool:
     Reason.ENCRYPTED_SOURCE,
     reads=("volume.encryption_key_id",),
     citations=(cinder("VolumeManager._clone_image_volume"),),
-    differs="Clones it; the clone shares the key, or the key is lost.",
+    differs="Cinder clones it; the clone shares the key, or the key is lost.",
 )
 def uploaded_unencrypted(request: UploadRequest) -> bool:
     return request.volume.encryption_key_id is None
@@ -87,7 +88,7 @@ def uploaded_unencrypted(request: UploadRequest) -> bool:
     Reason.IMAGE_NOT_QUEUED,
     reads=("image.status",),
     citations=(glance("ImagesController.add_location"),),
-    differs="Clones first and learns it from Glance.",
+    differs="Cinder clones first; then Glance refuses the location.",
 )
 def image_queued(request: UploadRequest) -> bool:
     return request.image.status == "queued"
@@ -98,14 +99,14 @@ def image_queued(request: UploadRequest) -> bool:
     Reason.SOURCE_STATUS,
     reads=("volume.migration_status",),
     citations=(_REGISTER,),
-    differs="Not looked at.",
+    differs="Cinder does not check this.",
 )
 def uploaded_settled(request: UploadRequest) -> bool:
     return request.volume.migration_status in NOT_MIGRATING
 
 
 @rule(
-    "The clone lies in the image owner's project or the internal one.",
+    "The image's owner or the internal tenant owns the clone.",
     Reason.OWNER_MISMATCH,
     reads=(
         "image.owner",
@@ -115,7 +116,7 @@ def uploaded_settled(request: UploadRequest) -> bool:
         "config.cinder_internal_tenant_user_id",
     ),
     citations=(_REGISTER,),
-    differs="Not looked at.",
+    differs="Cinder does not check this.",
 )
 def clone_in_owners_project(request: UploadRequest) -> bool:
     return (
@@ -126,7 +127,7 @@ def clone_in_owners_project(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The internal tenant is configured if the clone shall lie there.",
+    "The internal tenant is configured, or not wanted for the clone.",
     Reason.NO_INTERNAL_TENANT,
     reads=(
         "config.image_upload_use_internal_tenant",
@@ -134,7 +135,7 @@ def clone_in_owners_project(request: UploadRequest) -> bool:
         "config.cinder_internal_tenant_user_id",
     ),
     citations=(spec("Proposed change, internal tenant"), _REGISTER),
-    differs="Silently uses the requester's project.",
+    differs="Cinder uses the requester's project, without an error.",
 )
 def wanted_tenant_set(request: UploadRequest) -> bool:
     config = request.config
@@ -145,33 +146,33 @@ def wanted_tenant_set(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The quota of the clone's project admits it.",
+    "The clone's project has quota left for it.",
     Reason.CLONE_QUOTA,
     reads=("clone_quota", "volume.size"),
     citations=(cinder("VolumeManager._clone_image_volume"),),
-    differs="Fails the upload.",
+    differs="Cinder fails the upload.",
 )
 def clone_quota_suffices(request: UploadRequest) -> bool:
     return request.clone_quota.admits(request.volume.size)
 
 
 @rule(
-    "The array declares that it clones a volume that is uploading.",
+    "The array declares that it can clone a volume that is uploading.",
     Reason.CLONE_WHILE_UPLOADING_UNSUPPORTED,
     reads=("backend.clone_while_uploading",),
     citations=(cinder("RemoteFSSnapDriver._create_cloned_volume"),),
-    differs="Tries, and falls back.",
+    differs="Cinder tries, and falls back.",
 )
 def clones_while_uploading(request: UploadRequest) -> bool:
     return request.backend.clone_while_uploading is True
 
 
 @rule(
-    "The array has a clone of this volume to give.",
+    "The volume has fewer clones than the array allows.",
     Reason.SNAPSHOT_LIMIT,
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
-    differs="Found out by trying.",
+    differs="Cinder tries, and falls back.",
 )
 def uploaded_below_limit(request: UploadRequest) -> bool:
     clones, limit = request.volume.clones, request.backend.clone_limit
@@ -179,11 +180,11 @@ def uploaded_below_limit(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Glance has one single store, or one writable match for the type.",
+    "Glance has one store only, or one writable store for the volume's type.",
     Reason.STORE_UNRESOLVED,
     reads=("glance.stores", "volume.volume_type"),
     citations=(glance("store_utils.update_cinder_location"),),
-    differs="Finds out after the clone, or never.",
+    differs="Cinder finds this out after the clone, or never.",
 )
 def store_resolved(request: UploadRequest) -> bool:
     if not request.glance.stores:
@@ -193,11 +194,12 @@ def store_resolved(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Glance has the locations API, or its legacy one is open.",
+    "Glance has the locations API, or allows locations to be written without "
+    "it.",
     Reason.LEGACY_WRITE_DISABLED,
     reads=("glance.has_location_api", "glance.show_multiple_locations"),
     citations=(glance("ImagesController._do_add_locations"),),
-    differs="Finds out after the clone.",
+    differs="Cinder finds this out after the clone.",
 )
 def location_writable(request: UploadRequest) -> bool:
     return (
@@ -207,11 +209,11 @@ def location_writable(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Cinder's user has the role service, where the locations API asks it.",
+    "Cinder's user has the role service, if Glance has the locations API.",
     Reason.SERVICE_ROLE_MISSING,
     reads=("glance.has_location_api", "glance.service_roles"),
     citations=(glance("policy add_image_location"),),
-    differs="Fails the upload and leaves the clone behind.",
+    differs="Cinder fails the upload and leaves the clone behind.",
 )
 def has_service_role(request: UploadRequest) -> bool:
     return (
@@ -221,11 +223,11 @@ def has_service_role(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Cinder's user can see the image to verify its registration.",
+    "Cinder's user can see the image, to verify the registration.",
     Reason.ADMIN_ROLE_MISSING,
     reads=("image.visibility", "glance.service_roles"),
     citations=(glance("glance/db/utils.py is_image_visible"),),
-    differs="Fails later creates from the image.",
+    differs="Cinder fails later creates from the image.",
 )
 def sees_private_images(request: UploadRequest) -> bool:
     return (
@@ -238,18 +240,18 @@ def sees_private_images(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Glance judges the location before it answers.",
+    "Glance checks a location before it answers.",
     Reason.ASYNC_REGISTRATION,
     reads=("glance.has_location_api",),
     citations=(glance("async_/flows/location_import.py"),),
-    differs="Takes acceptance for success.",
+    differs="Cinder takes an accepted request for success.",
 )
 def registered_at_once(request: UploadRequest) -> bool:
     return request.glance.has_location_api is not True
 
 
 @rule(
-    "The clone lies where no tenant can write to it.",
+    "No tenant can write to the clone.",
     Reason.TENANT_MUTABLE,
     reads=(
         "project_id",
