@@ -1,4 +1,4 @@
-"""Options and inputs that several commands share."""
+"""Options and input files that several commands share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clonepolicy import POLICIES, SAFE, Policy
 from clonepolicy._terminal.errors import CliError, Exit
 
 LIMIT = 16 * 1024 * 1024
-"""Bytes of the largest input that is read."""
+"""Size in bytes of the largest input that is read."""
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Write one JSON document."
@@ -21,7 +21,7 @@ json_option = click.option(
 
 
 class PolicyName(click.ParamType):  # type: ignore[type-arg]  # generic since 8.5
-    """The name of a shipped policy, in any case."""
+    """The name of a shipped policy, in upper or lower case."""
 
     name = "|".join(POLICIES)
 
@@ -45,7 +45,7 @@ class PolicyName(click.ParamType):  # type: ignore[type-arg]  # generic since 8.
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Offer the names."""
+        """Complete the name."""
         return [
             CompletionItem(name)
             for name in POLICIES
@@ -63,7 +63,7 @@ policy_option = click.option(
 
 
 def examples(*lines: str) -> str:
-    """Make a help epilog of example command lines."""
+    """Format example command lines as the end of a help text."""
     return "\b\nExamples:\n" + "\n".join(f"  {text}" for text in lines)
 
 
@@ -71,9 +71,9 @@ def read_text(name: str, what: str) -> str:
     """Read a whole text file, or standard input for ``-``.
 
     Raises:
-        CliError: it cannot be opened, is too large, or is not UTF-8.
+        CliError: the file cannot be opened, is too large, or is not UTF-8.
     """
-    remedy = f"name a file with {what}, or - for standard input"
+    remedy = f"name a file that holds {what}, or - for standard input"
     try:
         if name == "-":
             data = sys.stdin.buffer.read(LIMIT + 1)
@@ -93,9 +93,9 @@ def read_text(name: str, what: str) -> str:
 
 
 def in_file(name: str, error: ValueError) -> CliError:
-    """Say in which file a fact cannot be."""
+    """Name the file that holds an invalid fact."""
     return CliError(
         Exit.USAGE,
         f"{name}: {error}",
-        "clonepolicy schema describes requests",
+        "run clonepolicy schema for the schema of requests",
     )

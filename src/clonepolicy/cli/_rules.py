@@ -1,4 +1,4 @@
-"""The commands that show and compare the policies' tables."""
+"""``clonepolicy rules``: show a policy's rules, or compare policies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from clonepolicy import Policy, Rule, tables, wire
+from clonepolicy import Policy, Reason, Rule, tables, wire
 from clonepolicy._terminal.options import (
     PolicyName,
     examples,
@@ -41,18 +41,18 @@ _WIDE = 110
     "--long",
     "details",
     is_flag=True,
-    help="Tell also what each rule reads, its sources and its remedy.",
+    help="Show also the facts, citations and remedy of each rule.",
 )
 @json_option
 @click.pass_context
 def rules(
     context: click.Context, policy: Policy, *, details: bool, as_json: bool
 ) -> None:
-    """Show a policy's rules, or compare two policies."""
+    """Show the rules of a policy, or compare two policies."""
     if context.invoked_subcommand is not None:
         if as_json or details:
             raise click.UsageError(
-                f"put options behind {context.invoked_subcommand}"
+                f"write the options after {context.invoked_subcommand}"
             )
         return
     if as_json:
@@ -60,7 +60,13 @@ def rules(
             {
                 "policy": {"name": policy.name, "version": policy.version},
                 "tables": [
-                    {"table": name, "rules": [_to_dict(r) for r in those]}
+                    {
+                        "table": name,
+                        "rules": [
+                            rule_to_dict(rule) | reason_to_dict(rule.reason)
+                            for rule in those
+                        ],
+                    }
                     for name, those in tables(policy)
                 ],
             }
@@ -77,24 +83,28 @@ def rules(
         else:
             _show_rules(those)
     if not details:
-        say(
-            "\nclonepolicy explain REASON tells more about one, "
-            "--long about all."
-        )
+        say("\nFor details, run clonepolicy explain REASON, or use --long.")
 
 
-def _to_dict(rule: Rule[Any]) -> Json:
-    about = rule.reason.about
+def rule_to_dict(rule: Rule[Any]) -> Json:
+    """Convert a rule to JSON types, without its reason."""
     return {
         "rule": rule.name,
         "requirement": rule.requirement,
-        "reason": str(rule.reason),
         "reads": list(rule.reads),
-        "sources": [str(source) for source in rule.sources],
+        "citations": [str(source) for source in rule.sources],
         "differs": rule.differs or None,
+    }
+
+
+def reason_to_dict(reason: Reason) -> Json:
+    """Convert a reason to JSON types."""
+    about = reason.about
+    return {
+        "reason": str(reason),
         "subject": str(about.subject),
         "meaning": about.meaning,
-        "who": str(about.who),
+        "responsible": str(about.who),
         "remedy": about.remedy,
         "waiting_helps": about.waiting_helps,
     }
@@ -104,7 +114,7 @@ def _show_rules(those: Iterable[Rule[Any]]) -> None:
     wide = console().width >= _WIDE
     show(
         table(
-            ("rule: reason", "requirement", "who"),
+            ("rule: reason", "requirement", "responsible"),
             (
                 (
                     f"{r.name}: {r.reason}"
@@ -123,10 +133,10 @@ def _show_rules(those: Iterable[Rule[Any]]) -> None:
 def _show_rule(rule: Rule[Any]) -> None:
     about = rule.reason.about
     say(f"  {rule.name}: {rule.requirement}")
-    rows: list[tuple[str, object]] = [
+    rows = [
         ("    reason", f"{rule.reason}: {about.meaning}"),
         ("    reads", ", ".join(rule.reads)),
-        ("    sources", "; ".join(map(str, rule.sources))),
+        ("    citations", "; ".join(map(str, rule.sources))),
         ("    remedy", f"{about.who}: {about.remedy}"),
     ]
     if rule.differs:
@@ -145,12 +155,13 @@ def _show_rule(rule: Rule[Any]) -> None:
 @click.argument("b", type=PolicyName())
 @json_option
 def diff(a: Policy, b: Policy, *, as_json: bool) -> None:
-    """Show every rule in which policies A and B differ, with a witness.
+    """Show every rule that only one of the policies A and B has.
 
-    The witness is a request that the two decide differently, or for other
-    reasons; --json writes it in full, ready for clonepolicy decide.
+    Each rule comes with the verdicts of both policies on a request that
+    breaks the rule. --json writes these requests in full; clonepolicy decide
+    reads them.
     """
-    # it makes thousands of decisions: only who asks for it waits for it
+    # this import takes long, and the other commands do not need it
     from clonepolicy.testing.combinations import (  # noqa: PLC0415
         differences,
     )
@@ -178,7 +189,7 @@ def diff(a: Policy, b: Policy, *, as_json: bool) -> None:
         )
         return
     if not found:
-        say(f"{a} and {b} hold the same rules in the same tables.")
+        say(f"{a} and {b} have the same rules in the same tables.")
         return
     for (only_in, name), group in groupby(
         found, key=lambda d: (d.only_in, d.table)
@@ -192,4 +203,4 @@ def diff(a: Policy, b: Policy, *, as_json: bool) -> None:
             )
         )
         say()
-    say(f"{len(found)} differences; --json gives each one's request.")
+    say(f"{len(found)} differences; use --json to see the requests.")
