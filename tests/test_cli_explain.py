@@ -17,6 +17,15 @@ from clonepolicy import POLICIES, Reason, tables, wire
 request_file = cli_support.request_file
 
 
+@pytest.fixture
+def stored(request_file: Path, tmp_path: Path) -> Path:
+    """A file with a decision to clone."""
+    path = tmp_path / "decision.json"
+    decided = run("decide", "create", str(request_file), "--json")
+    path.write_text(decided.stdout)
+    return path
+
+
 @pytest.mark.parametrize("name", ["owner-mismatch", "OWNER_MISMATCH"])
 def test_explain_takes_a_reason_by_value_or_name(name: str) -> None:
     """The output is the reason with the rules of each policy."""
@@ -46,14 +55,10 @@ def test_explain_knows_every_reason() -> None:
 
 
 def test_explain_replays_a_stored_decision(
-    request_file: Path, tmp_path: Path
+    request_file: Path, stored: Path
 ) -> None:
     """The explanation is the one that ``decide`` shows."""
     decide = run("decide", "create", str(request_file))
-    stored = tmp_path / "decision.json"
-    stored.write_text(
-        run("decide", "create", str(request_file), "--json").stdout
-    )
 
     assert decide.stdout == run("explain", str(stored)).stdout
     assert (
@@ -62,15 +67,8 @@ def test_explain_replays_a_stored_decision(
     )
 
 
-def test_explain_hides_the_source_from_a_tenant(
-    request_file: Path, tmp_path: Path
-) -> None:
+def test_explain_hides_the_source_from_a_tenant(stored: Path) -> None:
     """Neither text nor JSON names the source of the clone."""
-    stored = tmp_path / "decision.json"
-    stored.write_text(
-        run("decide", "create", str(request_file), "--json").stdout
-    )
-
     for json_too in ((), ("--json",)):
         shown = run("explain", str(stored), "--tenant", *json_too).stdout
         assert "by clone or by copy" in shown
@@ -89,36 +87,30 @@ def test_explain_shows_what_it_would_take(tmp_path: Path) -> None:
     shown = run_json("explain", str(stored), "--what-would-it-take")
 
     assert "what it would take:" in human.stdout
-    reasons = {
-        remedy["reason"]
+    remedies = {
+        (remedy["reason"], remedy["responsible"])
         for way in shown["what_would_it_take"]
         for remedy in way["remedies"]
     }
-    assert "disk-format-not-raw" in reasons
+    about = Reason.DISK_FORMAT_NOT_RAW.about
+    assert ("disk-format-not-raw", about.who) in remedies
 
 
-def test_explain_says_when_nothing_is_needed(
-    request_file: Path, tmp_path: Path
-) -> None:
+def test_explain_says_when_nothing_is_needed(stored: Path) -> None:
     """A clone needs no remedy."""
-    stored = tmp_path / "decision.json"
-    stored.write_text(
-        run("decide", "create", str(request_file), "--json").stdout
-    )
-
     result = run("explain", str(stored), "--what-would-it-take")
 
     assert "nothing: the efficient path is open" in result.stdout
 
 
 def test_explain_rejects_a_decision_that_its_request_does_not_lead_to(
-    request_file: Path, tmp_path: Path
+    stored: Path,
 ) -> None:
     """The policy decides the stored request again."""
-    stored = tmp_path / "decision.json"
-    written = run("decide", "create", str(request_file), "--json").stdout
     stored.write_text(
-        written.replace('"decision": "clone"', '"decision": "download"')
+        stored.read_text().replace(
+            '"decision": "clone"', '"decision": "download"'
+        )
     )
 
     assert_error(2, "as SAFE/1 decides", run("explain", str(stored)))
@@ -146,14 +138,9 @@ def test_explain_rejects_options_that_a_reason_does_not_have(
 
 
 def test_explain_does_not_show_a_tenant_what_it_would_take(
-    request_file: Path, tmp_path: Path
+    stored: Path,
 ) -> None:
     """Remedies depend on facts that a tenant may not know."""
-    stored = tmp_path / "decision.json"
-    stored.write_text(
-        run("decide", "create", str(request_file), "--json").stdout
-    )
-
     result = run("explain", str(stored), "--tenant", "--what-would-it-take")
 
     assert_error(2, "leave --tenant out", result)
