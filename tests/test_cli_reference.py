@@ -11,7 +11,7 @@ import pytest
 
 from clonepolicy.cli._program import program
 
-MODULE = Path(__file__).parents[1] / "docs" / "_command_line.py"
+MODULE = Path(__file__).parents[1] / "docs" / "_pages" / "command_line.py"
 
 
 @pytest.fixture(scope="module")
