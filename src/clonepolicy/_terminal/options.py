@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -11,6 +13,8 @@ from typing_extensions import override
 
 from clonepolicy import POLICIES, SAFE, Policy
 from clonepolicy._terminal.errors import CliError, Exit
+
+T = TypeVar("T")
 
 LIMIT = 16 * 1024 * 1024
 """Size in bytes of the largest input that is read."""
@@ -67,12 +71,24 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {text}" for text in lines)
 
 
-def read_text(name: str, what: str) -> str:
-    """Read a whole text file, or standard input for ``-``.
+def read_input(
+    name: str, what: str, parse: Callable[[str], T], remedy: str
+) -> T:
+    """Parse a whole text file, or standard input for ``-``.
+
+    ``remedy`` is for a text for which ``parse`` raises `ValueError`.
 
     Raises:
-        CliError: the file cannot be opened, is too large, or is not UTF-8.
+        CliError: the file cannot be opened, is too large, is not UTF-8, or
+            cannot be parsed.
     """
+    try:
+        return parse(_read_text(name, what))
+    except ValueError as error:
+        raise CliError(Exit.USAGE, f"{name}: {error}", remedy) from None
+
+
+def _read_text(name: str, what: str) -> str:
     remedy = f"name a file that holds {what}, or - for standard input"
     try:
         if name == "-":
@@ -90,12 +106,3 @@ def read_text(name: str, what: str) -> str:
     except UnicodeDecodeError as error:
         message = f"{name}: not UTF-8 text (byte {error.start})"
         raise CliError(Exit.USAGE, message, remedy) from None
-
-
-def in_file(name: str, error: ValueError) -> CliError:
-    """Name the file that holds an invalid fact."""
-    return CliError(
-        Exit.USAGE,
-        f"{name}: {error}",
-        "run clonepolicy schema for the schema of requests",
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from functools import partial
 
 import click
 
@@ -20,14 +20,13 @@ from clonepolicy import (
 from clonepolicy._terminal.errors import Exit
 from clonepolicy._terminal.options import (
     examples,
-    in_file,
     json_option,
     policy_option,
-    read_text,
+    read_input,
 )
 from clonepolicy._terminal.render import emit, say
 
-T = TypeVar("T")
+_REMEDY = "run clonepolicy schema for the schema of requests"
 
 
 @click.group(
@@ -39,14 +38,6 @@ T = TypeVar("T")
 )
 def decide_command() -> None:
     """Decide a request, without carrying the decision out."""
-
-
-def _read(kind: type[T], path: str, what: str) -> T:
-    text = read_text(path, what)
-    try:
-        return wire.loads(kind, text)
-    except ValueError as error:
-        raise in_file(path, error) from None
 
 
 def _answer(decision: Decision, *, as_json: bool) -> None:
@@ -76,7 +67,8 @@ def create(request: str, policy: Policy, *, as_json: bool) -> None:
     holds a create request; - reads standard input. The exit code is 3 if
     the policy refuses.
     """
-    read = _read(CreateRequest, request, "a create request")
+    parse = partial(wire.loads, CreateRequest)
+    read = read_input(request, "a create request", parse, _REMEDY)
     _answer(decide_create(read, policy), as_json=as_json)
 
 
@@ -97,5 +89,6 @@ def upload(request: str, policy: Policy, *, as_json: bool) -> None:
     holds an upload request; - reads standard input. The exit code is 3 if
     the policy refuses.
     """
-    read = _read(UploadRequest, request, "an upload request")
+    parse = partial(wire.loads, UploadRequest)
+    read = read_input(request, "an upload request", parse, _REMEDY)
     _answer(decide_upload(read, policy), as_json=as_json)

@@ -19,9 +19,9 @@ from clonepolicy import (
     wire,
 )
 from clonepolicy._terminal.errors import CliError, Exit
-from clonepolicy._terminal.options import examples, json_option, read_text
+from clonepolicy._terminal.options import examples, json_option, read_input
 from clonepolicy._terminal.render import Json, emit, pairs, say, show
-from clonepolicy.cli._rules import reason_to_dict, rule_to_dict
+from clonepolicy.cli._rules import reason_to_dict, rule_rows, rule_to_dict
 
 
 @click.command(
@@ -93,12 +93,8 @@ def _decision(name: str) -> Decision:
         raise CliError(
             Exit.NOT_FOUND, f"{name}: not a reason, and not a file", remedy
         )
-    text = read_text(name, "a decision")
-    try:
-        return wire.loads_decision(text)
-    except ValueError as error:
-        remedy = "use a file that clonepolicy decide --json wrote"
-        raise CliError(Exit.USAGE, f"{name}: {error}", remedy) from None
+    remedy = "use a file that clonepolicy decide --json wrote"
+    return read_input(name, "a decision", wire.loads_decision, remedy)
 
 
 def _explain_decision(
@@ -172,16 +168,13 @@ def _show_reason(reason: Reason) -> None:
     about = reason.about
     wait = "may help" if about.waiting_helps else "does not help"
     say(f"{reason}: {about.meaning}\n")
-    show(
-        pairs(
-            [
-                ("subject", about.subject),
-                ("responsible", about.who),
-                ("remedy", about.remedy),
-                ("waiting", wait),
-            ]
-        )
-    )
+    rows = [
+        ("subject", about.subject),
+        ("responsible", about.who),
+        ("remedy", about.remedy),
+        ("waiting", wait),
+    ]
+    show(pairs(rows))
     found = _rules_of(reason)
     for name in dict.fromkeys(entry["rule"] for entry in found):
         entries = [entry for entry in found if entry["rule"] == name]
@@ -190,11 +183,4 @@ def _show_reason(reason: Reason) -> None:
             homes.setdefault(entry["policy"], []).append(entry["table"])
         rule = entries[0]
         say(f"\nrule {name}: {rule['requirement']}")
-        rows = [
-            *homes.items(),
-            ("reads", rule["reads"]),
-            ("citations", "; ".join(rule["citations"])),
-        ]
-        if rule["differs"]:
-            rows.append(("Cinder", rule["differs"]))
-        show(pairs(rows))
+        show(pairs([*homes.items(), *rule_rows(rule)]))

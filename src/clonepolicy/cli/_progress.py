@@ -45,19 +45,15 @@ def bar(title: str, total: int | None) -> Iterator[Tick]:
 
 
 class Meter(Observer):
-    """Measures an operation: the bytes it moves, and its seconds."""
+    """The bytes that an operation moves, and the seconds that it takes."""
 
     def __init__(self, tick: Tick) -> None:
-        """Start the clock."""
+        """Start from zero."""
         self.bytes_moved = 0
         """Bytes that passed through, those of failed attempts included."""
         self.seconds = 0.0
+        """Set at the end of the operation."""
         self._tick = tick
-        self._started = time.perf_counter()
-
-    def stop(self) -> None:
-        """Stop the clock."""
-        self.seconds = time.perf_counter() - self._started
 
     @override
     def moved(self, count: int) -> None:
@@ -74,5 +70,6 @@ def measured(title: str, total: int | None) -> Iterator[Meter]:
     """Measure a block, and show a progress bar of ``total`` bytes."""
     with bar(title, total) as tick:
         meter = Meter(tick)
+        started = time.perf_counter()
         yield meter
-        meter.stop()
+        meter.seconds = time.perf_counter() - started

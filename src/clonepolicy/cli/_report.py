@@ -23,6 +23,7 @@ from clonepolicy._terminal.render import (
     show,
     size,
 )
+from clonepolicy.adapters.local import Created, Uploaded
 from clonepolicy.cli._progress import Meter
 
 _ORDINARY = frozenset({Path.DOWNLOAD, Path.UPLOAD})
@@ -50,28 +51,28 @@ def reason_lines(decision: Decision) -> list[str]:
 
 def report(  # noqa: PLR0913 - the parts of one report
     noun: str,
-    decision: Decision,
-    outcome: Outcome | None,
-    made: Json | None,
+    made: Created | Uploaded,
+    shown: Json | None,
     meter: Meter,
     *,
     in_full: bool,
     as_json: bool,
 ) -> None:
-    """Report how a volume or an image was made.
+    """Report how a volume or an image was made; ``shown`` is its fields.
 
     If the policy refused, exit with 3.
 
     Raises:
         CliError: every attempt failed.
     """
+    outcome = made.outcome
     if as_json:
-        emit({**_to_dict(decision, outcome, meter), noun: made})
+        emit({**_to_dict(made, meter), noun: shown})
     else:
-        _show(decision, outcome, meter, in_full=in_full)
-        if made is not None:
+        _show(made, meter, in_full=in_full)
+        if shown is not None:
             say()
-            show(pairs(made.items()))
+            show(pairs(shown.items()))
     if outcome is None:
         click.get_current_context().exit(Exit.REFUSED)
     if outcome.attempt is None:
@@ -80,16 +81,12 @@ def report(  # noqa: PLR0913 - the parts of one report
         click.echo(f"note: {_RECOVERY}", err=True)
 
 
-def _to_dict(
-    decision: Decision, outcome: Outcome | None, meter: Meter
-) -> Json:
-    return {
-        "decision": wire.to_dict(decision),
-        "outcome": None
-        if outcome is None
-        else {
-            "attempt": outcome.attempt,
-            "settled": outcome.settled,
+def _to_dict(made: Created | Uploaded, meter: Meter) -> Json:
+    outcome: Json | None = None
+    if made.outcome is not None:
+        outcome = {
+            "attempt": made.outcome.attempt,
+            "settled": made.outcome.settled,
             "failures": [
                 {
                     "attempt": failure.attempt,
@@ -97,21 +94,19 @@ def _to_dict(
                     "error": type(failure.error).__name__,
                     "message": str(failure.error),
                 }
-                for failure in outcome.failures
+                for failure in made.outcome.failures
             ],
-        },
+        }
+    return {
+        "decision": wire.to_dict(made.decision),
+        "outcome": outcome,
         "seconds": meter.seconds,
         "bytes_moved": meter.bytes_moved,
     }
 
 
-def _show(
-    decision: Decision,
-    outcome: Outcome | None,
-    meter: Meter,
-    *,
-    in_full: bool,
-) -> None:
+def _show(made: Created | Uploaded, meter: Meter, *, in_full: bool) -> None:
+    decision, outcome = made.decision, made.outcome
     if in_full:
         say(explain(decision))
     else:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
+import attrs
 import click
 
 from clonepolicy import Policy, Reason, Rule, tables, wire
@@ -56,21 +57,18 @@ def rules(
             )
         return
     if as_json:
-        emit(
+        listed = [
             {
-                "policy": {"name": policy.name, "version": policy.version},
-                "tables": [
-                    {
-                        "table": name,
-                        "rules": [
-                            rule_to_dict(rule) | reason_to_dict(rule.reason)
-                            for rule in those
-                        ],
-                    }
-                    for name, those in tables(policy)
+                "table": name,
+                "rules": [
+                    rule_to_dict(rule) | reason_to_dict(rule.reason)
+                    for rule in those
                 ],
             }
-        )
+            for name, those in tables(policy)
+        ]
+        named = {"name": policy.name, "version": policy.version}
+        emit({"policy": named, "tables": listed})
         return
     say(f"policy {policy}")
     for name, those in tables(policy):
@@ -110,37 +108,33 @@ def reason_to_dict(reason: Reason) -> Json:
     }
 
 
+def rule_rows(rule: Json) -> list[tuple[str, object]]:
+    """Give the facts and citations of a rule as names and values."""
+    rows = [
+        ("reads", rule["reads"]),
+        ("citations", "; ".join(rule["citations"])),
+    ]
+    return [*rows, ("Cinder", rule["differs"])] if rule["differs"] else rows
+
+
 def _show_rules(those: Iterable[Rule[Any]]) -> None:
-    wide = console().width >= _WIDE
-    show(
-        table(
-            ("rule: reason", "requirement", "responsible"),
-            (
-                (
-                    f"{r.name}: {r.reason}"
-                    if wide
-                    else f"{r.name}:\n  {r.reason}",
-                    r.requirement,
-                    r.reason.about.who,
-                )
-                for r in those
-            ),
-            whole=("rule: reason",),
-        )
+    gap = ": " if console().width >= _WIDE else ":\n  "
+    rows = (
+        (f"{r.name}{gap}{r.reason}", r.requirement, r.reason.about.who)
+        for r in those
     )
+    heads = ("rule: reason", "requirement", "responsible")
+    show(table(heads, rows, whole=heads[:1]))
 
 
 def _show_rule(rule: Rule[Any]) -> None:
     about = rule.reason.about
-    say(f"  {rule.name}: {rule.requirement}")
+    say(f"\nrule {rule.name}: {rule.requirement}")
     rows = [
-        ("    reason", f"{rule.reason}: {about.meaning}"),
-        ("    reads", ", ".join(rule.reads)),
-        ("    citations", "; ".join(map(str, rule.sources))),
-        ("    remedy", f"{about.who}: {about.remedy}"),
+        ("reason", f"{rule.reason}: {about.meaning}"),
+        ("remedy", f"{about.who}: {about.remedy}"),
+        *rule_rows(rule_to_dict(rule)),
     ]
-    if rule.differs:
-        rows.append(("    Cinder", rule.differs))
     show(pairs(rows))
 
 
@@ -168,25 +162,12 @@ def diff(a: Policy, b: Policy, *, as_json: bool) -> None:
 
     found = differences(a, b)
     if as_json:
-        emit(
-            {
-                "a": str(a),
-                "b": str(b),
-                "differences": [
-                    {
-                        "rule": d.rule,
-                        "table": d.table,
-                        "reason": str(d.reason),
-                        "only_in": d.only_in,
-                        "verdict_a": d.verdict_a,
-                        "verdict_b": d.verdict_b,
-                        "why": d.why,
-                        "request": wire.to_dict(d.request),
-                    }
-                    for d in found
-                ],
-            }
-        )
+        listed = [
+            attrs.asdict(difference, recurse=False)
+            | {"request": wire.to_dict(difference.request)}
+            for difference in found
+        ]
+        emit({"a": str(a), "b": str(b), "differences": listed})
         return
     if not found:
         say(f"{a} and {b} have the same rules in the same tables.")
@@ -195,12 +176,8 @@ def diff(a: Policy, b: Policy, *, as_json: bool) -> None:
         found, key=lambda d: (d.only_in, d.table)
     ):
         say(f"{name}, only in {only_in}")
-        show(
-            table(
-                ("rule", a.name, b.name, "why"),
-                ((d.rule, d.verdict_a, d.verdict_b, d.why) for d in group),
-                whole=("rule",),
-            )
-        )
+        rows = ((d.rule, d.verdict_a, d.verdict_b, d.why) for d in group)
+        heads = ("rule", a.name, b.name, "why")
+        show(table(heads, rows, whole=heads[:1]))
         say()
     say(f"{len(found)} differences; use --json to see the requests.")

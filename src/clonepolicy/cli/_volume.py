@@ -117,15 +117,8 @@ def create(  # noqa: PLR0913 - one for each option
                 policy=policy,
                 observer=meter,
             )
-    report(
-        "volume",
-        made.decision,
-        made.outcome,
-        None if made.volume is None else _to_dict(made.volume),
-        meter,
-        in_full=in_full,
-        as_json=as_json,
-    )
+    shown = None if made.volume is None else _to_dict(made.volume)
+    report("volume", made, shown, meter, in_full=in_full, as_json=as_json)
 
 
 @volume.command(
@@ -187,15 +180,8 @@ def upload(  # noqa: PLR0913 - one for each option
                 policy=policy,
                 observer=meter,
             )
-    report(
-        "image",
-        made.decision,
-        made.outcome,
-        None if made.image is None else image_to_dict(made.image),
-        meter,
-        in_full=in_full,
-        as_json=as_json,
-    )
+    shown = None if made.image is None else image_to_dict(made.image)
+    report("image", made, shown, meter, in_full=in_full, as_json=as_json)
 
 
 @volume.command("list", epilog=examples("clonepolicy volume list"))
