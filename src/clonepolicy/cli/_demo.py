@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -15,6 +13,7 @@ from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import console, emit
 from clonepolicy.adapters.local import LocalCloud
 from clonepolicy.cli._demo_script import DemoScript
+from clonepolicy.cli._demo_steps import DemoSteps
 
 _PIPED_WIDTH = 80
 
@@ -75,8 +74,12 @@ def demo(
     hidden = io.StringIO() if as_json else None
     out = console(hidden, piped_width=_PIPED_WIDTH)
     out.record = svg is not None
-    with _places(root) as (scratch, place), LocalCloud.init(place) as cloud:
-        result = DemoScript(out, cloud, scratch).run(file, gigabytes)
+    with (
+        tempfile.TemporaryDirectory(prefix="clonepolicy-demo-") as name,
+        LocalCloud.init(root or Path(name) / "cloud") as cloud,
+    ):
+        script = DemoScript(out, DemoSteps(cloud), Path(name))
+        result = script.run(file, gigabytes)
     if as_json:
         emit({"root": None if root is None else str(root), **result})
     elif root is not None:
@@ -87,10 +90,3 @@ def demo(
         )
     if svg is not None:
         out.save_svg(str(svg), title="clonepolicy demo")
-
-
-@contextlib.contextmanager
-def _places(root: Path | None) -> Iterator[tuple[Path, Path]]:
-    with tempfile.TemporaryDirectory(prefix="clonepolicy-demo-") as name:
-        scratch = Path(name)
-        yield scratch, scratch / "cloud" if root is None else root

@@ -22,7 +22,7 @@ from clonepolicy import (
 )
 from clonepolicy._terminal.errors import CliError, Exit, printable
 from clonepolicy._terminal.render import Json, seconds, size, table
-from clonepolicy.adapters.local import ImageRow, LocalCloud, VolumeRow
+from clonepolicy.adapters.local import ImageRow, Pool, VolumeRow
 from clonepolicy.cli._demo_disk import make_disk, raw_copy, sha256
 from clonepolicy.cli._demo_steps import PROJECT, DemoSteps
 from clonepolicy.cli._image import detect_format
@@ -38,14 +38,9 @@ class DemoScript:
     """Runs the steps and prints them."""
 
     out: Console
-    cloud: LocalCloud
+    steps: DemoSteps
     scratch: Path
     """A directory for temporary files."""
-    steps: DemoSteps = attrs.field(init=False)
-
-    @steps.default
-    def _new_steps(self) -> DemoSteps:
-        return DemoSteps(self.cloud)
 
     def run(self, disk: Path | None, gigabytes: int | None) -> Json:
         """Run all steps; return what happened as JSON types.
@@ -72,7 +67,7 @@ class DemoScript:
         self._summary()
         done = self.steps.done
         return {
-            "clone_kind": str(self.cloud.pools[0].backend.clone_kind),
+            "clone_kind": str(self._pool.backend.clone_kind),
             "image_bytes": length,
             "steps": [step.to_dict(done[0]) for step in done],
             "explanations": explanations,
@@ -81,9 +76,12 @@ class DemoScript:
         }
 
     @property
+    def _pool(self) -> Pool:
+        return self.steps.cloud.pools[0]
+
+    @property
     def _shares(self) -> bool:
-        kind = self.cloud.pools[0].backend.clone_kind
-        return kind is CloneKind.COPY_ON_WRITE
+        return self._pool.backend.clone_kind is CloneKind.COPY_ON_WRITE
 
     def _say(self, text: str, *, style: str = "", indent: int = 3) -> None:
         blank = " " * indent
@@ -119,7 +117,7 @@ class DemoScript:
             indent=0,
         )
         self.out.print()
-        self._say(f"Pool    {self.cloud.pools[0].path}", indent=0)
+        self._say(f"Pool    {self._pool.path}", indent=0)
         self._say(
             "Clones  reflinks: files can share data on this file system"
             if self._shares
@@ -128,14 +126,14 @@ class DemoScript:
         )
         kind = detect_format(disk)
         with measured(f"adding {disk.name}", disk.stat().st_size) as meter:
-            image = self.cloud.add_image(
+            image = self.steps.cloud.add_image(
                 disk,
                 name="base",
                 project_id=PROJECT,
                 disk_format=kind,
                 progress=meter.moved_so_far,
             )
-        row = self.cloud.find_image(image.id, PROJECT)
+        row = self.steps.cloud.find_image(image.id, PROJECT)
         self._say(
             f"Image   base, {kind}, "
             f"{size(image.virtual_size or image.size or 0)}, of which "
@@ -165,7 +163,9 @@ class DemoScript:
             self._say(url, indent=5)
             location = parse_location(url)
             if isinstance(location, CinderLocation):
-                backing = self.cloud.find_volume(location.volume_id, None)
+                backing = self.steps.cloud.find_volume(
+                    location.volume_id, None
+                )
                 self._say(
                     "The clone is a volume of project "
                     f"{backing.volume.project_id}, so that no tenant can "
