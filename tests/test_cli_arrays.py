@@ -31,7 +31,7 @@ def test_arrays_are_listed_with_their_problems() -> None:
         "array file, rbd -"
     )
     assert "bad x 1.0 1 no yes - -" == " ".join(lines["bad"].split())
-    assert "yes, method unknown" in lines["reflink"]
+    assert "yes, method varies" in lines["reflink"]
     for name, problem in PROBLEMS.items():
         assert problem in lines[name]
 

@@ -54,7 +54,7 @@ def _clones(can: Backend) -> str:
         limit = can.clone_limit
         most = "" if limit is None else f", at most {limit} of a source"
         return f"{can.clone_kind}{most}"
-    return "yes, method unknown" if can.can_clone else _ANSWERS[can.can_clone]
+    return "yes, method varies" if can.can_clone else _ANSWERS[can.can_clone]
 
 
 @click.command(
