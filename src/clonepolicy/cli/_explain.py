@@ -35,7 +35,7 @@ from clonepolicy.cli._rules import reason_to_dict, rule_rows, rule_to_dict
 )
 @click.argument("subject", metavar="REASON|DECISION.json")
 @click.option(
-    "--tenant", is_flag=True, help="Explain as a tenant may be told."
+    "--tenant", is_flag=True, help="Show only what a tenant may know."
 )
 @click.option(
     "--what-would-it-take",
