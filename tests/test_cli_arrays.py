@@ -1,4 +1,4 @@
-"""The command that shows which kinds of array are installed."""
+"""`clonepolicy arrays`."""
 
 from __future__ import annotations
 
@@ -7,58 +7,42 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import array_dists
 from array_dists import PROBLEMS
+from cli_support import assert_error, run, run_json
 from clonepolicy.cli import _arrays
-from clonepolicy.cli._main import program
 
 strangers = array_dists.strangers
 
 
-def run(*args: str) -> Result:
-    """Run the command in this process."""
-    return CliRunner().invoke(
-        program, ["arrays", *args], prog_name="clonepolicy"
-    )
-
-
-@pytest.fixture(autouse=True)
-def _piped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing outside say how wide the output is."""
-    monkeypatch.delenv("COLUMNS", raising=False)
-
-
 @pytest.mark.usefixtures("strangers")
-def test_arrays_are_listed_in_words_with_what_is_wrong() -> None:
-    """Broken ones are lines among others, and no failure of the command."""
-    result = run()
+def test_arrays_are_listed_with_their_problems() -> None:
+    """Broken backends are in the list, and the command succeeds."""
+    result = run("arrays")
 
     assert (0, "") == (result.exit_code, result.stderr)
     lines = {line.split()[0]: line for line in result.stdout.splitlines()}
     words = " ".join(lines["good"].split())
     assert words == (
-        "good x 1.0 1 copy-on-write, 255 of a source depends on the array "
-        "file, rbd -"
+        "good x 1.0 1 copy-on-write, at most 255 of a source depends on the "
+        "array file, rbd -"
     )
     assert "bad x 1.0 1 no yes - -" == " ".join(lines["bad"].split())
-    assert "yes, as it can" in lines["reflink"]
+    assert "yes, method varies" in lines["reflink"]
     for name, problem in PROBLEMS.items():
         assert problem in lines[name]
 
 
 @pytest.mark.usefixtures("strangers")
-def test_json_has_everything_about_all() -> None:
-    """The fields as they are, and the versions that are called."""
-    result = run("--json")
+def test_json_has_all_fields_of_all_arrays() -> None:
+    """It has also the versions of the port that are supported."""
+    listed = run_json("arrays")
 
-    assert 0 == result.exit_code
-    told = json.loads(result.stdout)
-    assert (1, 1) == (told["api_version"], told["oldest_api_version"])
-    arrays = {array["name"]: array for array in told["arrays"]}
+    assert (1, 1) == (listed["api_version"], listed["oldest_api_version"])
+    arrays = {array["name"]: array for array in listed["arrays"]}
     good = arrays["good"]
     assert ("stranger:Good", "x 1.0") == (good["target"], good["distribution"])
     assert 255 == good["capabilities"]["clone_limit"]
@@ -69,8 +53,8 @@ def test_json_has_everything_about_all() -> None:
 
 @pytest.mark.usefixtures("strangers")
 def test_one_array_is_shown_with_all_its_fields() -> None:
-    """One on each line, those that are not set too."""
-    result = run("good")
+    """Each field is a line; a field that is not set has a dash."""
+    result = run("arrays", "good")
 
     assert 0 == result.exit_code
     fields = dict(
@@ -88,27 +72,26 @@ def test_one_array_is_shown_with_all_its_fields() -> None:
 def test_asking_for_a_broken_array_fails(
     name: str, option: tuple[str, ...]
 ) -> None:
-    """What is wrong is shown, and the exit code is 1."""
-    result = run(name, *option)
+    """The problem is on standard output, and the exit code is 1."""
+    result = run("arrays", name, *option)
 
     assert 1 == result.exit_code
     assert json.dumps(PROBLEMS[name])[1:-1] in result.stdout
 
 
-def test_asking_for_an_array_that_is_not_there_fails() -> None:
-    """With one line, and the exit code of what is not found."""
-    result = run("nope")
+def test_asking_for_an_array_that_is_not_installed_fails() -> None:
+    """The message says how to list the installed ones."""
+    result = run("arrays", "nope")
 
-    assert (4, "") == (result.exit_code, result.stdout)
-    assert result.stderr == (
-        "error: no array backend 'nope' is installed; clonepolicy arrays "
-        "lists those that are\n"
-    )
+    assert result.stdout == ""
+    assert_error(4, "no array backend 'nope' is installed; run ", result)
 
 
-def test_no_array_at_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In words, and as an empty list."""
+def test_no_installed_array_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As text, and as an empty list in JSON."""
     monkeypatch.setattr(_arrays, "installed_arrays", lambda _: ())
 
-    assert "no array backend is installed\n" == run().stdout
-    assert [] == json.loads(run("--json").stdout)["arrays"]
+    assert "no array backend is installed\n" == run("arrays").stdout
+    assert [] == run_json("arrays")["arrays"]

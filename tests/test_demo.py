@@ -1,32 +1,27 @@
-"""The demo: it tells a true story, or fails."""
+"""`clonepolicy demo`: what it says is true, or it fails."""
 
 from __future__ import annotations
 
-import json
+import html
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import cli_support
+from cli_support import MIB, assert_error, run_process
 from clonepolicy import UnsupportedError
 from clonepolicy.adapters.local import Created, LocalCloud
 from clonepolicy.adapters.local._array import LocalArray
-from clonepolicy.cli._main import program
-
-MIB = 1 << 20
-PROGRAM = (sys.executable, "-m", "clonepolicy.cli")
-
-
-@pytest.fixture(autouse=True)
-def _piped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing outside say how wide the output is."""
-    monkeypatch.delenv("COLUMNS", raising=False)
+from clonepolicy.cli._program import program
 
 
 @pytest.fixture
@@ -41,87 +36,67 @@ def disk(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory in which temporary ones are made."""
+    """The directory for temporary directories."""
     path = tmp_path / "tmp"
     path.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(path))
     return path
 
 
-def run(*args: str) -> Result:
-    """Run the demo in this process."""
-    return CliRunner().invoke(
-        program, ("demo", *args), prog_name="clonepolicy"
-    )
+run = partial(cli_support.run, "demo")
+run_json = partial(cli_support.run_json, "demo")
 
 
-def run_json(*args: str) -> Any:  # noqa: ANN401 - any JSON
-    """Run a demo that succeeds, and read its JSON."""
-    result = run(*args, "--json")
-    assert (result.exit_code, result.stderr) == (0, "")
-    return json.loads(result.stdout)
-
-
-def test_the_demo_takes_every_path(disk: Path) -> None:
+def test_the_demo_has_every_verdict(disk: Path) -> None:
     """Download, register, clone twice, refuse, in this order."""
-    told = run_json("--image", str(disk))
+    steps = run_json("--image", str(disk))["steps"]
 
-    assert [step["path"] for step in told["steps"]] == [
+    assert [step["verdict"] for step in steps] == [
         "download",
         "register",
         "clone",
         "clone",
         "refuse",
     ]
-    assert [step["decision"]["decision"] for step in told["steps"]] == [
-        step["path"] for step in told["steps"]
+    assert [step["decision"]["decision"] for step in steps] == [
+        step["verdict"] for step in steps
     ]
-    assert [step["bytes_moved"] for step in told["steps"]] == [
-        4 * MIB,
-        0,
-        0,
-        0,
-        0,
-    ]
-    assert told["steps"][3]["decision"]["extend_to"] == 3
+    assert [step["bytes_moved"] for step in steps] == [4 * MIB, 0, 0, 0, 0]
+    assert steps[3]["decision"]["extend_to"] == 3
 
 
 def test_the_demo_compares_the_bytes(disk: Path) -> None:
     """One digest for the image and each of the three volumes."""
-    told = run_json("--image", str(disk))
+    digests = run_json("--image", str(disk))["sha256"]
 
-    assert list(told["sha256"]) == ["base", "first", "second", "larger"]
-    assert len(set(told["sha256"].values())) == 1
+    assert list(digests) == ["base", "first", "second", "larger"]
+    assert len(set(digests.values())) == 1
 
 
-def test_the_demo_tells_operator_and_tenant_apart(disk: Path) -> None:
+def test_the_demo_hides_the_source_from_the_tenant(disk: Path) -> None:
     """The tenant does not learn which volume was cloned."""
-    renderings = run_json("--image", str(disk))["renderings"]
+    explanations = run_json("--image", str(disk))["explanations"]
 
-    assert "cinder://" in renderings["operator"]
-    assert "cinder://" not in renderings["tenant"]
+    assert "cinder://" in explanations["operator"]
+    assert "cinder://" not in explanations["tenant"]
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_demo_fits_the_terminal(
-    width: int, disk: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All acts are told, in lines that fit."""
-    monkeypatch.setenv("COLUMNS", str(width))
-
-    result = run("--image", str(disk))
+def test_the_demo_fits_the_terminal(width: int, disk: Path) -> None:
+    """All steps are shown, in lines that fit."""
+    result = run("--image", str(disk), columns=width)
 
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    told = [line for line in lines if not line.startswith("Pool ")]
-    assert max(map(len, told)) <= width
-    for act in range(1, 7):
-        assert any(line.startswith(f"{act}. ") for line in lines)
-    assert lines[-1] == "Everything went as told."
+    others = [line for line in lines if not line.startswith("Pool ")]
+    assert max(map(len, others)) <= width
+    for step in range(1, 7):
+        assert any(line.startswith(f"{step}. ") for line in lines)
+    assert lines[-1] == "All checks passed."
 
 
-def test_the_demo_says_how_this_file_system_clones(disk: Path) -> None:
-    """Reflinks or full copies, as the pool was probed."""
+def test_the_demo_shows_how_this_file_system_clones(disk: Path) -> None:
+    """By reflinks or by full copies."""
     kind = run_json("--image", str(disk))["clone_kind"]
 
     word = {"copy-on-write": "reflinks", "full-copy": "full copies"}[kind]
@@ -129,7 +104,7 @@ def test_the_demo_says_how_this_file_system_clones(disk: Path) -> None:
 
 
 def test_the_demo_takes_a_qcow2_image(disk: Path, tmp_path: Path) -> None:
-    """It is downloaded and converted; the bytes are its disk's."""
+    """The volumes have the bytes of the converted image."""
     qemu_img = shutil.which("qemu-img")
     if qemu_img is None:
         pytest.skip("no qemu-img")
@@ -145,7 +120,7 @@ def test_the_demo_takes_a_qcow2_image(disk: Path, tmp_path: Path) -> None:
 
 
 def test_the_demo_makes_an_image_and_leaves_nothing(temporary: Path) -> None:
-    """Without options it needs nothing and cleans up."""
+    """Without options it needs no input and keeps no file."""
     result = run()
 
     assert (result.exit_code, result.stderr) == (0, "")
@@ -153,10 +128,8 @@ def test_the_demo_makes_an_image_and_leaves_nothing(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-def test_the_demo_keeps_the_cloud_where_it_is_told(
-    disk: Path, tmp_path: Path
-) -> None:
-    """With --root the volumes can be looked at afterwards."""
+def test_the_demo_keeps_the_cloud_in_root(disk: Path, tmp_path: Path) -> None:
+    """With ``--root`` the volumes can be listed afterwards."""
     root = tmp_path / "cloud"
 
     result = run("--image", str(disk), "--root", str(root))
@@ -167,16 +140,43 @@ def test_the_demo_keeps_the_cloud_where_it_is_told(
     assert names == ["first", "second", "larger"]
 
 
-def _failing(result: Result, text: str) -> None:
-    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
-    assert result.stderr.startswith("error: the demo did not go as told: ")
-    assert text in result.stderr
+def test_the_demo_writes_its_output_as_svg(disk: Path, tmp_path: Path) -> None:
+    """The picture shows the same text, with and without ``--json``."""
+    svg = tmp_path / "demo.svg"
+    for option in ((), ("--json",)):
+        svg.write_text("old")
+
+        result = run("--image", str(disk), "--svg", str(svg), *option)
+
+        assert (result.exit_code, result.stderr) == (0, "")
+        picture = svg.read_text()
+        assert picture.startswith("<svg ")
+        text = html.unescape(picture).replace("\xa0", " ")
+        for title in ("Downloaded in ", "Second: cloned in ", "All checks"):
+            assert title in text
+
+
+def test_the_demo_reports_a_picture_that_it_cannot_write(disk: Path) -> None:
+    """The error names the file."""
+    image = ("--image", str(disk))
+
+    directory = run(*image, "--svg", str(disk.parent))
+    missing = run(*image, "--svg", "none/demo.svg")
+
+    assert_error(2, "'--svg': File", directory)
+    assert_error(2, "none/demo.svg", missing)
+
+
+def _assert_demo_fails(text: str, *args: str) -> None:
+    result = run(*args)
+    assert result.stderr.startswith("error: the demo failed: ")
+    assert_error(1, text, result)
 
 
 def test_a_clone_that_falls_back_fails_the_demo(
     disk: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A decision to clone that became a download is not told as a clone."""
+    """The decision was clone, and the result was a download."""
     real, calls = LocalArray.clone_volume, []
 
     def clone_volume(self: LocalArray, *args: Any) -> None:  # noqa: ANN401
@@ -188,27 +188,27 @@ def test_a_clone_that_falls_back_fails_the_demo(
 
     monkeypatch.setattr(LocalArray, "clone_volume", clone_volume)
 
-    _failing(
-        run("--image", str(disk)), "expected clone, but ended in download"
+    _assert_demo_fails(
+        "expected clone, but the result was download", "--image", str(disk)
     )
     assert list(temporary.iterdir()) == []
 
 
-def test_another_decision_than_told_fails_the_demo(disk: Path) -> None:
+def test_an_unexpected_decision_fails_the_demo(disk: Path) -> None:
     """A volume too small for the image is refused, not downloaded."""
     with disk.open("r+b") as file:
         file.truncate(1025 * MIB)
 
-    _failing(
-        run("--image", str(disk), "--size", "1"),
-        "expected download, but decided refuse: image-larger-than-volume",
+    _assert_demo_fails(
+        "but the decision was refuse: image-larger-than-volume",
+        *("--image", str(disk), "--size", "1"),
     )
 
 
 def test_other_bytes_fail_the_demo(
     disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A clone with another content is found out."""
+    """The demo compares the content of each volume."""
     real = LocalCloud.create_volume
 
     def create_volume(self: LocalCloud, *args: Any, **more: Any) -> Created:  # noqa: ANN401
@@ -221,13 +221,15 @@ def test_other_bytes_fail_the_demo(
 
     monkeypatch.setattr(LocalCloud, "create_volume", create_volume)
 
-    _failing(run("--image", str(disk)), "bytes differ in second")
+    _assert_demo_fails(
+        "bytes of second are not those of the image", "--image", str(disk)
+    )
 
 
 def test_the_demos_examples_run(
     disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each as it stands in the help; the bare one has a test of its own."""
+    """All but the example without options, which has a test of its own."""
     qemu_img = shutil.which("qemu-img")
     if qemu_img is None:
         pytest.skip("no qemu-img")
@@ -247,14 +249,8 @@ def test_the_demos_examples_run(
 
 
 def test_the_demo_shows_progress_only_on_a_terminal(disk: Path) -> None:
-    """Piped, nothing is drawn and nothing is coloured."""
-    done = subprocess.run(
-        [*PROGRAM, "demo", "--image", str(disk)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    """Piped output has no progress bar and no colours."""
+    done = run_process("demo", "--image", str(disk))
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout

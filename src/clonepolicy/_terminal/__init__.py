@@ -1,1 +1,1 @@
-"""Rendering, errors and options that command line and kit share (click)."""
+"""Rendering, errors and options of the command line and of the kit (click)."""

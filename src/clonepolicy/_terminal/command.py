@@ -1,4 +1,4 @@
-"""How programs end, with one line and an exit code; and their version."""
+"""A command that always exits with an exit code, and the version."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from clonepolicy._terminal.errors import Exit, line, to_cli_error
 
 
 class CleanExitCommand(click.Command):
-    """Ends with one line on standard error, never with a traceback."""
+    """Reports an expected error as one line on standard error.
+
+    A defect keeps its traceback.  Closed standard streams, and characters
+    that the terminal cannot write, do no harm.
+    """
 
     @override
     def main(  # type: ignore[override]
@@ -29,7 +33,7 @@ class CleanExitCommand(click.Command):
         given = list(sys.argv[1:] if args is None else args)
         for name in ("stdin", "stdout", "stderr"):
             if getattr(sys, name) is None:
-                null = Path(os.devnull).open("r+")  # noqa: SIM115 - stays
+                null = Path(os.devnull).open("r+")  # noqa: SIM115 - stays open
                 setattr(sys, name, null)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
@@ -43,7 +47,7 @@ class CleanExitCommand(click.Command):
             code = Exit.USAGE
         except click.Abort:
             code = Exit.INTERRUPTED
-        except Exception as error:  # noqa: BLE001 - what is a defect is raised
+        except Exception as error:  # noqa: BLE001 - defects are raised again
             problem = to_cli_error(error)
             as_json = "--json" in given
             click.echo(line(problem, as_json=as_json), err=True)
@@ -52,7 +56,7 @@ class CleanExitCommand(click.Command):
 
 
 def version() -> str:
-    """Give the version that is installed."""
+    """Return the installed version."""
     try:
         return metadata.version("clonepolicy")
     except metadata.PackageNotFoundError:

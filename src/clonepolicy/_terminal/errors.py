@@ -1,4 +1,4 @@
-"""Errors as one line (or one JSON line), and exit codes."""
+"""Exit codes, and errors as one line of text or of JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from clonepolicy import (
 
 
 class Exit(IntEnum):
-    """What the program exits with."""
+    """The exit codes of both programs."""
 
     DONE = 0
     FAILED = 1
@@ -35,7 +35,7 @@ class Exit(IntEnum):
 
 @attrs.frozen
 class CliError(Exception):
-    """What is wrong and what to do about it; ends the program."""
+    """An error that ends the program: what happened, and what to do next."""
 
     code: Exit
     message: str
@@ -43,7 +43,7 @@ class CliError(Exception):
 
 
 def printable(text: str) -> str:
-    """Show control characters and lone surrogates as escapes."""
+    """Escape control characters and lone surrogates."""
     return "".join(
         letter
         if letter.isprintable() or letter == "\n"
@@ -53,10 +53,10 @@ def printable(text: str) -> str:
 
 
 def to_cli_error(error: Exception) -> CliError:
-    """Say what can be done about an expected error.
+    """Convert an expected error into an exit code, a message and a remedy.
 
     Raises:
-        Exception: the error itself, where it is a defect.
+        Exception: ``error`` itself, if it is a defect and not expected.
     """
     match error:
         case CliError():
@@ -85,16 +85,16 @@ def _of_adapter(error: AdapterError) -> CliError:
             code = Exit.CONFLICT
         case _:
             code = Exit.FAILED
-    # what can be done about it stands in the message already
+    # the message already says what to do next
     return CliError(code, str(error) or type(error).__name__, "")
 
 
 _REMEDIES = {
-    errno.ENOSPC: "free some space",
-    errno.EDQUOT: "free some space",
+    errno.ENOSPC: "free disk space",
+    errno.EDQUOT: "free disk space",
     errno.EACCES: "check its permissions",
     errno.EPERM: "check its permissions",
-    errno.EROFS: "take a directory that can be written",
+    errno.EROFS: "use a directory on a writable file system",
     errno.ENOENT: "check the path",
     errno.EISDIR: "name a file",
     errno.ENOTDIR: "name a directory",
@@ -114,12 +114,12 @@ def _of_system(error: OSError) -> CliError:
 def line(problem: CliError, *, as_json: bool) -> str:
     """Write an error as one line."""
     if as_json:
-        told = {
+        fields = {
             "code": int(problem.code),
             "kind": problem.code.name.lower().replace("_", "-"),
             "message": problem.message,
             "remedy": problem.remedy or None,
         }
-        return json.dumps({"error": told})
+        return json.dumps({"error": fields})
     parts = [part for part in (problem.message, problem.remedy) if part]
     return printable("error: " + " ".join("; ".join(parts).split()))

@@ -1,9 +1,11 @@
-"""Options and inputs that several commands share."""
+"""Options and input files that several commands share."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -12,8 +14,10 @@ from typing_extensions import override
 from clonepolicy import POLICIES, SAFE, Policy
 from clonepolicy._terminal.errors import CliError, Exit
 
+T = TypeVar("T")
+
 LIMIT = 16 * 1024 * 1024
-"""Bytes of the largest input that is read."""
+"""Size in bytes of the largest input that is read."""
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Write one JSON document."
@@ -21,7 +25,7 @@ json_option = click.option(
 
 
 class PolicyName(click.ParamType):  # type: ignore[type-arg]  # generic since 8.5
-    """The name of a shipped policy, in any case."""
+    """The name of a shipped policy, in upper or lower case."""
 
     name = "|".join(POLICIES)
 
@@ -45,7 +49,7 @@ class PolicyName(click.ParamType):  # type: ignore[type-arg]  # generic since 8.
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Offer the names."""
+        """Complete the name."""
         return [
             CompletionItem(name)
             for name in POLICIES
@@ -63,17 +67,29 @@ policy_option = click.option(
 
 
 def examples(*lines: str) -> str:
-    """Make a help epilog of example command lines."""
+    """Format example command lines as the end of a help text."""
     return "\b\nExamples:\n" + "\n".join(f"  {text}" for text in lines)
 
 
-def read_text(name: str, what: str) -> str:
-    """Read a whole text file, or standard input for ``-``.
+def read_input(
+    name: str, what: str, parse: Callable[[str], T], remedy: str
+) -> T:
+    """Parse a whole text file, or standard input for ``-``.
+
+    ``remedy`` is for a text for which ``parse`` raises `ValueError`.
 
     Raises:
-        CliError: it cannot be opened, is too large, or is not UTF-8.
+        CliError: the file cannot be opened, is too large, is not UTF-8, or
+            cannot be parsed.
     """
-    remedy = f"name a file with {what}, or - for standard input"
+    try:
+        return parse(_read_text(name, what))
+    except ValueError as error:
+        raise CliError(Exit.USAGE, f"{name}: {error}", remedy) from None
+
+
+def _read_text(name: str, what: str) -> str:
+    remedy = f"name a file that holds {what}, or - for standard input"
     try:
         if name == "-":
             data = sys.stdin.buffer.read(LIMIT + 1)
@@ -90,12 +106,3 @@ def read_text(name: str, what: str) -> str:
     except UnicodeDecodeError as error:
         message = f"{name}: not UTF-8 text (byte {error.start})"
         raise CliError(Exit.USAGE, message, remedy) from None
-
-
-def in_file(name: str, error: ValueError) -> CliError:
-    """Say in which file a fact cannot be."""
-    return CliError(
-        Exit.USAGE,
-        f"{name}: {error}",
-        "clonepolicy schema describes requests",
-    )

@@ -1,4 +1,4 @@
-"""How things look: JSON, tables, sizes, times, progress bars."""
+"""Output: JSON, text, tables, sizes and times."""
 
 from __future__ import annotations
 
@@ -19,22 +19,18 @@ from clonepolicy._terminal.errors import printable
 Json: TypeAlias = dict[str, Any]
 
 _UNBROKEN = 4096
-"""Columns where programs read: ids and paths are never broken."""
+"""Columns of output that is piped: wide enough for every id and path."""
 
 
 def console(
-    file: IO[str] | None = None,
-    *,
-    piped_width: int = _UNBROKEN,
-    quiet: bool = False,
+    file: IO[str] | None = None, *, piped_width: int = _UNBROKEN
 ) -> Console:
-    """Make a console that takes texts as they are."""
+    """Make a console that prints texts unchanged, without markup."""
     stream = sys.stdout if file is None else file
     fits = stream.isatty() or os.environ.get("COLUMNS", "").isdigit()
     return Console(
         file=stream,
         width=None if fits else piped_width,
-        quiet=quiet,
         markup=False,
         highlight=False,
         emoji=False,
@@ -42,7 +38,7 @@ def console(
 
 
 def plain(record: attrs.AttrsInstance) -> Json:
-    """Write a record of simple fields as JSON's own types."""
+    """Convert a record of simple fields to JSON types."""
 
     def simple(_: object, __: object, value: object) -> object:
         return sorted(value) if isinstance(value, frozenset) else value
@@ -51,7 +47,7 @@ def plain(record: attrs.AttrsInstance) -> Json:
 
 
 def emit(value: Json) -> None:
-    """Write one JSON document; ASCII, whatever the encoding outside."""
+    """Write one JSON document, in ASCII."""
     _write(json.dumps(value, indent=2))
 
 
@@ -61,7 +57,7 @@ def say(text: str = "") -> None:
 
 
 def _write(text: str) -> None:
-    # click would write UTF-8 where the terminal says ASCII
+    # click.echo writes UTF-8 even to an ASCII terminal
     sys.stdout.write(f"{text}\n")
 
 
@@ -72,9 +68,10 @@ def table(
     right: Sequence[str] = (),
     whole: Sequence[str] = (),
 ) -> Table:
-    """Make a table; what is not set shows as a dash.
+    """Make a table; None is shown as a dash.
 
-    Columns that are ``whole`` are never broken, as long as they fit.
+    Columns in ``right`` are right-aligned.  Columns in ``whole`` are not
+    wrapped if they fit.
     """
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
@@ -85,14 +82,18 @@ def table(
             no_wrap=column in whole,
         )
     for row in rows:
-        made.add_row(
-            *(Text("-" if v is None else printable(str(v))) for v in row)
-        )
+        made.add_row(*map(_cell, row))
     return made
 
 
+def _cell(value: object) -> Text:
+    if isinstance(value, list):
+        value = ", ".join(map(str, value)) or None
+    return Text("-" if value is None else printable(str(value)))
+
+
 def show(renderable: object) -> None:
-    """Write a table for people, without blanks at the ends of lines."""
+    """Write a table for people, without trailing blanks."""
     out = console()
     if out.is_terminal:
         out.print(renderable)
@@ -104,13 +105,12 @@ def show(renderable: object) -> None:
 
 
 def pairs(rows: Iterable[tuple[str, object]]) -> Table:
-    """Make a table of names and values."""
+    """Make a table of names and values; a list is one line."""
     made = Table.grid(padding=(0, 2))
     made.add_column()
     made.add_column(overflow="fold")
     for name, value in rows:
-        shown = "-" if value is None else printable(str(value))
-        made.add_row(Text(name), Text(shown))
+        made.add_row(Text(name), _cell(value))
     return made
 
 
@@ -119,7 +119,7 @@ _FINE = 0.01
 
 
 def size(count: int) -> str:
-    """Write a number of bytes: 0 B, 96.0 MiB."""
+    """Format a number of bytes: 0 B, 96.0 MiB."""
     if count < _STEP:
         return f"{count} B"
     power = min((count.bit_length() - 1) // 10, len(_UNITS))
@@ -127,7 +127,7 @@ def size(count: int) -> str:
 
 
 def seconds(duration: float) -> str:
-    """Write a duration, as fine as it means something."""
+    """Format a duration: 2.05 s, 120 ms, 3.1 ms."""
     if duration >= 1:
         return f"{duration:.2f} s"
     return f"{duration * 1000:.{1 if duration < _FINE else 0}f} ms"

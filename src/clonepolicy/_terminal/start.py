@@ -1,4 +1,4 @@
-"""Start a program whose libraries are an extra."""
+"""Start a program whose libraries are an optional extra."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 
 
 def start(module: str, *, prog_name: str, extra: str) -> None:
-    """Run the program of a module, which needs an extra."""
-    # imported here, so that neither a missing extra nor Ctrl-C while the
-    # libraries are loaded ends in a traceback
+    """Import a module that needs ``extra``, and run its ``program``."""
+    # imported here, so that a missing extra or Ctrl-C during the import is
+    # reported without a traceback
     try:
         program = importlib.import_module(module).program
     except KeyboardInterrupt:

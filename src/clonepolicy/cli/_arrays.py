@@ -1,4 +1,4 @@
-"""The command that shows which kinds of array are installed."""
+"""``clonepolicy arrays``: show the installed array backends."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from clonepolicy._terminal.render import (
 
 
 def _to_dict(array: InstalledArray) -> Json:
-    written = plain(array)
+    fields = plain(array)
     if array.capabilities is not None:
-        written["capabilities"] = plain(array.capabilities)
-    return written
+        fields["capabilities"] = plain(array.capabilities)
+    return fields
 
 
-_CAN = {True: "yes", False: "no", None: "depends on the array"}
+_ANSWERS = {True: "yes", False: "no", None: "depends on the array"}
 
 
 def _row(array: InstalledArray) -> tuple[object, ...]:
@@ -39,7 +39,7 @@ def _row(array: InstalledArray) -> tuple[object, ...]:
     known: tuple[object, ...] = (None, None, None)
     if can is not None:
         images = ", ".join(sorted(can.image_schemes))
-        known = (_clones(can), _CAN[can.can_extend], images or None)
+        known = (_clones(can), _ANSWERS[can.can_extend], images or None)
     return (
         array.name,
         array.distribution,
@@ -52,9 +52,9 @@ def _row(array: InstalledArray) -> tuple[object, ...]:
 def _clones(can: Backend) -> str:
     if can.can_clone and can.clone_kind is not None:
         limit = can.clone_limit
-        most = "" if limit is None else f", {limit} of a source"
+        most = "" if limit is None else f", at most {limit} of a source"
         return f"{can.clone_kind}{most}"
-    return "yes, as it can" if can.can_clone else _CAN[can.can_clone]
+    return "yes, method varies" if can.can_clone else _ANSWERS[can.can_clone]
 
 
 @click.command(
@@ -68,17 +68,17 @@ def _clones(can: Backend) -> str:
 @json_option
 @click.pass_context
 def arrays(context: click.Context, name: str | None, *, as_json: bool) -> None:
-    """Show the kinds of array that are installed, or all about one.
+    """Show the installed array backends, or all fields of one.
 
-    One that cannot be used is shown with what is wrong.  Given its NAME,
-    the exit code is 1 then, and 4 if there is none of that name.
+    A backend that cannot be used is shown with its problem. If you ask for
+    it by NAME, the exit code is 1; if no backend has that NAME, it is 4.
     """
     found = installed_arrays(name)
     if name is not None and not found:
         raise CliError(
             Exit.NOT_FOUND,
             f"no array backend {name!r} is installed",
-            "clonepolicy arrays lists those that are",
+            "run clonepolicy arrays to list the installed ones",
         )
     if as_json:
         emit(
@@ -91,18 +91,15 @@ def arrays(context: click.Context, name: str | None, *, as_json: bool) -> None:
     elif name is not None:
         for array in found:
             fields = _to_dict(array)
-            told = fields.pop("capabilities") or {}
-            told["image_schemes"] = (
-                ", ".join(told.get("image_schemes", ())) or None
-            )
-            show(pairs((fields | told).items()))
+            capabilities = fields.pop("capabilities") or {}
+            show(pairs((fields | capabilities).items()))
     elif found:
-        columns = ("name", "offered by", "version", "clones", "grows")
+        columns = ("name", "package", "API", "clones", "extends")
         show(
             table(
                 (*columns, "images", "problem"),
                 map(_row, found),
-                right=("version",),
+                right=("API",),
                 whole=("name",),
             )
         )

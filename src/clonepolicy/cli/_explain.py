@@ -1,4 +1,4 @@
-"""The command that explains a reason or a stored decision."""
+"""``clonepolicy explain``: explain a reason or a stored decision."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from clonepolicy import (
     wire,
 )
 from clonepolicy._terminal.errors import CliError, Exit
-from clonepolicy._terminal.options import examples, json_option, read_text
+from clonepolicy._terminal.options import examples, json_option, read_input
 from clonepolicy._terminal.render import Json, emit, pairs, say, show
+from clonepolicy.cli._rules import reason_to_dict, rule_rows, rule_to_dict
 
 
 @click.command(
@@ -34,37 +35,44 @@ from clonepolicy._terminal.render import Json, emit, pairs, say, show
 )
 @click.argument("subject", metavar="REASON|DECISION.json")
 @click.option(
-    "--tenant", is_flag=True, help="Tell only what a tenant may know."
+    "--tenant", is_flag=True, help="Show only what a tenant may know."
 )
 @click.option(
     "--what-would-it-take",
-    "ways_too",
+    "unblock",
     is_flag=True,
-    help="Tell what would open the efficient path.",
+    help="Show what would open an efficient path.",
 )
 @json_option
 def explain_command(
-    subject: str, *, tenant: bool, ways_too: bool, as_json: bool
+    subject: str, *, tenant: bool, unblock: bool, as_json: bool
 ) -> None:
-    """Explain a reason, or a decision that was stored as JSON.
+    """Explain a reason, or a decision that is stored as JSON.
 
-    A decision is made anew from its request; one that does not come out
-    as it is written is an error.
+    The request in DECISION.json is decided again; - reads standard input.
+    If the result is not the stored decision, that is an error.
     """
     reason = _reason(subject)
     if reason is None:
         decision = _decision(subject)
         _explain_decision(
-            decision, tenant=tenant, ways_too=ways_too, as_json=as_json
+            decision, tenant=tenant, unblock=unblock, as_json=as_json
         )
         return
-    if tenant or ways_too:
+    if tenant or unblock:
         raise click.UsageError(
-            "--tenant and --what-would-it-take are about decisions, "
-            f"and {reason} is a reason"
+            "--tenant and --what-would-it-take need a decision, "
+            f"but {reason} is a reason"
         )
     if as_json:
-        emit(_reason_to_dict(reason))
+        emit(
+            {
+                "kind": "reason",
+                "name": reason.name,
+                **reason_to_dict(reason),
+                "rules": _rules_of(reason),
+            }
+        )
     else:
         _show_reason(reason)
 
@@ -80,49 +88,42 @@ def _decision(name: str) -> Decision:
         remedy = (
             f"did you mean {close[0]}?"
             if close
-            else "clonepolicy rules lists the reasons"
+            else "run clonepolicy rules to list the reasons"
         )
         raise CliError(
-            Exit.NOT_FOUND, f"{name}: neither a reason nor a file", remedy
+            Exit.NOT_FOUND, f"{name}: not a reason, and not a file", remedy
         )
-    text = read_text(name, "a decision")
-    try:
-        return wire.loads_decision(text)
-    except ValueError as error:
-        remedy = "clonepolicy decide --json writes decisions"
-        raise CliError(Exit.USAGE, f"{name}: {error}", remedy) from None
+    remedy = "use a file that clonepolicy decide --json wrote"
+    return read_input(name, "a decision", wire.loads_decision, remedy)
 
 
 def _explain_decision(
-    decision: Decision, *, tenant: bool, ways_too: bool, as_json: bool
+    decision: Decision, *, tenant: bool, unblock: bool, as_json: bool
 ) -> None:
-    text = explain_to_tenant(decision) if tenant else explain(decision)
-    ways = (
-        what_would_it_take(decision.request, decision.policy)
-        if ways_too
-        else ()
-    )
-    if tenant and ways_too:
+    if tenant and unblock:
         raise click.UsageError(
-            "--what-would-it-take tells what a tenant may not know; "
+            "--what-would-it-take shows what a tenant may not know; "
             "leave --tenant out"
         )
+    text = explain_to_tenant(decision) if tenant else explain(decision)
+    ways: tuple[Way, ...] = ()
+    if unblock:
+        ways = what_would_it_take(decision.request, decision.policy)
     if not as_json:
         say(text)
-        if ways_too:
+        if unblock:
             say("\nwhat it would take:")
-            say(ways_text(ways))
+            say(_ways_text(ways))
         return
-    told: Json = {"kind": "decision", "explanation": text}
+    fields: Json = {"kind": "decision", "explanation": text}
     if not tenant:
-        told["decision"] = wire.to_dict(decision)
-    if ways_too:
-        told["what_would_it_take"] = [_way_to_dict(way) for way in ways]
-    emit(told)
+        fields["decision"] = wire.to_dict(decision)
+    if unblock:
+        fields["what_would_it_take"] = [_way_to_dict(way) for way in ways]
+    emit(fields)
 
 
-def ways_text(ways: tuple[Way, ...]) -> str:
-    """Write the changes that open an efficient path."""
+def _ways_text(ways: tuple[Way, ...]) -> str:
     if not ways:
         return "  nothing: the efficient path is open"
     lines = []
@@ -139,12 +140,12 @@ def ways_text(ways: tuple[Way, ...]) -> str:
 
 def _way_to_dict(way: Way) -> Json:
     return {
-        "path": str(way.path),
+        "route": str(way.path),
         "candidate": way.candidate,
-        "changes": [
+        "remedies": [
             {
                 "reason": str(change.reason),
-                "who": str(change.who),
+                "responsible": str(change.who),
                 "remedy": change.remedy,
                 "waiting_helps": change.waiting_helps,
             }
@@ -153,17 +154,9 @@ def _way_to_dict(way: Way) -> Json:
     }
 
 
-def _givers(reason: Reason) -> list[Json]:
+def _rules_of(reason: Reason) -> list[Json]:
     return [
-        {
-            "policy": policy.name,
-            "table": table,
-            "rule": rule.name,
-            "requirement": rule.requirement,
-            "reads": list(rule.reads),
-            "sources": [str(source) for source in rule.sources],
-            "differs": rule.differs or None,
-        }
+        {"policy": policy.name, "table": table, **rule_to_dict(rule)}
         for policy in POLICIES.values()
         for table, rules in tables(policy)
         for rule in rules
@@ -171,50 +164,23 @@ def _givers(reason: Reason) -> list[Json]:
     ]
 
 
-def _reason_to_dict(reason: Reason) -> Json:
-    about = reason.about
-    return {
-        "kind": "reason",
-        "reason": str(reason),
-        "name": reason.name,
-        "subject": str(about.subject),
-        "meaning": about.meaning,
-        "who": str(about.who),
-        "remedy": about.remedy,
-        "waiting_helps": about.waiting_helps,
-        "rules": _givers(reason),
-    }
-
-
 def _show_reason(reason: Reason) -> None:
     about = reason.about
     wait = "may help" if about.waiting_helps else "does not help"
     say(f"{reason}: {about.meaning}\n")
-    show(
-        pairs(
-            [
-                ("about", about.subject),
-                ("who", about.who),
-                ("remedy", about.remedy),
-                ("waiting", wait),
-            ]
-        )
-    )
-    givers = _givers(reason)
-    for rule in dict.fromkeys(giver["rule"] for giver in givers):
-        given = [giver for giver in givers if giver["rule"] == rule]
-        first = given[0]
-        say(f"\nrule {rule}: {first['requirement']}")
-        policies = dict.fromkeys(giver["policy"] for giver in given)
-        rows: list[tuple[str, object]] = [
-            (
-                policy,
-                ", ".join(g["table"] for g in given if g["policy"] == policy),
-            )
-            for policy in policies
-        ]
-        rows.append(("reads", ", ".join(first["reads"])))
-        rows.append(("sources", "; ".join(first["sources"])))
-        if first["differs"]:
-            rows.append(("Cinder", first["differs"]))
-        show(pairs(rows))
+    rows = [
+        ("subject", about.subject),
+        ("responsible", about.who),
+        ("remedy", about.remedy),
+        ("waiting", wait),
+    ]
+    show(pairs(rows))
+    found = _rules_of(reason)
+    for name in dict.fromkeys(entry["rule"] for entry in found):
+        entries = [entry for entry in found if entry["rule"] == name]
+        homes: dict[str, list[str]] = {}
+        for entry in entries:
+            homes.setdefault(entry["policy"], []).append(entry["table"])
+        rule = entries[0]
+        say(f"\nrule {name}: {rule['requirement']}")
+        show(pairs([*homes.items(), *rule_rows(rule)]))

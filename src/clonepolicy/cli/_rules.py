@@ -1,4 +1,4 @@
-"""The commands that show and compare the policies' tables."""
+"""``clonepolicy rules``: show a policy's rules, or compare policies."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
+import attrs
 import click
 
-from clonepolicy import Policy, Rule, tables, wire
+from clonepolicy import Policy, Reason, Rule, tables, wire
 from clonepolicy._terminal.options import (
     PolicyName,
     examples,
@@ -41,30 +42,33 @@ _WIDE = 110
     "--long",
     "details",
     is_flag=True,
-    help="Tell also what each rule reads, its sources and its remedy.",
+    help="Show also the facts, citations and remedy of each rule.",
 )
 @json_option
 @click.pass_context
 def rules(
     context: click.Context, policy: Policy, *, details: bool, as_json: bool
 ) -> None:
-    """Show a policy's rules, or compare two policies."""
+    """Show the rules of a policy, or compare two policies."""
     if context.invoked_subcommand is not None:
         if as_json or details:
             raise click.UsageError(
-                f"put options behind {context.invoked_subcommand}"
+                f"write the options after {context.invoked_subcommand}"
             )
         return
     if as_json:
-        emit(
+        listed = [
             {
-                "policy": {"name": policy.name, "version": policy.version},
-                "tables": [
-                    {"table": name, "rules": [_to_dict(r) for r in those]}
-                    for name, those in tables(policy)
+                "table": name,
+                "rules": [
+                    rule_to_dict(rule) | reason_to_dict(rule.reason)
+                    for rule in those
                 ],
             }
-        )
+            for name, those in tables(policy)
+        ]
+        named = {"name": policy.name, "version": policy.version}
+        emit({"policy": named, "tables": listed})
         return
     say(f"policy {policy}")
     for name, those in tables(policy):
@@ -77,60 +81,60 @@ def rules(
         else:
             _show_rules(those)
     if not details:
-        say(
-            "\nclonepolicy explain REASON tells more about one, "
-            "--long about all."
-        )
+        say("\nFor details, run clonepolicy explain REASON, or use --long.")
 
 
-def _to_dict(rule: Rule[Any]) -> Json:
-    about = rule.reason.about
+def rule_to_dict(rule: Rule[Any]) -> Json:
+    """Convert a rule to JSON types, without its reason."""
     return {
         "rule": rule.name,
         "requirement": rule.requirement,
-        "reason": str(rule.reason),
         "reads": list(rule.reads),
-        "sources": [str(source) for source in rule.sources],
+        "citations": [str(source) for source in rule.sources],
         "differs": rule.differs or None,
+    }
+
+
+def reason_to_dict(reason: Reason) -> Json:
+    """Convert a reason to JSON types."""
+    about = reason.about
+    return {
+        "reason": str(reason),
         "subject": str(about.subject),
         "meaning": about.meaning,
-        "who": str(about.who),
+        "responsible": str(about.who),
         "remedy": about.remedy,
         "waiting_helps": about.waiting_helps,
     }
 
 
+def rule_rows(rule: Json) -> list[tuple[str, object]]:
+    """Give the facts and citations of a rule as names and values."""
+    rows = [
+        ("reads", rule["reads"]),
+        ("citations", "; ".join(rule["citations"])),
+    ]
+    return [*rows, ("Cinder", rule["differs"])] if rule["differs"] else rows
+
+
 def _show_rules(those: Iterable[Rule[Any]]) -> None:
-    wide = console().width >= _WIDE
-    show(
-        table(
-            ("rule: reason", "requirement", "who"),
-            (
-                (
-                    f"{r.name}: {r.reason}"
-                    if wide
-                    else f"{r.name}:\n  {r.reason}",
-                    r.requirement,
-                    r.reason.about.who,
-                )
-                for r in those
-            ),
-            whole=("rule: reason",),
-        )
+    gap = ": " if console().width >= _WIDE else ":\n  "
+    rows = (
+        (f"{r.name}{gap}{r.reason}", r.requirement, r.reason.about.who)
+        for r in those
     )
+    heads = ("rule: reason", "requirement", "responsible")
+    show(table(heads, rows, whole=heads[:1]))
 
 
 def _show_rule(rule: Rule[Any]) -> None:
     about = rule.reason.about
-    say(f"  {rule.name}: {rule.requirement}")
-    rows: list[tuple[str, object]] = [
-        ("    reason", f"{rule.reason}: {about.meaning}"),
-        ("    reads", ", ".join(rule.reads)),
-        ("    sources", "; ".join(map(str, rule.sources))),
-        ("    remedy", f"{about.who}: {about.remedy}"),
+    say(f"\nrule {rule.name}: {rule.requirement}")
+    rows = [
+        ("reason", f"{rule.reason}: {about.meaning}"),
+        ("remedy", f"{about.who}: {about.remedy}"),
+        *rule_rows(rule_to_dict(rule)),
     ]
-    if rule.differs:
-        rows.append(("    Cinder", rule.differs))
     show(pairs(rows))
 
 
@@ -145,51 +149,35 @@ def _show_rule(rule: Rule[Any]) -> None:
 @click.argument("b", type=PolicyName())
 @json_option
 def diff(a: Policy, b: Policy, *, as_json: bool) -> None:
-    """Show every rule in which policies A and B differ, with a witness.
+    """Show every rule that only one of the policies A and B has.
 
-    The witness is a request that the two decide differently, or for other
-    reasons; --json writes it in full, ready for clonepolicy decide.
+    Each rule comes with the verdicts of both policies on a request that
+    breaks the rule. --json writes these requests in full; clonepolicy decide
+    reads them.
     """
-    # it makes thousands of decisions: only who asks for it waits for it
+    # this import takes long, and the other commands do not need it
     from clonepolicy.testing.combinations import (  # noqa: PLC0415
         differences,
     )
 
     found = differences(a, b)
     if as_json:
-        emit(
-            {
-                "a": str(a),
-                "b": str(b),
-                "differences": [
-                    {
-                        "rule": d.rule,
-                        "table": d.table,
-                        "reason": str(d.reason),
-                        "only_in": d.only_in,
-                        "verdict_a": d.verdict_a,
-                        "verdict_b": d.verdict_b,
-                        "why": d.why,
-                        "request": wire.to_dict(d.request),
-                    }
-                    for d in found
-                ],
-            }
-        )
+        listed = [
+            attrs.asdict(difference, recurse=False)
+            | {"request": wire.to_dict(difference.request)}
+            for difference in found
+        ]
+        emit({"a": str(a), "b": str(b), "differences": listed})
         return
     if not found:
-        say(f"{a} and {b} hold the same rules in the same tables.")
+        say(f"{a} and {b} have the same rules in the same tables.")
         return
     for (only_in, name), group in groupby(
         found, key=lambda d: (d.only_in, d.table)
     ):
         say(f"{name}, only in {only_in}")
-        show(
-            table(
-                ("rule", a.name, b.name, "why"),
-                ((d.rule, d.verdict_a, d.verdict_b, d.why) for d in group),
-                whole=("rule",),
-            )
-        )
+        rows = ((d.rule, d.verdict_a, d.verdict_b, d.why) for d in group)
+        heads = ("rule", a.name, b.name, "why")
+        show(table(heads, rows, whole=heads[:1]))
         say()
-    say(f"{len(found)} differences; --json gives each one's request.")
+    say(f"{len(found)} differences; use --json to see the requests.")

@@ -1,4 +1,4 @@
-"""The commands on a local cloud's volumes."""
+"""``clonepolicy volume``: the volumes of a local cloud."""
 
 from __future__ import annotations
 
@@ -7,24 +7,46 @@ from pathlib import Path
 import click
 
 from clonepolicy import GiB, Policy
-from clonepolicy._terminal.errors import Exit
 from clonepolicy._terminal.options import examples, policy_option
-from clonepolicy._terminal.render import emit, pairs, say, show, size, table
-from clonepolicy.cli._open import cloud_options, opened
-from clonepolicy.cli._watch import (
-    failed,
-    image_to_dict,
-    note_unsettled,
-    result_to_dict,
-    tell,
-    tell_image,
-    volume_to_dict,
-    watching,
+from clonepolicy._terminal.render import (
+    Json,
+    emit,
+    pairs,
+    say,
+    show,
+    size,
+    table,
 )
+from clonepolicy.adapters.local import VolumeRow
+from clonepolicy.cli._cloud_options import (
+    all_option,
+    cloud_options,
+    opened,
+    visibility_option,
+)
+from clonepolicy.cli._image import image_to_dict
+from clonepolicy.cli._progress import measured
+from clonepolicy.cli._report import report
 
 _explain = click.option(
-    "--explain", "in_full", is_flag=True, help="Tell every finding and step."
+    "--explain", "in_full", is_flag=True, help="Show every finding and step."
 )
+
+
+def _to_dict(row: VolumeRow) -> Json:
+    volume = row.volume
+    return {
+        "id": volume.id,
+        "name": row.name,
+        "project_id": volume.project_id,
+        "size": volume.size,
+        "status": volume.status,
+        "host": None if volume.host is None else str(volume.host),
+        "image_owner": volume.image_owner,
+        "glance_image_id": volume.glance_image_id,
+        "bytes_on_disk": row.bytes_on_disk,
+        "path": str(row.path),
+    }
 
 
 @click.group(
@@ -35,7 +57,7 @@ _explain = click.option(
     )
 )
 def volume() -> None:
-    """Work on the volumes of a local cloud."""
+    """Manage the volumes of a local cloud."""
 
 
 @volume.command(
@@ -50,7 +72,7 @@ def volume() -> None:
     "--image",
     required=True,
     metavar="ID|NAME",
-    help="The image that fills the volume.",
+    help="Image whose data the volume gets.",
 )
 @click.option(
     "--size",
@@ -58,20 +80,18 @@ def volume() -> None:
     required=True,
     type=click.IntRange(min=0),
     metavar="GIB",
-    help="The volume's size.",
+    help="Size of the volume.",
 )
-@click.option("--name", help="The volume's name.  [default: the image's]")
+@click.option("--name", help="Name of the volume.  [default: the image's]")
 @click.option(
     "--pool",
-    help="Where it is to lie.  [default: with its source, or where most "
-    "room is]",
+    help="Pool of the volume.  [default: that of its source, or else the one "
+    "with the most free space]",
 )
 @policy_option
 @_explain
 @cloud_options
-@click.pass_context
 def create(  # noqa: PLR0913 - one for each option
-    context: click.Context,
     *,
     image: str,
     gigabytes: int,
@@ -83,11 +103,11 @@ def create(  # noqa: PLR0913 - one for each option
     in_full: bool,
     as_json: bool,
 ) -> None:
-    """Make a volume from an image: by clone, or else by download."""
+    """Create a volume from an image: clone it, or else download it."""
     with opened(root) as cloud:
         row = cloud.find_image(image, project)
         title = f"creating from {row.name or row.image.id}"
-        with watching(title, row.image.size) as watch:
+        with measured(title, row.image.size) as meter:
             made = cloud.create_volume(
                 row.image.id,
                 name=row.name if name is None else name,
@@ -95,22 +115,10 @@ def create(  # noqa: PLR0913 - one for each option
                 size=gigabytes,
                 pool=pool,
                 policy=policy,
-                observer=watch,
+                observer=meter,
             )
-    if as_json:
-        told = result_to_dict(made.decision, made.outcome, watch)
-        told["volume"] = made.volume and volume_to_dict(made.volume)
-        emit(told)
-    else:
-        tell(made.decision, made.outcome, watch, in_full=in_full)
-        if made.volume is not None:
-            say()
-            show(pairs(volume_to_dict(made.volume).items()))
-    if made.outcome is None:
-        context.exit(Exit.REFUSED)
-    if made.outcome.attempt is None:
-        raise failed("the volume could not be made", made.outcome)
-    note_unsettled(made.outcome)
+    shown = None if made.volume is None else _to_dict(made.volume)
+    report("volume", made, shown, meter, in_full=in_full, as_json=as_json)
 
 
 @volume.command(
@@ -122,23 +130,27 @@ def create(  # noqa: PLR0913 - one for each option
     ),
 )
 @click.argument("name_or_id", metavar="ID|NAME")
-@click.option("--name", required=True, help="The image's name.")
-@click.option("--disk-format", default="raw", show_default=True)
-@click.option("--container-format", default="bare", show_default=True)
+@click.option("--name", required=True, help="Name of the image.")
 @click.option(
-    "--visibility",
-    type=click.Choice(["private", "shared", "community", "public"]),
-    default="private",
+    "--disk-format",
+    default="raw",
     show_default=True,
-    help="Who sees the image.",
+    help="Disk format of the image.",
 )
-@click.option("--force", is_flag=True, help="Even if the volume is in use.")
+@click.option(
+    "--container-format",
+    default="bare",
+    show_default=True,
+    help="Container format of the image.",
+)
+@visibility_option
+@click.option(
+    "--force", is_flag=True, help="Upload the volume even if it is in use."
+)
 @policy_option
 @_explain
 @cloud_options
-@click.pass_context
 def upload(  # noqa: PLR0913 - one for each option
-    context: click.Context,
     *,
     name_or_id: str,
     name: str,
@@ -152,11 +164,11 @@ def upload(  # noqa: PLR0913 - one for each option
     in_full: bool,
     as_json: bool,
 ) -> None:
-    """Make an image of a volume: by registering a clone, or by upload."""
+    """Make an image from a volume: register a clone, or else upload it."""
     with opened(root) as cloud:
         row = cloud.find_volume(name_or_id, project)
         title = f"uploading {row.name or row.volume.id}"
-        with watching(title, row.volume.size * GiB) as watch:
+        with measured(title, row.volume.size * GiB) as meter:
             made = cloud.upload_volume(
                 row.volume.id,
                 name=name,
@@ -166,37 +178,23 @@ def upload(  # noqa: PLR0913 - one for each option
                 visibility=visibility,
                 force=force,
                 policy=policy,
-                observer=watch,
+                observer=meter,
             )
-    if as_json:
-        told = result_to_dict(made.decision, made.outcome, watch)
-        told["image"] = made.image and image_to_dict(made.image)
-        emit(told)
-    else:
-        tell(made.decision, made.outcome, watch, in_full=in_full)
-        if made.image is not None:
-            say()
-            tell_image(made.image)
-    if made.outcome is None:
-        context.exit(Exit.REFUSED)
-    if made.outcome.attempt is None:
-        raise failed("the image could not be made", made.outcome)
-    note_unsettled(made.outcome)
+    shown = None if made.image is None else image_to_dict(made.image)
+    report("image", made, shown, meter, in_full=in_full, as_json=as_json)
 
 
 @volume.command("list", epilog=examples("clonepolicy volume list"))
-@click.option(
-    "--all", "everything", is_flag=True, help="Of all projects, as operator."
-)
+@all_option
 @cloud_options
 def list_volumes(
     root: Path, project: str, *, everything: bool, as_json: bool
 ) -> None:
-    """List the project's volumes."""
+    """List the volumes of the project."""
     with opened(root) as cloud:
         rows = cloud.list_volumes(None if everything else project)
     if as_json:
-        emit({"volumes": [volume_to_dict(row) for row in rows]})
+        emit({"volumes": [_to_dict(row) for row in rows]})
         return
     show(
         table(
@@ -226,9 +224,9 @@ def show_volume(name: str, root: Path, project: str, *, as_json: bool) -> None:
     with opened(root) as cloud:
         row = cloud.find_volume(name, project)
     if as_json:
-        emit({"volume": volume_to_dict(row)})
+        emit({"volume": _to_dict(row)})
     else:
-        show(pairs(volume_to_dict(row).items()))
+        show(pairs(_to_dict(row).items()))
 
 
 @volume.command("delete", epilog=examples("clonepolicy volume delete work"))
@@ -237,7 +235,7 @@ def show_volume(name: str, root: Path, project: str, *, as_json: bool) -> None:
 def delete_volume(
     name: str, root: Path, project: str, *, as_json: bool
 ) -> None:
-    """Delete a volume; one that is an image's data stays."""
+    """Delete a volume, unless it stores the data of an image."""
     with opened(root) as cloud:
         volume_id = cloud.find_volume(name, project).volume.id
         cloud.delete_volume(volume_id)

@@ -1,0 +1,72 @@
+"""The program ``clonepolicy``: all commands, and the exit codes."""
+
+from __future__ import annotations
+
+import click
+
+from clonepolicy._terminal.command import CleanExitCommand, version
+from clonepolicy._terminal.options import examples
+from clonepolicy.cli._arrays import arrays
+from clonepolicy.cli._completion import completion
+from clonepolicy.cli._decide import decide_command
+from clonepolicy.cli._demo import demo
+from clonepolicy.cli._explain import explain_command
+from clonepolicy.cli._image import image
+from clonepolicy.cli._init import init
+from clonepolicy.cli._rules import rules
+from clonepolicy.cli._schema import schema_command
+from clonepolicy.cli._volume import volume
+
+
+class _Program(CleanExitCommand, click.Group):
+    """A group of commands that ends as a single command does."""
+
+
+_EXIT_CODES = """\b
+Exit codes:
+  0    success
+  1    the operation failed
+  2    wrong usage, or input that cannot be read
+  3    refused by the policy, or not allowed to the project
+  4    not found
+  5    conflict: wrong state, a name that is not unique, or a limit
+  130  interrupted; nothing incomplete is left behind
+"""
+
+
+@click.group(
+    cls=_Program,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 79,
+    },
+    epilog=examples(
+        "clonepolicy demo",
+        "clonepolicy explain owner-mismatch",
+        "clonepolicy schema --example create | clonepolicy decide create -",
+    )
+    + "\n\n"
+    + _EXIT_CODES,
+)
+@click.version_option(version())
+def program() -> None:
+    """Decide between clone and download, and between register and upload.
+
+    Start with the demo. It makes a small cloud in a temporary directory and
+    shows when a volume is cloned, when it is not, and why.
+    """
+
+
+for command in (
+    demo,
+    init,
+    image,
+    volume,
+    decide_command,
+    explain_command,
+    rules,
+    schema_command,
+    arrays,
+    completion,
+):
+    program.add_command(command)

@@ -1,0 +1,146 @@
+"""`clonepolicy explain`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import cli_support
+from cli_support import CREATE, assert_error, run, run_json
+from clonepolicy import POLICIES, Reason, tables, wire
+
+request_file = cli_support.request_file
+
+
+@pytest.fixture
+def stored(request_file: Path, tmp_path: Path) -> Path:
+    """A file with a decision to clone."""
+    path = tmp_path / "decision.json"
+    decided = run("decide", "create", str(request_file), "--json")
+    path.write_text(decided.stdout)
+    return path
+
+
+@pytest.mark.parametrize("name", ["owner-mismatch", "OWNER_MISMATCH"])
+def test_explain_takes_a_reason_by_value_or_name(name: str) -> None:
+    """The output is the reason with the rules of each policy."""
+    result = run("explain", name)
+
+    about = Reason.OWNER_MISMATCH.about
+    assert result.exit_code == 0
+    for text in (about.meaning, about.who, about.remedy, *POLICIES):
+        assert text in result.stdout
+
+
+def test_explain_knows_every_reason() -> None:
+    """Each reason comes with every rule that reports it."""
+    for reason in Reason:
+        shown = run_json("explain", reason)
+        rules = {
+            rule.name
+            for policy in POLICIES.values()
+            for _, those in tables(policy)
+            for rule in those
+            if rule.reason is reason
+        }
+        assert (reason, rules) == (
+            shown["reason"],
+            {rule["rule"] for rule in shown["rules"]},
+        )
+
+
+def test_explain_replays_a_stored_decision(
+    request_file: Path, stored: Path
+) -> None:
+    """The explanation is the one that ``decide`` shows."""
+    decide = run("decide", "create", str(request_file))
+
+    assert decide.stdout == run("explain", str(stored)).stdout
+    assert (
+        decide.stdout.strip()
+        == (run_json("explain", str(stored))["explanation"])
+    )
+
+
+def test_explain_hides_the_source_from_a_tenant(stored: Path) -> None:
+    """Neither text nor JSON names the source of the clone."""
+    for json_too in ((), ("--json",)):
+        shown = run("explain", str(stored), "--tenant", *json_too).stdout
+        assert "by clone or by copy" in shown
+        assert "rbd://" not in shown
+
+
+def test_explain_shows_what_it_would_take(tmp_path: Path) -> None:
+    """For a download it lists the remedies."""
+    request = wire.to_dict(CREATE)
+    request["image"]["disk_format"] = "qcow2"
+    path, stored = tmp_path / "request.json", tmp_path / "decision.json"
+    path.write_text(json.dumps(request))
+    stored.write_text(run("decide", "create", str(path), "--json").stdout)
+
+    human = run("explain", str(stored), "--what-would-it-take")
+    shown = run_json("explain", str(stored), "--what-would-it-take")
+
+    assert "what it would take:" in human.stdout
+    remedies = {
+        (remedy["reason"], remedy["responsible"])
+        for way in shown["what_would_it_take"]
+        for remedy in way["remedies"]
+    }
+    about = Reason.DISK_FORMAT_NOT_RAW.about
+    assert ("disk-format-not-raw", about.who) in remedies
+
+
+def test_explain_says_when_nothing_is_needed(stored: Path) -> None:
+    """A clone needs no remedy."""
+    result = run("explain", str(stored), "--what-would-it-take")
+
+    assert "nothing: the efficient path is open" in result.stdout
+
+
+def test_explain_rejects_a_decision_that_its_request_does_not_lead_to(
+    stored: Path,
+) -> None:
+    """The policy decides the stored request again."""
+    stored.write_text(
+        stored.read_text().replace(
+            '"decision": "clone"', '"decision": "download"'
+        )
+    )
+
+    assert_error(2, "as SAFE/1 decides", run("explain", str(stored)))
+
+
+def test_explain_suggests_a_reason_that_is_close() -> None:
+    """A misspelt reason is not found."""
+    assert_error(
+        4, "did you mean owner-mismatch?", run("explain", "owner-mismach")
+    )
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("owner-mismatch", "--tenant"),
+        ("owner-mismatch", "--what-would-it-take"),
+    ],
+)
+def test_explain_rejects_options_that_a_reason_does_not_have(
+    args: tuple[str, ...],
+) -> None:
+    """Only a decision can be shown to a tenant, or unblocked."""
+    assert_error(2, "need a decision", run("explain", *args))
+
+
+def test_explain_does_not_show_a_tenant_what_it_would_take(
+    stored: Path,
+) -> None:
+    """Remedies depend on facts that a tenant may not know."""
+    result = run("explain", str(stored), "--tenant", "--what-would-it-take")
+
+    assert_error(2, "leave --tenant out", result)
