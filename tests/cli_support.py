@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from clonepolicy import wire
 from clonepolicy.adapters.local import LocalCloud
 from clonepolicy.cli._program import program
-from clonepolicy.testing.worlds import CLONEABLE
+from clonepolicy.scenarios import CLONEABLE
 
 PROGRAM = (sys.executable, "-m", "clonepolicy.cli")
 MIB = 1 << 20

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import cli_support
 from cli_support import CREATE, run, run_json
 from clonepolicy import wire
-from clonepolicy.testing.worlds import REGISTERABLE
+from clonepolicy.scenarios import REGISTERABLE
 
 request_file = cli_support.request_file
 

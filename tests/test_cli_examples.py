@@ -19,7 +19,7 @@ from cli_support import CREATE, PROGRAM, make_disk, run, run_program
 from clonepolicy import wire
 from clonepolicy.adapters.local import LocalCloud
 from clonepolicy.cli._program import program
-from clonepolicy.testing.worlds import REGISTERABLE
+from clonepolicy.scenarios import REGISTERABLE
 
 
 def _examples(

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import cli_support
 from cli_support import CREATE, assert_error, run, run_json
-from clonepolicy import POLICIES, Reason, tables, wire
+from clonepolicy import POLICIES, Reason, wire
 
 request_file = cli_support.request_file
 
@@ -44,7 +44,7 @@ def test_explain_knows_every_reason() -> None:
         rules = {
             rule.name
             for policy in POLICIES.values()
-            for _, those in tables(policy)
+            for _, those in policy.tables()
             for rule in those
             if rule.reason is reason
         }

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from cli_support import run, run_json
-from clonepolicy import POLICIES, tables
+from clonepolicy import POLICIES
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -22,7 +22,7 @@ def test_rules_shows_every_rule_of_a_policy(
     """Name, reason and requirement are on one line when piped."""
     result = run("rules", "--policy", policy, *options)
 
-    for _, rules in tables(POLICIES[policy]):
+    for _, rules in POLICIES[policy].tables():
         for rule in rules:
             for text in (rule.name, rule.reason, rule.requirement):
                 assert text in result.stdout
@@ -34,7 +34,7 @@ def test_rules_json_documents_every_rule() -> None:
 
     expected = {
         name: [rule.name for rule in rules]
-        for name, rules in tables(POLICIES["LIBERTY"])
+        for name, rules in POLICIES["LIBERTY"].tables()
     }
     assert expected == {
         table["table"]: [rule["rule"] for rule in table["rules"]]

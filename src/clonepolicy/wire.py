@@ -42,6 +42,7 @@ from clonepolicy._facts.requests import (
     UploadRequest,
 )
 from clonepolicy.plan._steps import Plan, Step, VolumeId, VolumeRef
+from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._shipped import POLICIES
 from clonepolicy.policy._tables import Policy, Route
 
@@ -195,22 +196,28 @@ def to_dict(value: Request | Plan | Decision) -> Json:
 
 def finding_to_dict(finding: Finding) -> Json:
     """Return a finding as JSON types, with its reason's meaning and remedy."""
-    reason = finding.reason
     return {
-        "reason": str(reason),
+        **reason_to_dict(finding.reason),
         "rule": finding.rule,
         "requirement": finding.requirement,
-        "meaning": reason.meaning,
-        "subject": str(reason.subject),
-        "responsible": str(reason.responsible),
-        "remedy": reason.remedy,
-        "waiting_helps": reason.waiting_helps,
         "blocks": [str(route) for route in finding.blocks],
         "candidate": finding.candidate,
         "values": {
             path: _CONVERTER.unstructure(value)
             for path, value in finding.values
         },
+    }
+
+
+def reason_to_dict(reason: Reason) -> Json:
+    """Return a reason as JSON types."""
+    return {
+        "reason": str(reason),
+        "subject": str(reason.subject),
+        "meaning": reason.meaning,
+        "responsible": str(reason.responsible),
+        "remedy": reason.remedy,
+        "waiting_helps": reason.waiting_helps,
     }
 
 

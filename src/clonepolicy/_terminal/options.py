@@ -11,8 +11,9 @@ import click
 from click.shell_completion import CompletionItem
 from typing_extensions import override
 
-from clonepolicy import POLICIES, SAFE, Policy
+from clonepolicy import POLICIES, SAFE
 from clonepolicy._terminal.errors import CliError, Exit
+from clonepolicy.policy import Policy
 
 T = TypeVar("T")
 

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import click
 
-from clonepolicy import (
-    API_VERSION,
-    OLDEST_API_VERSION,
-    Backend,
-    InstalledArray,
-    installed_arrays,
-)
+from clonepolicy import Backend
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import (
@@ -21,6 +15,12 @@ from clonepolicy._terminal.render import (
     say,
     show,
     table,
+)
+from clonepolicy.ports import (
+    API_VERSION,
+    OLDEST_API_VERSION,
+    InstalledArray,
+    installed_arrays,
 )
 
 

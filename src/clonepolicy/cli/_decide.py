@@ -9,11 +9,9 @@ import click
 from clonepolicy import (
     CreateRequest,
     Decision,
-    Policy,
     Refuse,
     UploadRequest,
-    decide_create,
-    decide_upload,
+    decide,
     explain,
     wire,
 )
@@ -25,6 +23,7 @@ from clonepolicy._terminal.options import (
     read_input,
 )
 from clonepolicy._terminal.render import emit, say
+from clonepolicy.policy import Policy
 
 _REMEDY = "run clonepolicy schema for the schema of requests"
 
@@ -69,7 +68,7 @@ def create(request: str, policy: Policy, *, as_json: bool) -> None:
     """
     parse = partial(wire.loads, CreateRequest)
     read = read_input(request, "a create request", parse, _REMEDY)
-    _answer(decide_create(read, policy), as_json=as_json)
+    _answer(decide(read, policy), as_json=as_json)
 
 
 @decide_command.command(
@@ -91,4 +90,4 @@ def upload(request: str, policy: Policy, *, as_json: bool) -> None:
     """
     parse = partial(wire.loads, UploadRequest)
     read = read_input(request, "an upload request", parse, _REMEDY)
-    _answer(decide_upload(read, policy), as_json=as_json)
+    _answer(decide(read, policy), as_json=as_json)

@@ -204,9 +204,8 @@ class DemoScript:
             "impossible."
         )
         for reason in reasons(step.decision):
-            about = reason.about
-            self._say(f"- {reason}: {about.meaning}", indent=5)
-            self._say(f"{about.who}: {about.remedy}", indent=7)
+            self._say(f"- {reason}: {reason.meaning}", indent=5)
+            self._say(f"{reason.responsible}: {reason.remedy}", indent=7)
 
     def _explain(self) -> Json:
         self._title("5. Explain a decision to the operator and to the tenant")

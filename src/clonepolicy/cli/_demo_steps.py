@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import attrs
 
-from clonepolicy import Decision, GiB, Outcome, verb, wire
+from clonepolicy import Decision, GiB, Outcome, wire
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.render import Json
 from clonepolicy.adapters.local import (
@@ -109,7 +109,7 @@ class DemoSteps:
             seconds=meter.seconds,
             bytes_moved=meter.bytes_moved,
         )
-        verdict = verb(decision)
+        verdict = decision.verdict
         if verdict != expected:
             why = "; ".join(reason_lines(decision)) or "no reason against it"
             raise _unexpected(step, f"the decision was {verdict}: {why}")
@@ -119,11 +119,11 @@ class DemoSteps:
 
 def _carried_out(step: DemoStep, outcome: Outcome | None, row: R | None) -> R:
     failures = () if outcome is None else outcome.failures
-    taken = "nothing" if outcome is None else str(outcome.attempt)
-    # the name of an attempt begins with its verdict
-    if row is None or taken.split()[0] != step.verdict:
+    attempt = None if outcome is None else outcome.attempt
+    if row is None or attempt is None or attempt.verdict != step.verdict:
         why = "; ".join(str(failure.error) for failure in failures)
-        raise _unexpected(step, f"the result was {taken}: {why}")
+        result = attempt or "nothing"
+        raise _unexpected(step, f"the result was {result}: {why}")
     return row
 
 

@@ -11,17 +11,16 @@ from clonepolicy import (
     POLICIES,
     Decision,
     Reason,
-    Way,
+    Unblock,
     explain,
     explain_to_tenant,
-    tables,
     what_would_it_take,
     wire,
 )
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import examples, json_option, read_input
-from clonepolicy._terminal.render import Json, emit, pairs, say, show
-from clonepolicy.cli._rules import reason_to_dict, rule_rows, rule_to_dict
+from clonepolicy._terminal.render import Json, emit, pairs, plain, say, show
+from clonepolicy.cli._rules import rule_rows, rule_to_dict
 
 
 @click.command(
@@ -69,7 +68,7 @@ def explain_command(
             {
                 "kind": "reason",
                 "name": reason.name,
-                **reason_to_dict(reason),
+                **wire.reason_to_dict(reason),
                 "rules": _rules_of(reason),
             }
         )
@@ -106,7 +105,7 @@ def _explain_decision(
             "leave --tenant out"
         )
     text = explain_to_tenant(decision) if tenant else explain(decision)
-    ways: tuple[Way, ...] = ()
+    ways: tuple[Unblock, ...] = ()
     if unblock:
         ways = what_would_it_take(decision.request, decision.policy)
     if not as_json:
@@ -119,59 +118,42 @@ def _explain_decision(
     if not tenant:
         fields["decision"] = wire.to_dict(decision)
     if unblock:
-        fields["what_would_it_take"] = [_way_to_dict(way) for way in ways]
+        fields["what_would_it_take"] = [plain(way) for way in ways]
     emit(fields)
 
 
-def _ways_text(ways: tuple[Way, ...]) -> str:
+def _ways_text(ways: tuple[Unblock, ...]) -> str:
     if not ways:
         return "  nothing: the efficient path is open"
     lines = []
     for way in ways:
         source = "" if way.candidate is None else f" from {way.candidate}"
-        lines.append(f"  {way.path}{source}:")
-        for change in way.changes:
-            wait = ", or wait" if change.waiting_helps else ""
+        lines.append(f"  {way.route}{source}:")
+        for each in way.remedies:
+            wait = ", or wait" if each.waiting_helps else ""
             lines.append(
-                f"    {change.who}: {change.remedy}{wait} [{change.reason}]"
+                f"    {each.responsible}: {each.remedy}{wait} [{each.reason}]"
             )
     return "\n".join(lines)
-
-
-def _way_to_dict(way: Way) -> Json:
-    return {
-        "route": str(way.path),
-        "candidate": way.candidate,
-        "remedies": [
-            {
-                "reason": str(change.reason),
-                "responsible": str(change.who),
-                "remedy": change.remedy,
-                "waiting_helps": change.waiting_helps,
-            }
-            for change in way.changes
-        ],
-    }
 
 
 def _rules_of(reason: Reason) -> list[Json]:
     return [
         {"policy": policy.name, "table": table, **rule_to_dict(rule)}
         for policy in POLICIES.values()
-        for table, rules in tables(policy)
+        for table, rules in policy.tables()
         for rule in rules
         if rule.reason is reason
     ]
 
 
 def _show_reason(reason: Reason) -> None:
-    about = reason.about
-    wait = "may help" if about.waiting_helps else "does not help"
-    say(f"{reason}: {about.meaning}\n")
+    wait = "may help" if reason.waiting_helps else "does not help"
+    say(f"{reason}: {reason.meaning}\n")
     rows = [
-        ("subject", about.subject),
-        ("responsible", about.who),
-        ("remedy", about.remedy),
+        ("subject", reason.subject),
+        ("responsible", reason.responsible),
+        ("remedy", reason.remedy),
         ("waiting", wait),
     ]
     show(pairs(rows))

@@ -17,9 +17,9 @@ from rich.progress import (
 )
 from typing_extensions import override
 
-from clonepolicy import Observer
 from clonepolicy._terminal.errors import printable
 from clonepolicy._terminal.render import console
+from clonepolicy.ports import Observer
 
 Tick: TypeAlias = Callable[[int], None]
 """Called with the number of bytes since the last call."""

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import click
 
-from clonepolicy import (
-    Decision,
-    Outcome,
-    Path,
-    Reason,
-    Refuse,
-    explain,
-    wire,
-)
+from clonepolicy import Decision, Outcome, Reason, Refuse, explain, wire
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.render import (
     Json,
@@ -25,28 +17,22 @@ from clonepolicy._terminal.render import (
 )
 from clonepolicy.adapters.local import Created, Uploaded
 from clonepolicy.cli._progress import Meter
+from clonepolicy.plan import Attempt
 
-_ORDINARY = frozenset({Path.DOWNLOAD, Path.UPLOAD})
 _RECOVERY = "the next command that opens this cloud cleans up"
 
 
 def reasons(decision: Decision) -> tuple[Reason, ...]:
     """Give the reasons that closed the efficient path, or for a refusal."""
-    return tuple(
-        dict.fromkeys(
-            finding.reason
-            for finding in decision.findings
-            if not isinstance(decision, Refuse)
-            or _ORDINARY.intersection(finding.blocks)
-        )
-    )
+    refused = isinstance(decision, Refuse)
+    routes = (decision.ordinary,) if refused else ()
+    found = decision.closing(*routes)
+    return tuple(dict.fromkeys(finding.reason for finding in found))
 
 
 def reason_lines(decision: Decision) -> list[str]:
     """Give each of the reasons with its meaning, in a line."""
-    return [
-        f"{reason}: {reason.about.meaning}" for reason in reasons(decision)
-    ]
+    return [f"{reason}: {reason.meaning}" for reason in reasons(decision)]
 
 
 def report(  # noqa: PLR0913 - the parts of one report
@@ -85,11 +71,11 @@ def _to_dict(made: Created | Uploaded, meter: Meter) -> Json:
     outcome: Json | None = None
     if made.outcome is not None:
         outcome = {
-            "attempt": made.outcome.attempt,
+            "attempt": _attempt_to_dict(made.outcome.attempt),
             "settled": made.outcome.settled,
             "failures": [
                 {
-                    "attempt": failure.attempt,
+                    "attempt": _attempt_to_dict(failure.attempt),
                     "step": type(failure.step).__name__,
                     "error": type(failure.error).__name__,
                     "message": str(failure.error),
@@ -105,6 +91,12 @@ def _to_dict(made: Created | Uploaded, meter: Meter) -> Json:
     }
 
 
+def _attempt_to_dict(attempt: Attempt | None) -> Json | None:
+    if attempt is None:
+        return None
+    return {"route": str(attempt.route), "source": attempt.source}
+
+
 def _show(made: Created | Uploaded, meter: Meter, *, in_full: bool) -> None:
     decision, outcome = made.decision, made.outcome
     if in_full:
@@ -112,14 +104,16 @@ def _show(made: Created | Uploaded, meter: Meter, *, in_full: bool) -> None:
     else:
         say(explain(decision).splitlines()[0])
         for reason in reasons(decision):
-            say(f"  - {reason}: {reason.about.meaning}")
+            say(f"  - {reason}: {reason.meaning}")
             if isinstance(decision, Refuse):
-                say(f"    {reason.about.who}: {reason.about.remedy}")
+                say(f"    {reason.responsible}: {reason.remedy}")
     if outcome is None:
         return
     for failure in outcome.failures:
         step = type(failure.step).__name__
-        say(f"  ! {failure.attempt}: {step} failed: {failure.error}")
+        say(
+            f"  ! {failure.attempt or 'abandon'}: {step} failed: {failure.error}"
+        )
     if outcome.attempt is not None:
         took, moved = seconds(meter.seconds), size(meter.bytes_moved)
         say(f"done by {outcome.attempt}: {took}, {moved} moved")

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import click
 
-from clonepolicy import Policy, Reason, Rule, tables, wire
+from clonepolicy import wire
 from clonepolicy._terminal.options import (
     PolicyName,
     examples,
@@ -25,6 +25,7 @@ from clonepolicy._terminal.render import (
     show,
     table,
 )
+from clonepolicy.policy import Policy, Rule
 
 _WIDE = 110
 
@@ -61,17 +62,17 @@ def rules(
             {
                 "table": name,
                 "rules": [
-                    rule_to_dict(rule) | reason_to_dict(rule.reason)
+                    rule_to_dict(rule) | wire.reason_to_dict(rule.reason)
                     for rule in those
                 ],
             }
-            for name, those in tables(policy)
+            for name, those in policy.tables()
         ]
         named = {"name": policy.name, "version": policy.version}
         emit({"policy": named, "tables": listed})
         return
     say(f"policy {policy}")
-    for name, those in tables(policy):
+    for name, those in policy.tables():
         if not those:
             continue
         say(f"\n{name}")
@@ -90,21 +91,8 @@ def rule_to_dict(rule: Rule[Any]) -> Json:
         "rule": rule.name,
         "requirement": rule.requirement,
         "reads": list(rule.reads),
-        "citations": [str(source) for source in rule.sources],
+        "citations": [str(citation) for citation in rule.citations],
         "differs": rule.differs or None,
-    }
-
-
-def reason_to_dict(reason: Reason) -> Json:
-    """Convert a reason to JSON types."""
-    about = reason.about
-    return {
-        "reason": str(reason),
-        "subject": str(about.subject),
-        "meaning": about.meaning,
-        "responsible": str(about.who),
-        "remedy": about.remedy,
-        "waiting_helps": about.waiting_helps,
     }
 
 
@@ -120,7 +108,7 @@ def rule_rows(rule: Json) -> list[tuple[str, object]]:
 def _show_rules(those: Iterable[Rule[Any]]) -> None:
     gap = ": " if console().width >= _WIDE else ":\n  "
     rows = (
-        (f"{r.name}{gap}{r.reason}", r.requirement, r.reason.about.who)
+        (f"{r.name}{gap}{r.reason}", r.requirement, r.reason.responsible)
         for r in those
     )
     heads = ("rule: reason", "requirement", "responsible")
@@ -128,11 +116,11 @@ def _show_rules(those: Iterable[Rule[Any]]) -> None:
 
 
 def _show_rule(rule: Rule[Any]) -> None:
-    about = rule.reason.about
+    reason = rule.reason
     say(f"\nrule {rule.name}: {rule.requirement}")
     rows = [
-        ("reason", f"{rule.reason}: {about.meaning}"),
-        ("remedy", f"{about.who}: {about.remedy}"),
+        ("reason", f"{reason}: {reason.meaning}"),
+        ("remedy", f"{reason.responsible}: {reason.remedy}"),
         *rule_rows(rule_to_dict(rule)),
     ]
     show(pairs(rows))
@@ -156,9 +144,7 @@ def diff(a: Policy, b: Policy, *, as_json: bool) -> None:
     reads them.
     """
     # this import takes long, and the other commands do not need it
-    from clonepolicy.testing.combinations import (  # noqa: PLC0415
-        differences,
-    )
+    from clonepolicy.scenarios import differences  # noqa: PLC0415
 
     found = differences(a, b)
     if as_json:

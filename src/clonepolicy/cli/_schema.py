@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import click
 
-from clonepolicy import CreateRequest, Mechanism, UploadRequest, wire
+from clonepolicy import CreateRequest, Route, UploadRequest, wire
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import emit
+from clonepolicy.scenarios import CLONEABLE, REGISTERABLE
 from clonepolicy.schema import schema
-from clonepolicy.testing.worlds import CLONEABLE, REGISTERABLE
 
 _EXAMPLES: Mapping[str, CreateRequest | UploadRequest] = {
-    "create": CLONEABLE[Mechanism.IMAGE_VOLUME],
+    "create": CLONEABLE[Route.IMAGE_VOLUME],
     "upload": REGISTERABLE,
 }
 

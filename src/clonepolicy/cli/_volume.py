@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from clonepolicy import GiB, Policy
+from clonepolicy import GiB
 from clonepolicy._terminal.options import examples, policy_option
 from clonepolicy._terminal.render import (
     Json,
@@ -27,6 +27,7 @@ from clonepolicy.cli._cloud_options import (
 from clonepolicy.cli._image import image_to_dict
 from clonepolicy.cli._progress import measured
 from clonepolicy.cli._report import report
+from clonepolicy.policy import Policy
 
 _explain = click.option(
     "--explain", "in_full", is_flag=True, help="Show every finding and step."

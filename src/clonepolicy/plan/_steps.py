@@ -263,9 +263,15 @@ class Attempt:
     """The label of a candidate; None: the route clones no candidate."""
     steps: tuple[Step, ...]
 
+    @property
+    def verdict(self) -> str:
+        """The verdict that this attempt carries out, in one word."""
+        return self.route if self.source is None else "clone"
+
     def __str__(self) -> str:
-        """Return ``clone`` and the source, or the route."""
-        return self.route if self.source is None else f"clone {self.source}"
+        """Return the verdict and the source, if there is one."""
+        source = "" if self.source is None else f" {self.source}"
+        return f"{self.verdict}{source}"
 
 
 @attrs.frozen
