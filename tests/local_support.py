@@ -22,17 +22,14 @@ import attrs
 import pytest
 
 from clonepolicy import AdapterError
-from clonepolicy.adapters import _files, _formats
+from clonepolicy.adapters import _sizes
+from clonepolicy.adapters._files import paths, sparse
 from clonepolicy.adapters.local import (
     Created,
     ImageRow,
     LocalCloud,
     Uploaded,
     VolumeRow,
-    _array,
-    _images,
-    _store,
-    _volumes,
 )
 
 MIB = 1 << 20
@@ -62,9 +59,9 @@ def write_source(path: Path, size: int = 3 * MIB, seed: int = 1) -> Path:
 def content(path: Path) -> dict[int, bytes]:
     """Give a file's blocks of 4 KiB that are not all zeros."""
     found = {}
-    fd = _files.open_read(path)
+    fd = paths.open_read(path)
     try:
-        for start, end, data in _files._extents(fd, path.stat().st_size):
+        for start, end, data in sparse.extents(fd, path.stat().st_size):
             for at in range(start, end if data else start, 4096):
                 block = os.pread(fd, 4096, at).rstrip(b"\0")
                 if block:
@@ -96,7 +93,7 @@ def _volume_faults(
     row: VolumeRow, named: set[str], expected: dict[int, bytes] | None
 ) -> Iterator[str]:
     status, path = row.volume.status, row.path
-    size = row.volume.size * vars(_store)["GiB"]
+    size = _sizes.to_bytes(row.volume.size)
     if status == "available":
         if not path.exists() or path.stat().st_size != size:
             yield f"available but not whole: {row}"
@@ -256,8 +253,7 @@ def source(tmp_path: Path) -> Path:
 
 def shrink() -> None:
     """Let a GiB be 4 MiB, so that many kills take little time."""
-    for module in (_array, _formats, _images, _store, _volumes):
-        vars(module)["GiB"] = 4 * MIB
+    vars(_sizes)["GiB"] = 4 * MIB
 
 
 def die_at(call: int) -> None:
@@ -333,7 +329,7 @@ def _abandon(cloud: LocalCloud) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "full")
 
-    vars(_files)["fill"] = full
+    vars(sparse)["fill"] = full
     image_id = _find(cloud, "image")
     made = cloud.create_volume(image_id, name="made", project_id="p", size=1)
     assert made.outcome is not None

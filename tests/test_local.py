@@ -366,7 +366,7 @@ def test_publishing_takes_a_whole_volume(tmp_path: Path, source: Path) -> None:
         ports.array.extend(made, 1)
         ports.volumes.publish(made)
         ports.volumes.publish(made)
-        with pytest.raises(ConflictError, match="only one in creation"):
+        with pytest.raises(ConflictError, match="only a volume in creation"):
             ports.array.extend(made, 2)
 
 
@@ -457,8 +457,8 @@ def test_what_could_not_be_undone_is_recovered(
             raise OSError(5, message)
 
         with monkeypatch.context() as patch:
-            patch.setattr("clonepolicy.adapters._files.fill", broken)
-            patch.setattr("clonepolicy.adapters._files.remove", broken)
+            patch.setattr("clonepolicy.adapters._files.sparse.fill", broken)
+            patch.setattr("clonepolicy.adapters._files.paths.remove", broken)
             made = cloud.create_volume(
                 image_id, name="v", project_id="p", size=1
             )
@@ -552,7 +552,7 @@ def test_what_is_asked_wrongly_is_told(tmp_path: Path, source: Path) -> None:
             cloud.add_image(
                 source, name="a", project_id="p", visibility="secret"
             )
-        with pytest.raises(NotFoundError, match="there are: pool1"):
+        with pytest.raises(NotFoundError, match="the pools are: pool1"):
             cloud.ports("p", "pool9")
         ports = cloud.ports("p", "pool1")
         location = CinderLocation(ports.volumes.new_id())

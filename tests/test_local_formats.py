@@ -1,5 +1,6 @@
 """Disk formats: what is converted, and what is refused as unsafe."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -255,6 +256,7 @@ def test_an_upload_in_another_format_is_refused_and_undone(
         assert len(cloud.list_images()) == 1
 
 
+@needs_qemu_img
 @pytest.mark.parametrize(
     ("script", "kind", "why"),
     [
@@ -276,17 +278,17 @@ def test_what_qemu_img_says_is_told(  # noqa: PLR0913, PLR0917 - rows
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A program that fails or hangs fails one attempt."""
+    data = _converted(source, "qcow2").read_bytes()
+    image = Image(
+        id="i", status="active", disk_format="qcow2", container_format="bare"
+    )
     program = tmp_path / "qemu-img"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    target = tmp_path / "target"
-    target.touch()
-    monkeypatch.setattr("clonepolicy.adapters._qemu_img._TIMEOUT", 0.01)
-    with (
-        source.open("rb") as file,
-        pytest.raises(kind, match=why),
-    ):
-        _formats.convert(str(program), "qcow2", file.fileno(), target)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr("clonepolicy.adapters._qemu_img._TIMEOUT", 0.001)
+    with pytest.raises(kind, match=why):
+        _formats.fill_file(tmp_path / "target", 1, image, iter([data]))
 
 
 def test_a_volume_is_not_filled_twice(tmp_path: Path, source: Path) -> None:

@@ -25,13 +25,9 @@ from clonepolicy import (
     Volume,
     execute,
 )
-from clonepolicy.adapters import _files
-from clonepolicy.adapters.local import (
-    LocalCloud,
-    _owners,
-    _store,
-)
-from clonepolicy.adapters.local._journal import Opening
+from clonepolicy.adapters._files import paths, reflinks, sparse
+from clonepolicy.adapters.local import LocalCloud, _process_lock, _store
+from clonepolicy.adapters.local._errors import translate_errors
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -55,7 +51,7 @@ def _volume(cloud: LocalCloud, image_id: str) -> Volume:
 def _die(cloud: LocalCloud) -> None:
     """Let go of everything as the kernel does for the dead."""
     cloud._store.catalogue.close()
-    os.close(cloud._store.owner._fd)
+    os.close(cloud._store.lock._fd)
 
 
 class _Dead(Exception):  # noqa: N818 - not an error of anything
@@ -77,7 +73,7 @@ def test_what_the_dead_left_outside_a_plan_is_settled(
             case "image":
                 db.execute(
                     "UPDATE image SET status = 'saving', token = ?",
-                    (store.owner.token,),
+                    (store.lock.token,),
                 )
             case "volume":
                 pass
@@ -85,12 +81,12 @@ def test_what_the_dead_left_outside_a_plan_is_settled(
                 db.execute(
                     "UPDATE volume SET status = 'uploading', token = ?, "
                     "previous_status = 'available'",
-                    (store.owner.token,),
+                    (store.lock.token,),
                 )
             case _:
                 db.execute(
                     "UPDATE volume SET status = 'deleting', token = ?",
-                    (store.owner.token,),
+                    (store.lock.token,),
                 )
     made = ports.volumes.new_id()
     if began == "volume":
@@ -161,7 +157,7 @@ def test_a_work_that_cannot_be_undone_now_is_undone_later(
     with LocalCloud.init(root) as cloud:
         volume = _volume(cloud, _image(cloud, source))
         with monkeypatch.context() as patch:
-            patch.setattr(_files, "remove", _raising(errno.EIO))
+            patch.setattr(paths, "remove", _raising(errno.EIO))
             with pytest.raises(KeyboardInterrupt):
                 cloud.upload_volume(
                     volume.id, name="u", project_id="p", observer=Stop()
@@ -190,17 +186,17 @@ def test_an_owner_is_alive_as_long_as_it_holds_its_lock(
 ) -> None:
     """A token that was tidied away while it was made is not kept."""
     answers = iter([False, True])
-    monkeypatch.setattr(_owners, "_is_at", lambda *_: next(answers))
-    owner = _owners.Owner.enter(tmp_path)
+    monkeypatch.setattr(_process_lock, "_is_at", lambda *_: next(answers))
+    owner = _process_lock.ProcessLock.acquire(tmp_path)
     other = attrs.evolve(owner, token="other")  # noqa: S106 - no secret
     assert not other.is_dead(owner.token)
     assert not other.is_dead("other")
     assert other.is_dead("gone")
     monkeypatch.undo()
-    other.tidy()
+    other.remove_stale()
     assert [p.name for p in tmp_path.iterdir()] == [owner.token]
-    assert not _owners._is_at(owner._fd, tmp_path / "gone")
-    owner.leave()
+    assert not _process_lock._is_at(owner._fd, tmp_path / "gone")
+    owner.release()
 
 
 def test_a_cloud_without_its_directories_does_not_open(
@@ -247,13 +243,13 @@ def test_a_file_without_a_name_leaves_none_or_one_that_is_swept(
         return really(path, flags, *more)
 
     monkeypatch.setattr(os, "open", open_)
-    with _files.spool(pool) as fd:
+    with paths.unnamed(pool) as fd:
         assert os.fstat(fd).st_nlink == 0
     with monkeypatch.context() as patch:
-        patch.setattr(_files, "remove", _raising(errno.EIO))
+        patch.setattr(paths, "remove", _raising(errno.EIO))
         for use in (
-            _files.spool(pool).__enter__,
-            lambda: _files.can_reflink(pool),
+            paths.unnamed(pool).__enter__,
+            lambda: reflinks.can_reflink(pool),
         ):
             with pytest.raises(OSError, match="injected"):
                 use()
@@ -337,10 +333,10 @@ def _sqlite(code: int) -> sqlite3.Error:
     [
         (sqlite3.IntegrityError("k"), ConflictError, "forbids"),
         (sqlite3.OperationalError("locked"), UnavailableError, "try again"),
-        (OSError(errno.ENOENT, ""), NotFoundError, "not there"),
+        (OSError(errno.ENOENT, ""), NotFoundError, "does not exist"),
         (OSError(errno.EEXIST, ""), ConflictError, "already"),
         (OSError(errno.ENOSPC, ""), UnavailableError, "no space left"),
-        (OSError(errno.EFBIG, ""), UnavailableError, "no file that large"),
+        (OSError(errno.EFBIG, ""), UnavailableError, "a file that large"),
         (OSError(errno.EACCES, "no"), UnavailableError, "who may read"),
         (OSError(errno.EROFS, "ro"), UnavailableError, "mount"),
         (OSError(errno.EIO, "I/O"), UnavailableError, "I/O"),
@@ -356,7 +352,7 @@ def test_only_adapter_errors_come_out(
     """Each says what was done, and where it can, what to do."""
     with (
         pytest.raises(kind, match=f"^filling: .*{why}"),
-        _files.Adapted("filling"),
+        translate_errors("filling"),
     ):
         raise error
 
@@ -372,16 +368,16 @@ def test_sharing_fails_honestly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where files cannot share data that is said; other errors are told."""
-    one, two = _files.create(tmp_path / "1"), _files.create(tmp_path / "2")
+    one, two = paths.create(tmp_path / "1"), paths.create(tmp_path / "2")
     monkeypatch.setattr(fcntl, "ioctl", _raising(errno.EXDEV))
     with pytest.raises(UnsupportedError, match="one file system"):
-        _files.reflink(one, two)
-    assert not _files.can_reflink(tmp_path)
-    assert _files.identify(tmp_path).startswith("dev-")
+        reflinks.reflink(one, two)
+    assert not reflinks.can_reflink(tmp_path)
+    assert reflinks.file_system_id(tmp_path).startswith("dev-")
     monkeypatch.setattr(fcntl, "ioctl", _raising(errno.EIO))
     for ask in (
-        lambda: _files.reflink(one, two),
-        lambda: _files.can_reflink(tmp_path),
+        lambda: reflinks.reflink(one, two),
+        lambda: reflinks.can_reflink(tmp_path),
     ):
         with pytest.raises(OSError, match="injected"):
             ask()
@@ -394,26 +390,26 @@ def test_copying_falls_back_and_notices_a_shorter_source(
 ) -> None:
     """Without copy_file_range by reading and writing; never too little."""
     source = write_source(tmp_path / "s")
-    old = _files.open_read(source)
-    new = _files.create(tmp_path / "t")
+    old = paths.open_read(source)
+    new = paths.create(tmp_path / "t")
     monkeypatch.setattr(os, "copy_file_range", _raising(errno.EXDEV))
-    _files.copy(old, new)
+    sparse.copy(old, new)
     assert content(source) == content(tmp_path / "t")
     assert (tmp_path / "t").stat().st_size == 3 * MIB
     monkeypatch.setattr(os, "copy_file_range", lambda *_: 0)
     with pytest.raises(IntegrityError, match="shorter"):
-        _files.copy(old, new)
+        sparse.copy(old, new)
     monkeypatch.setattr(os, "copy_file_range", _raising(errno.EIO))
     with pytest.raises(OSError, match="injected"):
-        _files.copy(old, new)
+        sparse.copy(old, new)
     source.write_bytes(b"x" * 3 * MIB)
-    pieces = _files.stream(old, 3 * MIB)
+    pieces = sparse.stream(old, 3 * MIB)
     next(pieces)
     os.truncate(source, MIB)
     assert list(pieces) == []
     monkeypatch.setattr(os, "lseek", _raising(errno.EIO))
     with pytest.raises(OSError, match="injected"):
-        list(_files.stream(old, 3 * MIB))
+        list(sparse.stream(old, 3 * MIB))
     os.close(old)
     os.close(new)
 
@@ -447,6 +443,5 @@ def test_ports_serve_an_execution_with_the_public_journal(
         outcome = execute(plan, ports, journal=cloud.journal)
         assert outcome.attempt == "download"
         assert cloud.config.image_upload_use_cinder_backend
-        opening = Opening(cloud._journal, lambda _: None)
-        assert opening.interrupted() == ()
+        assert cloud.journal.interrupted() == ()
     assert faults(tmp_path / "c", source) == []

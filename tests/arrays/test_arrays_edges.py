@@ -25,7 +25,9 @@ from clonepolicy import (
     StoredVolume,
     UnavailableError,
 )
-from clonepolicy.adapters import _files, _formats
+from clonepolicy.adapters import _qemu_img
+from clonepolicy.adapters._files import paths
+from clonepolicy.adapters._files.images import ImageDirectories
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.adapters.reflink import ReflinkArray
 
@@ -58,21 +60,16 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def device_of(path: Path) -> int:
-    """Tell on which device a file lies."""
-    return path.stat().st_dev
-
-
 # -- stored images ----------------------------------------------------------
 
 
-def test_an_image_is_opened(images: Path) -> None:
-    """A plain file right in one of the directories is one."""
+def test_an_image_is_opened(images: Path, place: Path) -> None:
+    """A regular file directly in one of the directories is an image."""
     path = images / "image"
-    directories = frozenset({str(images)})
-    fd = _files.open_image(str(path), directories, device_of(images))
-    assert fd is not None
-    with _files.opened(fd):
+    directories = ImageDirectories([images], place)
+    fd, found = directories.open(FileLocation(str(path)))
+    with paths.closing(fd):
+        assert path == found
         assert b"data" == os.read(fd, 10)
         assert not os.get_inheritable(fd)
 
@@ -109,13 +106,15 @@ def test_what_is_no_image_is_not_found(
     assert [] == list(place.iterdir())
 
 
-def test_an_image_on_another_device_is_none(images: Path) -> None:
-    """What shares no data with the volumes is not there."""
-    found = _files.open_image(
-        *(str(images / "image"), frozenset({str(images)})),
-        device_of(images) + 1,
-    )
-    assert None is found
+def test_an_image_on_another_device_is_not_found(images: Path) -> None:
+    """A file on another file system cannot share data with the volumes."""
+    elsewhere = Path("/proc")
+    assert images.stat().st_dev != elsewhere.stat().st_dev
+    directories = ImageDirectories([images], elsewhere)
+    location = FileLocation(str(images / "image"))
+    assert None is directories.find(location)
+    with pytest.raises(NotFoundError):
+        directories.open(location)
 
 
 @pytest.mark.parametrize(
@@ -231,15 +230,11 @@ def test_what_was_discarded_stays_away(
 )
 def test_a_full_file_system_is_no_damage(tmp_path: Path, said: str) -> None:
     """What could not be converted for want of room is told as that."""
-    program, target = tmp_path / "qemu-img", tmp_path / "target"
+    program = tmp_path / "qemu-img"
     program.write_text(f"#!/bin/sh\necho 'error: {said}' >&2\nexit 1\n")
     program.chmod(0o755)
-    target.touch()
-    with (
-        target.open("rb") as source,
-        pytest.raises(UnavailableError, match="no space left"),
-    ):
-        _formats.convert(str(program), "qcow2", source.fileno(), target)
+    with pytest.raises(UnavailableError, match="no space left"):
+        _qemu_img.run(str(program), "convert", fds=())
 
 
 # -- librbd, as far as it is asked here -------------------------------------
@@ -369,7 +364,7 @@ def test_a_snapshot_of_an_operators_stays(
     ceph = _Ceph([found])
     ceph.install(monkeypatch)
     array = RbdArray(rbd_pool="volumes")
-    with pytest.raises(ConflictError, match="snapshots of somebody else's"):
+    with pytest.raises(ConflictError, match="snapshots that others took"):
         array.discard(new_id())
     assert [found] == ceph.snapshots
     assert ceph.is_there
