@@ -53,6 +53,8 @@ from clonepolicy.adapters import _qemu_img
 from clonepolicy.adapters.qcow2 import Qcow2Array
 
 small = qcow2_support.small
+place = qcow2_support.place
+images = qcow2_support.images
 site = qcow2_support.site
 
 pytestmark = pytest.mark.skipif(
