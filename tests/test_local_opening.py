@@ -58,7 +58,7 @@ def test_a_cloud_is_made_once_and_in_empty_directories(tmp_path: Path) -> None:
 def test_wrong_arguments_are_named(tmp_path: Path, source: Path) -> None:
     """Each error names the wrong argument."""
     with LocalCloud.init(tmp_path / "c") as cloud:
-        with pytest.raises(NotFoundError, match="no file"):
+        with pytest.raises(NotFoundError, match="no does not exist"):
             cloud.add_image(tmp_path / "no", name="a", project_id="p")
         with pytest.raises(NotFoundError, match="regular"):
             cloud.add_image(tmp_path, name="a", project_id="p")

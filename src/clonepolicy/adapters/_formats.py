@@ -167,12 +167,7 @@ def convert(
 ) -> None:
     """Convert data into an existing file of ``size`` GiB, all zeros.
 
-    Args:
-        inspector: the inspector of the data's image, not yet used.
-        data: the image's data.
-        path: the file to write the disk's bytes to.
-        size: the size of that file.
-        directory: where an unnamed file takes the data first.
+    An unnamed file in ``directory`` takes the data first, for inspection.
 
     Raises:
         UnsupportedError: qemu-img is not installed.

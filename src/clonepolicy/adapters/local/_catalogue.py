@@ -165,7 +165,7 @@ class Catalogue:
 
     @contextlib.contextmanager
     def transaction(
-        self, what: str, *, durable: bool = False
+        self, action: str, *, durable: bool = False
     ) -> Iterator[sqlite3.Connection]:
         """Make all changes of a block, or none.
 
@@ -173,7 +173,7 @@ class Catalogue:
         removal of a file must survive a power loss.
         """
         db = self._db
-        with self._turn, translate_errors(what):
+        with self._turn, translate_errors(action):
             if durable:
                 db.execute("PRAGMA synchronous = FULL")
             try:
@@ -188,28 +188,43 @@ class Catalogue:
                 if durable:
                     db.execute("PRAGMA synchronous = NORMAL")
 
-    def quota(self, project_id: str) -> Quota:
-        """Return what is left of a project's quota."""
-        with (
-            self._turn,
-            translate_errors(f"reading the quota of {project_id}"),
-        ):
-            return quota_left(self._db, project_id)
+    def execute(self, action: str, statement: str, *values: object) -> int:
+        """Run one statement; return the number of changed rows."""
+        with self.transaction(action) as db:
+            return db.execute(statement, values).rowcount
 
-    def rows(self, what: str, query: str, *values: object) -> list[Row]:
+    def quota(self, project_id: str) -> Quota:
+        """Return the rest of a project's quota."""
+        action = f"reading the quota of {project_id}"
+        query = "SELECT * FROM quota WHERE project_id = ?"
+        limit = self.row(action, query, project_id)
+        if limit is None:
+            return Quota()
+        query = (
+            "SELECT count(*) AS volumes, coalesce(sum(size), 0) AS gigabytes "
+            "FROM volume WHERE project_id = ?"
+        )
+        (used,) = self.rows(action, query, project_id)
+        return Quota(
+            volumes=_left(limit["volumes"], used["volumes"]),
+            gigabytes=_left(limit["gigabytes"], used["gigabytes"]),
+            per_volume_gigabytes=limit["per_volume_gigabytes"],
+        )
+
+    def rows(self, action: str, query: str, *values: object) -> list[Row]:
         """Read rows."""
-        with self._turn, translate_errors(what):
+        with self._turn, translate_errors(action):
             return self._db.execute(query, values).fetchall()
 
-    def row(self, what: str, query: str, *values: object) -> Row | None:
+    def row(self, action: str, query: str, *values: object) -> Row | None:
         """Read one row; None if there is none."""
-        found = self.rows(what, query, *values)
+        found = self.rows(action, query, *values)
         return found[0] if found else None
 
     def volume_row(self, volume_id: str) -> Row:
         """Read a volume's row; raise `NotFoundError` if there is none."""
-        what = f"reading volume {volume_id}"
-        found = self.row(what, f"{_VOLUMES} WHERE id = ?", volume_id)
+        action = f"reading volume {volume_id}"
+        found = self.row(action, f"{_VOLUMES} WHERE id = ?", volume_id)
         if found is None:
             raise no_volume(volume_id)
         return found
@@ -223,8 +238,8 @@ class Catalogue:
 
     def image_row(self, image_id: str) -> Row:
         """Read an image's row; raise `NotFoundError` if there is none."""
-        what, query = f"reading image {image_id}", "SELECT * FROM image"
-        found = self.row(what, f"{query} WHERE id = ?", image_id)
+        action, query = f"reading image {image_id}", "SELECT * FROM image"
+        found = self.row(action, f"{query} WHERE id = ?", image_id)
         if found is None:
             raise no_image(image_id)
         return found
@@ -255,8 +270,8 @@ class Catalogue:
 
     def set_config(self, config: Config) -> None:
         """Write the configuration."""
-        with self.transaction("writing the configuration") as db:
-            db.execute("UPDATE config SET value = ?", (_dump(config),))
+        action, statement = "writing config", "UPDATE config SET value = ?"
+        self.execute(action, statement, _dump(config))
 
 
 def no_volume(volume_id: str) -> NotFoundError:
@@ -280,25 +295,6 @@ def _load(text: str) -> Config:
         for name, value in json.loads(text).items()
     }
     return Config(**values)
-
-
-def quota_left(db: sqlite3.Connection, project_id: str) -> Quota:
-    """Return what is left of a project's quota."""
-    limit = db.execute(
-        "SELECT * FROM quota WHERE project_id = ?", (project_id,)
-    ).fetchone()
-    if limit is None:
-        return Quota()
-    used, gigabytes = db.execute(
-        "SELECT count(*), coalesce(sum(size), 0) FROM volume "
-        "WHERE project_id = ?",
-        (project_id,),
-    ).fetchone()
-    return Quota(
-        volumes=_left(limit["volumes"], used),
-        gigabytes=_left(limit["gigabytes"], gigabytes),
-        per_volume_gigabytes=limit["per_volume_gigabytes"],
-    )
 
 
 def _left(limit: int | None, used: int) -> int | None:

@@ -161,16 +161,14 @@ class LocalCloud:
             FactError: a number is larger than SQLite can store.
         """
         check_project(project_id)
-        limits = attrs.asdict(quota)
-        for field, limit in limits.items():
+        for field, limit in attrs.asdict(quota).items():
             check_count(field, limit)
-        action = f"setting the quota of {project_id}"
-        with self._store.catalogue.transaction(action) as db:
-            db.execute(
-                "INSERT OR REPLACE INTO quota VALUES (:project_id, :volumes, "
-                ":gigabytes, :per_volume_gigabytes)",
-                {"project_id": project_id, **limits},
-            )
+        self._store.catalogue.execute(
+            f"setting the quota of {project_id}",
+            "INSERT OR REPLACE INTO quota VALUES (?, ?, ?, ?)",
+            *(project_id, quota.volumes, quota.gigabytes),
+            quota.per_volume_gigabytes,
+        )
 
     @property
     def journal(self) -> Journal:
@@ -223,7 +221,10 @@ class LocalCloud:
     ) -> tuple[ImageRow, ...]:
         """Return the images that a project sees; None: all images."""
         check_project(project_id)
-        return _listing.list_images(self._store, project_id)
+        rows = _listing.visible_images(self._store, project_id)
+        return tuple(
+            _listing.image_row(self._store, row, project_id) for row in rows
+        )
 
     def find_image(self, id_or_name: str, project_id: str | None) -> ImageRow:
         """Find an image by id, by at least 8 characters of it, or by name.
@@ -233,7 +234,9 @@ class LocalCloud:
             ConflictError: there are several.
         """
         check_project(project_id)
-        return _listing.find_image(self._store, id_or_name, project_id)
+        rows = _listing.visible_images(self._store, project_id)
+        row = _listing.find("image", id_or_name, rows)
+        return _listing.image_row(self._store, row, project_id)
 
     def delete_image(self, image_id: str) -> None:
         """Delete an image, and the internal volume that holds its data.
@@ -249,7 +252,8 @@ class LocalCloud:
     ) -> tuple[VolumeRow, ...]:
         """Return a project's volumes; None: all volumes."""
         check_project(project_id)
-        return _listing.list_volumes(self._store, project_id)
+        rows = self._store.catalogue.volume_rows(project_id)
+        return tuple(_listing.volume_row(self._store, row) for row in rows)
 
     def find_volume(
         self, id_or_name: str, project_id: str | None
@@ -261,7 +265,9 @@ class LocalCloud:
             ConflictError: there are several.
         """
         check_project(project_id)
-        return _listing.find_volume(self._store, id_or_name, project_id)
+        rows = self._store.catalogue.volume_rows(project_id)
+        row = _listing.find("volume", id_or_name, rows)
+        return _listing.volume_row(self._store, row)
 
     def delete_volume(self, volume_id: str) -> None:
         """Delete a volume.

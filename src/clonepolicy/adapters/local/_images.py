@@ -55,7 +55,7 @@ class LocalImages:
 
     def _seen(self, image_id: str) -> Row:
         row = self._store.catalogue.image_row(image_id)
-        if self._project_id is None or is_visible(row, self._project_id):
+        if is_visible(row, self._project_id):
             return row
         raise no_image(image_id)
 
@@ -108,7 +108,8 @@ class LocalImages:
         status = catalogue.image_row(image_id)["status"]
         if status != "active" or location not in catalogue.locations(image_id):
             message = (
-                f"image {image_id} is {status} and not active at {location}"
+                f"image {image_id} is {status}; it must be active and have "
+                f"the location {location}"
             )
             raise ConflictError(message)
 
@@ -161,10 +162,7 @@ class LocalImages:
         self.take(image, data)
 
     def take(
-        self,
-        image: Image,
-        data: Iterable[bytes],
-        size: int | None = None,
+        self, image: Image, data: Iterable[bytes], size: int | None = None
     ) -> None:
         """Store data in the image's own format, after inspecting it.
 
@@ -175,10 +173,10 @@ class LocalImages:
                 image's format, or not safe.
         """
         store, image_id = self._store, image.id
+        inspector = _formats.Inspector(image)
         self._begin_saving(image_id)
         path = store.image_path(image_id)
         action = f"storing image {image_id}"
-        inspector = _formats.Inspector(image)
         digest = hashlib.new(_ALGORITHM)
         try:
             with (
@@ -221,13 +219,12 @@ class LocalImages:
     def _end_saving(self, image_id: str) -> None:
         """Make an image that was being stored queued again, without data."""
         action = f"storing image {image_id}"
-        with self._store.catalogue.transaction(action) as db:
-            changed = db.execute(
-                "UPDATE image SET status = 'queued' "
-                "WHERE id = ? AND status = 'saving'",
-                (image_id,),
-            )
-        if changed.rowcount:
+        if self._store.catalogue.execute(
+            action,
+            "UPDATE image SET status = 'queued' "
+            "WHERE id = ? AND status = 'saving'",
+            image_id,
+        ):
             with translate_errors(action):
                 paths.remove(self._store.image_path(image_id))
 

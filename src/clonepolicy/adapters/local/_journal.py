@@ -64,18 +64,18 @@ class LocalJournal:
         mark = (attempt, step, undoing)
         if self._marks.get(entry_id) == mark:
             return
-        with self._catalogue.transaction(_WRITING) as db:
-            db.execute(
-                "UPDATE journal SET attempt = ?, step = ?, undoing = ? "
-                "WHERE id = ?",
-                (*mark, int(entry_id)),
-            )
+        self._catalogue.execute(
+            _WRITING,
+            "UPDATE journal SET attempt = ?, step = ?, undoing = ? "
+            "WHERE id = ?",
+            *(*mark, int(entry_id)),
+        )
         self._marks[entry_id] = mark
 
     def end(self, entry_id: str) -> None:
         """Remove the entry of a plan that has ended."""
-        with self._catalogue.transaction(_WRITING) as db:
-            db.execute("DELETE FROM journal WHERE id = ?", (int(entry_id),))
+        statement = "DELETE FROM journal WHERE id = ?"
+        self._catalogue.execute(_WRITING, statement, int(entry_id))
         self._threads.pop(entry_id, None)
         self._marks.pop(entry_id, None)
 

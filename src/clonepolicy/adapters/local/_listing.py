@@ -39,45 +39,19 @@ def volume_row(store: Store, row: Row) -> VolumeRow:
     )
 
 
-def list_images(store: Store, project_id: str | None) -> tuple[ImageRow, ...]:
+def visible_images(store: Store, project_id: str | None) -> list[Row]:
     """Return the images that a project, or the operator, sees."""
-    rows = _visible(store, project_id)
-    return tuple(image_row(store, row, project_id) for row in rows)
+    rows = store.catalogue.image_rows()
+    return [row for row in rows if is_visible(row, project_id)]
 
 
-def _visible(store: Store, project_id: str | None) -> list[Row]:
-    return [
-        row
-        for row in store.catalogue.image_rows()
-        if project_id is None or is_visible(row, project_id)
-    ]
+def find(kind: str, id_or_name: str, rows: Iterable[Row]) -> Row:
+    """Find the only row that fits an id, a prefix of it, or a name.
 
-
-def list_volumes(
-    store: Store, project_id: str | None
-) -> tuple[VolumeRow, ...]:
-    """Return a project's volumes, or all."""
-    rows = store.catalogue.volume_rows(project_id)
-    return tuple(volume_row(store, row) for row in rows)
-
-
-def find_image(
-    store: Store, id_or_name: str, project_id: str | None
-) -> ImageRow:
-    """Find the only visible image that fits an id, a prefix or a name."""
-    rows = _visible(store, project_id)
-    return image_row(store, _one("image", id_or_name, rows), project_id)
-
-
-def find_volume(
-    store: Store, id_or_name: str, project_id: str | None
-) -> VolumeRow:
-    """Find the only volume that fits an id, a prefix or a name."""
-    rows = store.catalogue.volume_rows(project_id)
-    return volume_row(store, _one("volume", id_or_name, rows))
-
-
-def _one(kind: str, id_or_name: str, rows: Iterable[Row]) -> Row:
+    Raises:
+        NotFoundError: no row fits.
+        ConflictError: several rows fit.
+    """
     long_enough = len(id_or_name) >= _SHORTEST_PREFIX
     found = [
         row

@@ -116,7 +116,7 @@ def _forget_volume(store: Store, volume_id: str) -> None:
             "WHERE id = ? AND status IN ('available', 'error')",
             (volume_id,),
         ).fetchall()
-        begin_deleting(store, db, [row["id"] for row in rows])
+        begin_deleting(store, db, rows)
     finish_deleting(store, rows)
 
 
@@ -210,7 +210,10 @@ def add_image(
     _formats.check_supported(image.disk_format, image.container_format)
     images = LocalImages(store, None)
     action = f"adding image {name} from {source}"
-    with translate_errors(action), paths.closing(_open_source(source)) as fd:
+    with (
+        translate_errors(action),
+        paths.closing(paths.open_read(source)) as fd,
+    ):
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             message = f"{source} is not a regular file"
@@ -226,14 +229,6 @@ def add_image(
             with contextlib.suppress(AdapterError):
                 images.discard(image.id)
             raise
-
-
-def _open_source(source: Path) -> int:
-    try:
-        return paths.open_read(source)
-    except FileNotFoundError as error:
-        message = f"there is no file {source}"
-        raise NotFoundError(message) from error
 
 
 def _reported(
@@ -262,7 +257,7 @@ def delete_volume(store: Store, volume_id: str) -> None:
             )
             raise ConflictError(message)
         check_unregistered(db, volume_id)
-        begin_deleting(store, db, [volume_id])
+        begin_deleting(store, db, [row])
     finish_deleting(store, [row])
 
 
@@ -280,7 +275,7 @@ def delete_image(store: Store, image_id: str) -> None:
         backing = _image_volumes(store, image_id)
         db.execute("DELETE FROM location WHERE image_id = ?", (image_id,))
         db.execute("DELETE FROM image WHERE id = ?", (image_id,))
-        begin_deleting(store, db, [volume["id"] for volume in backing])
+        begin_deleting(store, db, backing)
     finish_deleting(store, backing)
     with translate_errors(action):
         paths.remove(store.image_path(image_id))

@@ -28,15 +28,15 @@ def as_volume(row: sqlite3.Row) -> Volume:
     )
 
 
-def is_visible(row: sqlite3.Row, project_id: str) -> bool:
-    """Return whether a project sees an image."""
+def is_visible(row: sqlite3.Row, project_id: str | None) -> bool:
+    """Return whether a project, or the operator, sees an image."""
     open_to_all = row["visibility"] in {"public", "community"}
-    return open_to_all or row["owner"] == project_id
+    return open_to_all or project_id in {None, row["owner"]}
 
 
 def as_image(row: sqlite3.Row, project_id: str | None) -> Image:
     """Make an image's record of its row, for a project or the operator."""
-    visible = project_id is None or is_visible(row, project_id)
+    visible = is_visible(row, project_id)
     return Image(
         id=row["id"],
         status=row["status"],

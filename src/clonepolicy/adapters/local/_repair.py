@@ -39,12 +39,12 @@ def repair(
 
 
 def begin_deleting(
-    store: Store, db: sqlite3.Connection, volume_ids: Iterable[str]
+    store: Store, db: sqlite3.Connection, rows: Iterable[Row]
 ) -> None:
     """Mark volumes as being deleted by this process."""
     db.executemany(
         "UPDATE volume SET status = 'deleting', token = ? WHERE id = ?",
-        [(store.lock.token, volume_id) for volume_id in volume_ids],
+        [(store.lock.token, row["id"]) for row in rows],
     )
 
 
@@ -83,28 +83,28 @@ def _settle(store: Store) -> list[Row]:
             restore(db, row["id"])
             fail(db, row["id"])
         deleting = [row for row in volumes if row["status"] == "deleting"]
-        begin_deleting(store, db, [row["id"] for row in deleting])
+        begin_deleting(store, db, deleting)
     return deleting
 
 
 def _fail_broken(store: Store) -> None:
     """Set volumes to status error whose data a power loss took."""
-    for row in store.catalogue.volume_rows(None):
-        if row["status"] in WHOLE and not store.is_whole(row):
-            _fail_if_broken(store, row["id"])
 
+    def broken() -> list[Row]:
+        return [
+            row
+            for row in store.catalogue.volume_rows(None)
+            if row["status"] in WHOLE and not store.is_whole(row)
+        ]
 
-def _fail_if_broken(store: Store, volume_id: str) -> None:
-    """Check a volume again, in a transaction that keeps others out."""
+    if not broken():
+        return
+    # check again in a transaction, which keeps other processes out
     with store.catalogue.transaction(_REPAIRING) as db:
-        for row in db.execute(
-            "SELECT * FROM volume WHERE id = ?", (volume_id,)
-        ).fetchall():
-            if row["status"] in WHOLE and not store.is_whole(row):
-                db.execute(
-                    "UPDATE volume SET status = 'error' WHERE id = ?",
-                    (volume_id,),
-                )
+        db.executemany(
+            "UPDATE volume SET status = 'error' WHERE id = ?",
+            [(row["id"],) for row in broken()],
+        )
 
 
 def _remove_strays(store: Store) -> None:

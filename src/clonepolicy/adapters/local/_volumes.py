@@ -18,7 +18,7 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _sizes
 from clonepolicy.adapters._files import paths
-from clonepolicy.adapters.local._catalogue import no_volume, quota_left
+from clonepolicy.adapters.local._catalogue import no_volume
 from clonepolicy.adapters.local._records import as_volume
 from clonepolicy.adapters.local._store import Store
 
@@ -46,7 +46,7 @@ class LocalVolumes:
         return ()
 
     def get_quota(self, project_id: str) -> Quota:
-        """Return what is left of a project's quota."""
+        """Return the rest of a project's quota."""
         return self._store.catalogue.quota(project_id)
 
     def create_image_volume(
@@ -67,22 +67,20 @@ class LocalVolumes:
     def set_metadata(self, volume_id: str, key: str, value: str) -> None:
         """Write one metadata item."""
         self._store.catalogue.volume_row(volume_id)
-        action = f"writing metadata of volume {volume_id}"
-        with self._store.catalogue.transaction(action) as db:
-            db.execute(
-                "INSERT OR REPLACE INTO metadata VALUES (?, ?, ?)",
-                (volume_id, key, value),
-            )
+        self._store.catalogue.execute(
+            f"writing metadata of volume {volume_id}",
+            "INSERT OR REPLACE INTO metadata VALUES (?, ?, ?)",
+            *(volume_id, key, value),
+        )
 
     def set_readonly(self, volume_id: str) -> None:
         """Mark a volume as read-only."""
-        action = f"marking volume {volume_id} read-only"
-        with self._store.catalogue.transaction(action) as db:
-            changed = db.execute(
-                "UPDATE volume SET readonly = TRUE WHERE id = ?", (volume_id,)
-            )
-            if not changed.rowcount:
-                raise no_volume(volume_id)
+        if not self._store.catalogue.execute(
+            f"marking volume {volume_id} read-only",
+            "UPDATE volume SET readonly = TRUE WHERE id = ?",
+            volume_id,
+        ):
+            raise no_volume(volume_id)
 
     def publish(self, volume_id: str) -> None:
         """Make a volume in creation available, if its data is whole."""
@@ -149,7 +147,7 @@ def insert_volume(
     store: Store, db: sqlite3.Connection, volume: Volume, name: str
 ) -> None:
     """Insert a volume in creation; raise `QuotaError` if too many."""
-    if not quota_left(db, volume.project_id).admits(volume.size):
+    if not store.catalogue.quota(volume.project_id).admits(volume.size):
         message = (
             f"project {volume.project_id} has no quota left for a volume "
             f"of {volume.size} GiB; raise it or delete volumes"

@@ -89,10 +89,10 @@ class Pool:
     def locked(self, volume_id: str) -> Iterator[None]:
         """Hold this array's own lock on a volume.
 
-        A client that changes an image takes librbd's lock on it, also from
-        a client that holds it.  If many clients do so one after the other,
-        as when many clones are made of one volume, Pacific's librbd
-        sometimes crashes or waits forever.
+        A client that changes an image takes librbd's lock, even from the
+        client that holds it.  If many clients do so one after the other, as
+        when many clones are made of one volume, Pacific's librbd sometimes
+        crashes or waits forever.
         """
         # few names: an object remembers the name of each lock it ever had
         lock = (_LOCKS, volume_id[:2], str(uuid.uuid4()))
