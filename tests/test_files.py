@@ -5,6 +5,7 @@ import fcntl
 import os
 import sqlite3
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from clonepolicy import (
     UnsupportedError,
 )
 from clonepolicy.adapters._files import paths, reflinks, sparse
+from clonepolicy.adapters._files.errors import passthrough
 from clonepolicy.adapters.local._errors import translate_errors
 from local_support import MIB, content, raising, write_source
 
@@ -66,6 +68,24 @@ def test_only_adapter_errors_come_out(
         translate_errors("filling"),
     ):
         raise error
+
+
+@pytest.mark.parametrize("error", [OSError(5, "x"), "\udcff"])
+def test_errors_of_a_callers_data_pass_untranslated(
+    error: OSError | str,
+) -> None:
+    """Only the errors of the adapter itself are translated."""
+
+    def data() -> Iterator[bytes]:
+        if isinstance(error, OSError):
+            raise error
+        yield error.encode()
+
+    with (
+        pytest.raises((OSError, UnicodeEncodeError)),
+        translate_errors("filling"),
+    ):
+        list(passthrough(data()))
 
 
 def test_sharing_data_fails_as_unsupported_or_as_an_os_error(

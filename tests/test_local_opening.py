@@ -70,7 +70,7 @@ def test_wrong_arguments_are_named(tmp_path: Path, source: Path) -> None:
             cloud.ports("p", "pool9")
         ports = cloud.ports("p", "pool1")
         location = CinderLocation(ports.volumes.new_id())
-        assert ports.array.find_image(location) is None
+        assert ports.array.find_image(location=location) is None
         with pytest.raises(NotFoundError):
             ports.volumes.set_readonly("no")
         with pytest.raises(NotFoundError):

@@ -16,12 +16,14 @@ from clonepolicy import (
     ConflictError,
     FileLocation,
     GiB,
+    Image,
     IntegrityError,
     NotFoundError,
     UnsupportedError,
     execute,
 )
 from clonepolicy.adapters.local import LocalCloud
+from clonepolicy.adapters.local._images import insert_image
 from local_support import (
     add_image,
     faults,
@@ -196,3 +198,24 @@ def test_public_ports_and_journal_carry_out_a_plan(
         assert cloud.config.image_upload_use_cinder_backend
         assert cloud.journal.interrupted() == ()
     assert faults(tmp_path / "c", source) == []
+
+
+def test_an_image_in_an_unsupported_container_stays_queued(
+    tmp_path: Path,
+) -> None:
+    """Uploading to it fails before anything is stored."""
+    image = Image(
+        id="i",
+        status="queued",
+        owner="p",
+        disk_format="raw",
+        container_format="ova",
+    )
+    with LocalCloud.init(tmp_path / "c") as cloud:
+        store, images = cloud._store, cloud.ports("p", "pool1").images
+        with store.catalogue.transaction("inserting") as db:
+            insert_image(store, db, image, "i")
+        with pytest.raises(UnsupportedError, match="use bare"):
+            images.upload("i", iter([b"data"]))
+        assert images.get_image("i").status == "queued"
+        images.discard("i")

@@ -1,4 +1,4 @@
-"""Run qemu-img within limits, because its input is somebody else's data."""
+"""Run qemu-img within limits, because images may be malicious."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class LocalJournal:
         self._marks.pop(entry_id, None)
 
     def interrupted(self) -> tuple[Entry, ...]:
-        """Take over and return the entries that nobody alive carries out."""
+        """Take over and return the entries that no live thread carries out."""
         with self._catalogue.transaction(_WRITING) as db:
             rows = [
                 row

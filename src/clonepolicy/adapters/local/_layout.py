@@ -20,7 +20,7 @@ from clonepolicy.adapters.local._errors import translate_errors
 
 CATALOGUE = "catalogue.sqlite"
 _MARK = ".pool"
-"""A file that tells the pool from the directory it is mounted on."""
+"""A file in each pool; it is missing if the file system is not mounted."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 

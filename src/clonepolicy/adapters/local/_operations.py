@@ -109,7 +109,7 @@ def create_volume(
 
 
 def _forget_volume(store: Store, volume_id: str) -> None:
-    """Delete a volume that its creator will not hear of."""
+    """Delete a volume whose creation raised an error."""
     with store.catalogue.transaction(f"forgetting volume {volume_id}") as db:
         rows = db.execute(
             "SELECT * FROM volume "
@@ -167,8 +167,7 @@ def _begin_upload(
 ) -> None:
     """Insert the image, and set the volume to status uploading.
 
-    A volume that can not be uploaded keeps its status, and the policy
-    refuses it.
+    A volume with any other status keeps it, so that the policy sees it.
     """
     catalogue = store.catalogue
     with catalogue.transaction(f"uploading volume {volume_id}") as db:

@@ -1,4 +1,4 @@
-"""Tell live processes from dead ones by a lock file for each open cloud."""
+"""A lock file for each open cloud shows whether its process is alive."""
 
 from __future__ import annotations
 

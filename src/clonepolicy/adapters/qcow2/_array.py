@@ -126,7 +126,7 @@ class Qcow2Array:
         with translate_errors(f"cloning volume {source.id} to {volume_id}"):
             if self._clone(volume_id, source):
                 return
-            # one at a time: whoever waited for this need not copy again
+            # one at a time: a process that waited need not copy again
             with self._directory.flock(".flatten"):
                 if self._clone(volume_id, source):
                     return
@@ -225,7 +225,7 @@ class Qcow2Array:
             try:
                 _commands.resize(chain, wanted, lock=lock)
             except AdapterError:
-                # qemu-img writes the header last, so the header tells
+                # qemu-img writes the header last: its size decides
                 found = self.stat(volume_id)
                 if found is None or found.size != wanted:
                     raise

@@ -101,8 +101,9 @@ class Directory:
     ) -> Iterator[None]:
         """Mark the directory as being changed; undo the change if it fails.
 
-        The mark is the lock file's size.  A journalling file system writes
-        it no later than the names that change after it.
+        Undoing removes the file ``making`` and all files that no volume
+        needs.  The mark is the lock file's size.  A journalling file system
+        writes it no later than the names that change after it.
         """
         os.ftruncate(lock, 1)
         try:

@@ -179,7 +179,7 @@ class RbdArray:
         with self._pool.translate_errors(
             f"cloning volume {source.id} to {volume_id}"
         ):
-            self._clones.of_volume(volume_id, source)
+            self._clones.clone_volume(volume_id, source)
 
     def clone_image(
         self, volume_id: str, location: RbdLocation | FileLocation
@@ -190,7 +190,7 @@ class RbdArray:
         with self._pool.translate_errors(
             f"cloning {snapshot} to volume {volume_id}"
         ):
-            self._clones.of_image(volume_id, snapshot)
+            self._clones.clone_image(volume_id, snapshot)
 
     def extend(self, volume_id: str, size: int) -> None:
         """Extend an image with zeros to a size in GiB; never shrink it."""

@@ -62,7 +62,7 @@ class Clones:
     retries: int
     interval: float
 
-    def of_volume(self, volume_id: str, source: Volume) -> None:
+    def clone_volume(self, volume_id: str, source: Volume) -> None:
         """Clone a volume."""
         self._check_vacant(volume_id)
         with contextlib.ExitStack() as undo:
@@ -99,7 +99,7 @@ class Clones:
             old.protect_snap(snapshot)
             rbd.RBD().clone(*clone)
 
-    def of_image(self, volume_id: str, location: RbdLocation) -> None:
+    def clone_image(self, volume_id: str, location: RbdLocation) -> None:
         """Clone a stored image, and extend the clone to a whole GiB."""
         self._check_vacant(volume_id)
         found = self.pool.find_snapshot(location)
