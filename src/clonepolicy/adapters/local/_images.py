@@ -247,15 +247,9 @@ def insert_image(
         "container_format, min_disk, visibility, updated_at, token) "
         "VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
         (
-            image.id,
-            name,
-            image.owner,
-            image.disk_format,
-            image.container_format,
-            image.min_disk,
-            image.visibility,
-            now(),
-            store.lock.token,
+            *(image.id, name, image.owner),
+            *(image.disk_format, image.container_format),
+            *(image.min_disk, image.visibility, now(), store.lock.token),
         ),
     )
 

@@ -44,9 +44,9 @@ from clonepolicy.adapters.local._repair import begin_deleting, finish_deleting
 from clonepolicy.adapters.local._results import Created, Uploaded
 from clonepolicy.adapters.local._store import Store
 from clonepolicy.adapters.local._volumes import (
+    RESTORE,
     check_unregistered,
     insert_volume,
-    restore,
 )
 
 
@@ -192,7 +192,7 @@ def _undo_upload(store: Store, volume_id: str, image_id: str) -> None:
         if image_id in planned_ids(db):
             return
         gone = delete_unfinished(db, image_id)
-        restore(db, volume_id)
+        db.execute(RESTORE, (volume_id,))
     if gone:
         with translate_errors(action):
             paths.remove(store.image_path(image_id))

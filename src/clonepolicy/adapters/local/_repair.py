@@ -16,11 +16,7 @@ from clonepolicy.adapters.local._errors import translate_errors
 from clonepolicy.adapters.local._images import delete_unfinished
 from clonepolicy.adapters.local._journal import planned_ids
 from clonepolicy.adapters.local._store import WHOLE, Store
-from clonepolicy.adapters.local._volumes import (
-    delete_record,
-    fail,
-    restore,
-)
+from clonepolicy.adapters.local._volumes import DELETE, FAIL, RESTORE
 
 _REPAIRING = "repairing the cloud"
 
@@ -54,8 +50,7 @@ def finish_deleting(store: Store, rows: Iterable[Row]) -> None:
         action = f"deleting volume {row['id']}"
         with translate_errors(action):
             paths.remove(store.volume_path(row))
-        with store.catalogue.transaction(action) as db:
-            delete_record(db, row["id"])
+        store.catalogue.execute(action, DELETE, row["id"])
 
 
 def _settle(store: Store) -> list[Row]:
@@ -80,8 +75,8 @@ def _settle(store: Store) -> list[Row]:
             delete_unfinished(db, row["id"])
         volumes = orphans("volume")
         for row in volumes:
-            restore(db, row["id"])
-            fail(db, row["id"])
+            db.execute(RESTORE, (row["id"],))
+            db.execute(FAIL, (row["id"],))
         deleting = [row for row in volumes if row["status"] == "deleting"]
         begin_deleting(store, db, deleting)
     return deleting

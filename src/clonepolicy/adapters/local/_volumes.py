@@ -22,6 +22,17 @@ from clonepolicy.adapters.local._catalogue import no_volume
 from clonepolicy.adapters.local._records import as_volume
 from clonepolicy.adapters.local._store import Store
 
+FAIL = (
+    "UPDATE volume SET status = 'error', token = NULL "
+    "WHERE id = ? AND status = 'creating'"
+)
+RESTORE = (
+    "UPDATE volume SET status = coalesce(previous_status, 'available'), "
+    "previous_status = NULL, token = NULL "
+    "WHERE id = ? AND status = 'uploading'"
+)
+DELETE = "DELETE FROM volume WHERE id = ?"
+
 
 @attrs.frozen
 class LocalVolumes:
@@ -119,14 +130,12 @@ class LocalVolumes:
     def fail(self, volume_id: str) -> None:
         """Set a volume in creation to status error, if it exists."""
         action = f"failing volume {volume_id}"
-        with self._store.catalogue.transaction(action) as db:
-            fail(db, volume_id)
+        self._store.catalogue.execute(action, FAIL, volume_id)
 
     def restore(self, volume_id: str) -> None:
         """Reset an uploading volume to its previous status, if it exists."""
         action = f"restoring volume {volume_id}"
-        with self._store.catalogue.transaction(action) as db:
-            restore(db, volume_id)
+        self._store.catalogue.execute(action, RESTORE, volume_id)
 
     def delete_image_volume(self, volume_id: str) -> None:
         """Delete the record of an image volume, if it exists."""
@@ -140,7 +149,7 @@ class LocalVolumes:
             if paths.size_of(self._store.volume_path(found)) is not None:
                 message = f"volume {volume_id} has data; discard it first"
                 raise ConflictError(message)
-            delete_record(db, volume_id)
+            db.execute(DELETE, (volume_id,))
 
 
 def insert_volume(
@@ -158,38 +167,11 @@ def insert_volume(
         "INSERT INTO volume (id, project_id, name, size, status, pool, "
         "created_at, token) VALUES (?, ?, ?, ?, 'creating', ?, ?, ?)",
         (
-            volume.id,
-            volume.project_id,
-            name,
-            volume.size,
+            *(volume.id, volume.project_id, name, volume.size),
             store.pool_of(volume),
             None if made is None else made.isoformat(),
             store.lock.token,
         ),
-    )
-
-
-def delete_record(db: sqlite3.Connection, volume_id: str) -> None:
-    """Delete the record of a volume that has no file any more."""
-    db.execute("DELETE FROM volume WHERE id = ?", (volume_id,))
-
-
-def fail(db: sqlite3.Connection, volume_id: str) -> None:
-    """Set a volume in creation to status error, if it exists."""
-    db.execute(
-        "UPDATE volume SET status = 'error', token = NULL "
-        "WHERE id = ? AND status = 'creating'",
-        (volume_id,),
-    )
-
-
-def restore(db: sqlite3.Connection, volume_id: str) -> None:
-    """Reset an uploading volume to its previous status, if it exists."""
-    db.execute(
-        "UPDATE volume SET status = coalesce(previous_status, 'available'), "
-        "previous_status = NULL, token = NULL "
-        "WHERE id = ? AND status = 'uploading'",
-        (volume_id,),
     )
 
 
