@@ -71,6 +71,7 @@ KILLED: dict[str, tuple[Action, bool, int]] = {
     "discard": (_discard, True, 3),
     "identify": (_identify, False, 1),
 }
+"""The action, whether its target exists before, and the step between kills."""
 
 
 @pytest.mark.parametrize("name", KILLED)
