@@ -117,7 +117,7 @@ def main(root: Path, source: Path, name: str, step: int) -> None:
     while died and not found:
         died = killed(lambda: _work(root, ACTIONS[name]), call)
         kills += died
-        # kill the repair too, later each time, until it is done before
+        # kill the repair too, later each time, until it finishes first
         at = 1 + call % step
         while killed(lambda: LocalCloud(root).close(), at):
             again += 1

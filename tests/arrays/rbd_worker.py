@@ -143,7 +143,7 @@ def _job(
 def _kill(
     options: dict[str, Any], action: str, how: str, location: RbdLocation
 ) -> list[dict[str, Any]]:
-    """Kill an action at lines or at moments, until it is done before."""
+    """Kill an action at later and later lines or moments."""
     if how == "lines":
         jobs = []
         for line in itertools.count(1, 1 if _DEEP else 8):

@@ -194,7 +194,7 @@ def test_the_depth_must_be_a_whole_number(depth: object) -> None:
 
 
 def record_syncs(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Record the paths that are record_syncs."""
+    """Record the paths that are synced."""
     found: list[Path] = []
     real = os.fsync
 
@@ -212,7 +212,7 @@ def test_discarding_syncs_the_directory(
     place: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The directory is record_syncs if a file was removed."""
+    """The directory is synced if a file was removed."""
     volume_id = new_id()
     array.clone_image(volume_id, FileLocation(f"{images}/image"))
     found = record_syncs(monkeypatch)

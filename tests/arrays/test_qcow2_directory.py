@@ -46,7 +46,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_the_directory_has_one_identity(place: Path, tmp_path: Path) -> None:
-    """The first to open the directory makes it; it moves along."""
+    """The first array to open the directory makes its identity."""
     with ThreadPoolExecutor(8) as pool:
         arrays = list(pool.map(lambda _: Qcow2Array(place), range(8)))
     found = {array.get_backend().array_id for array in arrays}
@@ -108,7 +108,7 @@ def test_volumes_are_discarded_in_every_order(
 def test_discarding_opens_no_other_volume(
     array: Qcow2Array, place: Path
 ) -> None:
-    """Discarding opens no other volume."""
+    """So discarding takes as long among many volumes as among few."""
     source = fill(array)
     others = [clone(array, source) for _ in range(3)]
     victim = clone(array, source)

@@ -149,7 +149,7 @@ def test_a_qemu_img_that_dies_changes_nothing(
 def test_an_extension_is_done_if_the_header_says_so(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If qemu-img dies after its work, extending succeeds."""
+    """If qemu-img dies after its work, extending has succeeded."""
     array = site.array()
     with monkeypatch.context() as patch:
         wrap_qemu_img(tmp_path, patch, "kill -9 $$")
@@ -220,7 +220,7 @@ def test_without_qemu_img_the_remedy_is_named(
 def test_the_limit_of_hard_links_is_the_limit_of_clones(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file system's limit of hard links is the limit of clones."""
+    """At the limit, cloning raises `CloneLimitError`."""
 
     def full(*_: object) -> None:
         raise OSError(errno.EMLINK, "Too many links")

@@ -1,4 +1,4 @@
-"""`Qcow2Array` trusts no header of a file."""
+"""`Qcow2Array` checks the headers of its files before it uses them."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_a_layer_that_rests_on_itself_is_refused(array: Qcow2Array) -> None:
 def test_an_external_data_file_is_refused(
     array: Qcow2Array, tmp_path: Path
 ) -> None:
-    """A header cannot make the array open a data file either."""
+    """The array opens no data file that a header names."""
     outside, victim = tmp_path / "outside", fill(array)
     option = f"data_file={outside},data_file_raw=on"
     command = ["qemu-img", "create", "-q", "-f", "qcow2", "-o", option]

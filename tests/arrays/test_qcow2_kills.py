@@ -96,7 +96,7 @@ def test_the_next_change_cleans_up_after_a_kill_at_any_call(
 def check_after_kill(site: Site) -> None:
     """Check what a kill left."""
     array = site.wide()
-    # all that may be there is what `discard` of the volume removes
+    # only files that `discard` of the volume removes may be left
     own = volume_names(site.target) | {
         f".{kind}-{site.target}" for kind in ("part", "raw")
     }
