@@ -102,7 +102,7 @@ class ReflinkArray:
         self.clone_file(volume_id, source, self.path(source.id))
 
     def clone_file(self, volume_id: str, source: Volume, path: Path) -> None:
-        """Clone a source whose file is at ``path``, maybe in another pool.
+        """Clone a source whose file is at ``path``, in any directory.
 
         Raises:
             UnsupportedError: the array shares data, and the path is on
