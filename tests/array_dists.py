@@ -1,4 +1,4 @@
-"""Distributions of strangers that offer arrays, good ones and broken."""
+"""Distributions that offer arrays, working and broken ones."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ PROBLEMS = {
     "twin": "several distributions offer an array backend 'twin': "
     "stranger:Bad, stranger:Good; uninstall all but one",
 }
-"""What is wrong with those that cannot be used."""
+"""The problem of each array that cannot be used."""
 
 
 def _distribution(place: Path, name: str, points: Mapping[str, str]) -> None:
-    """Install a distribution as pip leaves it behind."""
+    """Install a distribution, as pip does."""
     info = place / f"{name}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(
@@ -97,7 +97,7 @@ def _distribution(place: Path, name: str, points: Mapping[str, str]) -> None:
 
 @pytest.fixture
 def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two distributions that offer all of these."""
+    """Install two distributions that offer all of these arrays."""
     for name, text in MODULES.items():
         (tmp_path / f"{name}.py").write_text(text)
     _distribution(tmp_path, "x", OFFERED)

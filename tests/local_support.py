@@ -1,13 +1,7 @@
-"""Clouds to test on, what must hold of every one, and how to kill.
-
-As a program: work on a cloud and die of SIGKILL at a chosen system call,
-again and again, the recovery included; say what does not hold after that.
-"""
+"""Clouds and file systems to test on, and checks of a whole cloud."""
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import random
 import shutil
@@ -16,23 +10,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import attrs
 import pytest
 
-from clonepolicy import AdapterError
-from clonepolicy.adapters import _files, _formats
+from clonepolicy import AdapterError, Register, Volume
+from clonepolicy.adapters import _sizes
+from clonepolicy.adapters._files import paths, sparse
 from clonepolicy.adapters.local import (
     Created,
     ImageRow,
     LocalCloud,
     Uploaded,
     VolumeRow,
-    _array,
-    _images,
-    _store,
-    _volumes,
 )
 
 MIB = 1 << 20
@@ -46,7 +36,7 @@ _CALLS = frozenset(
 
 
 def write_source(path: Path, size: int = 3 * MIB, seed: int = 1) -> Path:
-    """Write a sparse file with islands of data, the last byte among them."""
+    """Write a sparse file with islands of data, one at its end."""
     chance = random.Random(seed)  # noqa: S311 - any bytes will do
     with path.open("wb") as file:
         file.truncate(size)
@@ -60,11 +50,11 @@ def write_source(path: Path, size: int = 3 * MIB, seed: int = 1) -> Path:
 
 
 def content(path: Path) -> dict[int, bytes]:
-    """Give a file's blocks of 4 KiB that are not all zeros."""
+    """Return the blocks of 4 KiB of a file that are not zeros."""
     found = {}
-    fd = _files.open_read(path)
+    fd = paths.open_read(path)
     try:
-        for start, end, data in _files._extents(fd, path.stat().st_size):
+        for start, end, data in sparse.extents(fd, path.stat().st_size):
             for at in range(start, end if data else start, 4096):
                 block = os.pread(fd, 4096, at).rstrip(b"\0")
                 if block:
@@ -75,7 +65,7 @@ def content(path: Path) -> dict[int, bytes]:
 
 
 def faults(root: Path, source: Path | None = None) -> list[str]:
-    """Say what does not hold of a cloud in which nobody is at work."""
+    """Return the defects of a cloud that no process has open."""
     expected = None if source is None else content(source)
     with LocalCloud(root) as cloud:
         found = [
@@ -88,7 +78,7 @@ def faults(root: Path, source: Path | None = None) -> list[str]:
             found += _image_faults(cloud, root, image)
         found += _strays(cloud, root)
         if len(list((root / "run").iterdir())) != 1:
-            found.append("lock files of the dead stay")
+            found.append("lock files of dead processes stay")
     return found
 
 
@@ -96,7 +86,7 @@ def _volume_faults(
     row: VolumeRow, named: set[str], expected: dict[int, bytes] | None
 ) -> Iterator[str]:
     status, path = row.volume.status, row.path
-    size = row.volume.size * vars(_store)["GiB"]
+    size = _sizes.to_bytes(row.volume.size)
     if status == "available":
         if not path.exists() or path.stat().st_size != size:
             yield f"available but not whole: {row}"
@@ -148,9 +138,42 @@ def _active(cloud: LocalCloud, name: str) -> set[str]:
     return {image.id for image in found if image.status == "active"}
 
 
+def add_image(cloud: LocalCloud, source: Path, name: str = "image") -> str:
+    """Add an image of project p; return its id."""
+    return cloud.add_image(source, name=name, project_id="p").id
+
+
+def make_volume(
+    cloud: LocalCloud, image_id: str, name: str = "v", size: int = 1
+) -> Volume:
+    """Create a volume of project p from an image."""
+    made = cloud.create_volume(image_id, name=name, project_id="p", size=size)
+    assert made.volume is not None
+    assert made.volume.volume.status == "available"
+    return made.volume.volume
+
+
+def register_image(cloud: LocalCloud, source: Path) -> tuple[Volume, str]:
+    """Create a volume and register an image of it; return both."""
+    volume = make_volume(cloud, add_image(cloud, source))
+    made = cloud.upload_volume(volume.id, name="snap", project_id="p")
+    assert isinstance(made.decision, Register)
+    assert made.image is not None
+    return volume, made.image.image.id
+
+
+def raising(number: int) -> Callable[..., int]:
+    """Return a function that raises an `OSError`."""
+
+    def fail(*_: object) -> int:
+        raise OSError(number, "injected")
+
+    return fail
+
+
 @pytest.fixture(autouse=True)
 def agreeing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compare what is reported of each work with what is listed then."""
+    """Compare the result of each operation with the cloud's lists."""
     create, upload = LocalCloud.create_volume, LocalCloud.upload_volume
 
     def create_volume(
@@ -185,12 +208,9 @@ def agreeing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LocalCloud, "upload_volume", upload_volume)
 
 
-# -- file systems -----------------------------------------------------------
-
-
 def _missing(kind: str) -> str | None:
     if os.geteuid() != 0:
-        return "mounting takes root"
+        return "mounting needs root"
     tools = (f"mkfs.{kind}", "mount", "umount")
     absent = [tool for tool in tools if shutil.which(tool) is None]
     return f"{', '.join(absent)} not installed" if absent else None
@@ -232,7 +252,7 @@ def btrfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(params=["plain", "xfs", "btrfs"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """Give an empty directory on each file system."""
+    """Return a path for a directory on each file system."""
     if request.param == "plain":
         yield tmp_path / "place"
         return
@@ -251,17 +271,13 @@ def source(tmp_path: Path) -> Path:
     return write_source(tmp_path / "source.img")
 
 
-# -- killing ----------------------------------------------------------------
-
-
 def shrink() -> None:
-    """Let a GiB be 4 MiB, so that many kills take little time."""
-    for module in (_array, _formats, _images, _store, _volumes):
-        vars(module)["GiB"] = 4 * MIB
+    """Make a GiB 4 MiB, so that many kills take little time."""
+    vars(_sizes)["GiB"] = 4 * MIB
 
 
 def die_at(call: int) -> None:
-    """Let this process be killed at a system call or statement."""
+    """Kill this process at its n-th system call or SQL statement."""
     left = call
 
     def count(_frame: object, event: str, what: object) -> None:
@@ -275,7 +291,7 @@ def die_at(call: int) -> None:
 
 
 def killed(action: Callable[[], object], call: int) -> bool:
-    """Do something in a process that dies at a call; False: it did not."""
+    """Run an action in a process that is killed; return whether it was."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -291,117 +307,3 @@ def killed(action: Callable[[], object], call: int) -> bool:
         message = f"the process failed at call {call} instead of dying"
         raise RuntimeError(message)
     return os.WIFSIGNALED(status)
-
-
-Action: TypeAlias = Callable[[LocalCloud], object]
-
-
-def _find(cloud: LocalCloud, name: str) -> str:
-    return cloud.find_image(name, "p").image.id
-
-
-def _create(cloud: LocalCloud, image: str, size: int) -> str:
-    made = cloud.create_volume(
-        _find(cloud, image), name="made", project_id="p", size=size
-    )
-    assert made.outcome is not None
-    assert made.outcome.attempt is not None
-    assert made.volume is not None
-    return made.volume.volume.id
-
-
-def _upload(cloud: LocalCloud) -> str:
-    made = cloud.upload_volume(
-        cloud.find_volume("source", "p").volume.id,
-        name="made",
-        project_id="p",
-    )
-    assert made.image is not None
-    return made.image.image.id
-
-
-def _upload_bytes(cloud: LocalCloud) -> None:
-    cloud.set_config(
-        attrs.evolve(cloud.config, image_upload_use_cinder_backend=False)
-    )
-    _upload(cloud)
-
-
-def _abandon(cloud: LocalCloud) -> None:
-    """Create where no volume can be filled."""
-
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "full")
-
-    vars(_files)["fill"] = full
-    image_id = _find(cloud, "image")
-    made = cloud.create_volume(image_id, name="made", project_id="p", size=1)
-    assert made.outcome is not None
-    assert made.outcome.attempt is None
-
-
-def _delete(cloud: LocalCloud) -> None:
-    image_id = _upload(cloud)
-    cloud.delete_volume(_create(cloud, "made", 1))
-    cloud.delete_image(image_id)
-
-
-ACTIONS: dict[str, Action] = {
-    "add": lambda cloud: cloud.add_image(
-        Path(sys.argv[2]), name="made", project_id="p"
-    ),
-    "clone": lambda cloud: _create(cloud, "registered", 2),
-    "download": lambda cloud: _create(cloud, "image", 1),
-    "register": _upload,
-    "upload": _upload_bytes,
-    "abandon": _abandon,
-    "delete": _delete,
-}
-
-
-def _tidy(cloud: LocalCloud) -> None:
-    for image in cloud.list_images():
-        if image.name == "made":
-            cloud.delete_image(image.image.id)
-    for volume in cloud.list_volumes():
-        if volume.name == "made":
-            cloud.delete_volume(volume.volume.id)
-
-
-def _work(root: Path, action: Action) -> None:
-    with LocalCloud(root) as cloud:
-        action(cloud)
-
-
-def main(root: Path, source: Path, name: str, step: int) -> None:
-    """Die at every ``step``-th call of an action; print what came of it."""
-    shrink()
-    with LocalCloud.init(root) as cloud:
-        cloud.add_image(source, name="image", project_id="p")
-        made = cloud.create_volume(
-            _find(cloud, "image"), name="source", project_id="p", size=1
-        )
-        assert made.volume is not None
-        volume_id = made.volume.volume.id
-        cloud.upload_volume(volume_id, name="registered", project_id="p")
-    found: list[str] = []
-    kills = again = 0
-    call, died = 1, True
-    while died and not found:
-        died = killed(lambda: _work(root, ACTIONS[name]), call)
-        kills += died
-        # the recovery dies too, later each time, until it gets through
-        at = 1 + call % step
-        while killed(lambda: LocalCloud(root).close(), at):
-            again += 1
-            at += 4 * step
-        what = f"killed at call {call} of {name}"
-        found = [f"{what}: {fault}" for fault in faults(root, source)]
-        with LocalCloud(root) as cloud:
-            _tidy(cloud)
-        call += step
-    print(json.dumps({"kills": kills, "again": again, "faults": found}))  # noqa: T201 - for the test that runs this
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

@@ -1,4 +1,4 @@
-"""Arrays that are installed, their versions, and the checks they share."""
+"""Installed arrays, their versions, and the checks that arrays share."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SOURCE = Volume(
 
 @pytest.fixture
 def _newer(monkeypatch: pytest.MonkeyPatch, strangers: Path) -> None:
-    """A day on which version 2 is current, and 1 is still called."""
+    """Make version 2 current, and version 1 still supported."""
     del strangers
     monkeypatch.setattr(_arrays, "API_VERSION", 2)
 
@@ -48,7 +48,7 @@ def _newer(monkeypatch: pytest.MonkeyPatch, strangers: Path) -> None:
 
 
 def test_the_arrays_of_this_repository_are_offered() -> None:
-    """Under the names that configurations use."""
+    """They have the names that configurations use."""
     found = {array.name: array.target for array in installed_arrays()}
     own = {
         "reflink": "clonepolicy.adapters.reflink:ReflinkArray",
@@ -60,8 +60,8 @@ def test_the_arrays_of_this_repository_are_offered() -> None:
 
 
 @pytest.mark.usefixtures("strangers")
-def test_an_array_is_told_with_all_that_its_class_says() -> None:
-    """Name, target, distribution, version and capabilities."""
+def test_an_installed_array_has_its_class_capabilities() -> None:
+    """Name, target, distribution, version and capabilities are listed."""
     (good,) = installed_arrays("good")
     expected = InstalledArray(
         name="good",
@@ -74,8 +74,8 @@ def test_an_array_is_told_with_all_that_its_class_says() -> None:
 
 
 @pytest.mark.usefixtures("strangers")
-def test_broken_arrays_hide_no_other() -> None:
-    """All are listed by name, and those that are broken say why."""
+def test_broken_arrays_hide_no_other_array() -> None:
+    """All arrays are listed by name; a broken array has its problem."""
     found = [a for a in installed_arrays() if a.name in OFFERED]
     assert sorted([*OFFERED, "twin", "same"]) == [a.name for a in found]
     broken = {array.name for array in found if array.problem is not None}
@@ -84,8 +84,8 @@ def test_broken_arrays_hide_no_other() -> None:
 
 @pytest.mark.usefixtures("strangers")
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_a_problem_is_one_line_that_says_what_to_do(name: str) -> None:
-    """And loading that array raises the same."""
+def test_a_problem_is_one_line_with_the_remedy(name: str) -> None:
+    """Loading the array raises an error with the same message."""
     problem = installed_arrays(name)[0].problem
     assert problem is not None
     assert PROBLEMS[name] in problem
@@ -96,16 +96,16 @@ def test_a_problem_is_one_line_that_says_what_to_do(name: str) -> None:
 
 
 @pytest.mark.usefixtures("strangers")
-def test_two_distributions_may_offer_the_very_same() -> None:
-    """It does not matter then which one is taken."""
+def test_two_distributions_may_offer_the_same_array() -> None:
+    """Two entry points with one target are no conflict."""
     assert load_array("good") is load_array("same")
     problems = [array.problem for array in installed_arrays("same")]
     assert [None, None] == problems
 
 
 @pytest.mark.usefixtures("strangers")
-def test_a_name_that_is_not_there_is_told_with_those_that_are() -> None:
-    """The names, each once and sorted."""
+def test_an_unknown_name_lists_the_installed_names() -> None:
+    """The error lists each installed name once, sorted."""
     with pytest.raises(NotFoundError) as caught:
         load_array("nope")
     assert "'nope' is installed; there are: ancient, bad, " in str(
@@ -116,8 +116,8 @@ def test_a_name_that_is_not_there_is_told_with_those_that_are() -> None:
 
 
 @pytest.mark.usefixtures("_newer")
-def test_an_array_of_an_older_version_is_warned_of() -> None:
-    """It is called until its version is dropped, and says so."""
+def test_loading_an_array_of_an_older_version_warns() -> None:
+    """The array can be loaded until its version is dropped."""
     warning = (
         "written for version 1 of ArrayBackend; version 2 is current, and "
         "1 will be dropped"
@@ -132,7 +132,7 @@ def test_an_array_of_an_older_version_is_warned_of() -> None:
 def test_an_array_of_a_dropped_version_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By a text that names both versions and who has to upgrade."""
+    """The error names both versions and the remedy."""
     monkeypatch.setattr(_arrays, "OLDEST_API_VERSION", 2)
     with pytest.raises(UnsupportedError, match="1, which is older than 2"):
         load_array("good")
@@ -141,8 +141,8 @@ def test_an_array_of_a_dropped_version_is_refused(
 # -- what arrays check ------------------------------------------------------
 
 
-def test_a_volume_id_is_a_uuid_as_cinder_writes_it() -> None:
-    """Lower case, with hyphens."""
+def test_a_volume_id_is_a_uuid_in_cinders_form() -> None:
+    """A UUID in lower case with hyphens is accepted."""
     check_volume_id(SOURCE.id)
 
 
@@ -160,20 +160,20 @@ def test_a_volume_id_is_a_uuid_as_cinder_writes_it() -> None:
         SOURCE.id.replace("6", "g"),
     ],
 )
-def test_what_is_no_uuid_is_refused(volume_id: str) -> None:
-    """No other way of writing one is taken, and nothing around it."""
+def test_any_other_volume_id_is_refused(volume_id: str) -> None:
+    """No other form of a UUID is accepted, and nothing around it."""
     with pytest.raises(UnsupportedError, match="lower-case, hyphenated UUID"):
         check_volume_id(volume_id)
 
 
 @pytest.mark.parametrize("status", ["available", "in-use"])
 def test_a_source_at_rest_may_be_cloned(status: str) -> None:
-    """In use counts as at rest: a clone is a snapshot in time."""
+    """A source in use can be cloned, because a clone is one instant."""
     check_source(attrs.evolve(SOURCE, status=status), Backend())
 
 
-def test_an_uploading_source_may_be_cloned_where_that_is_declared() -> None:
-    """And nowhere else; not known is no."""
+def test_an_uploading_source_may_be_cloned_if_declared() -> None:
+    """An unknown capability counts as False."""
     uploading = attrs.evolve(SOURCE, status="uploading")
     check_source(uploading, Backend(clone_while_uploading=True))
     for declared in (False, None):
@@ -186,7 +186,7 @@ def test_an_uploading_source_may_be_cloned_where_that_is_declared() -> None:
     "status", ["creating", "deleting", "error", "extending", "Available"]
 )
 def test_a_source_that_is_not_at_rest_is_refused(status: str) -> None:
-    """Whatever else the array can do."""
+    """The array's other capabilities do not matter."""
     busy = attrs.evolve(SOURCE, status=status)
     with pytest.raises(ConflictError, match="available or in-use"):
         check_source(busy, Backend(clone_while_uploading=True))

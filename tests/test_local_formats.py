@@ -1,5 +1,6 @@
-"""Disk formats: what is converted, and what is refused as unsafe."""
+"""Disk formats: images are converted, and unsafe ones are refused."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -74,7 +75,7 @@ def _error(made: Created) -> AdapterError:
 def test_every_known_format_becomes_the_same_volume(
     disk_format: str, options: tuple[str, ...], tmp_path: Path, source: Path
 ) -> None:
-    """Converted, with its holes, and extended to the volume's size."""
+    """The volume has the converted data with its holes, and its own size."""
     image_file = _converted(source, disk_format, *options)
     with LocalCloud.init(tmp_path / "c") as cloud:
         image = cloud.add_image(
@@ -94,10 +95,10 @@ def test_every_known_format_becomes_the_same_volume(
 
 @needs_qemu_img
 @pytest.mark.parametrize("disk_format", ["qcow2", "vmdk", "vhdx", "vdi"])
-def test_a_container_is_no_raw_image(
+def test_an_image_with_a_wrong_disk_format_is_refused(
     disk_format: str, tmp_path: Path, source: Path
 ) -> None:
-    """What claims to be raw and is not is refused, and nothing stays."""
+    """An image with a wrong disk_format is refused and not stored."""
     image_file = _converted(source, disk_format)
     with LocalCloud.init(tmp_path / "c") as cloud:
         with pytest.raises(IntegrityError, match="disk_format raw"):
@@ -111,17 +112,17 @@ def test_a_container_is_no_raw_image(
 
 
 @needs_qemu_img
-def test_a_container_that_got_in_fills_no_volume(
+def test_a_mislabelled_image_fills_no_volume(
     tmp_path: Path, source: Path
 ) -> None:
-    """The content is looked at again where it is written."""
+    """The data is inspected again when it is written to a volume."""
     image_file = _converted(source, "qcow2")
     root = tmp_path / "c"
     with LocalCloud.init(root) as cloud:
         image = cloud.add_image(
             image_file, name="i", project_id="p", disk_format="qcow2"
         )
-        with cloud._store.catalogue.transaction("lying") as db:
+        with cloud._store.catalogue.transaction("mislabelling") as db:
             db.execute("UPDATE image SET disk_format = 'raw'")
         error = _error(_create(cloud, image))
         assert isinstance(error, IntegrityError)
@@ -132,7 +133,7 @@ def test_a_container_that_got_in_fills_no_volume(
 def test_references_to_other_files_are_refused(
     tmp_path: Path, source: Path
 ) -> None:
-    """A backing file or a data file would let an image read the host."""
+    """A backing file or a data file could be any file of the host."""
     backed, split = tmp_path / "backed.qcow2", tmp_path / "split.qcow2"
     _qemu_img("create", "-f", "qcow2", "-F", "raw", "-b", source, backed)
     data = f"data_file={tmp_path / 'data'},data_file_raw=on"
@@ -158,7 +159,7 @@ def test_references_to_other_files_are_refused(
 def test_a_disk_larger_than_the_volume_is_refused(
     tmp_path: Path,
 ) -> None:
-    """The decision sees it; so does the array if nobody recorded it."""
+    """The policy refuses it; if its size is not recorded, the array does."""
     path = tmp_path / "big.qcow2"
     _qemu_img("create", "-f", "qcow2", path, "2G")
     with LocalCloud.init(tmp_path / "c") as cloud:
@@ -178,7 +179,7 @@ def test_a_disk_larger_than_the_volume_is_refused(
 def test_without_qemu_img_the_remedy_is_named(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Converting is not possible then; raw images still are."""
+    """Without qemu-img, only raw images fill volumes."""
     image_file = _converted(source, "qcow2")
     monkeypatch.setenv("PATH", "")
     with LocalCloud.init(tmp_path / "c") as cloud:
@@ -199,10 +200,8 @@ def test_without_qemu_img_the_remedy_is_named(
         )
 
 
-def test_unknown_formats_are_refused_by_name(
-    tmp_path: Path, source: Path
-) -> None:
-    """Neither a format nor a container that nobody here can read."""
+def test_unsupported_formats_are_refused(tmp_path: Path, source: Path) -> None:
+    """The error names the unsupported format or container."""
     with LocalCloud.init(tmp_path / "c") as cloud:
         with pytest.raises(UnsupportedError, match="ploop is not one of"):
             cloud.add_image(
@@ -219,8 +218,10 @@ def test_unknown_formats_are_refused_by_name(
         assert cloud.list_images() == ()
 
 
-def test_a_partitioned_disk_is_raw(tmp_path: Path, source: Path) -> None:
-    """A GPT with its protective MBR is what raw disks look like."""
+def test_a_partitioned_disk_is_a_raw_image(
+    tmp_path: Path, source: Path
+) -> None:
+    """A disk with a GPT is a raw image."""
     with source.open("r+b") as file:
         file.seek(446)
         file.write(bytes([0, 0, 2, 0, 0xEE, 255, 255, 255, 1, 0, 0, 0]))
@@ -233,10 +234,10 @@ def test_a_partitioned_disk_is_raw(tmp_path: Path, source: Path) -> None:
         assert content(source) == content(made.volume.path)
 
 
-def test_an_upload_in_another_format_is_refused_and_undone(
+def test_an_upload_in_another_format_is_undone(
     tmp_path: Path, source: Path
 ) -> None:
-    """A volume's data is raw; no image is labelled otherwise."""
+    """A volume's data is raw, so the image must be raw."""
     with LocalCloud.init(tmp_path / "c") as cloud:
         image = cloud.add_image(source, name="i", project_id="p")
         made = _create(cloud, image)
@@ -255,6 +256,7 @@ def test_an_upload_in_another_format_is_refused_and_undone(
         assert len(cloud.list_images()) == 1
 
 
+@needs_qemu_img
 @pytest.mark.parametrize(
     ("script", "kind", "why"),
     [
@@ -267,7 +269,7 @@ def test_an_upload_in_another_format_is_refused_and_undone(
         ("exec sleep 60", UnavailableError, "longer than"),
     ],
 )
-def test_what_qemu_img_says_is_told(  # noqa: PLR0913, PLR0917 - rows
+def test_failures_of_qemu_img_are_adapter_errors(  # noqa: PLR0913, PLR0917 - parameters
     script: str,
     kind: type[AdapterError],
     why: str,
@@ -275,22 +277,22 @@ def test_what_qemu_img_says_is_told(  # noqa: PLR0913, PLR0917 - rows
     source: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A program that fails or hangs fails one attempt."""
+    """A failing or hanging qemu-img raises an adapter's error."""
+    data = _converted(source, "qcow2").read_bytes()
+    image = Image(
+        id="i", status="active", disk_format="qcow2", container_format="bare"
+    )
     program = tmp_path / "qemu-img"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    target = tmp_path / "target"
-    target.touch()
-    monkeypatch.setattr("clonepolicy.adapters._qemu_img._TIMEOUT", 0.01)
-    with (
-        source.open("rb") as file,
-        pytest.raises(kind, match=why),
-    ):
-        _formats.convert(str(program), "qcow2", file.fileno(), target)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr("clonepolicy.adapters._qemu_img._TIMEOUT", 0.001)
+    with pytest.raises(kind, match=why):
+        _formats.fill_file(tmp_path / "target", 1, image, iter([data]))
 
 
 def test_a_volume_is_not_filled_twice(tmp_path: Path, source: Path) -> None:
-    """Data that is there already is not written over."""
+    """Existing data is not overwritten."""
     with LocalCloud.init(tmp_path / "c") as cloud:
         image = cloud.add_image(source, name="i", project_id="p")
         made = _create(cloud, image)

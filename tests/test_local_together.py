@@ -1,4 +1,4 @@
-"""Several processes in one cloud, and how much memory one takes."""
+"""Several processes in one cloud, and the memory that one takes."""
 
 import json
 import os
@@ -23,6 +23,7 @@ _RACER = """
 import random, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+
 import local_support
 from clonepolicy import AdapterError
 from clonepolicy.adapters.local import LocalCloud
@@ -69,7 +70,7 @@ from pathlib import Path
 from clonepolicy.adapters.local import LocalCloud
 
 def peak():
-    # not ru_maxrss, which begins with what the parent had at the fork
+    # not ru_maxrss: it includes what the parent had at the fork
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) >> 10
 
@@ -93,12 +94,12 @@ def _start(root: Path, seed: int) -> subprocess.Popen[bytes]:
     )
 
 
-def test_processes_race_and_die_and_nothing_is_lost(
+def test_killed_concurrent_processes_lose_nothing(
     tmp_path: Path, source: Path
 ) -> None:
-    """Three work at random in one cloud while one after the other is killed.
+    """Three processes work in one cloud; one after the other is killed.
 
-    None of them ever fails with anything but an adapter's error.
+    No process fails with another error than an adapter's.
     """
     root = tmp_path / "cloud"
     with LocalCloud.init(root) as cloud:
@@ -110,26 +111,27 @@ def test_processes_race_and_die_and_nothing_is_lost(
             time.sleep(chance.uniform(0.3, 0.9))
             victim = racers.pop(0)
             victim.send_signal(signal.SIGKILL)
-            _, said = victim.communicate()
-            assert (victim.returncode, said) == (-signal.SIGKILL, b"")
+            _, errors = victim.communicate()
+            assert (victim.returncode, errors) == (-signal.SIGKILL, b"")
             racers.append(_start(root, seed))
     finally:
         for racer in racers:
             racer.kill()
             racer.communicate()
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", _CHECKER, Path(__file__).parent, root, source],
         check=True,
         capture_output=True,
         text=True,
     )
-    assert json.loads(told.stdout) == []
+    assert json.loads(done.stdout) == []
 
 
 _CHECKER = """
 import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+
 import local_support
 local_support.shrink()
 print(json.dumps(local_support.faults(Path(sys.argv[2]), Path(sys.argv[3]))))
@@ -137,7 +139,7 @@ print(json.dumps(local_support.faults(Path(sys.argv[2]), Path(sys.argv[3]))))
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:
-    """Streaming a GiB takes a few pieces of it at a time."""
+    """Streaming a GiB takes less than 32 MiB."""
     big = tmp_path / "big"
     with big.open("wb") as file:
         for _ in range(100):

@@ -1,8 +1,9 @@
-"""A real Ceph of one node on loopback, for tests and measurements.
+"""A Ceph cluster on loopback, for tests and measurements.
 
-One monitor, one manager, one bluestore OSD on a sparse file, no cephx, one
-copy of everything.  All of it lies below one directory, on ports that are
-free, so that several may run at once; it ends with whoever started it.
+It has one monitor, one manager and one bluestore OSD on a sparse file; it
+uses no cephx and keeps one copy.  All files are in one directory, and the
+ports are free ones, so several clusters may run at once.  The daemons end
+with the process that started them.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _PROGRAMS = {
     "setpriv": "util-linux",
 }
 _PATIENCE = 60
-"""Seconds for the cluster to reach each state."""
+"""Seconds to wait for each state of the cluster."""
 
 _CONF = """\
 [global]
@@ -69,7 +70,7 @@ mon_data_avail_crit = 1
 mon_data_avail_warn = 1
 mon_warn_on_insecure_global_id_reclaim = false
 mon_warn_on_insecure_global_id_reclaim_allowed = false
-# one monitor has nobody to hear of
+# there is no other monitor to wait for
 paxos_propose_interval = 0.05
 mon_lease = 30
 
@@ -89,8 +90,8 @@ bluestore_cache_size = 134217728
 osd_memory_target = 939524096
 osd_max_pg_per_osd_hard_ratio = 100
 osd_fast_shutdown = true
-# so that what a killed client watched is soon free again; a watch that was
-# asked for by then is only seen to be nobody's when the object was forgotten
+# so that the watches of a killed client expire soon; without a cached object
+# context the OSD notices that a watch has expired
 osd_client_watch_timeout = 5
 osd_pg_object_context_cache_count = 0
 
@@ -103,11 +104,11 @@ objecter_tick_interval = 1
 
 
 class CephError(Exception):
-    """The cluster does not come to where it should be, and why."""
+    """The cluster does not reach a state, and the reason."""
 
 
 def missing_ceph() -> str | None:
-    """Say what is missing for a cluster to be started; None: nothing."""
+    """Return why no cluster can be started; None: it can."""
     for program, package in _PROGRAMS.items():
         if shutil.which(program) is None:
             return f"no {program}; install Debian's {package}"
@@ -119,7 +120,7 @@ def missing_ceph() -> str | None:
 
 
 def link_bindings(directory: Path) -> None:
-    """Link librados' and librbd's bindings, and nothing else, to a place."""
+    """Link only the bindings of librados and librbd into a directory."""
     for name in ("rados", "rbd"):
         link = directory / f"{name}{_SUFFIX}"
         with contextlib.suppress(FileExistsError):
@@ -127,7 +128,7 @@ def link_bindings(directory: Path) -> None:
 
 
 def use_bindings(directory: Path) -> None:
-    """Let this process, and what it starts, import rados and rbd."""
+    """Make rados and rbd importable in this process."""
     link_bindings(directory)
     sys.path.append(str(directory))
     importlib.invalidate_caches()
@@ -140,13 +141,13 @@ class Cluster:
     directory: Path
     conf: Path
     bindings: Path
-    """Where rados and rbd can be imported from."""
+    """The directory that rados and rbd can be imported from."""
     fsid: str
     connection: Any
     """A `rados.Rados`; the bindings have no types."""
 
     def run(self, program: str, *arguments: str) -> str:
-        """Run ``rbd``, ``rados`` or ``ceph``; give what it printed."""
+        """Run ``rbd``, ``rados`` or ``ceph``; return its output."""
         command = [program, "--conf", str(self.conf), *arguments]
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=300
@@ -160,12 +161,12 @@ class Cluster:
         """Write another ceph.conf, with more options for clients."""
         lines = [f"{name} = {value}\n" for name, value in options.items()]
         path = self.directory / f"{uuid.uuid4()}.conf"
-        # the client's section is the last
+        # the client section is the last
         path.write_text(self.conf.read_text() + "".join(lines))
         return path
 
     def tell(self, prefix: str, **arguments: object) -> str:
-        """Ask a monitor, as the program ``ceph`` would."""
+        """Send a command to the monitor, as the program ``ceph`` does."""
         command = {"prefix": prefix, "format": "json", **arguments}
         code, answer, why = self.connection.mon_command(
             json.dumps(command), b"", timeout=_PATIENCE
@@ -176,14 +177,14 @@ class Cluster:
         return str(answer.decode())
 
     def add_pool(self, name: str) -> None:
-        """Make a pool for images."""
+        """Create a pool for images."""
         self.tell("osd pool create", pool=name, pg_num=8, pgp_num=8)
         rbd: Any = importlib.import_module("rbd")
         with self.connection.open_ioctx(name) as pool:
             rbd.RBD().pool_init(pool, True)  # noqa: FBT003 - takes no keyword
 
     def remove_pool(self, name: str) -> None:
-        """Remove a pool and all that is in it."""
+        """Remove a pool and its content."""
         self.connection.delete_pool(name)
 
 
@@ -191,7 +192,7 @@ class Cluster:
 def started(
     pools: tuple[str, ...] = ("volumes", "images"),
 ) -> Iterator[Cluster]:
-    """Start a cluster with some pools; end it and remove it in the end."""
+    """Start a cluster with some pools; stop and remove it at the end."""
     with (
         tempfile.TemporaryDirectory(prefix="ceph-") as place,
         contextlib.ExitStack() as cleanup,
@@ -239,7 +240,7 @@ def started(
         )
         cleanup.enter_context(_daemon(conf, "ceph-osd", "0"))
         _wait("an OSD", cluster, _has_osd)
-        # the manager is sorry for its modules, which nobody asked for
+        # the manager warns about its disabled modules
         cluster.tell("health mute", code="MGR_MODULE_ERROR", sticky=True)
         cluster.tell("osd set-require-min-compat-client", version="mimic")
         for name in pools:
@@ -250,7 +251,7 @@ def started(
 
 @pytest.fixture(scope="session")
 def ceph() -> Iterator[Cluster]:
-    """Give the session's cluster; skip where there cannot be one."""
+    """Return the session's cluster; skip if none can be started."""
     missing = missing_ceph()
     if missing is not None:
         pytest.skip(missing)
@@ -265,7 +266,7 @@ def _free_port() -> int:
 
 
 def _manager_modules() -> list[str]:
-    """Name the manager's modules: none is wanted, and some take long."""
+    """Name the manager's modules, to disable them: some start slowly."""
     place = Path("/usr/share/ceph/mgr")
     return sorted(path.name for path in place.glob("[a-z]*"))
 
@@ -281,9 +282,9 @@ def _make(*command: str) -> None:
 
 @contextlib.contextmanager
 def _daemon(conf: Path, program: str, name: str) -> Iterator[None]:
-    """Run a daemon that ends with this process, however that ends."""
-    said = conf.parent / f"{program}.out"
-    with said.open("wb") as out:
+    """Run a daemon that is killed when this process ends."""
+    log = conf.parent / f"{program}.out"
+    with log.open("wb") as out:
         process = subprocess.Popen(
             [
                 *("setpriv", "--pdeathsig", "KILL"),
@@ -307,8 +308,8 @@ def _connect(conf: Path) -> Any:  # noqa: ANN401 - the bindings have no types
     try:
         connection.connect()
     except rados.Error as error:
-        said = (conf.parent / "ceph-mon.out").read_text(errors="replace")
-        message = f"the monitor does not answer: {error}\n{said}"
+        output = (conf.parent / "ceph-mon.out").read_text(errors="replace")
+        message = f"the monitor does not answer: {error}\n{output}"
         raise CephError(message) from error
     return connection
 
@@ -322,15 +323,15 @@ def _has_manager(cluster: Cluster) -> bool:
 
 
 def _wait(
-    what: str, cluster: Cluster, there: Callable[[Cluster], bool]
+    what: str, cluster: Cluster, is_up: Callable[[Cluster], bool]
 ) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while not there(cluster):
+    while not is_up(cluster):
         if time.monotonic() > deadline:
-            said = "\n".join(
+            output = "\n".join(
                 path.read_text(errors="replace")
                 for path in sorted(cluster.directory.glob("*.out"))
             )
-            message = f"no sign of {what} within {_PATIENCE} s\n{said}"
+            message = f"{what} is not up within {_PATIENCE} s\n{output}"
             raise CephError(message)
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""What arrays do at their edges, where nothing has to be set up."""
+"""Edge cases of the arrays that need no file system and no cluster."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ from clonepolicy import (
     StoredVolume,
     UnavailableError,
 )
-from clonepolicy.adapters import _files, _formats
+from clonepolicy.adapters import _qemu_img
+from clonepolicy.adapters._files import paths
+from clonepolicy.adapters._files.images import ImageDirectories
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.adapters.reflink import ReflinkArray
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """Give an empty directory for volumes."""
+    """Return an empty directory for volumes."""
     path = tmp_path / "place"
     path.mkdir()
     return path
@@ -40,7 +42,7 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """Give a directory with one image."""
+    """Return a directory with one image."""
     path = tmp_path / "images"
     path.mkdir()
     (path / "image").write_bytes(b"data")
@@ -49,30 +51,25 @@ def images(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def array(place: Path, images: Path) -> ReflinkArray:
-    """Open an array there."""
+    """Open an array on both directories."""
     return ReflinkArray(place, images=[images])
 
 
 def new_id() -> str:
-    """Make an id for a volume to come."""
+    """Return an id for a new volume."""
     return str(uuid.uuid4())
-
-
-def device_of(path: Path) -> int:
-    """Tell on which device a file lies."""
-    return path.stat().st_dev
 
 
 # -- stored images ----------------------------------------------------------
 
 
-def test_an_image_is_opened(images: Path) -> None:
-    """A plain file right in one of the directories is one."""
+def test_an_image_is_opened(images: Path, place: Path) -> None:
+    """A regular file directly in one of the directories is an image."""
     path = images / "image"
-    directories = frozenset({str(images)})
-    fd = _files.open_image(str(path), directories, device_of(images))
-    assert fd is not None
-    with _files.opened(fd):
+    directories = ImageDirectories([images], place)
+    fd, found = directories.open(FileLocation(str(path)))
+    with paths.closing(fd):
+        assert path == found
         assert b"data" == os.read(fd, 10)
         assert not os.get_inheritable(fd)
 
@@ -85,14 +82,14 @@ def test_an_image_is_opened(images: Path) -> None:
         *("pipe", "socket"),
     ],
 )
-def test_what_is_no_image_is_not_found(
+def test_other_files_are_no_images(
     array: ReflinkArray,
     images: Path,
     place: Path,
     name: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nothing is raised about it, and nobody waits at a pipe."""
+    """Any other file is not found; a pipe does not block."""
     (images.parent / "image").write_bytes(b"data")
     (images / "link").symlink_to(images / "image")
     (images / "loop").symlink_to(images / "loop")
@@ -109,13 +106,15 @@ def test_what_is_no_image_is_not_found(
     assert [] == list(place.iterdir())
 
 
-def test_an_image_on_another_device_is_none(images: Path) -> None:
-    """What shares no data with the volumes is not there."""
-    found = _files.open_image(
-        *(str(images / "image"), frozenset({str(images)})),
-        device_of(images) + 1,
-    )
-    assert None is found
+def test_an_image_on_another_device_is_not_found(images: Path) -> None:
+    """A file on another file system cannot share data with the volumes."""
+    elsewhere = Path("/proc")
+    assert images.stat().st_dev != elsewhere.stat().st_dev
+    directories = ImageDirectories([images], elsewhere)
+    location = FileLocation(str(images / "image"))
+    assert None is directories.find(location)
+    with pytest.raises(NotFoundError):
+        directories.open(location)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +126,7 @@ def test_an_image_that_cannot_be_opened_is_not_hidden(
     number: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is there, and what keeps the array from it is said."""
+    """The error names the reason; the image is not reported as missing."""
     location, real = FileLocation(f"{images}/image"), os.open
 
     def refuse(path: object, *more: int, **other: int) -> int:
@@ -146,13 +145,13 @@ def test_an_image_that_cannot_be_opened_is_not_hidden(
 
 
 @pytest.mark.parametrize("kind", [str, Path])
-def test_directories_are_text_or_paths(
+def test_directories_are_strings_or_paths(
     place: Path,
     images: Path,
     kind: type[str | Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Relative ones are those of the moment."""
+    """A relative path is resolved when the array is opened."""
     monkeypatch.chdir(place.parent)
     array = ReflinkArray(kind("place"), images=[kind("images")])
     monkeypatch.chdir("/")
@@ -165,10 +164,10 @@ def test_directories_are_text_or_paths(
 
 
 @pytest.mark.parametrize("kind", [str, Path, os.fsencode])
-def test_one_directory_of_images_is_not_several(
+def test_a_single_directory_of_images_is_refused(
     place: Path, images: Path, kind: Callable[[Path], str | Path]
 ) -> None:
-    """A text would be taken for a directory for each letter."""
+    """A string would be taken for one directory per character."""
     with pytest.raises(FactError, match="images: expected ") as caught:
         ReflinkArray(place, images=kind(images))  # type: ignore[arg-type]
     assert kind(images) == caught.value.value
@@ -178,15 +177,15 @@ def test_one_directory_of_images_is_not_several(
     "pools",
     ["images,glance", "images", ["images"], None, {"images", ""}, {1}],
 )
-def test_pools_of_images_are_a_set_of_names(pools: object) -> None:
-    """A text would allow whatever is a part of it."""
+def test_pools_of_images_must_be_a_set_of_names(pools: object) -> None:
+    """A string would contain each of its parts as a pool."""
     with pytest.raises(FactError, match="image_pools: expected "):
         RbdArray(rbd_pool="p", image_pools=pools)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("depth", ["5", True, 2.5, 0, -1, None])
-def test_the_depth_is_a_whole_number(depth: object) -> None:
-    """Above 0; text is not compared, and no Boolean counts."""
+def test_the_depth_must_be_a_whole_number(depth: object) -> None:
+    """The depth is an integer above 0, not text and not a Boolean."""
     with pytest.raises(FactError, match="rbd_max_clone_depth: expected "):
         RbdArray(rbd_pool="p", rbd_max_clone_depth=depth)  # type: ignore[arg-type]
 
@@ -194,8 +193,8 @@ def test_the_depth_is_a_whole_number(depth: object) -> None:
 # -- discarding -------------------------------------------------------------
 
 
-def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Hear of what is synced."""
+def record_syncs(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Record the paths that are synced."""
     found: list[Path] = []
     real = os.fsync
 
@@ -207,16 +206,16 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return found
 
 
-def test_what_was_discarded_stays_away(
+def test_discarding_syncs_the_directory(
     array: ReflinkArray,
     images: Path,
     place: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The directory is synced, if anything was removed from it."""
+    """The directory is synced if a file was removed."""
     volume_id = new_id()
     array.clone_image(volume_id, FileLocation(f"{images}/image"))
-    found = synced(monkeypatch)
+    found = record_syncs(monkeypatch)
     array.discard(volume_id)
     assert [place] == found
     array.discard(volume_id)
@@ -227,28 +226,26 @@ def test_what_was_discarded_stays_away(
 
 
 @pytest.mark.parametrize(
-    "said", ["No space left on device", "Disk quota exceeded"]
+    "output", ["No space left on device", "Disk quota exceeded"]
 )
-def test_a_full_file_system_is_no_damage(tmp_path: Path, said: str) -> None:
-    """What could not be converted for want of room is told as that."""
-    program, target = tmp_path / "qemu-img", tmp_path / "target"
-    program.write_text(f"#!/bin/sh\necho 'error: {said}' >&2\nexit 1\n")
+def test_a_full_file_system_is_unavailable(
+    tmp_path: Path, output: str
+) -> None:
+    """A full file system is unavailable; the image is not damaged."""
+    program = tmp_path / "qemu-img"
+    program.write_text(f"#!/bin/sh\necho 'error: {output}' >&2\nexit 1\n")
     program.chmod(0o755)
-    target.touch()
-    with (
-        target.open("rb") as source,
-        pytest.raises(UnavailableError, match="no space left"),
-    ):
-        _formats.convert(str(program), "qcow2", source.fileno(), target)
+    with pytest.raises(UnavailableError, match="no space left"):
+        _qemu_img.run(str(program), "convert", fds=())
 
 
-# -- librbd, as far as it is asked here -------------------------------------
+# -- a librbd of one image ----------------------------------------------------
 
 _Snapshot: TypeAlias = "dict[str, str | int]"
 
 
 class _RbdError(Exception):
-    """librbd's way to say what is wrong."""
+    """An error of librbd."""
 
     def __init__(self, number: int) -> None:
         super().__init__(os.strerror(number))
@@ -256,12 +253,12 @@ class _RbdError(Exception):
 
 
 class _ObjectNotFoundError(Exception):
-    """librados's way to say that there is no object."""
+    """librados' error of a missing object."""
 
 
 @attrs.define
 class _Ceph:
-    """A cluster with one image, whose snapshots are known by name."""
+    """A cluster with one image and named snapshots."""
 
     snapshots: list[str]
     is_there: bool = True
@@ -269,45 +266,45 @@ class _Ceph:
     # librados
 
     def connect(self) -> None:
-        """Be there."""
+        """Do nothing."""
 
     def get_fsid(self) -> str:
-        """Be some cluster."""
+        """Return some id."""
         return "fsid"
 
     def open_ioctx(self, _: str) -> _Ceph:
-        """Be each pool, too."""
+        """Return this object as each pool."""
         return self
 
     def lock_exclusive(self, *_: object, **__: object) -> None:
-        """Keep nobody out."""
+        """Do nothing."""
 
     def unlock(self, *_: object) -> None:
-        """Let nobody in."""
+        """Do nothing."""
 
     def read(self, _: str) -> bytes:
-        """Keep no notes."""
+        """Raise the error of a missing object."""
         raise _ObjectNotFoundError
 
     # librbd
 
     @contextlib.contextmanager
     def open(self, *_: object, **__: object) -> Iterator[_Ceph]:
-        """Be the image, too."""
+        """Return this object as the image."""
         if not self.is_there:
             raise _RbdError(errno.ENOENT)
         yield self
 
     def list_children2(self) -> list[_Snapshot]:
-        """Have no clones."""
+        """Return no clones."""
         return []
 
     def list_snaps(self) -> list[_Snapshot]:
-        """Tell of the snapshots."""
+        """Return the snapshots."""
         return [{"name": each, "namespace": 0} for each in self.snapshots]
 
     def remove_snap2(self, name: str, _: int) -> None:
-        """Remove a snapshot, protected or not."""
+        """Remove a snapshot."""
         self.snapshots.remove(name)
 
     def remove(self, *_: object) -> None:
@@ -317,7 +314,7 @@ class _Ceph:
         self.is_there = False
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Be what is imported."""
+        """Replace the modules ``rados`` and ``rbd``."""
         rados, rbd = ModuleType("rados"), ModuleType("rbd")
         vars(rados).update(
             Rados=lambda **_: self,
@@ -339,10 +336,10 @@ class _Ceph:
         monkeypatch.setitem(sys.modules, "rbd", rbd)
 
 
-def test_what_is_left_of_clones_never_made_goes(
+def test_discard_removes_snapshots_of_unfinished_clones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With the volume of which they were to be made."""
+    """Discarding a volume removes the snapshots of unfinished clones."""
     ceph = _Ceph([f"clone-{new_id()}", f"clone-{new_id()}"])
     ceph.install(monkeypatch)
     RbdArray(rbd_pool="volumes").discard(new_id())
@@ -361,15 +358,15 @@ def test_what_is_left_of_clones_never_made_goes(
         "clone-{upper}",
     ],
 )
-def test_a_snapshot_of_an_operators_stays(
+def test_an_operators_snapshot_is_not_removed(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However much its name looks like one of ours, the volume stays, too."""
+    """A snapshot with a similar name stays, and so does its volume."""
     found = name.format(id=new_id(), upper=new_id().upper())
     ceph = _Ceph([found])
     ceph.install(monkeypatch)
     array = RbdArray(rbd_pool="volumes")
-    with pytest.raises(ConflictError, match="snapshots of somebody else's"):
+    with pytest.raises(ConflictError, match="snapshots that others took"):
         array.discard(new_id())
     assert [found] == ceph.snapshots
     assert ceph.is_there

@@ -1,1 +1,1 @@
-"""What carries plans out: one adapter to a module or package."""
+"""The shipped adapters, one module or package each."""

@@ -1,23 +1,18 @@
-"""Disk formats: what content is, whether it is safe, and its raw form."""
+"""Disk formats: check that data is in its format, is safe, and fits."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from oslo_utils.imageutils import format_inspector
 
-from clonepolicy import (
-    GiB,
-    Image,
-    IntegrityError,
-    UnsupportedError,
-)
-from clonepolicy.adapters import _files, _qemu_img
+from clonepolicy import Image, IntegrityError, UnsupportedError
+from clonepolicy.adapters import _qemu_img, _sizes
+from clonepolicy.adapters._files import paths, sparse
+from clonepolicy.adapters._files.errors import passthrough
 
 _QEMU: Mapping[str, str] = {
     "qcow2": "qcow2",
@@ -26,34 +21,42 @@ _QEMU: Mapping[str, str] = {
     "vhdx": "vhdx",
     "vmdk": "vmdk",
 }
-"""Formats that are converted, by qemu-img's names."""
+"""The formats that are converted, and qemu-img's names of them."""
 
 _PLAIN = frozenset({"raw", "iso"})
-"""Formats whose bytes are the disk's bytes."""
+"""The formats whose bytes are the disk's bytes."""
 
 _CONTAINERS = ("qcow2", "qed", "vdi", "vhd", "vhdx", "vmdk")
-"""What must not hide in a disk's bytes: programs that guess would open it."""
+"""Formats that a plain image must not look like.
+
+A program that guesses the format would open it as one of these.
+"""
 
 _HEAD = 1 << 16
 
 
 class Inspector:
-    """Watches an image's data pass; says in the end what it is."""
+    """Inspects an image's data in one pass.
 
-    def __init__(self, disk_format: str) -> None:
-        """Expect data of a format."""
-        self.disk_format = disk_format
-        self.is_plain = disk_format in _PLAIN
+    Raises:
+        UnsupportedError: the image's format is neither plain nor converted.
+    """
+
+    def __init__(self, image: Image) -> None:
+        """Expect data of the image's format."""
+        check_supported(image.disk_format, image.container_format)
+        self.disk_format = str(image.disk_format)
+        self.is_plain = self.disk_format in _PLAIN
         self._size = 0
         self._head = bytearray()
-        self._seen = None if self.is_plain else _inspect(disk_format)
+        self._inspector = None if self.is_plain else _new(self.disk_format)
 
     def watch(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """Pass pieces on; `IntegrityError` once they cannot be right."""
+        """Yield pieces; raise `IntegrityError` at the first wrong one."""
         for piece in pieces:
             self._size += len(piece)
-            if self._seen is not None:
-                self._eat(self._seen, piece)
+            if self._inspector is not None:
+                self._inspect(self._inspector, piece)
             elif len(self._head) < _HEAD:
                 self._head += piece[:_HEAD]
                 if len(self._head) >= _HEAD:
@@ -61,29 +64,32 @@ class Inspector:
             yield piece
 
     def finish(self) -> int:
-        """Give the disk's size in bytes; `IntegrityError` if it is not safe.
+        """Return the disk's size in bytes, after all data has passed.
 
-        To be asked when all data has passed.
+        Raises:
+            IntegrityError: the data is not in its format, or not safe.
         """
-        if self._seen is None:
+        if self._inspector is None:
             self._check_head()
             return self._size
-        self._seen.finish()
+        self._inspector.finish()
         try:
-            self._seen.safety_check()
+            self._inspector.safety_check()
         except format_inspector.SafetyCheckFailed as error:
             reasons = "; ".join(map(str, error.failures.values()))
             message = f"the {self.disk_format} data is not safe: {reasons}"
             raise IntegrityError(message) from error
         except format_inspector.ImageFormatError as error:
             raise self._mislabelled(str(error)) from error
-        return self._seen.virtual_size
+        return self._inspector.virtual_size
 
-    def _eat(self, seen: format_inspector.FileInspector, piece: bytes) -> None:
+    def _inspect(
+        self, inspector: format_inspector.FileInspector, piece: bytes
+    ) -> None:
         try:
-            seen.eat_chunk(piece)
+            inspector.eat_chunk(piece)
         except Exception as error:
-            # an inspector fails in any way on what it does not know
+            # inspectors raise any exception on data that they do not know
             raise self._mislabelled(str(error)) from error
 
     def _check_head(self) -> None:
@@ -96,35 +102,29 @@ class Inspector:
 
     def _mislabelled(self, why: str) -> IntegrityError:
         return IntegrityError(
-            f"the data is not what its disk_format {self.disk_format} says: "
-            f"{why}; correct disk_format or the data"
+            f"the data is not in its disk_format {self.disk_format}: {why}; "
+            "correct disk_format or the data"
         )
 
 
-def _inspect(name: str) -> format_inspector.FileInspector:
+def _new(name: str) -> format_inspector.FileInspector:
     return format_inspector.ALL_FORMATS[name]()
 
 
 def _looks_like(name: str, head: bytes) -> bool:
     if name == "vmdk" and head.startswith(b"KDMV"):
         return True
-    found = _inspect(name)
-    with contextlib.suppress(Exception):  # its way to say no
-        found.eat_chunk(head)
-        return found.format_match
+    inspector = _new(name)
+    with contextlib.suppress(Exception):  # raised for any other format
+        inspector.eat_chunk(head)
+        return inspector.format_match
     return False
-
-
-def inspector(image: Image) -> Inspector:
-    """Give the inspector for an image, or raise `UnsupportedError`."""
-    check_supported(image.disk_format, image.container_format)
-    return Inspector(str(image.disk_format))
 
 
 def check_supported(
     disk_format: str | None, container_format: str | None
 ) -> None:
-    """Refuse a format that is neither plain nor converted."""
+    """Raise `UnsupportedError` unless the format is plain or converted."""
     if container_format != "bare":
         message = (
             f"container_format {container_format} cannot be unpacked; use bare"
@@ -136,74 +136,66 @@ def check_supported(
         raise UnsupportedError(message)
 
 
-def check_fits(virtual_size: int, size: int) -> None:
-    """Refuse a disk that is larger than the volume."""
-    if virtual_size > size * GiB:
-        message = (
-            f"the disk in the image has {virtual_size} bytes; make the volume "
-            f"at least {math.ceil(virtual_size / GiB)} GiB"
-        )
-        raise IntegrityError(message)
-
-
 def fill_file(
     path: Path, size: int, image: Image, data: Iterator[bytes]
 ) -> None:
-    """Make a raw file of that many GiB of an image's data, and sync it.
+    """Create a raw file of ``size`` GiB from an image's data, and sync it.
 
     Raises:
-        UnsupportedError: the format is none that is known here.
-        IntegrityError: the data is not of its format, or does not fit.
+        UnsupportedError: the image's format is not supported.
+        IntegrityError: the data is not in its format, or does not fit.
     """
-    inspected = inspector(image)
-    data = _files.foreign(data)
-    with _files.opened(_files.create(path)) as fd:
-        if inspected.is_plain:
-            _files.fill(fd, inspected.watch(data), size * GiB)
-            inspected.finish()
-            os.ftruncate(fd, size * GiB)
+    inspector, count = Inspector(image), _sizes.to_bytes(size)
+    data = passthrough(data)
+    with paths.closing(paths.create(path)) as fd:
+        if inspector.is_plain:
+            sparse.fill(fd, inspector.watch(data), count)
+            inspector.finish()
+            os.ftruncate(fd, count)
         else:
-            os.ftruncate(fd, size * GiB)
-            _convert_into(path, size, inspected, data)
+            os.ftruncate(fd, count)
+            convert(inspector, data, path, size, path.parent)
         os.fsync(fd)
 
 
-def _convert_into(
-    path: Path, size: int, inspected: Inspector, data: Iterator[bytes]
+def convert(
+    inspector: Inspector,
+    data: Iterator[bytes],
+    path: Path,
+    size: int,
+    directory: Path,
 ) -> None:
-    qemu_img = find_qemu_img(inspected.disk_format)
-    with _files.spool(path.parent) as spool:
-        _files.fill(spool, inspected.watch(data))
-        check_fits(inspected.finish(), size)
-        convert(qemu_img, inspected.disk_format, spool, path)
+    """Convert data into an existing file of ``size`` GiB, all zeros.
 
-
-def find_qemu_img(disk_format: str) -> str:
-    """Find qemu-img, or raise `UnsupportedError`."""
-    found = shutil.which("qemu-img")
-    if found is None:
-        message = (
-            f"converting {disk_format} takes qemu-img, which is not "
-            "installed; install qemu-utils, or use a raw image"
-        )
-        raise UnsupportedError(message)
-    return found
-
-
-def convert(qemu_img: str, disk_format: str, source: int, path: Path) -> None:
-    """Convert an open, inspected file into an existing file of zeros.
+    An unnamed file in ``directory`` takes the data first, for inspection.
 
     Raises:
-        UnavailableError: there is no space left, or no end of waiting.
-        IntegrityError: it is refused.
+        UnsupportedError: qemu-img is not installed.
+        UnavailableError: no space is left, or qemu-img takes too long.
+        IntegrityError: the data is not in its format, not safe, or the disk
+            in it does not fit.
     """
-    code, said = _qemu_img.run(
-        *(qemu_img, "convert", "-n", "--target-is-zero"),
-        *("-f", _QEMU[disk_format], "-O", "raw"),
-        *(f"/proc/self/fd/{source}", str(path)),
-        fds=(source,),
-        size=path.stat().st_size,
-    )
+    disk_format = inspector.disk_format
+    qemu_img = _qemu_img.find(f"converting {disk_format}")
+    with paths.unnamed(directory) as fd:
+        sparse.fill(fd, inspector.watch(data))
+        _check_fits(inspector.finish(), size)
+        code, output = _qemu_img.run(
+            *(qemu_img, "convert", "-n", "--target-is-zero"),
+            *("-f", _QEMU[disk_format], "-O", "raw"),
+            *(f"/proc/self/fd/{fd}", str(path)),
+            fds=(fd,),
+            size=_sizes.to_bytes(size),
+        )
     if code:
-        message = f"qemu-img could not convert the {disk_format} data: {said}"
+        message = f"qemu-img cannot convert the {disk_format} data: {output}"
+        raise IntegrityError(message)
+
+
+def _check_fits(disk: int, size: int) -> None:
+    if disk > _sizes.to_bytes(size):
+        message = (
+            f"the disk in the image has {disk} bytes; make the volume at "
+            f"least {_sizes.to_gib(disk)} GiB"
+        )
         raise IntegrityError(message)

@@ -1,32 +1,45 @@
-"""qemu-img, run within bounds: what it reads is somebody else's data."""
+"""Run qemu-img within limits, because images may be malicious."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterable
 
-from clonepolicy import GiB, UnavailableError
+from clonepolicy import GiB, UnavailableError, UnsupportedError
 
 _ADDRESS_SPACE = 1 << 21
-"""KiB."""
+"""In KiB."""
 _TIMEOUT = 10
-"""Seconds of waiting for each of processor time."""
+"""Seconds to wait for each second of processor time."""
 _FULL = re.compile("No space left|Disk quota exceeded")
+
+
+def find(purpose: str) -> str:
+    """Find qemu-img; raise `UnsupportedError` if it is not installed."""
+    found = shutil.which("qemu-img")
+    if found is None:
+        message = (
+            f"{purpose} needs qemu-img, which is not installed; install "
+            "qemu-utils"
+        )
+        raise UnsupportedError(message)
+    return found
 
 
 def run(
     program: str, *arguments: str, fds: Iterable[int], size: int = 0
 ) -> tuple[int, str]:
-    """Run qemu-img; give its exit code, and what it said of an error.
+    """Run qemu-img; return its exit code and its error output.
 
-    Processor time, memory and waiting are bounded, by the size in bytes of
-    what it has to do.
+    The size of the work in bytes limits processor time and waiting time;
+    memory has a fixed limit.
 
     Raises:
-        UnavailableError: it took too long, or there is no space left.
+        UnavailableError: it took too long, or no space is left.
     """
     seconds = 60 + 60 * math.ceil(size / GiB)
     limits = f"ulimit -t {seconds} && ulimit -v {_ADDRESS_SPACE}"
@@ -49,8 +62,8 @@ def run(
         raise UnavailableError(message) from error
     if not done.returncode:
         return 0, ""
-    said = done.stderr.decode(errors="replace").strip()
-    if _FULL.search(said):
+    output = done.stderr.decode(errors="replace").strip()
+    if _FULL.search(output):
         message = "no space left; delete something or use another pool"
         raise UnavailableError(message)
-    return done.returncode, said
+    return done.returncode, output

@@ -1,8 +1,9 @@
 """Volumes as files of one directory, cloned by reflink (extra ``arrays``).
 
-On XFS, btrfs and what else shares data between files a clone takes no time
-and no space.  Elsewhere it is a copy, and the array says so.  The array is
-the file system: directories of one have one identity.
+On XFS, btrfs and other file systems that share data between files, a clone
+takes no time and no space.  On any other a clone is a copy, and the array
+says so.  The array is the file system: two directories on one file system
+have the same identity.
 """
 
 from __future__ import annotations
@@ -18,10 +19,9 @@ from clonepolicy import (
     Backend,
     CloneKind,
     FileLocation,
-    GiB,
     Image,
+    LeftBehindError,
     Location,
-    NotFoundError,
     RbdLocation,
     StoredImage,
     StoredVolume,
@@ -29,8 +29,10 @@ from clonepolicy import (
     check_source,
     check_volume_id,
 )
-from clonepolicy.adapters import _files, _formats
-from clonepolicy.adapters._files import Adapted, AnyPath, opened
+from clonepolicy.adapters import _formats, _sizes
+from clonepolicy.adapters._files import paths, reflinks, sparse
+from clonepolicy.adapters._files.errors import translate_errors
+from clonepolicy.adapters._files.images import ImageDirectories
 
 __all__ = ["ReflinkArray"]
 
@@ -39,13 +41,13 @@ class ReflinkArray:
     """An array of files ``volume-<id>`` in a directory.
 
     Args:
-        directory: where the volumes lie; it must be there.
-        images: directories that only Glance writes; files right in them,
+        directory: where the volumes are; it must exist.
+        images: directories that only Glance writes; files directly in them,
             on the same file system, are the stored images.
 
     Raises:
-        AdapterError: a directory is not there, or cannot be used.
-        FactError: ``images`` is one directory, and not several.
+        AdapterError: a directory does not exist, or cannot be used.
+        FactError: ``images`` is one directory instead of several.
     """
 
     API_VERSION: ClassVar[int] = 1
@@ -57,14 +59,17 @@ class ReflinkArray:
     )
 
     def __init__(
-        self, directory: AnyPath, *, images: Iterable[AnyPath] = ()
+        self,
+        directory: paths.PathLike,
+        *,
+        images: Iterable[paths.PathLike] = (),
     ) -> None:
-        """Look at the file system, and try whether it shares data."""
+        """Identify the file system, and try whether it shares data."""
         self._directory = Path(directory).absolute()
-        self._images = _files.image_directories(images)
-        with Adapted(f"looking at {directory}"):
-            self._shares = _files.can_reflink(self._directory)
-            array_id = _files.identify(self._directory)
+        self._images = ImageDirectories(images, self._directory)
+        with translate_errors(f"looking at {directory}"):
+            self._shares = reflinks.can_reflink(self._directory)
+            array_id = reflinks.file_system_id(self._directory)
         kind = CloneKind.COPY_ON_WRITE if self._shares else CloneKind.FULL_COPY
         self._backend = attrs.evolve(
             self.CAPABILITIES,
@@ -74,84 +79,104 @@ class ReflinkArray:
         )
 
     def get_backend(self) -> Backend:
-        """Tell what the file system is and can do."""
+        """Return what the file system is and can do."""
         return self._backend
 
     def path(self, volume_id: str) -> Path:
-        """Give the place of a volume's file, whether there is one or not."""
+        """Return the path of a volume's file, whether it exists or not."""
         check_volume_id(volume_id)
         return self._directory / f"volume-{volume_id}"
 
     def stat(self, volume_id: str) -> StoredVolume | None:
-        """Tell the file's size; who shares its data is not known."""
-        with Adapted(f"looking at volume {volume_id}"):
-            size = _files.size_of(self.path(volume_id))
+        """Return the file's size; which files share its data is not known."""
+        with translate_errors(f"looking at volume {volume_id}"):
+            size = paths.size_of(self.path(volume_id))
         return None if size is None else StoredVolume(size=size)
 
     def find_image(self, location: Location) -> StoredImage | None:
-        """Look for a file right in one of the images' directories."""
-        if not isinstance(location, FileLocation):
-            return None
-        with Adapted(f"looking at {location}"):
-            fd = self._open_image(location)
-            if fd is None:
-                return None
-            with opened(fd):
-                return StoredImage(size=-(-os.fstat(fd).st_size // GiB))
-
-    def _open_image(self, location: FileLocation) -> int | None:
-        here = self._directory.stat().st_dev
-        return _files.open_image(location.path, self._images, here)
+        """Look for a file directly in one of the images' directories."""
+        return self._images.find(location)
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
-        """Let a volume's file share all data of another's, or copy it."""
+        """Share all data of the source's file, or copy it."""
+        self.clone_file(volume_id, source, self.path(source.id))
+
+    def clone_file(self, volume_id: str, source: Volume, path: Path) -> None:
+        """Clone a source whose file is at ``path``, in any directory.
+
+        Raises:
+            UnsupportedError: the array shares data, and the path is on
+                another file system.
+            AdapterError: as `ArrayBackend.clone_volume` raises.
+        """
         check_source(source, self._backend, at_one_instant=self._shares)
         with (
-            Adapted(f"cloning volume {source.id} to {volume_id}"),
-            opened(
-                _files.open_source(self.path(source.id), source.size * GiB)
-            ) as old,
+            translate_errors(f"cloning volume {source.id} to {volume_id}"),
+            paths.closing(paths.open_read(path)) as fd,
         ):
-            _files.clone(old, self.path(volume_id), shares=self._shares)
+            size = os.fstat(fd).st_size
+            _sizes.check_recorded(source, size)
+            self._clone(fd, volume_id, size)
 
     def clone_image(
         self, volume_id: str, location: RbdLocation | FileLocation
     ) -> None:
-        """Let a volume's file share all data of an image's, or copy it."""
+        """Share all data of an image's file, or copy it."""
+        with translate_errors(f"cloning {location} to volume {volume_id}"):
+            fd, _ = self._images.open(location)
+            with paths.closing(fd):
+                size = _sizes.to_gib(os.fstat(fd).st_size)
+                self._clone(fd, volume_id, _sizes.to_bytes(size))
+
+    def _clone(self, source: int, volume_id: str, size: int) -> None:
+        """Create a volume of so many bytes from an open file, or nothing."""
         path = self.path(volume_id)
-        with Adapted(f"cloning {location} to volume {volume_id}"):
-            fd = None
-            if isinstance(location, FileLocation):
-                fd = self._open_image(location)
-            if fd is None:
-                message = f"{location} is no image of this array"
-                raise NotFoundError(message)
-            with opened(fd):
-                size = -(-os.fstat(fd).st_size // GiB) * GiB
-                _files.clone(fd, path, shares=self._shares, size=size)
+        with paths.closing(paths.create(path)) as fd:
+            try:
+                (reflinks.reflink if self._shares else sparse.copy)(source, fd)
+                os.ftruncate(fd, size)
+                os.fsync(fd)
+            except BaseException as error:
+                _remove_partial(path, error)
+                raise
 
     def extend(self, volume_id: str, size: int) -> None:
-        """Grow a volume to a size in GiB; never shrink one."""
-        with Adapted(f"extending volume {volume_id}"):
-            _files.grow(self.path(volume_id), size * GiB)
+        """Extend a volume with zeros to a size in GiB; never shrink it."""
+        flags = os.O_RDWR | os.O_CLOEXEC
+        with (
+            translate_errors(f"extending volume {volume_id}"),
+            paths.closing(os.open(self.path(volume_id), flags)) as fd,
+        ):
+            _sizes.check_not_larger(volume_id, os.fstat(fd).st_size, size)
+            os.ftruncate(fd, _sizes.to_bytes(size))
+            os.fsync(fd)
 
     def write(
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
     ) -> None:
-        """Fill a volume of that many GiB with an image's data, all of it."""
-        with Adapted(f"filling volume {volume_id} from image {image.id}"):
+        """Fill a volume of ``size`` GiB with all of an image's data."""
+        action = f"filling volume {volume_id} from image {image.id}"
+        with translate_errors(action):
             _formats.fill_file(self.path(volume_id), size, image, data)
 
     def read(self, volume_id: str) -> Iterator[bytes]:
-        """Give a volume's data."""
+        """Yield a volume's data."""
         with (
-            Adapted(f"reading volume {volume_id}"),
-            opened(_files.open_read(self.path(volume_id))) as fd,
+            translate_errors(f"reading volume {volume_id}"),
+            paths.closing(paths.open_read(self.path(volume_id))) as fd,
         ):
-            yield from _files.stream(fd, os.fstat(fd).st_size)
+            yield from sparse.stream(fd, os.fstat(fd).st_size)
 
     def discard(self, volume_id: str) -> None:
-        """Remove a volume's file; what clones share of it stays theirs."""
-        with Adapted(f"discarding volume {volume_id}"):
-            if _files.remove(self.path(volume_id)):
-                _files.sync(self._directory)
+        """Remove a volume's file; clones keep the data that they share."""
+        with translate_errors(f"discarding volume {volume_id}"):
+            if paths.remove(self.path(volume_id)):
+                paths.sync(self._directory)
+
+
+def _remove_partial(path: Path, error: BaseException) -> None:
+    try:
+        paths.remove(path)
+    except OSError as another:
+        message = f"{path} could be neither filled nor removed: {another}"
+        raise LeftBehindError(message) from error

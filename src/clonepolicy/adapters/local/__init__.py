@@ -1,13 +1,13 @@
 """A small real cloud in a directory (extra ``local``).
 
-Images and volumes are sparse files, catalogued in SQLite; a pool on a file
-system with reflinks clones in no time and says so, any other copies and
-says that.  Several processes may use one directory at once, and each may
-be killed at any instant: whoever opens the cloud next puts it in order.
+Images and volumes are sparse files; SQLite holds their records.  A pool on a
+file system with reflinks clones without copying; any other pool copies, and
+says so.  Several processes may use one directory at once, and each may be
+killed at any instant: the next process that opens the cloud repairs it.
 """
 
 from clonepolicy.adapters.local._cloud import LocalCloud
-from clonepolicy.adapters.local._rows import (
+from clonepolicy.adapters.local._results import (
     Created,
     ImageRow,
     Pool,

@@ -1,4 +1,4 @@
-"""The array: volumes as files of a pool."""
+"""The array: volumes as files of the cloud's pools."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import attrs
 
 from clonepolicy import (
     Backend,
-    CloneKind,
     ConflictError,
     FileLocation,
-    GiB,
     Image,
     Location,
     RbdLocation,
@@ -19,117 +17,105 @@ from clonepolicy import (
     StoredVolume,
     UnsupportedError,
     Volume,
-    check_source,
     check_volume_id,
 )
-from clonepolicy.adapters import _files, _formats
-from clonepolicy.adapters._files import Adapted, opened
+from clonepolicy.adapters._files import paths
 from clonepolicy.adapters.local._catalogue import Row
-from clonepolicy.adapters.local._store import (
-    WHOLE,
-    Store,
-    check_readable,
-)
+from clonepolicy.adapters.local._errors import translate_errors
+from clonepolicy.adapters.local._store import WHOLE, Store, check_readable
+from clonepolicy.adapters.reflink import ReflinkArray
 
 
 @attrs.frozen
 class LocalArray:
-    """The file system that one pool lies on."""
+    """The `ReflinkArray` of each pool, guarded by the volumes' records.
+
+    A volume's record names its pool.  The array changes the data of a volume
+    only while the record says ``creating``.
+    """
 
     _store: Store
     _pool: str
 
     def get_backend(self) -> Backend:
-        """Tell what the file system is and can do."""
+        """Return what the pool's file system is and can do."""
         return self._store.backend(self._pool)
 
     def stat(self, volume_id: str) -> StoredVolume | None:
-        """Look for a volume's file in every pool."""
-        check_volume_id(volume_id)
-        with Adapted(f"looking at volume {volume_id}"):
-            for path in self._store.pools.values():
-                size = _files.size_of(path / f"volume-{volume_id}")
-                if size is not None:
-                    return StoredVolume(size=size)
-        return None
+        """Return the size of a volume's file in its pool."""
+        row = self._find(volume_id)
+        if row is None:
+            return None
+        return self._store.array(row["pool"]).stat(volume_id)
 
-    def find_image(self, _location: Location) -> StoredImage | None:
-        """Find nothing: images lie behind no ``rbd`` or ``file`` URL here."""
-        return None
+    def find_image(self, location: Location) -> StoredImage | None:
+        """Return None: no image of this cloud has such a location."""
+        return self._store.array(self._pool).find_image(location)
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
-        """Let a volume's file share all data of another's, or copy it."""
+        """Share all data of the source's file, or copy it."""
         origin = self._store.catalogue.volume_row(source.id)
-        row = self._in_creation(volume_id)
-        there = self._store.backend(row["pool"])
-        shares = there.clone_kind is CloneKind.COPY_ON_WRITE
-        check_source(source, there, at_one_instant=shares)
-        with (
-            Adapted(f"cloning volume {source.id} to {volume_id}"),
-            opened(
-                _files.open_source(
-                    self._store.volume_path(origin), source.size * GiB
-                )
-            ) as old,
-        ):
-            _files.clone(old, self._store.volume_path(row), shares=shares)
+        path = self._store.volume_path(origin)
+        self._creating(volume_id).clone_file(volume_id, source, path)
 
     def clone_image(
-        self, _volume_id: str, location: RbdLocation | FileLocation
+        self, volume_id: str, location: RbdLocation | FileLocation
     ) -> None:
-        """Refuse: there is no such image here."""
-        message = f"{location} lies on no array of this cloud; download it"
+        """Raise `UnsupportedError`: no image of this cloud can be cloned."""
+        message = (
+            f"volume {volume_id} cannot be cloned from {location}, which is "
+            "on no array of this cloud; download it"
+        )
         raise UnsupportedError(message)
 
     def extend(self, volume_id: str, size: int) -> None:
-        """Grow a volume to a size in GiB; never shrink one."""
-        row = self._in_creation(volume_id)
-        with Adapted(f"extending volume {volume_id}"):
-            _files.grow(self._store.volume_path(row), size * GiB)
+        """Extend a volume with zeros to a size in GiB; never shrink it."""
+        self._creating(volume_id).extend(volume_id, size)
 
     def write(
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
     ) -> None:
-        """Fill a volume of that many GiB with an image's data, all of it."""
-        row = self._in_creation(volume_id)
-        with Adapted(f"filling volume {volume_id} from image {image.id}"):
-            path = self._store.volume_path(row)
-            _formats.fill_file(path, size, image, data)
+        """Fill a volume of ``size`` GiB with all of an image's data."""
+        self._creating(volume_id).write(volume_id, size, image, data)
 
     def read(self, volume_id: str) -> Iterator[bytes]:
-        """Give a volume's data."""
+        """Yield a volume's data."""
         row = self._store.catalogue.volume_row(volume_id)
-        with (
-            Adapted(f"reading volume {volume_id}"),
-            opened(_files.open_read(self._store.volume_path(row))) as fd,
-        ):
+        array = self._store.array(row["pool"])
+        if array.stat(volume_id) is not None:
             check_readable(row)
-            yield from _files.stream(fd, row["size"] * GiB)
+        yield from array.read(volume_id)
 
     def discard(self, volume_id: str) -> None:
-        """Remove a volume's data, if there is any."""
-        check_volume_id(volume_id)
-        catalogue = self._store.catalogue
-        what = f"discarding volume {volume_id}"
-        row = catalogue.row(
-            what, "SELECT * FROM volume WHERE id = ?", volume_id
-        )
-        if row is not None and row["status"] in WHOLE:
+        """Remove the data of a volume that is not whole, if it has any."""
+        row = self._find(volume_id)
+        if row is None:
+            return
+        if row["status"] in WHOLE:
             message = (
                 f"volume {volume_id} is {row['status']} and keeps its data; "
                 "delete it instead"
             )
             raise ConflictError(message)
-        with Adapted(what):
-            for path in self._store.pools.values():
-                _files.remove(path / f"volume-{volume_id}")
+        # not by `Store.array`: probing fails on a full file system
+        with translate_errors(f"discarding volume {volume_id}"):
+            paths.remove(self._store.volume_path(row))
 
-    def _in_creation(self, volume_id: str) -> Row:
+    def _find(self, volume_id: str) -> Row | None:
+        check_volume_id(volume_id)
+        return self._store.catalogue.row(
+            f"reading volume {volume_id}",
+            "SELECT * FROM volume WHERE id = ?",
+            volume_id,
+        )
+
+    def _creating(self, volume_id: str) -> ReflinkArray:
+        """Return the array of a volume's pool, if it is being created."""
         row = self._store.catalogue.volume_row(volume_id)
         if row["status"] != "creating":
             message = (
-                f"volume {volume_id} is {row['status']}; only one in creation "
-                "is given data"
+                f"volume {volume_id} is {row['status']}; only a volume in "
+                "creation takes data"
             )
             raise ConflictError(message)
-        return row
+        return self._store.array(row["pool"])

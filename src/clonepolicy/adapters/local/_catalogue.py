@@ -1,4 +1,4 @@
-"""The catalogue: SQLite, one transaction for each change of state."""
+"""The catalogue: an SQLite database, one transaction for each change."""
 
 from __future__ import annotations
 
@@ -16,17 +16,12 @@ import attrs
 
 from clonepolicy import (
     Config,
-    Host,
-    Image,
     Location,
-    LocationsFrom,
     NotFoundError,
     Quota,
-    UnavailableError,
-    Volume,
     parse_location,
 )
-from clonepolicy.adapters._files import Adapted, damaged
+from clonepolicy.adapters.local._errors import damaged, translate_errors
 
 Row: TypeAlias = sqlite3.Row
 
@@ -109,17 +104,17 @@ FROM volume
 
 
 def now() -> str:
-    """Give the time as it is written in the catalogue."""
+    """Return the time, as the catalogue stores it."""
     return datetime.datetime.now(datetime.UTC).isoformat()
 
 
 class Catalogue:
-    """A connection; its transactions keep threads and processes apart."""
+    """A connection; transactions keep threads and processes apart."""
 
     def __init__(self, path: Path) -> None:
-        """Open a catalogue that is there."""
+        """Open an existing catalogue."""
         self._turn = threading.RLock()
-        with Adapted("opening the cloud"):
+        with translate_errors("opening the cloud"):
             self._db = sqlite3.connect(
                 f"{path.as_uri()}?mode=rw",
                 uri=True,
@@ -134,17 +129,17 @@ class Catalogue:
             raise
 
     def _prepare(self) -> None:
-        with Adapted("opening the cloud"):
+        with translate_errors("opening the cloud"):
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA foreign_keys = ON")
             self._db.execute("PRAGMA synchronous = NORMAL")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            raise UnavailableError(damaged("opening the cloud", "it is empty"))
+            raise damaged("opening the cloud", "it is empty")
         if version != _VERSION:
             message = (
-                f"the cloud's catalogue is of version {version}, this "
-                f"library's of {_VERSION}; use the release that made it"
+                f"the cloud's catalogue has version {version}, and this "
+                f"release reads {_VERSION}; use the release that made it"
             )
             raise NotFoundError(message)
 
@@ -152,7 +147,7 @@ class Catalogue:
     def make(
         path: Path, pools: Iterable[tuple[str, str, str]], config: Config
     ) -> None:
-        """Make a catalogue with pools: name, path, and what marks it."""
+        """Make a catalogue; ``pools`` are names, paths and marks."""
         db = sqlite3.connect(path, isolation_level=None)
         try:
             db.execute("PRAGMA journal_mode = WAL")
@@ -170,15 +165,15 @@ class Catalogue:
 
     @contextlib.contextmanager
     def transaction(
-        self, what: str, *, durable: bool = False
+        self, action: str, *, durable: bool = False
     ) -> Iterator[sqlite3.Connection]:
-        """Change the state, all of it or nothing.
+        """Make all changes of a block, or none.
 
-        ``durable`` waits for the disk: for what must be known after a loss
-        of power before a file goes.
+        With ``durable``, wait for the disk.  A change that precedes the
+        removal of a file must survive a power loss.
         """
         db = self._db
-        with self._turn, Adapted(what):
+        with self._turn, translate_errors(action):
             if durable:
                 db.execute("PRAGMA synchronous = FULL")
             try:
@@ -193,57 +188,75 @@ class Catalogue:
                 if durable:
                     db.execute("PRAGMA synchronous = NORMAL")
 
-    def quota(self, project_id: str) -> Quota:
-        """Tell what is left to a project."""
-        with self._turn, Adapted(f"reading the quota of {project_id}"):
-            return quota_left(self._db, project_id)
+    def execute(self, action: str, statement: str, *values: object) -> int:
+        """Run one statement; return the number of changed rows."""
+        with self.transaction(action) as db:
+            return db.execute(statement, values).rowcount
 
-    def rows(self, what: str, query: str, *values: object) -> list[Row]:
-        """Read."""
-        with self._turn, Adapted(what):
+    def quota(self, project_id: str) -> Quota:
+        """Return the rest of a project's quota."""
+        action = f"reading the quota of {project_id}"
+        query = "SELECT * FROM quota WHERE project_id = ?"
+        limit = self.row(action, query, project_id)
+        if limit is None:
+            return Quota()
+        query = (
+            "SELECT count(*) AS volumes, coalesce(sum(size), 0) AS gigabytes "
+            "FROM volume WHERE project_id = ?"
+        )
+        (used,) = self.rows(action, query, project_id)
+        return Quota(
+            volumes=_left(limit["volumes"], used["volumes"]),
+            gigabytes=_left(limit["gigabytes"], used["gigabytes"]),
+            per_volume_gigabytes=limit["per_volume_gigabytes"],
+        )
+
+    def rows(self, action: str, query: str, *values: object) -> list[Row]:
+        """Read rows."""
+        with self._turn, translate_errors(action):
             return self._db.execute(query, values).fetchall()
 
-    def row(self, what: str, query: str, *values: object) -> Row | None:
-        """Read one row, if there is one."""
-        found = self.rows(what, query, *values)
+    def row(self, action: str, query: str, *values: object) -> Row | None:
+        """Read one row; None if there is none."""
+        found = self.rows(action, query, *values)
         return found[0] if found else None
 
     def volume_row(self, volume_id: str) -> Row:
-        """Read a volume, or raise `NotFoundError`."""
-        what = f"reading volume {volume_id}"
-        found = self.row(what, f"{_VOLUMES} WHERE id = ?", volume_id)
+        """Read a volume's row; raise `NotFoundError` if there is none."""
+        action = f"reading volume {volume_id}"
+        found = self.row(action, f"{_VOLUMES} WHERE id = ?", volume_id)
         if found is None:
             raise no_volume(volume_id)
         return found
 
     def volume_rows(self, project_id: str | None) -> list[Row]:
-        """Read the volumes of one project or of all, oldest first."""
+        """Read the volumes of one project, or of all; oldest first."""
         query = f"{_VOLUMES} WHERE project_id = coalesce(?, project_id)"
         return self.rows(
             "listing volumes", f"{query} ORDER BY created_at, id", project_id
         )
 
     def image_row(self, image_id: str) -> Row:
-        """Read an image, or raise `NotFoundError`."""
-        what, query = f"reading image {image_id}", "SELECT * FROM image"
-        found = self.row(what, f"{query} WHERE id = ?", image_id)
+        """Read an image's row; raise `NotFoundError` if there is none."""
+        action, query = f"reading image {image_id}", "SELECT * FROM image"
+        found = self.row(action, f"{query} WHERE id = ?", image_id)
         if found is None:
             raise no_image(image_id)
         return found
 
     def image_rows(self) -> list[Row]:
-        """Read all images, oldest first."""
+        """Read all images; oldest first."""
         query = "SELECT * FROM image ORDER BY updated_at, id"
         return self.rows("listing images", query)
 
     def locations(self, image_id: str) -> tuple[Location, ...]:
-        """Read an image's locations, first registered first."""
+        """Read an image's locations in the order of registering."""
         query = "SELECT url FROM location WHERE image_id = ? ORDER BY rowid"
         found = self.rows(f"reading image {image_id}", query, image_id)
         return tuple(parse_location(row["url"]) for row in found)
 
     def backing(self, image_id: str) -> list[Row]:
-        """Read the volumes that are an image's data."""
+        """Read the volumes that hold an image's data."""
         query = "SELECT volume_id FROM location WHERE image_id = ?"
         found = self.rows(
             f"reading image {image_id}", f"{query} ORDER BY rowid", image_id
@@ -257,17 +270,17 @@ class Catalogue:
 
     def set_config(self, config: Config) -> None:
         """Write the configuration."""
-        with self.transaction("writing the configuration") as db:
-            db.execute("UPDATE config SET value = ?", (_dump(config),))
+        action, statement = "writing config", "UPDATE config SET value = ?"
+        self.execute(action, statement, _dump(config))
 
 
 def no_volume(volume_id: str) -> NotFoundError:
-    """Say that there is no such volume."""
+    """Return the error of an unknown volume."""
     return NotFoundError(f"there is no volume {volume_id}")
 
 
 def no_image(image_id: str) -> NotFoundError:
-    """Say that there is no such image."""
+    """Return the error of an unknown image."""
     return NotFoundError(f"there is no image {image_id}")
 
 
@@ -282,73 +295,6 @@ def _load(text: str) -> Config:
         for name, value in json.loads(text).items()
     }
     return Config(**values)
-
-
-def host(pool: str) -> Host:
-    """Give a pool's place in Cinder's terms."""
-    return Host("local", "files", pool)
-
-
-def as_volume(row: Row) -> Volume:
-    """Make a record of a row."""
-    return Volume(
-        id=row["id"],
-        project_id=row["project_id"],
-        size=row["size"],
-        status=row["status"],
-        previous_status=row["previous_status"],
-        host=host(row["pool"]),
-        created_at=datetime.datetime.fromisoformat(row["created_at"]),
-        image_owner=row["image_owner"],
-        glance_image_id=row["glance_image_id"],
-    )
-
-
-def is_visible(row: Row, project_id: str) -> bool:
-    """Say whether a project sees an image."""
-    open_to_all = row["visibility"] in {"public", "community"}
-    return open_to_all or row["owner"] == project_id
-
-
-def as_image(row: Row, project_id: str | None) -> Image:
-    """Make a record of a row as a project, or the operator, sees it."""
-    visible = project_id is None or is_visible(row, project_id)
-    return Image(
-        id=row["id"],
-        status=row["status"],
-        owner=row["owner"],
-        disk_format=row["disk_format"],
-        container_format=row["container_format"],
-        size=row["size"],
-        virtual_size=row["virtual_size"],
-        min_disk=row["min_disk"],
-        visibility=row["visibility"],
-        visible=visible,
-        downloadable=visible,
-        os_hash_algo=row["os_hash_algo"],
-        os_hash_value=row["os_hash_value"],
-        updated_at=datetime.datetime.fromisoformat(row["updated_at"]),
-        locations_from=LocationsFrom.LOCATIONS_API,
-    )
-
-
-def quota_left(db: sqlite3.Connection, project_id: str) -> Quota:
-    """Tell what is left to a project."""
-    limit = db.execute(
-        "SELECT * FROM quota WHERE project_id = ?", (project_id,)
-    ).fetchone()
-    if limit is None:
-        return Quota()
-    used, gigabytes = db.execute(
-        "SELECT count(*), coalesce(sum(size), 0) FROM volume "
-        "WHERE project_id = ?",
-        (project_id,),
-    ).fetchone()
-    return Quota(
-        volumes=_left(limit["volumes"], used),
-        gigabytes=_left(limit["gigabytes"], gigabytes),
-        per_volume_gigabytes=limit["per_volume_gigabytes"],
-    )
 
 
 def _left(limit: int | None, used: int) -> int | None:

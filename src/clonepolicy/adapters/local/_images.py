@@ -1,4 +1,4 @@
-"""The image service: data of its own, or the data of a volume."""
+"""The image service: images with files of their own, or with volumes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import attrs
 from clonepolicy import (
     CinderLocation,
     ConflictError,
-    GiB,
     GlanceConfig,
     Image,
     IntegrityError,
@@ -21,15 +20,11 @@ from clonepolicy import (
     NotFoundError,
     UnsupportedError,
 )
-from clonepolicy.adapters import _files, _formats
-from clonepolicy.adapters._files import Adapted, opened
-from clonepolicy.adapters.local._catalogue import (
-    Row,
-    as_image,
-    is_visible,
-    no_image,
-    now,
-)
+from clonepolicy.adapters import _formats, _sizes
+from clonepolicy.adapters._files import paths, sparse
+from clonepolicy.adapters.local._catalogue import Row, no_image, now
+from clonepolicy.adapters.local._errors import translate_errors
+from clonepolicy.adapters.local._records import as_image, is_visible
 from clonepolicy.adapters.local._store import Store, check_readable
 
 _CONFIG = GlanceConfig(
@@ -40,32 +35,32 @@ _ALGORITHM = "sha512"
 
 @attrs.frozen
 class LocalImages:
-    """The images that one project sees; None sees all."""
+    """The images that one project sees, or all if it is None."""
 
     _store: Store
     _project_id: str | None
 
     def get_config(self) -> GlanceConfig:
-        """Tell that locations can be read and written."""
+        """Return that locations can be read and written."""
         return _CONFIG
 
     def get_image(self, image_id: str) -> Image:
-        """Read an image; `NotFoundError` if the requester sees none."""
+        """Read an image; raise `NotFoundError` if the project sees none."""
         return as_image(self._seen(image_id), self._project_id)
 
     def get_locations(self, image_id: str) -> tuple[Location, ...]:
-        """Read which volumes are the image's data."""
+        """Read which volumes hold the image's data."""
         self._seen(image_id)
         return self._store.catalogue.locations(image_id)
 
     def _seen(self, image_id: str) -> Row:
         row = self._store.catalogue.image_row(image_id)
-        if self._project_id is None or is_visible(row, self._project_id):
+        if is_visible(row, self._project_id):
             return row
         raise no_image(image_id)
 
     def add_location(self, image_id: str, location: CinderLocation) -> None:
-        """Register a location; fine if the image shows it already."""
+        """Register a location, unless the image has it already."""
         catalogue, volume_id = self._store.catalogue, location.volume_id
         with catalogue.transaction(f"registering {location}") as db:
             image = catalogue.image_row(image_id)
@@ -74,7 +69,7 @@ class LocalImages:
             if image["status"] != "queued":
                 message = (
                     f"image {image_id} is {image['status']}; only a queued "
-                    "one takes a location"
+                    "image takes a location"
                 )
                 raise ConflictError(message)
             volume = catalogue.volume_row(volume_id)
@@ -85,15 +80,15 @@ class LocalImages:
                 "INSERT INTO location VALUES (?, ?, ?)",
                 (image_id, volume_id, str(location)),
             )
-            size = volume["size"] * GiB
+            size = _sizes.to_bytes(volume["size"])
             activate(db, image_id, size=size, virtual_size=size)
 
     def withdraw_location(
         self, image_id: str, location: CinderLocation
     ) -> None:
-        """Return once the image does not show the location, or raise."""
-        what = f"withdrawing {location}"
-        with self._store.catalogue.transaction(what) as db:
+        """Remove a location; without any, the image is queued again."""
+        action = f"withdrawing {location}"
+        with self._store.catalogue.transaction(action) as db:
             gone = db.execute(
                 "DELETE FROM location WHERE image_id = ? AND url = ?",
                 (image_id, str(location)),
@@ -104,47 +99,51 @@ class LocalImages:
                     "virtual_size = NULL, updated_at = ?, token = ? "
                     "WHERE id = ? AND os_hash_value IS NULL AND NOT EXISTS "
                     "(SELECT * FROM location WHERE image_id = image.id)",
-                    (now(), self._store.owner.token, image_id),
+                    (now(), self._store.lock.token, image_id),
                 )
 
     def verify_location(self, image_id: str, location: CinderLocation) -> None:
-        """Return if the image is active and shows the location."""
+        """Return if the image is active and has the location."""
         catalogue = self._store.catalogue
         status = catalogue.image_row(image_id)["status"]
         if status != "active" or location not in catalogue.locations(image_id):
-            message = f"image {image_id} is {status} and not at {location}"
+            message = (
+                f"image {image_id} is {status}; it must be active and have "
+                f"the location {location}"
+            )
             raise ConflictError(message)
 
     def download(self, image_id: str) -> Iterator[bytes]:
-        """Give the image's data; `IntegrityError` if it is not that.
+        """Yield the image's data; raise `IntegrityError` if it is damaged.
 
-        The error comes at the end at the latest, so that data is good only
-        when the iterator is exhausted.
+        The check ends with the data: use it only when the iterator is
+        exhausted.
         """
         row = self._seen(image_id)
         if row["status"] != "active":
             message = f"image {image_id} is {row['status']} and has no data"
             raise ConflictError(message)
-        what = f"reading image {image_id}"
+        action = f"reading image {image_id}"
         with (
-            Adapted(what),
-            opened(_files.open_read(self._data_path(row))) as fd,
+            translate_errors(action),
+            paths.closing(paths.open_read(self._data_path(row))) as fd,
         ):
-            _check(what, "bytes", row["size"], os.fstat(fd).st_size)
+            _check(action, "size", row["size"], os.fstat(fd).st_size)
             algorithm = row["os_hash_algo"]
-            seen = None if algorithm is None else hashlib.new(algorithm)
+            digest = None if algorithm is None else hashlib.new(algorithm)
             size = 0
-            for piece in _files.stream(fd, row["size"]):
+            for piece in sparse.stream(fd, row["size"]):
                 size += len(piece)
-                if seen is not None:
-                    seen.update(piece)
+                if digest is not None:
+                    digest.update(piece)
                 yield piece
-            _check(what, "bytes", row["size"], size)
-            if seen is not None:
-                _check(what, algorithm, row["os_hash_value"], seen.hexdigest())
+            _check(action, "size", row["size"], size)
+            if digest is not None:
+                expected, actual = row["os_hash_value"], digest.hexdigest()
+                _check(action, str(algorithm), expected, actual)
 
     def _data_path(self, row: Row) -> Path:
-        """Give the image's own file, or that of a volume that is its data."""
+        """Return the image's own file, or that of a volume with its data."""
         backing = self._store.catalogue.backing(row["id"])
         if not backing:
             return self._store.image_path(row["id"])
@@ -152,110 +151,111 @@ class LocalImages:
         return self._store.volume_path(backing[0])
 
     def upload(self, image_id: str, data: Iterable[bytes]) -> None:
-        """Take an image's data; a queued image becomes active, or none."""
+        """Store the data of a queued raw image, which becomes active."""
         image = as_image(self._store.catalogue.image_row(image_id), None)
         if image.disk_format != "raw":
             message = (
-                f"image {image_id} is to be {image.disk_format}, and a "
+                f"image {image_id} has disk_format {image.disk_format}, but a "
                 "volume's data is raw; upload it as raw and convert it"
             )
             raise UnsupportedError(message)
         self.take(image, data)
 
     def take(
-        self,
-        image: Image,
-        data: Iterable[bytes],
-        size: int | None = None,
+        self, image: Image, data: Iterable[bytes], size: int | None = None
     ) -> None:
-        """Take data in the image's own format, and see that it is that.
+        """Store data in the image's own format, after inspecting it.
 
-        ``size`` is how many bytes are expected, where that is known.
+        ``size`` is the expected number of bytes, if it is known.
+
+        Raises:
+            IntegrityError: the data has another size, or is not in the
+                image's format, or not safe.
         """
         store, image_id = self._store, image.id
-        self._hold(image_id)
+        inspector = _formats.Inspector(image)
+        self._begin_saving(image_id)
         path = store.image_path(image_id)
-        what = f"storing image {image_id}"
-        inspector = _formats.inspector(image)
-        seen = hashlib.new(_ALGORITHM)
+        action = f"storing image {image_id}"
+        digest = hashlib.new(_ALGORITHM)
         try:
-            with Adapted(what), opened(_files.create(path)) as fd:
-                pieces = _hashed(inspector.watch(data), seen.update)
-                took = _files.fill(fd, pieces)
-                _check(what, "bytes", took if size is None else size, took)
+            with (
+                translate_errors(action),
+                paths.closing(paths.create(path)) as fd,
+            ):
+                pieces = _hashed(inspector.watch(data), digest.update)
+                stored = sparse.fill(fd, pieces)
+                if size is not None:
+                    _check(action, "size", size, stored)
                 virtual_size = inspector.finish()
                 os.fsync(fd)
-            with store.catalogue.transaction(what) as db:
+            with store.catalogue.transaction(action) as db:
                 activate(
                     db,
                     image_id,
-                    size=took,
+                    size=stored,
                     virtual_size=virtual_size,
-                    os_hash_value=seen.hexdigest(),
+                    os_hash_value=digest.hexdigest(),
                 )
         except BaseException:
-            self._let_go(image_id)
+            self._end_saving(image_id)
             raise
 
-    def _hold(self, image_id: str) -> None:
+    def _begin_saving(self, image_id: str) -> None:
         catalogue = self._store.catalogue
         with catalogue.transaction(f"storing image {image_id}") as db:
             status = catalogue.image_row(image_id)["status"]
             if status != "queued":
                 message = (
-                    f"image {image_id} is {status}; only a queued one takes "
+                    f"image {image_id} is {status}; only a queued image takes "
                     "data"
                 )
                 raise ConflictError(message)
             db.execute(
                 "UPDATE image SET status = 'saving', token = ? WHERE id = ?",
-                (self._store.owner.token, image_id),
+                (self._store.lock.token, image_id),
             )
 
-    def _let_go(self, image_id: str) -> None:
-        """Make an image that was being stored queued, and without data."""
-        what = f"storing image {image_id}"
-        with self._store.catalogue.transaction(what) as db:
-            held = db.execute(
-                "UPDATE image SET status = 'queued' "
-                "WHERE id = ? AND status = 'saving'",
-                (image_id,),
-            )
-        if held.rowcount:
-            with Adapted(what):
-                _files.remove(self._store.image_path(image_id))
+    def _end_saving(self, image_id: str) -> None:
+        """Make an image that was being stored queued again, without data."""
+        action = f"storing image {image_id}"
+        if self._store.catalogue.execute(
+            action,
+            "UPDATE image SET status = 'queued' "
+            "WHERE id = ? AND status = 'saving'",
+            image_id,
+        ):
+            with translate_errors(action):
+                paths.remove(self._store.image_path(image_id))
 
     def discard(self, image_id: str) -> None:
         """Delete an image that has no data; leave any other alone."""
-        what = f"discarding image {image_id}"
-        with self._store.catalogue.transaction(what) as db:
-            gone = discard(db, image_id)
+        action = f"discarding image {image_id}"
+        with self._store.catalogue.transaction(action) as db:
+            gone = delete_unfinished(db, image_id)
         if gone:
-            with Adapted(what):
-                _files.remove(self._store.image_path(image_id))
-
-    def insert(self, db: sqlite3.Connection, image: Image, name: str) -> None:
-        """Make the record of an image to come, in this process's care."""
-        db.execute(
-            "INSERT INTO image (id, name, owner, status, disk_format, "
-            "container_format, min_disk, visibility, updated_at, token) "
-            "VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
-            (
-                image.id,
-                name,
-                image.owner,
-                image.disk_format,
-                image.container_format,
-                image.min_disk,
-                image.visibility,
-                now(),
-                self._store.owner.token,
-            ),
-        )
+            with translate_errors(action):
+                paths.remove(self._store.image_path(image_id))
 
 
-def discard(db: sqlite3.Connection, image_id: str) -> bool:
-    """Delete the record of an image that has no data; say if there was."""
+def insert_image(
+    store: Store, db: sqlite3.Connection, image: Image, name: str
+) -> None:
+    """Insert a queued image, as this process's work."""
+    db.execute(
+        "INSERT INTO image (id, name, owner, status, disk_format, "
+        "container_format, min_disk, visibility, updated_at, token) "
+        "VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
+        (
+            *(image.id, name, image.owner),
+            *(image.disk_format, image.container_format),
+            *(image.min_disk, image.visibility, now(), store.lock.token),
+        ),
+    )
+
+
+def delete_unfinished(db: sqlite3.Connection, image_id: str) -> bool:
+    """Delete the record of an image without data; return if it existed."""
     gone = db.execute(
         "DELETE FROM image WHERE id = ? AND status IN ('queued', 'saving')",
         (image_id,),
@@ -271,7 +271,7 @@ def activate(
     virtual_size: int,
     os_hash_value: str | None = None,
 ) -> None:
-    """Let an image that has its data say so, in nobody's care any more."""
+    """Make an image with data active, and no longer this process's work."""
     changed = db.execute(
         "UPDATE image SET status = 'active', size = ?, virtual_size = ?, "
         "os_hash_algo = ?, os_hash_value = ?, updated_at = ?, token = NULL "
@@ -299,14 +299,11 @@ def _hashed(
 
 
 def _check(
-    what: str, kind: str, expected: str | int, actual: str | int
+    action: str, kind: str, expected: str | int, actual: str | int
 ) -> None:
     if expected != actual:
         message = (
-            f"{what}: expected {expected} {kind}, got {actual}; upload the "
-            "data anew"
-            if isinstance(expected, int)
-            else f"{what}: expected {kind} {expected}, got {actual}; upload "
-            "the data anew"
+            f"{action}: the {kind} is {actual} instead of {expected}; upload "
+            "the data again"
         )
         raise IntegrityError(message)

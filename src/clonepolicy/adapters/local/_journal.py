@@ -1,4 +1,4 @@
-"""The journal, in the same catalogue as what it is about."""
+"""The journal, in the catalogue beside the records that its plans change."""
 
 from __future__ import annotations
 
@@ -11,77 +11,77 @@ import attrs
 
 from clonepolicy import Entry, Plan, Ref
 from clonepolicy.adapters.local._catalogue import Catalogue, Row
-from clonepolicy.adapters.local._owners import Owner
+from clonepolicy.adapters.local._process_lock import ProcessLock
 from clonepolicy.wire import loads, to_dict
 
-_WHAT = "writing the journal"
+_WRITING = "writing the journal"
 
 
+@attrs.frozen
 class LocalJournal:
-    """Entries belong to the process that lives; a dead one's to anybody.
+    """A journal whose entries belong to live processes.
 
-    Within a process they belong to the thread that began them: when it
-    asks what was interrupted, its own execution is over.
+    An entry belongs to the process that holds the lock named in it.  If that
+    process is dead, any other may take the entry.  Within a process, an
+    entry belongs to the thread that began it; when that thread asks for
+    interrupted entries, its own execution is over.
     """
 
-    def __init__(self, catalogue: Catalogue, owner: Owner) -> None:
-        """Write to a catalogue in an owner's name."""
-        self._catalogue = catalogue
-        self._owner = owner
-        self._threads: dict[str, threading.Thread] = {}
-        self._stands: dict[str, tuple[int, int, bool]] = {}
+    _catalogue: Catalogue
+    _lock: ProcessLock
+    _first: Callable[[sqlite3.Connection], object] | None = None
+    _threads: dict[str, threading.Thread] = attrs.field(factory=dict)
+    _marks: dict[str, tuple[int, int, bool]] = attrs.field(factory=dict)
+
+    def beginning_with(
+        self, change: Callable[[sqlite3.Connection], object]
+    ) -> LocalJournal:
+        """Return this journal, making a change whenever a plan begins."""
+        return attrs.evolve(self, first=change)
 
     def begin(self, plan: Plan, ids: Mapping[Ref, str]) -> str:
-        """Remember a plan before its first step; give its entry's id."""
-        return self.begin_after(lambda _: None, plan, ids)
-
-    def begin_after(
-        self,
-        first: Callable[[sqlite3.Connection], None],
-        plan: Plan,
-        ids: Mapping[Ref, str],
-    ) -> str:
-        """Remember a plan together with a change that it starts from."""
-        with self._catalogue.transaction(_WHAT) as db:
-            first(db)
+        """Record a plan before its first step; return its entry's id."""
+        with self._catalogue.transaction(_WRITING) as db:
+            if self._first is not None:
+                self._first(db)
             added = db.execute(
                 "INSERT INTO journal (token, plan, ids) VALUES (?, ?, ?)",
                 (
-                    self._owner.token,
+                    self._lock.token,
                     json.dumps(to_dict(plan)),
                     json.dumps({ref.name: made for ref, made in ids.items()}),
                 ),
             )
         entry_id = str(added.lastrowid)
         self._threads[entry_id] = threading.current_thread()
-        self._stands[entry_id] = (0, 0, False)
+        self._marks[entry_id] = (0, 0, False)
         return entry_id
 
     def mark(
         self, entry_id: str, attempt: int, step: int, *, undoing: bool
     ) -> None:
-        """Remember what is about to begin."""
-        stand = (attempt, step, undoing)
-        if self._stands.get(entry_id) == stand:
+        """Record which step is about to begin."""
+        mark = (attempt, step, undoing)
+        if self._marks.get(entry_id) == mark:
             return
-        with self._catalogue.transaction(_WHAT) as db:
-            db.execute(
-                "UPDATE journal SET attempt = ?, step = ?, undoing = ? "
-                "WHERE id = ?",
-                (*stand, int(entry_id)),
-            )
-        self._stands[entry_id] = stand
+        self._catalogue.execute(
+            _WRITING,
+            "UPDATE journal SET attempt = ?, step = ?, undoing = ? "
+            "WHERE id = ?",
+            *(*mark, int(entry_id)),
+        )
+        self._marks[entry_id] = mark
 
     def end(self, entry_id: str) -> None:
-        """Forget a plan that came to its end."""
-        with self._catalogue.transaction(_WHAT) as db:
-            db.execute("DELETE FROM journal WHERE id = ?", (int(entry_id),))
+        """Remove the entry of a plan that has ended."""
+        statement = "DELETE FROM journal WHERE id = ?"
+        self._catalogue.execute(_WRITING, statement, int(entry_id))
         self._threads.pop(entry_id, None)
-        self._stands.pop(entry_id, None)
+        self._marks.pop(entry_id, None)
 
     def interrupted(self) -> tuple[Entry, ...]:
-        """Give the entries of which nobody alive takes care, now ours."""
-        with self._catalogue.transaction(_WHAT) as db:
+        """Take over and return the entries that no live thread carries out."""
+        with self._catalogue.transaction(_WRITING) as db:
             rows = [
                 row
                 for row in db.execute("SELECT * FROM journal ORDER BY id")
@@ -89,15 +89,15 @@ class LocalJournal:
             ]
             db.executemany(
                 "UPDATE journal SET token = ? WHERE id = ?",
-                [(self._owner.token, row["id"]) for row in rows],
+                [(self._lock.token, row["id"]) for row in rows],
             )
         for row in rows:
             self._threads[str(row["id"])] = threading.current_thread()
         return tuple(_entry(row) for row in rows)
 
     def _is_free(self, row: Row) -> bool:
-        if row["token"] != self._owner.token:
-            return self._owner.is_dead(row["token"])
+        if row["token"] != self._lock.token:
+            return self._lock.is_dead(row["token"])
         thread = self._threads.get(str(row["id"]))
         here = threading.current_thread()
         return thread is None or thread is here or not thread.is_alive()
@@ -114,8 +114,8 @@ def _entry(row: Row) -> Entry:
     )
 
 
-def mentioned(db: sqlite3.Connection) -> frozenset[str]:
-    """Give the ids of all that some plan in the journal is about."""
+def planned_ids(db: sqlite3.Connection) -> frozenset[str]:
+    """Return the ids of all volumes and images of the journal's plans."""
     found: set[object] = set()
     for row in db.execute("SELECT * FROM journal"):
         entry = _entry(row)
@@ -123,30 +123,6 @@ def mentioned(db: sqlite3.Connection) -> frozenset[str]:
         for step in entry.plan:
             found.add(getattr(step, "volume_id", None))
             found.add(getattr(step, "image_id", None))
-    return frozenset(name for name in found if isinstance(name, str))
-
-
-@attrs.frozen
-class Opening:
-    """A journal whose plan begins together with what it starts from."""
-
-    journal: LocalJournal
-    first: Callable[[sqlite3.Connection], None]
-
-    def begin(self, plan: Plan, ids: Mapping[Ref, str]) -> str:
-        """Make the change, and remember the plan, in one transaction."""
-        return self.journal.begin_after(self.first, plan, ids)
-
-    def mark(
-        self, entry_id: str, attempt: int, step: int, *, undoing: bool
-    ) -> None:
-        """Remember what is about to begin."""
-        self.journal.mark(entry_id, attempt, step, undoing=undoing)
-
-    def end(self, entry_id: str) -> None:
-        """Forget a plan that came to its end."""
-        self.journal.end(entry_id)
-
-    def interrupted(self) -> tuple[Entry, ...]:
-        """Give the entries of which nobody alive takes care, now ours."""
-        return self.journal.interrupted()
+    return frozenset(
+        found_id for found_id in found if isinstance(found_id, str)
+    )

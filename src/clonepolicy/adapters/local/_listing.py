@@ -1,83 +1,57 @@
-"""Rows for users, and how users name what they mean."""
+"""List images and volumes, and find them by id, prefix or name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from clonepolicy import ConflictError, NotFoundError
-from clonepolicy.adapters import _files
-from clonepolicy.adapters.local._catalogue import (
-    Row,
+from clonepolicy.adapters._files.paths import bytes_on_disk
+from clonepolicy.adapters.local._catalogue import Row
+from clonepolicy.adapters.local._records import (
     as_image,
     as_volume,
     is_visible,
 )
-from clonepolicy.adapters.local._rows import ImageRow, VolumeRow
+from clonepolicy.adapters.local._results import ImageRow, VolumeRow
 from clonepolicy.adapters.local._store import Store
 
 _SHORTEST_PREFIX = 8
 
 
 def image_row(store: Store, row: Row, project_id: str | None) -> ImageRow:
-    """Give an image as a project, or the operator, sees it."""
+    """Return an image as a project, or the operator, sees it."""
     return ImageRow(
         image=as_image(row, project_id),
         name=row["name"],
         locations=tuple(map(str, store.catalogue.locations(row["id"]))),
-        bytes_on_disk=_files.bytes_on_disk(store.image_path(row["id"])),
+        bytes_on_disk=bytes_on_disk(store.image_path(row["id"])),
     )
 
 
 def volume_row(store: Store, row: Row) -> VolumeRow:
-    """Give a volume with its file."""
+    """Return a volume with its file."""
     path = store.volume_path(row)
     return VolumeRow(
         volume=as_volume(row),
         name=row["name"],
-        bytes_on_disk=_files.bytes_on_disk(path),
+        bytes_on_disk=bytes_on_disk(path),
         path=path,
     )
 
 
-def list_images(store: Store, project_id: str | None) -> tuple[ImageRow, ...]:
-    """Give the images that a project, or the operator, sees."""
-    return tuple(
-        image_row(store, row, project_id)
-        for row in store.catalogue.image_rows()
-        if project_id is None or is_visible(row, project_id)
-    )
-
-
-def list_volumes(
-    store: Store, project_id: str | None
-) -> tuple[VolumeRow, ...]:
-    """Give a project's volumes, or all."""
-    rows = store.catalogue.volume_rows(project_id)
-    return tuple(volume_row(store, row) for row in rows)
-
-
-def find_image(
-    store: Store, id_or_name: str, project_id: str | None
-) -> ImageRow:
-    """Find the one image that is meant."""
+def visible_images(store: Store, project_id: str | None) -> list[Row]:
+    """Return the images that a project, or the operator, sees."""
     rows = store.catalogue.image_rows()
-    seen = [
-        row
-        for row in rows
-        if project_id is None or is_visible(row, project_id)
-    ]
-    return image_row(store, _one("image", id_or_name, seen), project_id)
+    return [row for row in rows if is_visible(row, project_id)]
 
 
-def find_volume(
-    store: Store, id_or_name: str, project_id: str | None
-) -> VolumeRow:
-    """Find the one volume that is meant."""
-    rows = store.catalogue.volume_rows(project_id)
-    return volume_row(store, _one("volume", id_or_name, rows))
+def find(kind: str, id_or_name: str, rows: Iterable[Row]) -> Row:
+    """Find the only row that fits an id, a prefix of it, or a name.
 
-
-def _one(kind: str, id_or_name: str, rows: Iterable[Row]) -> Row:
+    Raises:
+        NotFoundError: no row fits.
+        ConflictError: several rows fit.
+    """
     long_enough = len(id_or_name) >= _SHORTEST_PREFIX
     found = [
         row
@@ -99,7 +73,7 @@ def _one(kind: str, id_or_name: str, rows: Iterable[Row]) -> Row:
         case several:
             ids = ", ".join(row["id"] for row in several)
             message = (
-                f"{id_or_name} means {len(several)} {kind}s; use one of the "
+                f"{id_or_name} fits {len(several)} {kind}s; use one of the "
                 f"ids: {ids}"
             )
             raise ConflictError(message)

@@ -1,10 +1,9 @@
-"""What the ports of one open cloud share: catalogue, owner, places."""
+"""The state that the ports of one open cloud share."""
 
 from __future__ import annotations
 
 import os
 import re
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +13,15 @@ from clonepolicy import (
     Backend,
     CloneKind,
     ConflictError,
-    GiB,
     NotFoundError,
     Volume,
 )
-from clonepolicy.adapters import _files
+from clonepolicy.adapters import _sizes
+from clonepolicy.adapters._files import paths
 from clonepolicy.adapters.local._catalogue import Catalogue, Row
-from clonepolicy.adapters.local._owners import Owner
+from clonepolicy.adapters.local._errors import translate_errors
+from clonepolicy.adapters.local._process_lock import ProcessLock
+from clonepolicy.adapters.reflink import ReflinkArray
 
 _VOLUME_FILE = re.compile(r"volume-([0-9a-f-]{36})")
 WHOLE = frozenset({"available", "in-use", "uploading"})
@@ -29,46 +30,53 @@ WHOLE = frozenset({"available", "in-use", "uploading"})
 
 @attrs.frozen
 class Store:
-    """One open cloud's insides."""
+    """One open cloud: its catalogue, its process's lock, and its pools."""
 
     root: Path
     catalogue: Catalogue
-    owner: Owner
-    pools: dict[str, Path]
-    _backends: dict[str, Backend] = attrs.field(factory=dict)
+    lock: ProcessLock
+    pools: dict[str, Path] = attrs.field(factory=dict)
+    _arrays: dict[str, ReflinkArray] = attrs.field(factory=dict)
+
+    def array(self, pool: str) -> ReflinkArray:
+        """Return the array of a pool's files; probe its file system once."""
+        path = self.pool_path(pool)
+        if pool not in self._arrays:
+            self._arrays[pool] = ReflinkArray(path)
+        return self._arrays[pool]
 
     def backend(self, pool: str) -> Backend:
-        """Tell what a pool's file system is and can do; ask it once."""
-        path = self.pool_path(pool)
-        known = self._backends.get(pool)
-        if known is None:
-            with _files.Adapted(f"looking at pool {pool}"):
-                known = _probe(path)
-            self._backends[pool] = known
-        return known
+        """Return what a pool's file system is and can do."""
+        found = self.array(pool).get_backend()
+        return attrs.evolve(
+            found,
+            clone_across_pools=found.clone_kind is CloneKind.COPY_ON_WRITE,
+            image_clone_kind=None,
+            image_schemes=frozenset(),
+        )
 
     def pool_path(self, pool: str) -> Path:
-        """Give a pool's directory, or raise `NotFoundError`."""
+        """Return a pool's directory; raise `NotFoundError` if unknown."""
         if pool not in self.pools:
             names = ", ".join(self.pools)
-            message = f"there is no pool {pool}; there are: {names}"
+            message = f"there is no pool {pool}; the pools are: {names}"
             raise NotFoundError(message)
         return self.pools[pool]
 
     def pool_of(self, volume: Volume) -> str:
-        """Give the pool in which a volume lies."""
+        """Return the name of a volume's pool."""
         pool = None if volume.host is None else volume.host.pool
         if pool is None:
-            message = f"volume {volume.id} lies in no pool of this cloud"
+            message = f"volume {volume.id} is in no pool of this cloud"
             raise NotFoundError(message)
         return pool
 
     def volume_path(self, row: Row) -> Path:
-        """Give the place of a volume's file."""
+        """Return the path of a volume's file."""
         return self.pool_path(row["pool"]) / f"volume-{row['id']}"
 
     def image_path(self, image_id: str) -> Path:
-        """Give the place of an image's file."""
+        """Return the path of an image's file."""
         return self.root / "images" / image_id
 
     def volume_files(self) -> Iterator[tuple[str, Path]]:
@@ -78,47 +86,28 @@ class Store:
                 if found := _VOLUME_FILE.fullmatch(path.name):
                     yield found[1], path
 
-    def spools(self) -> Iterator[Path]:
-        """Walk what was to have no name, but whose maker died before."""
+    def leftover_files(self) -> Iterator[Path]:
+        """Walk files that a killed process could not unname."""
         for pool in self.pools.values():
-            yield from pool.glob(f"{_files.SPOOL}*")
+            yield from pool.glob(f"{paths.UNNAMED}*")
 
     def is_whole(self, row: Row) -> bool:
-        """Say whether a volume's file has the volume's size."""
-        size: int = row["size"] * GiB
-        return _files.size_of(self.volume_path(row)) == size
+        """Return whether a volume's file has the volume's size."""
+        size = paths.size_of(self.volume_path(row))
+        return size == _sizes.to_bytes(row["size"])
 
     def free(self, pool: str) -> int:
-        """Tell how many bytes are free in a pool."""
-        with _files.Adapted(f"looking at pool {pool}"):
+        """Return the free bytes of a pool."""
+        with translate_errors(f"looking at pool {pool}"):
             found = os.statvfs(self.pool_path(pool))
         return found.f_bavail * found.f_frsize
 
 
-def _probe(path: Path) -> Backend:
-    shares = _files.can_reflink(path)
-    return Backend(
-        array_id=_files.identify(path),
-        can_clone=True,
-        clone_kind=(
-            CloneKind.COPY_ON_WRITE if shares else CloneKind.FULL_COPY
-        ),
-        clone_across_pools=shares,
-        can_extend=True,
-        clone_while_uploading=True,
-    )
-
-
 def check_readable(row: Row) -> None:
-    """Refuse to take a volume's data before it has any, or after."""
+    """Raise `ConflictError` unless a volume has all its data."""
     if row["status"] not in WHOLE:
         message = (
-            f"volume {row['id']} is {row['status']}; its data can be taken "
-            f"only from one that is {', '.join(sorted(WHOLE))}"
+            f"volume {row['id']} is {row['status']}; its data can be read "
+            f"only if it is {', '.join(sorted(WHOLE))}"
         )
         raise ConflictError(message)
-
-
-def delete_volume_record(db: sqlite3.Connection, volume_id: str) -> None:
-    """Delete the record of a volume whose file is gone."""
-    db.execute("DELETE FROM volume WHERE id = ?", (volume_id,))

@@ -1,4 +1,4 @@
-"""The port: what is asked of the array, in changes of its directory."""
+"""The array: the methods of `ArrayBackend`, as changes of the directory."""
 
 from __future__ import annotations
 
@@ -17,52 +17,55 @@ from clonepolicy import (
     ConflictError,
     FactError,
     FileLocation,
-    GiB,
     Image,
     IntegrityError,
     Location,
-    NotFoundError,
     RbdLocation,
     StoredImage,
     StoredVolume,
     Volume,
     check_source,
 )
-from clonepolicy.adapters import _files, _formats
-from clonepolicy.adapters._files import Adapted, AnyPath, opened
-from clonepolicy.adapters.qcow2 import _qemu
+from clonepolicy.adapters import _formats, _sizes
+from clonepolicy.adapters._files import paths, sparse
+from clonepolicy.adapters._files.errors import translate_errors
+from clonepolicy.adapters._files.images import ImageDirectories
+from clonepolicy.adapters.qcow2 import _commands
 from clonepolicy.adapters.qcow2._directory import (
     Directory,
     fill,
     list_own,
 )
-from clonepolicy.adapters.qcow2._file import File, format_of, open_file
+from clonepolicy.adapters.qcow2._header import File, format_of, open_file
 
 
 class Qcow2Array:
     """An array of qcow2 files ``volume-<id>`` in a directory, by qemu-img.
 
-    The directory may be shared by many hosts.  A volume with data of its own
-    is frozen when it is cloned: its file becomes a layer, and it and the
-    clone start on that anew.  One that has not been written to since only
-    lends its layer, so that clones of one source lengthen no chain.  Where
-    one would get longer than ``max_chain`` files the source is first copied
-    into a single layer, which takes as long as a copy takes.  What somebody
-    has open to write is neither frozen nor copied, and its clone is refused;
-    while it has no data of its own it lends its layer all the same, since
-    what is written then goes to its own file.
+    Many hosts may share the directory.
+
+    Cloning a volume that has data of its own turns its file into a layer,
+    and both the volume and the clone get a new, empty file on that layer.
+    If the volume was not written to since its last clone, the clone rests on
+    the volume's layer, and no chain gets longer.  If a chain would get
+    longer than ``max_chain`` files, the source is first copied into a single
+    layer, which takes as long as copying its data.
+
+    If a process has a source with data of its own open for writing, cloning
+    it is refused.  A source without data of its own can be cloned even then,
+    because new data goes to its own file and not to the layer.
 
     Args:
-        directory: where the volumes lie; it must be there.
-        images: directories that only Glance writes; files right in them,
-            on the same file system, are the stored images, raw all of them.
-            Volumes rest on hard links to them.
+        directory: where the volumes are; it must exist.
+        images: directories that only Glance writes; files directly in them,
+            on the same file system, are the stored images, and all of them
+            are raw.  Volumes rest on hard links to them.
         max_chain: how many files a volume may consist of.
 
     Raises:
-        AdapterError: a directory is not there, or cannot be used.
+        AdapterError: a directory does not exist, or cannot be used.
         FactError: ``max_chain`` is too small, or ``images`` is one directory
-            and not several.
+            instead of several.
     """
 
     API_VERSION: ClassVar[int] = 1
@@ -77,34 +80,34 @@ class Qcow2Array:
 
     def __init__(
         self,
-        directory: AnyPath,
+        directory: paths.PathLike,
         *,
-        images: Iterable[AnyPath] = (),
+        images: Iterable[paths.PathLike] = (),
         max_chain: int = 8,
     ) -> None:
         """Give the directory an identity, unless it has one."""
-        if type(max_chain) is not int or max_chain < 2:  # noqa: PLR2004 - a layer and what is on it
+        if type(max_chain) is not int or max_chain < 2:  # noqa: PLR2004 - a layer and the volume
             raise FactError("max_chain", max_chain, "a whole number >= 2")
         self._directory = Directory(Path(directory).absolute())
-        self._images = _files.image_directories(images)
+        self._images = ImageDirectories(images, self._directory.path)
         self._max_chain = max_chain
-        with Adapted(f"looking at {directory}"):
+        with translate_errors(f"looking at {directory}"):
             self._backend = attrs.evolve(
                 self.CAPABILITIES, array_id=self._directory.identify()
             )
 
     def get_backend(self) -> Backend:
-        """Tell what the array is and can do."""
+        """Return what the array is and can do."""
         return self._backend
 
     def path(self, volume_id: str) -> Path:
-        """Give the place of a volume's file, whether there is one or not."""
+        """Return the path of a volume's file, whether it exists or not."""
         return self._directory.volume(volume_id)
 
     def stat(self, volume_id: str) -> StoredVolume | None:
-        """Tell the disk's size; clones are not limited, and not counted."""
+        """Return the disk's size; clones are neither limited nor counted."""
         name = self.path(volume_id).name
-        with Adapted(f"looking at volume {volume_id}"):
+        with translate_errors(f"looking at volume {volume_id}"):
             try:
                 file = open_file(self._directory.path, name)
             except FileNotFoundError:
@@ -113,56 +116,42 @@ class Qcow2Array:
         return StoredVolume(size=file.size)
 
     def find_image(self, location: Location) -> StoredImage | None:
-        """Look for a file right in one of the images' directories."""
-        if not isinstance(location, FileLocation):
-            return None
-        with Adapted(f"looking at {location}"):
-            fd = self._open_image(location)
-            if fd is None:
-                return None
-            with opened(fd):
-                return StoredImage(size=-(-os.fstat(fd).st_size // GiB))
-
-    def _open_image(self, location: FileLocation) -> int | None:
-        here = self._directory.path.stat().st_dev
-        return _files.open_image(location.path, self._images, here)
+        """Look for a file directly in one of the images' directories."""
+        return self._images.find(location)
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
-        """Let a new file and another volume's rest on one layer."""
-        # who uses it would go on writing into what the clone shares
+        """Put a new file on a layer that the source rests on too."""
+        # a process that uses the source could write to the shared data
         check_source(source, self._backend, at_one_instant=False)
-        with Adapted(f"cloning volume {source.id} to {volume_id}"):
+        with translate_errors(f"cloning volume {source.id} to {volume_id}"):
             if self._clone(volume_id, source):
                 return
-            # one at a time: whoever waits for this need not do it again
+            # one at a time: a process that waited need not copy again
             with self._directory.flock(".flatten"):
                 if self._clone(volume_id, source):
                     return
                 self._flatten(volume_id, source)
                 if self._clone(volume_id, source):
                     return
-        message = f"volume {source.id} was changed while it was copied"
+        message = (
+            f"volume {source.id} was changed while it was copied; try again"
+        )
         raise ConflictError(message)
 
     def _clone(self, volume_id: str, source: Volume) -> bool:
-        """Clone a volume, unless its chain has to be made shorter first."""
+        """Clone a volume; return False if its chain is too long."""
         path = self.path(source.id)
         with self._directory.locked() as lock, contextlib.ExitStack() as stack:
             self._directory.check_vacant(volume_id)
             chain = self._directory.open_chain(path, stack)
             top = chain[0]
-            if top.size != source.size * GiB:
-                message = (
-                    f"volume {source.id} has {top.size} bytes, and its record "
-                    f"says {source.size} GiB; correct the record"
-                )
-                raise IntegrityError(message)
+            _sizes.check_recorded(source, top.size)
             layer = top.layer if top.is_empty() else None
             if len(chain) + (layer is None) > self._max_chain:
                 return False
             with self._directory.changing(lock, self.path(volume_id)):
                 if layer is None:
-                    _qemu.check_unused(top)
+                    _commands.check_unused(top)
                     layer = self._directory.link(path)
                     self._directory.put(lock, path, layer, top.size)
                 twin = self._directory.link(
@@ -172,9 +161,10 @@ class Qcow2Array:
         return True
 
     def _flatten(self, volume_id: str, source: Volume) -> None:
-        """Copy a volume into one layer, and put it on that if it is the same.
+        """Copy a volume into a single layer, and put the volume on it.
 
-        Meanwhile it may be cloned, extended, discarded or written to.
+        The copy is made without the lock.  If the volume was changed
+        meanwhile, nothing is done.
         """
         path = self.path(source.id)
         with contextlib.ExitStack() as stack:
@@ -202,52 +192,40 @@ class Qcow2Array:
     def clone_image(
         self, volume_id: str, location: RbdLocation | FileLocation
     ) -> None:
-        """Let a new file rest on a hard link to an image."""
-        if not isinstance(location, FileLocation):
-            message = f"{location} is no image of this array"
-            raise NotFoundError(message)
+        """Put a new file on a hard link to an image."""
         path = self.path(volume_id)
         with (
-            Adapted(f"cloning {location} to volume {volume_id}"),
+            translate_errors(f"cloning {location} to volume {volume_id}"),
             self._directory.locked() as lock,
-            contextlib.ExitStack() as stack,
         ):
             self._directory.check_vacant(volume_id)
-            fd = self._open_image(location)
-            if fd is None:
-                message = f"{location} is no image of this array"
-                raise NotFoundError(message)
-            image = os.fstat(stack.enter_context(opened(fd)))
-            size = -(-image.st_size // GiB) * GiB
-            with self._directory.changing(lock, self.path(volume_id)):
-                layer = self._directory.link(Path(location.path), "raw")
+            fd, source = self._images.open(location)
+            with paths.closing(fd), self._directory.changing(lock, path):
+                image = os.fstat(fd)
+                layer = self._directory.link(source, "raw")
                 linked = (self._directory.path / layer).lstat()
                 if not os.path.samestat(image, linked):
-                    message = f"{location} was replaced in this moment"
+                    message = f"{location} was replaced meanwhile; try again"
                     raise ConflictError(message)
+                size = _sizes.to_bytes(_sizes.to_gib(image.st_size))
                 self._directory.put(lock, path, layer, size)
 
     def extend(self, volume_id: str, size: int) -> None:
-        """Grow a volume to a size in GiB; never shrink one."""
-        path, wanted = self.path(volume_id), size * GiB
+        """Extend a volume with zeros to a size in GiB; never shrink it."""
+        path, wanted = self.path(volume_id), _sizes.to_bytes(size)
         with (
-            Adapted(f"extending volume {volume_id}"),
+            translate_errors(f"extending volume {volume_id}"),
             self._directory.locked() as lock,
             contextlib.ExitStack() as stack,
         ):
             chain = self._directory.open_chain(path, stack)
-            has = chain[0].size
-            if has > wanted:
-                message = (
-                    f"volume {volume_id} has more than {wanted} bytes: {has}"
-                )
-                raise ConflictError(message)
-            if has == wanted:
+            _sizes.check_not_larger(volume_id, chain[0].size, size)
+            if chain[0].size == wanted:
                 return
             try:
-                _qemu.resize(chain, wanted, lock=lock)
+                _commands.resize(chain, wanted, lock=lock)
             except AdapterError:
-                # the header, written last, says whether it is done or not
+                # qemu-img writes the header last: its size decides
                 found = self.stat(volume_id)
                 if found is None or found.size != wanted:
                     raise
@@ -256,42 +234,42 @@ class Qcow2Array:
     def write(
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
     ) -> None:
-        """Fill a volume of that many GiB with an image's data, all of it."""
-        path = self.path(volume_id)
+        """Fill a volume of ``size`` GiB with all of an image's data."""
+        path, count = self.path(volume_id), _sizes.to_bytes(size)
         with (
-            Adapted(f"filling volume {volume_id} from image {image.id}"),
-            self._directory.part(volume_id, size * GiB) as (part, raw),
+            translate_errors(
+                f"filling volume {volume_id} from image {image.id}"
+            ),
+            self._directory.part(volume_id, count) as (part, raw),
         ):
             _formats.fill_file(raw, size, image, data)
-            with opened(_files.open_read(raw)) as fd:
-                filled = File(
-                    fd=fd, name=raw.name, format="raw", size=size * GiB
-                )
-                fill(part, [filled])
+            with paths.closing(paths.open_read(raw)) as fd:
+                disk = File(fd=fd, name=raw.name, format="raw", size=count)
+                fill(part, [disk])
             with self._directory.locked():
                 part.rename(path)
-                _files.sync(self._directory.path)
+                paths.sync(self._directory.path)
 
     def read(self, volume_id: str) -> Iterator[bytes]:
-        """Give a volume's data, as the disk has it."""
+        """Yield the bytes of a volume's disk."""
         path = self.path(volume_id)
         with (
-            Adapted(f"reading volume {volume_id}"),
+            translate_errors(f"reading volume {volume_id}"),
             contextlib.ExitStack() as stack,
         ):
             with self._directory.locked():
                 chain = self._directory.open_chain(path, stack)
             size = chain[0].size
-            spool = stack.enter_context(_files.spool(self._directory.path))
-            os.ftruncate(spool, size)
-            _qemu.convert(chain, "raw", spool)
-            yield from _files.stream(spool, size)
+            fd = stack.enter_context(paths.unnamed(self._directory.path))
+            os.ftruncate(fd, size)
+            _commands.convert(chain, "raw", fd)
+            yield from sparse.stream(fd, size)
 
     def discard(self, volume_id: str) -> None:
-        """Remove a volume's file, and the layers that only it rests on."""
+        """Remove a volume's file, and the layers that only it needs."""
         path = self.path(volume_id)
         with (
-            Adapted(f"discarding volume {volume_id}"),
+            translate_errors(f"discarding volume {volume_id}"),
             self._directory.locked() as lock,
             contextlib.ExitStack() as stack,
         ):
@@ -305,6 +283,6 @@ class Qcow2Array:
                 damaged = True
             with self._directory.changing(lock):
                 if self._directory.remove(names):
-                    _files.sync(self._directory.path)
+                    paths.sync(self._directory.path)
                 if damaged:
                     self._directory.clean()

@@ -1,13 +1,13 @@
-"""The directory: what its files rest on, and how that changes.
+"""Change the files of the array's directory, all at once or not at all.
 
-A change can be killed at any instant and is then either done or taken back:
-each name appears and goes in one step, and nothing goes before nobody refers
-to it any more.  What a kill leaves are names to which nobody refers; the
-next to change something removes them.
+A process can be killed at any instant of a change.  Then the change is
+either done or undone: each name appears or disappears in one step, and no
+name is removed while another file needs it.  A kill may leave names that no
+file needs; the next change removes them.
 
-But for one kind: where the file system has no files without names, a kill in
-a certain instant leaves an empty ``.spool-*``.  It stays, since such a file
-may as well be another host's that is about to fill it.
+There is one exception.  On a file system without unnamed files, a kill at a
+certain instant leaves an empty file ``.spool-*``.  It stays, because it
+could also belong to another host that is about to fill it.
 """
 
 from __future__ import annotations
@@ -27,68 +27,67 @@ from clonepolicy import (
     LeftBehindError,
     check_volume_id,
 )
-from clonepolicy.adapters import _files
-from clonepolicy.adapters._files import opened
-from clonepolicy.adapters.qcow2 import _qemu
-from clonepolicy.adapters.qcow2._file import LAYER, File, open_file
+from clonepolicy.adapters._files import paths
+from clonepolicy.adapters._files.paths import closing
+from clonepolicy.adapters.qcow2 import _commands
+from clonepolicy.adapters.qcow2._header import LAYER, File, open_file
 
 _NEW = ".new-"
-"""What the name of a file begins with that is there under the lock only."""
+"""Prefix of files that exist only while the lock is held."""
 
 
 class Directory:
-    """Volumes, layers, a lock and a mark."""
+    """Volumes, layers, a lock and an identity."""
 
     def __init__(self, path: Path) -> None:
-        """Look at nothing yet."""
+        """Take the directory's path."""
         self.path = path
 
     def volume(self, volume_id: str) -> Path:
-        """Give the place of a volume's file, whether there is one or not."""
+        """Return the path of a volume's file, whether it exists or not."""
         check_volume_id(volume_id)
         return self.path / f"volume-{volume_id}"
 
     def identify(self) -> str:
-        """Read the identity, the same wherever this is mounted; make one.
+        """Read the directory's identity; make one if there is none.
 
-        A copy of the directory has it too, until ``.array-id`` is removed.
+        The identity is the same on every host.  A copy of the directory has
+        it too, until ``.array-id`` is removed from the copy.
         """
         path = self.path / ".array-id"
         with self.locked() as lock:
             if not path.exists():
                 with self.changing(lock):
                     new = self._new()
-                    with opened(_files.create(new)) as fd:
+                    with closing(paths.create(new)) as fd:
                         os.write(fd, f"qcow2-{uuid.uuid4()}".encode())
                         os.fsync(fd)
                     new.rename(path)
-                    _files.sync(self.path)
+                    paths.sync(self.path)
             found = path.read_bytes().decode(errors="replace")
         if not re.fullmatch(r"qcow2-[0-9a-f-]{36}", found):
             message = f"{path} holds no identity; restore it from a backup"
             raise IntegrityError(message)
         return found
 
-    # -- one change at a time -----------------------------------------------
-
     @contextlib.contextmanager
     def flock(self, name: str) -> Iterator[int]:
-        """Take one of the locks.
+        """Hold the lock file ``name``.
 
-        It goes with the last process that has it, however that ends, and
-        network file systems keep it between hosts.
+        The kernel frees the lock when the last process that has it open
+        ends.  Network file systems share it between hosts.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        with opened(os.open(self.path / name, flags, 0o600)) as fd:
+        with closing(os.open(self.path / name, flags, 0o600)) as fd:
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield fd
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[int]:
-        """Keep all others out; clean up first if one died at its change.
+        """Hold the directory's lock; clean up if its last holder was killed.
 
-        Names change under this lock only, lest somebody take a layer to
-        which nothing refers yet for one to which nothing refers any more.
+        Names change only under this lock.  Otherwise a new layer, which no
+        file needs yet, could be removed as one that no file needs any more.
         """
         with self.flock(".lock") as lock:
             if os.fstat(lock).st_size:
@@ -100,10 +99,11 @@ class Directory:
     def changing(
         self, lock: int, making: Path | None = None
     ) -> Iterator[None]:
-        """Mark that a change is going on; take it back if it fails.
+        """Mark the directory as being changed; undo the change if it fails.
 
-        The mark is the lock file's size, which a file system with a journal
-        keeps in order with the names that change after it.
+        Undoing removes the file ``making`` and all files that no volume
+        needs.  The mark is the lock file's size.  A journalling file system
+        writes it no later than the names that change after it.
         """
         os.ftruncate(lock, 1)
         try:
@@ -111,7 +111,7 @@ class Directory:
         except BaseException as error:
             try:
                 if making is not None:
-                    _files.remove(making)
+                    paths.remove(making)
                 self.clean()
             except OSError as another:
                 message = (
@@ -124,11 +124,11 @@ class Directory:
         _unmark(lock)
 
     def clean(self) -> None:
-        """Remove what nobody refers to."""
+        """Remove the files that no volume needs."""
         names = [path.name for path in self.path.iterdir()]
         doomed = [name for name in names if name.startswith(_NEW)]
         used: set[str] = set()
-        # on what a damaged file rests is not known: then all layers stay
+        # if a file is damaged, its layers are not known: keep all layers
         with contextlib.suppress(IntegrityError):
             for name in names:
                 if name.startswith("volume-"):
@@ -138,12 +138,10 @@ class Directory:
             doomed += filter(LAYER.fullmatch, {*names} - used)
         self.remove(doomed)
 
-    # -- files --------------------------------------------------------------
-
     def open_chain(
         self, path: Path, stack: contextlib.ExitStack
     ) -> list[File]:
-        """Open a volume's file and all its layers, from the top."""
+        """Open a volume's file and all its layers, the volume first."""
         chain: list[File] = []
         name: str | None = path.name
         while name is not None:
@@ -157,17 +155,17 @@ class Directory:
         return chain
 
     def check_vacant(self, volume_id: str) -> None:
-        """Raise `FileExistsError` if there is anything of a volume."""
+        """Raise `FileExistsError` if a volume has any file."""
         for name in (self.volume(volume_id).name, *self.parts(volume_id)):
             if os.path.lexists(self.path / name):
                 raise FileExistsError(errno.EEXIST, "there is data", name)
 
     def new_layer(self, kind: str = "qcow2") -> Path:
-        """Give a place for a layer, by its format."""
+        """Return a path for a new layer of a format."""
         return self.path / f"layer-{uuid.uuid4()}.{kind}"
 
     def link(self, path: Path, kind: str = "qcow2") -> str:
-        """Give a file one more name, as a layer that is referred to once."""
+        """Link a file as a new layer; return the layer's name."""
         layer = self.new_layer(kind)
         try:
             os.link(path, layer)
@@ -179,44 +177,45 @@ class Directory:
         return layer.name
 
     def put(self, lock: int, path: Path, layer: str, size: int) -> None:
-        """Put an empty file on a layer, in one step, in a volume's place."""
+        """Replace ``path`` in one step by an empty file on a layer."""
         new = self._new()
-        _qemu.create(new, size, layer, lock=lock)
-        # what it rests on has to last no shorter than itself
-        _files.sync(new)
-        _files.sync(self.path)
+        _commands.create(new, size, layer, lock=lock)
+        # the layer must be on disk before a file that rests on it
+        paths.sync(new)
+        paths.sync(self.path)
         new.rename(path)
-        _files.sync(self.path)
+        paths.sync(self.path)
 
     def remove(self, names: Iterable[str]) -> bool:
-        """Remove files, if they are there; tell whether any was."""
-        removed = [_files.remove(self.path / name) for name in names]
+        """Remove files that exist; return whether any did."""
+        removed = [paths.remove(self.path / name) for name in names]
         return any(removed)
 
     def parts(self, volume_id: str) -> tuple[str, str]:
-        """Name what is there while a volume is made without the lock."""
+        """Name the files of a volume that is being made without the lock."""
         return f".part-{volume_id}", f".raw-{volume_id}"
 
     @contextlib.contextmanager
     def part(self, volume_id: str, size: int) -> Iterator[tuple[Path, Path]]:
-        """Make an empty file for work that takes long, and needs no lock.
+        """Create an empty file of ``size`` bytes, to fill without the lock.
 
-        It is named after the volume, to be found if its maker dies, and so
-        is the raw file that may be made beside it.
+        Yields its path, and the path for a raw file beside it.  Both are
+        named after the volume, so that `Qcow2Array.discard` finds them if
+        this process is killed.
         """
         part, raw = names = self.parts(volume_id)
         with contextlib.ExitStack() as stack:
             with self.locked() as lock:
                 self.check_vacant(volume_id)
-                stack.callback(self._take_back, names)
-                _qemu.create(self.path / part, size, lock=lock)
+                stack.callback(self._remove_parts, names)
+                _commands.create(self.path / part, size, lock=lock)
             yield self.path / part, self.path / raw
 
-    def _take_back(self, names: Iterable[str]) -> None:
+    def _remove_parts(self, names: Iterable[str]) -> None:
         try:
             self.remove(names)
         except OSError as error:
-            message = f"what was begun could not be removed: {error}"
+            message = f"an unfinished volume could not be removed: {error}"
             raise LeftBehindError(message) from error
 
     def _new(self) -> Path:
@@ -224,24 +223,24 @@ class Directory:
 
 
 def list_own(chain: Iterable[File]) -> list[str]:
-    """Name a file and the layers that only it needs, from the top."""
+    """Name the files of a chain that no other volume needs."""
     own = []
     for file in chain:
         own.append(file.name)
-        # what has another name is needed by another, with all it rests on
+        # another link means that another file needs this one and all below
         if os.fstat(file.fd).st_nlink > 1:
             break
     return own
 
 
 def fill(part: Path, chain: Sequence[File]) -> None:
-    """Write all of a file into an empty one, and sync it."""
-    with opened(os.open(part, os.O_RDWR | os.O_CLOEXEC)) as fd:
-        _qemu.convert(chain, "qcow2", fd)
+    """Copy a disk into an empty qcow2 file, and sync it."""
+    with closing(os.open(part, os.O_RDWR | os.O_CLOEXEC)) as fd:
+        _commands.convert(chain, "qcow2", fd)
         os.fsync(fd)
 
 
 def _unmark(lock: int) -> None:
-    # a mark that stays makes the next look for nothing, no more
+    # if the mark stays, the next holder of the lock only cleans up in vain
     with contextlib.suppress(OSError):
         os.ftruncate(lock, 0)

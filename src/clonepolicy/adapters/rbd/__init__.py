@@ -1,6 +1,6 @@
 """Volumes as images of a Ceph pool, cloned by librbd (extra ``arrays``).
 
-It takes librbd's own Python bindings, which Debian has as python3-rbd.
+It needs librbd's own Python bindings; Debian's package is python3-rbd.
 """
 
 from clonepolicy.adapters.rbd._array import RbdArray

@@ -1,4 +1,4 @@
-"""The array: volumes as images of a pool."""
+"""The array: the methods of `ArrayBackend`, for images of a pool."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar, Self
 
 import attrs
@@ -14,10 +13,8 @@ import attrs
 from clonepolicy import (
     Backend,
     CloneKind,
-    ConflictError,
     FactError,
     FileLocation,
-    GiB,
     Image,
     Location,
     NotFoundError,
@@ -28,7 +25,9 @@ from clonepolicy import (
     check_source,
     check_volume_id,
 )
-from clonepolicy.adapters import _files, _formats
+from clonepolicy.adapters import _formats, _sizes
+from clonepolicy.adapters._files import paths, sparse
+from clonepolicy.adapters._files.errors import passthrough, translate_errors
 from clonepolicy.adapters.rbd._clones import Clones
 from clonepolicy.adapters.rbd._pool import Pool, children, fill, stream
 
@@ -36,34 +35,34 @@ from clonepolicy.adapters.rbd._pool import Pool, children, fill, stream
 class RbdArray:
     """An array of images ``volume-<id>`` in a pool.
 
-    The arguments are options of cinder.conf by their names there, and
-    ``image_pools``.  It holds one connection, which threads may share; a
-    process that forks opens its own afterwards.
+    The arguments are options of cinder.conf, by the same names, and
+    ``image_pools``.  The array holds one connection, which threads may
+    share; after a fork, the child process must open an array of its own.
 
     Args:
-        rbd_pool: where the volumes lie.
-        rbd_ceph_conf: the cluster's ceph.conf; empty: where Ceph looks.
-        rbd_user: who the cluster takes it for.
-        rbd_max_clone_depth: most images that one may hang on, counted
-            through all pools.  The clone of a source that hangs on as many
-            is flattened: all its data is copied, and it hangs on none.
-        rados_connect_timeout: seconds in which the cluster has to answer
-            each request; negative: as long as it takes.
-        rados_connection_retries: how often `discard` tries again while
-            the volume is open elsewhere, as it seems to be for 30 seconds
-            after somebody who had it open was killed.
-        rados_connection_interval: seconds to wait before the first of
-            these; the wait doubles each time.
-        image_conversion_dir: where images that are not raw are unpacked,
-            in files without a name; None: where temporary files lie.
-        image_pools: pools that only Glance writes; what lies in others is
-            no image of this array.
+        rbd_pool: where the volumes are.
+        rbd_ceph_conf: the cluster's ceph.conf; empty: Ceph's default paths.
+        rbd_user: the user to connect as.
+        rbd_max_clone_depth: the most ancestors that an image may have,
+            counted through all pools.  If a source has that many, its clone
+            is flattened: all data is copied, and the clone has no parent.
+        rados_connect_timeout: seconds in which the cluster must answer each
+            request; negative: no limit.
+        rados_connection_retries: how often `discard` tries again while a
+            client has the volume open.  Ceph takes a killed client for
+            alive for another 30 seconds.
+        rados_connection_interval: seconds to wait before the first retry;
+            the wait doubles with each retry.
+        image_conversion_dir: where images that are not raw are converted,
+            in unnamed files; None: the directory of temporary files.
+        image_pools: pools that only Glance writes; an image in any other
+            pool is no image of this array.
 
     Raises:
         UnsupportedError: librbd's bindings are not installed.
         AdapterError: the cluster or the pool cannot be used.
-        FactError: the depth is no whole number above 0, or ``image_pools``
-            no set of names.
+        FactError: the depth is not a whole number above 0, or
+            ``image_pools`` is not a set of names.
     """
 
     API_VERSION: ClassVar[int] = 1
@@ -116,31 +115,26 @@ class RbdArray:
         )
 
     def __enter__(self) -> Self:
-        """Give the array; leaving closes it."""
+        """Return the array; leaving the block closes it."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
         self.close()
 
     def close(self) -> None:
-        """End the connection; may be repeated."""
+        """Close the connection; may be repeated."""
         self._pool.close()
 
     def get_backend(self) -> Backend:
-        """Tell what the cluster is and can do."""
+        """Return what the cluster is and can do."""
         return self._backend
 
     def stat(self, volume_id: str) -> StoredVolume | None:
-        """Tell an image's size, and how many hang on it."""
+        """Return an image's size, and the number of its clones."""
         try:
             with (
-                self._pool.adapted(f"looking at volume {volume_id}"),
+                self._pool.translate_errors(f"looking at volume {volume_id}"),
                 self._pool.opened(volume_id, read_only=True) as image,
             ):
                 clones = len(children(image))
@@ -151,20 +145,21 @@ class RbdArray:
     def find_image(self, location: Location) -> StoredImage | None:
         """Look for a snapshot in one of the images' pools."""
         try:
-            there = self._own(location)
-            with self._pool.adapted(f"looking at {there}"):
-                found = self._pool.find_snapshot(there)
+            snapshot = self._own(location)
+            with self._pool.translate_errors(f"looking at {snapshot}"):
+                found = self._pool.find_snapshot(snapshot)
         except NotFoundError:
             return None
-        return StoredImage(size=-(-found.size // GiB))
+        return StoredImage(size=_sizes.to_gib(found.size))
 
     def _own(self, location: Location) -> RbdLocation:
-        """Refuse a location that is none of the images' pools."""
+        """Check that a location is a snapshot in one of the images' pools."""
         if (
             isinstance(location, RbdLocation)
             and location.fsid == self._backend.array_id
             and location.pool in self._image_pools
-            # no snapshot means the image as it is now; a NUL ends a name
+            # without a snapshot, librbd clones the image as it is now; a NUL
+            # ends a name
             and location.snapshot
             and (location.image + location.snapshot).isprintable()
         ):
@@ -173,99 +168,98 @@ class RbdArray:
         raise NotFoundError(message)
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
-        """Clone a snapshot made for it, of which nothing stays to be seen.
+        """Take a snapshot of the source, clone it, and remove it.
 
-        Only where the cluster takes clients older than mimic, it stays as
-        long as the clone does.
+        If the cluster admits clients older than mimic, the snapshot stays as
+        long as the clone.
         """
         check_volume_id(volume_id)
         check_volume_id(source.id)
         check_source(source, self._backend)
-        with self._pool.adapted(f"cloning volume {source.id} to {volume_id}"):
-            size = source.size * GiB
-            self._clones.of_volume(volume_id, source.id, size)
+        with self._pool.translate_errors(
+            f"cloning volume {source.id} to {volume_id}"
+        ):
+            self._clones.clone_volume(volume_id, source)
 
     def clone_image(
         self, volume_id: str, location: RbdLocation | FileLocation
     ) -> None:
-        """Clone an image's snapshot, and grow the clone to a whole GiB."""
+        """Clone an image's snapshot, and extend the clone to a whole GiB."""
         check_volume_id(volume_id)
-        there = self._own(location)
-        with self._pool.adapted(f"cloning {there} to volume {volume_id}"):
-            self._clones.of_image(volume_id, there)
+        snapshot = self._own(location)
+        with self._pool.translate_errors(
+            f"cloning {snapshot} to volume {volume_id}"
+        ):
+            self._clones.clone_image(volume_id, snapshot)
 
     def extend(self, volume_id: str, size: int) -> None:
-        """Grow an image to a size in GiB; never shrink one."""
+        """Extend an image with zeros to a size in GiB; never shrink it."""
         check_volume_id(volume_id)
         with (
-            self._pool.adapted(f"extending volume {volume_id}"),
-            self._pool.alone(volume_id),
+            self._pool.translate_errors(f"extending volume {volume_id}"),
+            self._pool.locked(volume_id),
             self._pool.opened(volume_id) as image,
         ):
-            has = image.size()
-            if has > size * GiB:
-                message = (
-                    f"volume {volume_id} has {has} bytes, more than {size} GiB"
-                )
-                raise ConflictError(message)
-            if has < size * GiB:
-                image.resize(size * GiB, allow_shrink=False)
+            _sizes.check_not_larger(volume_id, image.size(), size)
+            wanted = _sizes.to_bytes(size)
+            if image.size() < wanted:
+                image.resize(wanted, allow_shrink=False)
 
     def write(
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
     ) -> None:
-        """Fill a volume of that many GiB with an image's data, all of it."""
-        inspected = _formats.inspector(image)
-        with self._pool.adapted(f"filling volume {volume_id} from {image.id}"):
-            self._pool.create(volume_id, size * GiB)
+        """Fill a volume of ``size`` GiB with all of an image's data."""
+        inspector = _formats.Inspector(image)
+        with self._pool.translate_errors(
+            f"filling volume {volume_id} from {image.id}"
+        ):
+            self._pool.create(volume_id, _sizes.to_bytes(size))
             with self._pool.opened(volume_id) as new:
-                fill(new, self._disk(inspected, size, data))
+                fill(new, self._disk(inspector, size, data))
 
     def _disk(
-        self, inspected: _formats.Inspector, size: int, data: Iterator[bytes]
+        self, inspector: _formats.Inspector, size: int, data: Iterator[bytes]
     ) -> Iterator[bytes]:
-        """Give the bytes of an image's disk, and see that it is safe."""
-        if inspected.is_plain:
-            yield from inspected.watch(data)
-            inspected.finish()
+        """Yield the bytes of an image's disk, inspected and raw."""
+        if inspector.is_plain:
+            yield from inspector.watch(data)
+            inspector.finish()
             return
-        qemu_img = _formats.find_qemu_img(inspected.disk_format)
-        place = Path(self._conversion_dir or tempfile.gettempdir())
+        directory = Path(self._conversion_dir or tempfile.gettempdir())
         with (
-            _files.Adapted(f"unpacking {inspected.disk_format} data"),
-            _files.spool(place) as packed,
-            _files.spool(place) as disk,
+            translate_errors(f"converting {inspector.disk_format} data"),
+            paths.unnamed(directory) as fd,
         ):
-            _files.fill(packed, inspected.watch(_files.foreign(data)))
-            _formats.check_fits(inspected.finish(), size)
-            os.ftruncate(disk, size * GiB)
-            path = Path(f"/proc/{os.getpid()}/fd/{disk}")
-            _formats.convert(qemu_img, inspected.disk_format, packed, path)
-            yield from _files.stream(disk, size * GiB)
+            count = _sizes.to_bytes(size)
+            os.ftruncate(fd, count)
+            path = Path(f"/proc/{os.getpid()}/fd/{fd}")
+            data = passthrough(data)
+            _formats.convert(inspector, data, path, size, directory)
+            yield from sparse.stream(fd, count)
 
     def read(self, volume_id: str) -> Iterator[bytes]:
-        """Give an image's data, with that of those it hangs on."""
+        """Yield an image's data, with that of its ancestors."""
         with (
-            self._pool.adapted(f"reading volume {volume_id}"),
+            self._pool.translate_errors(f"reading volume {volume_id}"),
             self._pool.opened(volume_id, read_only=True) as image,
         ):
             yield from stream(image)
 
     def discard(self, volume_id: str) -> None:
-        """Remove an image that no other hangs on, and what it needed.
+        """Remove an image without clones, and what this array made for it.
 
         Raises:
-            ConflictError: others hang on it, or it has snapshots that are
-                not of this array's making.
-            UnavailableError: it is open elsewhere.
+            ConflictError: the image has clones, or snapshots that this array
+                did not take.
+            UnavailableError: a client has the image open.
         """
         check_volume_id(volume_id)
-        with self._pool.adapted(f"discarding volume {volume_id}"):
+        with self._pool.translate_errors(f"discarding volume {volume_id}"):
             self._clones.discard(volume_id)
 
 
 def _check_names(field: str, value: object) -> None:
-    # in a text, whatever is a part of it would be found
+    # a string would do for `in`, and contain each of its parts
     if not isinstance(value, (set, frozenset)) or not all(
         isinstance(name, str) and name for name in value
     ):

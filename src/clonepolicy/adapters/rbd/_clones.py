@@ -1,15 +1,15 @@
 # ruff: noqa: ANN401 - the bindings have no types
-"""Clones made whole or not at all, and removed with what they needed.
+"""Make clones whole or not at all; remove them with their snapshots.
 
-A clone of a volume takes a snapshot of it first, and a kill in between
-leaves one to which nothing leads from the clone's id.  So a note is there
-before the snapshot and after it: an object named by the clone, which says of
-which volume.  Only while there is the note there may be the snapshot, and
-discarding removes the clone, then the snapshot, then the note.
+Cloning a volume takes a snapshot of the source first.  A kill at this point
+leaves a snapshot that cannot be found from the clone's id.  So a note is
+written before the snapshot is taken: an object that is named after the clone
+and holds the source's id.  The snapshot exists only while the note exists.
+Discarding removes the clone, then the snapshot, then the note.
 
-Clones of format 2 need no snapshot that can be seen, and it goes at once: to
-the trash, from which Ceph takes it when the clone goes.  Those of format 1
-hold on to a protected one; it stays, and so does the note.
+A clone of format 2 needs no visible snapshot.  Its snapshot is removed at
+once: it goes to the trash, from which Ceph removes it with the clone.  A
+clone of format 1 needs its protected snapshot; snapshot and note stay.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import attrs
 from clonepolicy import (
     AdapterError,
     ConflictError,
-    GiB,
-    IntegrityError,
     LeftBehindError,
     RbdLocation,
     UnsupportedError,
+    Volume,
     check_volume_id,
 )
+from clonepolicy.adapters import _sizes
 from clonepolicy.adapters.rbd._pool import Pool, children, image_name
 
 _SNAPSHOT = "clone-"
@@ -39,7 +39,7 @@ def _snapshot(volume_id: str) -> str:
     return f"{_SNAPSHOT}{volume_id}"
 
 
-def _is_own(snapshot: str) -> bool:
+def _is_our_snapshot(snapshot: str) -> bool:
     volume_id = snapshot.removeprefix(_SNAPSHOT)
     try:
         check_volume_id(volume_id)
@@ -58,26 +58,23 @@ class Clones:
 
     pool: Pool
     depth: int
-    """Most images that one may hang on."""
+    """The most ancestors that a clone may have."""
     retries: int
     interval: float
 
-    def of_volume(self, volume_id: str, source: str, size: int) -> None:
-        """Clone a volume of so many bytes."""
-        self._check_free(volume_id)
+    def clone_volume(self, volume_id: str, source: Volume) -> None:
+        """Clone a volume."""
+        self._check_vacant(volume_id)
         with contextlib.ExitStack() as undo:
-            with self.pool.alone(source), self.pool.opened(source) as old:
-                has = old.size()
-                if has != size:
-                    message = (
-                        f"volume {source} has {has} bytes, and its record "
-                        f"says {size}; correct the record"
-                    )
-                    raise IntegrityError(message)
-                self._note(volume_id, source)
-                # to undo is to ask for the volume again, so it comes later
+            with (
+                self.pool.locked(source.id),
+                self.pool.opened(source.id) as old,
+            ):
+                _sizes.check_recorded(source, old.size())
+                self._write_note(volume_id, source.id)
+                # undoing opens the source again: do it after closing this
                 undo.enter_context(self._all_or_nothing(volume_id))
-                self._clone_snapshot(old, volume_id, source)
+                self._clone_snapshot(old, volume_id, source.id)
                 deep = self.pool.has_ancestors(old, self.depth)
                 if not deep:
                     # a clone of format 1 keeps its snapshot busy
@@ -86,7 +83,7 @@ class Clones:
             if deep:
                 with self.pool.opened(volume_id) as new:
                     new.flatten()
-                self._forget(volume_id)
+                self._remove_note(volume_id)
 
     def _clone_snapshot(self, old: Any, volume_id: str, source: str) -> None:
         rbd, snapshot = self.pool.rbd, _snapshot(volume_id)
@@ -98,17 +95,17 @@ class Clones:
         try:
             rbd.RBD().clone(*clone)
         except rbd.InvalidArgument:
-            # the answer where clones are of format 1
+            # raised if the cluster makes clones of format 1
             old.protect_snap(snapshot)
             rbd.RBD().clone(*clone)
 
-    def of_image(self, volume_id: str, location: RbdLocation) -> None:
-        """Clone a stored image, and grow the clone to a whole GiB."""
-        self._check_free(volume_id)
+    def clone_image(self, volume_id: str, location: RbdLocation) -> None:
+        """Clone a stored image, and extend the clone to a whole GiB."""
+        self._check_vacant(volume_id)
         found = self.pool.find_snapshot(location)
         with self._all_or_nothing(volume_id):
             self._clone_stored(volume_id, location)
-            size = -(-found.size // GiB) * GiB
+            size = _sizes.to_bytes(_sizes.to_gib(found.size))
             deep = found.is_clone and self._is_deep(location)
             if deep or found.size < size:
                 with self.pool.opened(volume_id) as new:
@@ -131,24 +128,25 @@ class Clones:
             except rbd.InvalidArgument as error:
                 message = (
                     f"the cluster does not clone {location}: {error}; protect "
-                    "the snapshot, or let the cluster require mimic clients"
+                    "the snapshot, or make the cluster require mimic clients"
                 )
                 raise UnsupportedError(message) from error
 
     def discard(self, volume_id: str) -> None:
-        """Remove a volume that nothing hangs on, and what it needed."""
+        """Remove a volume without clones, with its snapshot and its note."""
         with contextlib.suppress(self.pool.rbd.ImageNotFound):
             self._remove_leftovers(volume_id)
         self.pool.remove(volume_id, self.retries, self.interval)
-        self._forget(volume_id)
+        self._remove_note(volume_id)
 
     def _remove_leftovers(self, volume_id: str) -> None:
-        """Remove snapshots that killed processes left of clones never made.
+        """Remove a volume's snapshots that killed processes left.
+
+        Snapshots that others took stay; Ceph then refuses to remove the
+        volume.
 
         Raises:
-            ConflictError: some were made.
-
-        Those that others took are left to keep the volume from going.
+            ConflictError: the volume has clones.
         """
         with self.pool.opened(volume_id, read_only=True) as image:
             found = children(image)
@@ -162,36 +160,36 @@ class Clones:
         if not snapshots:
             return
         rbd = self.pool.rbd
-        with self.pool.alone(volume_id), self.pool.opened(volume_id) as image:
+        with self.pool.locked(volume_id), self.pool.opened(volume_id) as image:
             for snapshot in snapshots:
                 if snapshot["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_TRASH:
                     image.remove_snap_by_id(snapshot["id"])
-                elif _is_own(snapshot["name"]):
+                elif _is_our_snapshot(snapshot["name"]):
                     image.remove_snap2(
                         snapshot["name"], rbd.RBD_SNAP_REMOVE_UNPROTECT
                     )
 
-    def _check_free(self, volume_id: str) -> None:
-        """Refuse what is there, lest undoing should remove it."""
+    def _check_vacant(self, volume_id: str) -> None:
+        """Refuse a volume that exists, because undoing would remove it."""
         if self.pool.has(volume_id):
             message = f"volume {volume_id} has data already; discard it first"
             raise ConflictError(message)
 
-    def _note(self, volume_id: str, source: str) -> None:
+    def _write_note(self, volume_id: str, source: str) -> None:
         rados = self.pool.rados
         with rados.WriteOpCtx() as operation:
             operation.new(rados.LIBRADOS_CREATE_EXCLUSIVE)
             operation.write_full(source.encode())
             self.pool.objects.operate_write_op(operation, _note(volume_id))
 
-    def _forget(self, volume_id: str) -> None:
-        """Remove the snapshot that there may be, and the note."""
+    def _remove_note(self, volume_id: str) -> None:
+        """Remove the note, and the snapshot if it exists."""
         try:
             source = self.pool.objects.read(_note(volume_id)).decode()
         except self.pool.rados.ObjectNotFound:
             return
         try:
-            with self.pool.alone(source), self.pool.opened(source) as old:
+            with self.pool.locked(source), self.pool.opened(source) as old:
                 self._remove_snapshot(old, volume_id)
         except self.pool.rbd.ImageNotFound:
             self.pool.objects.remove_object(_note(volume_id))
@@ -204,7 +202,7 @@ class Clones:
 
     @contextlib.contextmanager
     def _all_or_nothing(self, volume_id: str) -> Iterator[None]:
-        """Undo what was done of a clone when it fails."""
+        """If a block fails, remove what it made of a clone."""
         try:
             yield
         except BaseException as error:
@@ -215,8 +213,8 @@ class Clones:
         rados, rbd = self.pool.rados, self.pool.rbd
         try:
             if isinstance(error, rbd.ImageExists):
-                # somebody else made it in the meantime
-                self._forget(volume_id)
+                # somebody else made the volume meanwhile: leave it
+                self._remove_note(volume_id)
             else:
                 self.discard(volume_id)
         except (AdapterError, rados.Error, rbd.Error) as another:

@@ -1,4 +1,4 @@
-"""What librados and librbd say, as errors of our own."""
+"""Errors of librados and librbd, translated into `AdapterError`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from clonepolicy import (
 
 _FORBIDDEN = (
     ForbiddenError,
-    "Ceph does not permit it; check the capabilities of rbd_user",
+    "Ceph does not permit this; check the capabilities of rbd_user",
 )
 _FULL = (
     UnavailableError,
@@ -26,17 +26,17 @@ _SILENT = (
     UnavailableError,
     "the cluster does not answer; check it, and try again",
 )
-_UNABLE = (UnsupportedError, "the cluster cannot do this")
+_UNABLE = (UnsupportedError, "the cluster does not support this")
 _KINDS: Mapping[int, tuple[type[AdapterError], str]] = {
-    errno.ENOENT: (NotFoundError, "it is not there"),
-    errno.EEXIST: (ConflictError, "there is data already; discard it first"),
+    errno.ENOENT: (NotFoundError, "it does not exist"),
+    errno.EEXIST: (ConflictError, "data exists already; discard it first"),
     errno.ENOTEMPTY: (
         ConflictError,
-        "it has snapshots of somebody else's; remove them first",
+        "it has snapshots that others took; remove them first",
     ),
     errno.EBUSY: (
         UnavailableError,
-        "it is open elsewhere, or was a moment ago; close it there, or wait",
+        "a client has it open, or had a moment ago; close it there, or wait",
     ),
     errno.EPERM: _FORBIDDEN,
     errno.EACCES: _FORBIDDEN,
@@ -46,17 +46,17 @@ _KINDS: Mapping[int, tuple[type[AdapterError], str]] = {
     errno.ENOTCONN: _SILENT,
     errno.ESHUTDOWN: (
         UnavailableError,
-        "the cluster has shut this client out; open the array again",
+        "the cluster has blocked this client; open the array again",
     ),
     errno.EOPNOTSUPP: _UNABLE,
     errno.ENOSYS: _UNABLE,
 }
 
 
-def adapt(what: str, error: Exception) -> AdapterError:
-    """Make an error of librados or librbd our own; name what was done."""
+def translate(action: str, error: Exception) -> AdapterError:
+    """Translate an error of librados or librbd that ended an action."""
     number = getattr(error, "errno", None)
     kind, why = _KINDS.get(
-        number or 0, (UnavailableError, "the cluster does not do it")
+        number or 0, (UnavailableError, "the cluster failed")
     )
-    return kind(f"{what}: {why} ({error})")
+    return kind(f"{action}: {why} ({error})")

@@ -11,27 +11,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from clonepolicy import (
-    IntegrityError,
-    RbdLocation,
-    UnsupportedError,
-    check_volume_id,
-)
-from clonepolicy.adapters import _files
-from clonepolicy.adapters.rbd._errors import adapt
+from clonepolicy import RbdLocation, UnsupportedError, check_volume_id
+from clonepolicy.adapters._files import sparse
+from clonepolicy.adapters.rbd._errors import translate
 from clonepolicy.adapters.rbd._snapshots import Snapshot, find_snapshot
 
 _PIECE = 4 << 20
 _ZEROS = bytes(_PIECE)
 _LOCKS = "clonepolicy.locks"
-"""The object that bears the locks of a pool's volumes."""
+"""The object that carries the locks of a pool's volumes."""
 _LOCKED = 30
-"""Seconds after which a lock is free again, whatever became of its owner."""
+"""Seconds after which a lock expires, even if its owner was killed."""
 _POLL = 0.05
 
 
 def image_name(volume_id: str) -> str:
-    """Name a volume's image."""
+    """Return the name of a volume's image."""
     check_volume_id(volume_id)
     return f"volume-{volume_id}"
 
@@ -39,7 +34,8 @@ def image_name(volume_id: str) -> str:
 class Pool:
     """A pool of volumes; threads may share it.
 
-    Outside of `adapted` everything raises librados' and librbd's errors.
+    Outside a block of `translate_errors`, every method raises the errors of
+    librados and librbd.
     """
 
     def __init__(
@@ -52,7 +48,7 @@ class Pool:
     ) -> None:
         """Connect to the cluster."""
         self.rados, self.rbd = _bindings()
-        with self.adapted(f"opening pool {name}"):
+        with self.translate_errors(f"opening pool {name}"):
             self.cluster = self.rados.Rados(
                 rados_id=user,
                 conffile=str(ceph_conf),
@@ -67,17 +63,17 @@ class Pool:
                 raise
 
     def close(self) -> None:
-        """End the connection; may be repeated."""
+        """Close the connection; may be repeated."""
         self.objects.close()
         self.cluster.shutdown()
 
     @contextlib.contextmanager
-    def adapted(self, what: str) -> Iterator[None]:
-        """Let nothing of librados or librbd out of a block but our errors."""
+    def translate_errors(self, action: str) -> Iterator[None]:
+        """Raise an error of librados or librbd as an `AdapterError`."""
         try:
             yield
         except (self.rados.Error, self.rbd.Error) as error:
-            raise adapt(what, error) from error
+            raise translate(action, error) from error
 
     @contextlib.contextmanager
     def opened(
@@ -90,15 +86,15 @@ class Pool:
             yield image
 
     @contextlib.contextmanager
-    def alone(self, volume_id: str) -> Iterator[None]:
-        """Keep others, who ask likewise, from changing a volume meanwhile.
+    def locked(self, volume_id: str) -> Iterator[None]:
+        """Hold this array's own lock on a volume.
 
-        Who changes an image takes librbd's own lock on it, and takes it over
-        from who has it.  Where clients come and go, as they do when there
-        are many clones to be made of one volume, that goes wrong sometimes:
-        Pacific's librbd crashes, or waits for ever.
+        A client that changes an image takes librbd's lock, even from the
+        client that holds it.  If many clients do so one after the other, as
+        when many clones are made of one volume, Pacific's librbd sometimes
+        crashes or waits forever.
         """
-        # few names, since an object keeps the name of each lock it ever bore
+        # few names: an object remembers the name of each lock it ever had
         lock = (_LOCKS, volume_id[:2], str(uuid.uuid4()))
         deadline = time.monotonic() + 2 * _LOCKED
         while True:
@@ -128,25 +124,25 @@ class Pool:
             yield image
 
     def find_snapshot(self, location: RbdLocation) -> Snapshot:
-        """Look at a snapshot in any pool of the cluster."""
+        """Look up a snapshot in any pool of the cluster."""
         with self.cluster.open_ioctx(location.pool) as pool:
             return find_snapshot(pool, location, self.rados)
 
     def has(self, volume_id: str) -> bool:
-        """Say whether there is an image of that name, whole or not."""
+        """Return whether a volume's image exists, complete or not."""
         try:
-            # what leads to an image; opening one takes ten times as long
+            # opening the image would take ten times as long
             self.objects.stat(f"rbd_id.{image_name(volume_id)}")
         except self.rados.ObjectNotFound:
             return False
         return True
 
     def create(self, volume_id: str, size: int) -> None:
-        """Make an image of so many bytes, all zeros."""
+        """Create an image of so many bytes, all zeros."""
         self.rbd.RBD().create(self.objects, image_name(volume_id), size)
 
     def remove(self, volume_id: str, retries: int, interval: float) -> None:
-        """Remove an image, if it is there; wait while it is open."""
+        """Remove an image if it exists; wait while it is open elsewhere."""
         for left in reversed(range(retries + 1)):
             try:
                 self.rbd.RBD().remove(self.objects, image_name(volume_id))
@@ -161,32 +157,32 @@ class Pool:
             interval *= 2
 
     def has_ancestors(self, image: Any, count: int) -> bool:
-        """Say whether an open image hangs on so many others, or more."""
-        with contextlib.ExitStack() as opened:
+        """Return whether an open image has ``count`` ancestors or more."""
+        with contextlib.ExitStack() as stack:
             for _ in range(count):
                 try:
                     parent = image.get_parent_image_spec()
                 except self.rbd.ImageNotFound:
                     return False
                 pool = self.cluster.open_ioctx(parent["pool_name"])
-                opened.enter_context(pool)
+                stack.enter_context(pool)
                 pool.set_namespace(parent["pool_namespace"])
                 image = self.rbd.Image(
                     pool, image_id=image.parent_id(), read_only=True
                 )
-                opened.enter_context(image)
+                stack.enter_context(image)
         return True
 
 
 def children(image: Any) -> list[str]:
-    """Name what hangs on an open image or its snapshots, in the trash too."""
+    """Name the clones of an open image, those in the trash included."""
     return [
         f"{child['pool']}/{child['image']}" for child in image.list_children2()
     ]
 
 
 def stream(image: Any) -> Iterator[bytes]:
-    """Give an open image's data in pieces; holes cost no reading."""
+    """Yield an open image's data in pieces; do not read holes."""
     at = 0
     for start, end in _extents(image):
         yield from _zeros(start - at)
@@ -198,21 +194,19 @@ def stream(image: Any) -> Iterator[bytes]:
 
 def fill(image: Any, pieces: Iterator[bytes]) -> None:
     """Write pieces into an open image of zeros, and sync it."""
-    # librbd waits for every single write until it was asked to flush once
+    # until the first flush, librbd waits for each single write
     image.flush()
     at, size = 0, image.size()
     for piece in pieces:
-        if at + len(piece) > size:
-            message = f"there is more data than the {size} bytes of room"
-            raise IntegrityError(message)
-        for start, view in _files.islands(piece):
+        sparse.check_room(at + len(piece), size)
+        for start, view in sparse.islands(piece):
             image.write(bytes(view), at + start)
         at += len(piece)
     image.flush()
 
 
 def _extents(image: Any) -> list[tuple[int, int]]:
-    """Find where an open image, or one that it hangs on, has objects."""
+    """List where an open image or an ancestor has objects."""
     found: list[tuple[int, int]] = []
 
     def note(start: int, length: int, exists: bool) -> None:  # noqa: FBT001 - librbd calls it
@@ -234,9 +228,8 @@ def _bindings() -> tuple[Any, Any]:
         return import_module("rados"), import_module("rbd")
     except ImportError as error:
         message = (
-            "RbdArray takes the Python bindings of librados and librbd: "
-            f"{error}; install Debian's python3-rbd, or the like, where this "
-            "Python finds it"
+            "RbdArray needs the Python bindings of librados and librbd: "
+            f"{error}; install them for this Python (Debian: python3-rbd)"
         )
         raise UnsupportedError(message) from error
 

@@ -1,9 +1,9 @@
 # ruff: noqa: ANN401 - the bindings have no types
-"""What a snapshot is, without opening its image.
+"""Look up a snapshot without opening its image.
 
-Opening takes over a dozen requests, one after the other, and a good part of
-the time that a clone does.  These are a few, and of the kind that the
-kernel's client makes too, so that no release of Ceph may change them.
+Opening an image takes more than a dozen requests, one after the other, and
+much of a clone's time.  These are fewer requests.  The kernel's client makes
+them too, so every release of Ceph must keep them.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ import attrs
 from clonepolicy import NotFoundError, RbdLocation
 
 _MOST = 1 << 16
-"""Bytes of an answer: enough for 8,000 snapshots."""
+"""The longest answer in bytes: enough for 8,000 snapshots."""
 
 
 @attrs.frozen
 class Snapshot:
-    """What a clone of it begins with."""
+    """What a clone of the snapshot starts with."""
 
     size: int
-    """Bytes."""
+    """In bytes."""
     is_clone: bool
-    """Whether it hangs on another image itself."""
+    """Whether the snapshot's image has a parent."""
 
 
 def find_snapshot(pool: Any, location: RbdLocation, rados: Any) -> Snapshot:
-    """Ask an open pool for a snapshot.
+    """Look up a snapshot in an open pool.
 
     Raises:
-        NotFoundError: there is no such image, or snapshot of it.
+        NotFoundError: the image or the snapshot does not exist.
         rados.Error: anything else.
     """
     message = f"there is no {location}"
     try:
-        named = _ask(pool, f"rbd_id.{location.image}", "get_id")
+        image_id = _ask(pool, f"rbd_id.{location.image}", "get_id")
     except rados.ObjectNotFound as error:
         raise NotFoundError(message) from error
-    header = f"rbd_header.{_text(named)}"
+    header = f"rbd_header.{_text(image_id)}"
     listed = _ask(pool, header, "get_snapcontext")
     _, count = struct.unpack_from("<QI", listed)
     for (number,) in struct.iter_unpack("<Q", listed[12 : 12 + 8 * count]):
@@ -56,7 +56,7 @@ def find_snapshot(pool: Any, location: RbdLocation, rados: Any) -> Snapshot:
                     _is_clone(pool, header, key, rados),
                 )
         except rados.ObjectNotFound:
-            # it went in the meantime
+            # the snapshot was removed meanwhile
             continue
     raise NotFoundError(message)
 
@@ -67,7 +67,7 @@ def _is_clone(pool: Any, header: str, key: bytes, rados: Any) -> bool:
     except rados.Error as error:
         if error.errno != errno.EXDEV:
             raise
-        # its parent is in a namespace, which there is no room to say
+        # the parent is in a namespace, which the answer cannot express
         return True
     return bool(struct.unpack_from("<q", parent)[0] >= 0)
 

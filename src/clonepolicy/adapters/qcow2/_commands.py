@@ -1,21 +1,20 @@
-"""qemu-img, which is told every format and every file, and guesses none."""
+"""The commands of qemu-img that the array needs.
+
+Each command names every file and its format, so that qemu-img neither
+guesses a format nor follows a reference in a header.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from clonepolicy import (
-    ConflictError,
-    UnavailableError,
-    UnsupportedError,
-)
+from clonepolicy import ConflictError, UnavailableError
 from clonepolicy.adapters import _qemu_img
-from clonepolicy.adapters.qcow2._file import File, format_of
+from clonepolicy.adapters.qcow2._header import File, format_of
 
 _LOCKED = re.compile(r"Failed to (?:get .*lock|lock byte).*")
 
@@ -25,10 +24,10 @@ _Node: TypeAlias = "dict[str, str | _Node] | None"
 def create(
     path: Path, size: int, layer: str | None = None, *, lock: int
 ) -> None:
-    """Make an empty file, on a layer if one is given.
+    """Create a file of ``size`` bytes without data, maybe on a layer.
 
-    The layer is not looked at.  ``lock`` is held as long as this is at work,
-    also if whoever asked for it dies.
+    qemu-img does not look at the layer.  It keeps ``lock`` open while it
+    runs, so that the lock stays even if the calling process dies.
     """
     rests: tuple[str, ...] = ()
     if layer is not None:
@@ -38,7 +37,7 @@ def create(
 
 
 def convert(chain: Sequence[File], kind: str, fd: int) -> None:
-    """Write all of a file into an open one that is as large and all zeros."""
+    """Copy a disk into an open file of the same size that is all zeros."""
     _run(
         *("convert", "-n", "--target-is-zero", "-O", kind),
         *(_describe(chain), f"/proc/self/fd/{fd}"),
@@ -48,18 +47,18 @@ def convert(chain: Sequence[File], kind: str, fd: int) -> None:
 
 
 def check_unused(file: File) -> None:
-    """Raise `ConflictError` if a process has a volume open to write."""
+    """Raise `ConflictError` if a process has a volume open for writing."""
     _run("info", _describe([file]), fds=(file.fd,))
 
 
 def resize(chain: Sequence[File], size: int, *, lock: int) -> None:
-    """Grow a file; ``lock`` is held as in `create`."""
+    """Grow a file to ``size`` bytes; keep ``lock`` as `create` does."""
     fds = [lock, *(file.fd for file in chain)]
     _run("resize", "-q", _describe(chain), str(size), fds=fds)
 
 
 def _describe(chain: Sequence[File]) -> str:
-    """Name open files, so that qemu-img follows no header's reference."""
+    """Describe a chain of open files as a block node in JSON."""
     node: _Node = None
     for file in reversed(chain):
         path = f"/proc/self/fd/{file.fd}"
@@ -73,24 +72,18 @@ def _describe(chain: Sequence[File]) -> str:
 
 
 def _run(*arguments: str, fds: Iterable[int], size: int = 0) -> None:
-    """Run qemu-img, and raise what it says as our own."""
-    found = shutil.which("qemu-img")
-    if found is None:
-        message = (
-            "qcow2 volumes take qemu-img, which is not installed; install "
-            "qemu-utils"
-        )
-        raise UnsupportedError(message)
-    code, said = _qemu_img.run(found, *arguments, fds=fds, size=size)
+    """Run qemu-img; raise its failure as an `AdapterError`."""
+    program = _qemu_img.find("Qcow2Array")
+    code, output = _qemu_img.run(program, *arguments, fds=fds, size=size)
     if not code:
         return
-    if locked := _LOCKED.search(said):
+    if locked := _LOCKED.search(output):
         message = (
             f"another process has the volume open: {locked[0]}; detach it "
-            "first, or wait until that is done"
+            "first, or wait until it is closed"
         )
         raise ConflictError(message)
     message = (
-        f"qemu-img {arguments[0]} failed ({code}): {said or 'it said nothing'}"
+        f"qemu-img {arguments[0]} failed ({code}): {output or 'no output'}"
     )
     raise UnavailableError(message)

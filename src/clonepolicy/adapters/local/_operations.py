@@ -1,4 +1,4 @@
-"""What takes several steps: creating, uploading, adding, deleting."""
+"""Operations of several steps: create, upload, add and delete."""
 
 from __future__ import annotations
 
@@ -29,29 +29,30 @@ from clonepolicy import (
     gather_upload,
     recover,
 )
-from clonepolicy.adapters import _files, _formats
-from clonepolicy.adapters._files import opened
+from clonepolicy.adapters import _formats
+from clonepolicy.adapters._files import paths, sparse
 from clonepolicy.adapters.local import _listing
 from clonepolicy.adapters.local._catalogue import Row
-from clonepolicy.adapters.local._images import LocalImages, discard
-from clonepolicy.adapters.local._journal import (
-    LocalJournal,
-    Opening,
-    mentioned,
+from clonepolicy.adapters.local._errors import translate_errors
+from clonepolicy.adapters.local._images import (
+    LocalImages,
+    delete_unfinished,
+    insert_image,
 )
-from clonepolicy.adapters.local._order import claim_deleting, finish_deleting
-from clonepolicy.adapters.local._rows import Created, Uploaded
+from clonepolicy.adapters.local._journal import LocalJournal, planned_ids
+from clonepolicy.adapters.local._repair import begin_deleting, finish_deleting
+from clonepolicy.adapters.local._results import Created, Uploaded
 from clonepolicy.adapters.local._store import Store
 from clonepolicy.adapters.local._volumes import (
-    LocalVolumes,
-    check_unnamed,
-    restore,
+    RESTORE,
+    check_unregistered,
+    insert_volume,
 )
 
 
 @attrs.frozen(kw_only=True)
-class Work:
-    """The means of one piece of work."""
+class Operation:
+    """What an operation works with."""
 
     store: Store
     journal: LocalJournal
@@ -61,10 +62,7 @@ class Work:
 
 
 def choose_pool(store: Store, image_id: str) -> str:
-    """Choose the pool of a volume that is the image's data, or the emptiest.
-
-    Emptiest is the one with most free space.
-    """
+    """Return the pool of a volume with the image's data, or the emptiest."""
     backing = store.catalogue.backing(image_id)
     if backing:
         return str(backing[0]["pool"])
@@ -72,10 +70,10 @@ def choose_pool(store: Store, image_id: str) -> str:
 
 
 def create_volume(
-    work: Work, image_id: str, volume: Volume, name: str
+    operation: Operation, image_id: str, volume: Volume, name: str
 ) -> Created:
-    """Decide how to fill a new volume, and do it."""
-    store, ports = work.store, work.ports
+    """Decide how to fill a new volume, and fill it."""
+    store, ports = operation.store, operation.ports
     request = gather_create(
         image_id,
         volume,
@@ -83,23 +81,23 @@ def create_volume(
         ports,
         quota=ports.volumes.get_quota(volume.project_id),
     )
-    decision = decide_create(request, work.policy)
+    decision = decide_create(request, operation.policy)
     if isinstance(decision, Refuse):
         return Created(decision=decision, outcome=None, volume=None)
 
-    def record(db: sqlite3.Connection) -> None:
-        LocalVolumes(store).insert(db, volume, name)
+    def insert(db: sqlite3.Connection) -> None:
+        insert_volume(store, db, volume, name)
 
     try:
         outcome = execute(
             decision.plan,
             ports,
-            journal=Opening(work.journal, record),
-            observer=work.observer,
+            journal=operation.journal.beginning_with(insert),
+            observer=operation.observer,
         )
     except BaseException:
         with contextlib.suppress(AdapterError):
-            recover(work.journal, ports)
+            recover(operation.journal, ports)
             _forget_volume(store, volume.id)
         raise
     row = store.catalogue.volume_row(volume.id)
@@ -111,23 +109,23 @@ def create_volume(
 
 
 def _forget_volume(store: Store, volume_id: str) -> None:
-    """Delete a volume that nobody will learn of."""
+    """Delete a volume whose creation raised an error."""
     with store.catalogue.transaction(f"forgetting volume {volume_id}") as db:
         rows = db.execute(
             "SELECT * FROM volume "
             "WHERE id = ? AND status IN ('available', 'error')",
             (volume_id,),
         ).fetchall()
-        claim_deleting(store, db, [row["id"] for row in rows])
+        begin_deleting(store, db, rows)
     finish_deleting(store, rows)
 
 
 def upload_volume(
-    work: Work, row: Row, name: str, image: Image, *, force: bool
+    operation: Operation, row: Row, name: str, image: Image, *, force: bool
 ) -> Uploaded:
-    """Decide how to make an image of a volume, and do it."""
-    store, ports, volume_id = work.store, work.ports, row["id"]
-    _hold_for_upload(store, volume_id, image, name)
+    """Decide how to make an image of a volume, and make it."""
+    store, ports, volume_id = operation.store, operation.ports, row["id"]
+    _begin_upload(store, volume_id, image, name)
     try:
         request = gather_upload(
             volume_id,
@@ -137,23 +135,23 @@ def upload_volume(
             ports,
             force=force,
         )
-        decision = decide_upload(request, work.policy)
+        decision = decide_upload(request, operation.policy)
         outcome = None
         if isinstance(decision, Refuse):
-            _put_back(store, volume_id, image.id)
+            _undo_upload(store, volume_id, image.id)
         else:
             outcome = execute(
                 decision.plan,
                 ports,
-                journal=work.journal,
-                observer=work.observer,
+                journal=operation.journal,
+                observer=operation.observer,
             )
     except BaseException:
         with contextlib.suppress(AdapterError):
-            recover(work.journal, ports)
-            _put_back(store, volume_id, image.id)
+            recover(operation.journal, ports)
+            _undo_upload(store, volume_id, image.id)
         raise
-    # what the catalogue says counts, however the plan came to its end
+    # the catalogue decides whether there is an image, not the outcome
     made = [
         _listing.image_row(store, found, image.owner)
         for found in store.catalogue.image_rows()
@@ -164,40 +162,40 @@ def upload_volume(
     )
 
 
-def _hold_for_upload(
+def _begin_upload(
     store: Store, volume_id: str, image: Image, name: str
 ) -> None:
-    """Make the image's record, and let the volume say what goes on.
+    """Insert the image, and set the volume to status uploading.
 
-    A volume in any other state stays in it, for the decision to see.
+    A volume with any other status keeps it, so that the policy sees it.
     """
     catalogue = store.catalogue
     with catalogue.transaction(f"uploading volume {volume_id}") as db:
         if catalogue.volume_row(volume_id)["status"] == "uploading":
             message = (
-                f"volume {volume_id} is being uploaded; wait for that to end"
+                f"volume {volume_id} is being uploaded; wait until that ends"
             )
             raise ConflictError(message)
-        LocalImages(store, None).insert(db, image, name)
+        insert_image(store, db, image, name)
         db.execute(
             "UPDATE volume SET previous_status = status, "
             "status = 'uploading', token = ? "
             "WHERE id = ? AND status IN ('available', 'in-use')",
-            (store.owner.token, volume_id),
+            (store.lock.token, volume_id),
         )
 
 
-def _put_back(store: Store, volume_id: str, image_id: str) -> None:
-    """Leave no image without data, and the volume as it was."""
-    what = f"leaving volume {volume_id}"
-    with store.catalogue.transaction(what) as db:
-        if image_id in mentioned(db):
+def _undo_upload(store: Store, volume_id: str, image_id: str) -> None:
+    """Delete an image without data, and restore the volume's status."""
+    action = f"undoing the upload of volume {volume_id}"
+    with store.catalogue.transaction(action) as db:
+        if image_id in planned_ids(db):
             return
-        gone = discard(db, image_id)
-        restore(db, volume_id)
+        gone = delete_unfinished(db, image_id)
+        db.execute(RESTORE, (volume_id,))
     if gone:
-        with _files.Adapted(what):
-            _files.remove(store.image_path(image_id))
+        with translate_errors(action):
+            paths.remove(store.image_path(image_id))
 
 
 def add_image(
@@ -206,39 +204,33 @@ def add_image(
     name: str,
     image: Image,
     progress: Callable[[int, int], None] | None,
-) -> Row:
-    """Take a file's content as a new image's data, all of it or nothing."""
+) -> None:
+    """Store a file's content as a new image's data, all of it or nothing."""
     _formats.check_supported(image.disk_format, image.container_format)
     images = LocalImages(store, None)
-    what = f"adding image {name} from {source}"
-    with _files.Adapted(what), opened(_open_source(source)) as fd:
-        about = os.fstat(fd)
-        if not stat.S_ISREG(about.st_mode):
+    action = f"adding image {name} from {source}"
+    with (
+        translate_errors(action),
+        paths.closing(paths.open_read(source)) as fd,
+    ):
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
             message = f"{source} is not a regular file"
             raise NotFoundError(message)
-        with store.catalogue.transaction(what) as db:
-            images.insert(db, image, name)
+        with store.catalogue.transaction(action) as db:
+            insert_image(store, db, image, name)
         try:
-            pieces = _files.stream(fd, about.st_size)
+            pieces = sparse.stream(fd, found.st_size)
             if progress is not None:
-                pieces = _told(pieces, about.st_size, progress)
-            images.take(image, pieces, about.st_size)
+                pieces = _reported(pieces, found.st_size, progress)
+            images.take(image, pieces, found.st_size)
         except BaseException:
             with contextlib.suppress(AdapterError):
                 images.discard(image.id)
             raise
-    return store.catalogue.image_row(image.id)
 
 
-def _open_source(source: Path) -> int:
-    try:
-        return _files.open_read(source)
-    except FileNotFoundError as error:
-        message = f"there is no file {source}"
-        raise NotFoundError(message) from error
-
-
-def _told(
+def _reported(
     pieces: Iterator[bytes], size: int, progress: Callable[[int, int], None]
 ) -> Iterator[bytes]:
     done = 0
@@ -249,13 +241,13 @@ def _told(
 
 
 def delete_volume(store: Store, volume_id: str) -> None:
-    """Delete a volume that is the data of no image."""
+    """Delete a volume, unless it holds the data of an image."""
     catalogue = store.catalogue
-    what = f"deleting volume {volume_id}"
-    with catalogue.transaction(what, durable=True) as db:
+    action = f"deleting volume {volume_id}"
+    with catalogue.transaction(action, durable=True) as db:
         row = catalogue.volume_row(volume_id)
         ours = row["status"] == "deleting" and (
-            row["token"] == store.owner.token
+            row["token"] == store.lock.token
         )
         if row["status"] not in {"available", "error"} and not ours:
             message = (
@@ -263,37 +255,37 @@ def delete_volume(store: Store, volume_id: str) -> None:
                 "available"
             )
             raise ConflictError(message)
-        check_unnamed(db, volume_id)
-        claim_deleting(store, db, [volume_id])
+        check_unregistered(db, volume_id)
+        begin_deleting(store, db, [row])
     finish_deleting(store, [row])
 
 
 def delete_image(store: Store, image_id: str) -> None:
-    """Delete an image, and what was made to be its data and nothing else."""
+    """Delete an image, and a volume that only holds its data."""
     catalogue = store.catalogue
-    what = f"deleting image {image_id}"
-    with catalogue.transaction(what, durable=True) as db:
+    action = f"deleting image {image_id}"
+    with catalogue.transaction(action, durable=True) as db:
         row = catalogue.image_row(image_id)
-        if image_id in mentioned(db) or _is_being_stored(store, row):
+        if image_id in planned_ids(db) or _is_being_stored(store, row):
             message = (
                 f"image {image_id} is being stored; wait until it is active"
             )
             raise ConflictError(message)
-        backing = _made_for(store, image_id)
+        backing = _image_volumes(store, image_id)
         db.execute("DELETE FROM location WHERE image_id = ?", (image_id,))
         db.execute("DELETE FROM image WHERE id = ?", (image_id,))
-        claim_deleting(store, db, [volume["id"] for volume in backing])
+        begin_deleting(store, db, backing)
     finish_deleting(store, backing)
-    with _files.Adapted(what):
-        _files.remove(store.image_path(image_id))
+    with translate_errors(action):
+        paths.remove(store.image_path(image_id))
 
 
 def _is_being_stored(store: Store, row: Row) -> bool:
-    return row["token"] is not None and not store.owner.is_dead(row["token"])
+    return row["token"] is not None and not store.lock.is_dead(row["token"])
 
 
-def _made_for(store: Store, image_id: str) -> list[Row]:
-    """Give the internal volumes that were made to be an image's data."""
+def _image_volumes(store: Store, image_id: str) -> list[Row]:
+    """Return the internal tenant's volumes made to hold an image's data."""
     config = store.catalogue.config()
     return [
         row

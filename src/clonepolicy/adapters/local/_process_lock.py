@@ -1,4 +1,4 @@
-"""Who is alive: a lock file per open cloud, let go by the kernel."""
+"""A lock file for each open cloud shows whether its process is alive."""
 
 from __future__ import annotations
 
@@ -9,39 +9,44 @@ from pathlib import Path
 
 import attrs
 
+from clonepolicy.adapters._files.paths import closing, create
+
 
 @attrs.frozen
-class Owner:
-    """This process's claim on what it has begun: a token and its lock."""
+class ProcessLock:
+    """A lock file that this process holds, and that names its work.
+
+    Records of unfinished work carry the file's name, the token.  The kernel
+    frees the lock when the process ends.
+    """
 
     token: str
     directory: Path
     _fd: int
 
     @classmethod
-    def enter(cls, directory: Path) -> Owner:
-        """Take a token of which nobody else can say that it is free."""
+    def acquire(cls, directory: Path) -> ProcessLock:
+        """Create and lock a file with a new token."""
         while True:
             token = str(uuid.uuid4())
             path = directory / token
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            fd = os.open(path, flags, 0o600)
-            # whoever tidies may have come between making and locking it
+            fd = create(path)
+            # remove_stale may have come between creating and locking it
             if _lock(fd, fcntl.LOCK_EX) and _is_at(fd, path):
                 return cls(token, directory, fd)
             os.close(fd)
 
-    def leave(self) -> None:
-        """Let the token go."""
+    def release(self) -> None:
+        """Remove the file and free the lock."""
         (self.directory / self.token).unlink(missing_ok=True)
         os.close(self._fd)
 
     def is_dead(self, token: str) -> bool:
-        """Say whether nobody holds a token any more."""
+        """Return whether no process holds a token's lock."""
         return token != self.token and _is_free(self.directory / token)
 
-    def tidy(self) -> None:
-        """Remove the lock files of the dead."""
+    def remove_stale(self) -> None:
+        """Remove the lock files of dead processes."""
         for path in self.directory.iterdir():
             if path.name != self.token:
                 _is_free(path, remove=True)
@@ -67,11 +72,9 @@ def _is_free(path: Path, *, remove: bool = False) -> bool:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return True
-    try:
-        # shared, so that two who ask at once both get the same answer
+    with closing(fd):
+        # shared, so that two processes that ask at once do not see each other
         free = _lock(fd, fcntl.LOCK_SH)
         if free and remove:
             path.unlink(missing_ok=True)
         return free
-    finally:
-        os.close(fd)

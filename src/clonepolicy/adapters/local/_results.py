@@ -1,4 +1,4 @@
-"""What a cloud lists and gives back."""
+"""The records that a cloud's methods return."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Pool:
 
 @attrs.frozen(kw_only=True)
 class ImageRow:
-    """An image with its name and what it takes on disk."""
+    """An image with its name and the space that it occupies."""
 
     image: Image
     name: str
     locations: tuple[str, ...]
     bytes_on_disk: int
-    """Of the image's own file; 0 where a volume is its data."""
+    """Of the image's own file; 0 if the image's data is a volume."""
 
 
 @attrs.frozen(kw_only=True)
@@ -43,27 +43,27 @@ class VolumeRow:
     volume: Volume
     name: str
     bytes_on_disk: int
-    """As the file system counts: what clones share is counted for each."""
+    """As the file system counts: data that clones share counts for each."""
     path: Path
 
 
 @attrs.frozen(kw_only=True)
 class Created:
-    """How creating a volume went."""
+    """The result of creating a volume."""
 
     decision: CreateDecision
     outcome: Outcome | None
-    """None: the decision was to refuse."""
+    """None: the request was refused."""
     volume: VolumeRow | None
-    """None: refused; status ``error``: every attempt failed."""
+    """None: the request was refused; status ``error``: all attempts failed."""
 
 
 @attrs.frozen(kw_only=True)
 class Uploaded:
-    """How uploading a volume went."""
+    """The result of uploading a volume."""
 
     decision: UploadDecision
     outcome: Outcome | None
-    """None: the decision was to refuse."""
+    """None: the request was refused."""
     image: ImageRow | None
-    """None: refused, or no attempt made one that stays."""
+    """None: the request was refused, or every attempt failed."""

@@ -1,6 +1,6 @@
-"""What the header of a qcow2 file says, as far as it may be believed.
+"""Read and check the headers of qcow2 files.
 
-Written after ``docs/interop/qcow2.txt`` of QEMU.
+The format is described in ``docs/interop/qcow2.txt`` of QEMU.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from clonepolicy import IntegrityError
 LAYER = re.compile(
     r"layer-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(qcow2|raw)"
 )
-"""Names of layers, which end in their format."""
+"""The names of layers; a layer's suffix is its format."""
 
 _HEADER = struct.Struct(">4sIQIIQIIQQIIQQQQII")
 _EXTENSION = struct.Struct(">II")
 _BACKING_FORMAT = 0xE2792ACA
 _START = 4096
-"""Header, extensions and backing file's name of what is made here fit."""
+"""Bytes that hold the header, its extensions and the layer's name, in every
+file that this array makes."""
 _DIRTY = 1
-"""The one incompatible feature that may be met: reference counts that were
-not written back, which whoever writes next mends."""
+"""The only incompatible feature that is accepted: reference counts were not
+written back.  The next program that writes to the file repairs them."""
 _LONGEST_TABLE = 1 << 25
 
 
 def format_of(layer: str) -> str:
-    """Tell a layer's format."""
+    """Return the format of a layer, by its name."""
     return layer.rpartition(".")[2]
 
 
@@ -45,14 +46,14 @@ class File:
     name: str
     format: str
     size: int
-    """Virtual, in bytes."""
+    """Of the disk, in bytes."""
     layer: str | None = None
-    """Name of the layer that it rests on."""
+    """The name of the layer that the file rests on."""
     table: tuple[int, int] = (0, 0)
-    """Offset and length of the list of its clusters."""
+    """The offset and length of the table of clusters."""
 
     def is_empty(self) -> bool:
-        """Tell whether all that it holds lies in its layer."""
+        """Return whether all of the disk's data is in the layer."""
         start, length = self.table
         return self.layer is not None and not any(
             os.pread(self.fd, length, start)
@@ -60,12 +61,13 @@ class File:
 
 
 def open_file(directory: Path, name: str) -> File:
-    """Open a plain file right in a directory, and read its header.
+    """Open a regular file directly in a directory, and read its header.
 
     Raises:
-        IntegrityError: it is none that was made here, or a layer is missing.
+        IntegrityError: this array did not make the file, or a layer is
+            missing.
     """
-    # not blocking, lest it wait at a pipe
+    # O_NONBLOCK: opening a pipe must not wait for a writer
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         fd = os.open(directory / name, flags)
@@ -76,18 +78,18 @@ def open_file(directory: Path, name: str) -> File:
             raise _wrong(name, "it is missing") from error
         raise
     try:
-        return _look(fd, name)
+        return _read_header(fd, name)
     except BaseException:
         os.close(fd)
         raise
 
 
-def _look(fd: int, name: str) -> File:
-    about = os.fstat(fd)
-    if not stat.S_ISREG(about.st_mode):
-        raise _wrong(name, "it is no plain file")
+def _read_header(fd: int, name: str) -> File:
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
+        raise _wrong(name, "it is not a regular file")
     if format_of(name) == "raw":
-        return File(fd=fd, name=name, format="raw", size=about.st_size)
+        return File(fd=fd, name=name, format="raw", size=found.st_size)
     start = os.pread(fd, _START, 0)
     if len(start) < _HEADER.size:
         raise _wrong(name, "it is too short")
@@ -97,7 +99,7 @@ def _look(fd: int, name: str) -> File:
     ]
     snapshots, features, end = fields[11], fields[13], fields[17]
     if magic != b"QFI\xfb" or version != 3:  # noqa: PLR2004 - the format's
-        raise _wrong(name, "it is no qcow2 file of version 3")
+        raise _wrong(name, "it is not a qcow2 file of version 3")
     if (
         crypt
         or snapshots
@@ -123,9 +125,9 @@ def _layer(name: str, head: bytes, at: int, backing: bytes) -> str:
     layer = backing.decode(errors="replace")
     if not LAYER.fullmatch(layer):
         raise _wrong(name, f"it rests on {layer!r}, which is no layer here")
-    said = _backing_format(head, at).decode(errors="replace")
-    if said != format_of(layer):
-        raise _wrong(name, f"it says that {layer} is {said!r}")
+    declared = _backing_format(head, at).decode(errors="replace")
+    if declared != format_of(layer):
+        raise _wrong(name, f"it says that {layer} is {declared!r}")
     return layer
 
 
@@ -140,5 +142,5 @@ def _backing_format(head: bytes, at: int) -> bytes:
 
 
 def _wrong(name: str, why: str) -> IntegrityError:
-    message = f"{name} is not as this array makes files: {why}"
+    message = f"this array did not make {name}, or it is damaged: {why}"
     return IntegrityError(f"{message}; restore it from a backup")

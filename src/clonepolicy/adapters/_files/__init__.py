@@ -1,0 +1,1 @@
+"""Files: what the arrays of files and the local cloud share."""

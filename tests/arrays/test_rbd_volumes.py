@@ -1,0 +1,271 @@
+# ruff: noqa: ANN401 - librbd's bindings have no types
+"""`RbdArray` opens a pool, and extends, reads, writes and discards volumes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import ceph as ceph_module
+import rbd_support
+from ceph import Cluster
+from rbd_support import (
+    MIB,
+    format_2,
+    image_record,
+    open_again,
+    opened,
+    pieces_of,
+    pool_of,
+)
+
+from clonepolicy import (
+    Backend,
+    CloneKind,
+    ConflictError,
+    FactError,
+    GiB,
+    IntegrityError,
+    NotFoundError,
+    StoredVolume,
+    UnavailableError,
+    UnsupportedError,
+)
+from clonepolicy.adapters.rbd import RbdArray
+from clonepolicy.testing.conformance import Scene
+from clonepolicy.testing.conformance._content import Content
+
+ceph = ceph_module.ceph
+scene = rbd_support.scene
+
+
+@pytest.mark.parametrize("name", ["rados", "rbd"])
+def test_without_librbd_the_error_names_the_package(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The module can be imported, but no array can be opened."""
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UnsupportedError, match="python3-rbd"):
+        RbdArray(rbd_pool="volumes")
+
+
+@pytest.mark.parametrize("depth", [0, -1])
+def test_a_depth_is_at_least_one(depth: int) -> None:
+    """A clone has at least one ancestor."""
+    with pytest.raises(FactError, match="rbd_max_clone_depth"):
+        RbdArray(rbd_pool="volumes", rbd_max_clone_depth=depth)
+
+
+def test_the_arrays_identity_is_the_clusters(ceph: Cluster) -> None:
+    """All pools of a cluster are one array with the declared capabilities."""
+    with RbdArray(rbd_pool="volumes", rbd_ceph_conf=ceph.conf) as array:
+        expected = Backend(
+            array_id=ceph.fsid,
+            can_clone=True,
+            clone_kind=CloneKind.COPY_ON_WRITE,
+            image_clone_kind=CloneKind.COPY_ON_WRITE,
+            can_extend=True,
+            clone_while_uploading=True,
+            image_schemes=frozenset({"rbd"}),
+        )
+        assert expected == array.get_backend()
+        array.close()
+
+
+def test_a_missing_cluster_or_pool_is_an_adapter_error(
+    ceph: Cluster, tmp_path: Path
+) -> None:
+    """A missing file, a missing pool and a missing monitor."""
+    with pytest.raises(NotFoundError, match="opening pool volumes"):
+        RbdArray(rbd_pool="volumes", rbd_ceph_conf=tmp_path / "none")
+    with pytest.raises(NotFoundError, match="opening pool nowhere"):
+        RbdArray(rbd_pool="nowhere", rbd_ceph_conf=ceph.conf)
+    conf = tmp_path / "ceph.conf"
+    conf.write_text(
+        "[global]\nmon_host = [v2:127.0.0.1:1]\n"
+        "auth_client_required = none\n[client]\nerr_to_stderr = false\n"
+    )
+    with pytest.raises(UnavailableError, match="does not answer"):
+        RbdArray(
+            rbd_pool="volumes", rbd_ceph_conf=conf, rados_connect_timeout=1
+        )
+
+
+def test_new_space_is_zero_even_if_the_parent_has_data(scene: Scene) -> None:
+    """Extending a shrunk clone does not show the parent's data again."""
+    source = scene.volume(2)
+    clone = scene.clone(source)
+    with opened(scene, clone) as image:
+        image.resize(GiB)
+    islands = scene.made[clone.id].islands
+    content = Content(3 * GiB, [i for i in islands if i[0] < GiB])
+    assert len(content.islands) < len(islands)
+    scene.array.extend(clone.id, 3)
+    scene.made[clone.id] = content
+    scene.intact(source, clone)
+
+
+@format_2
+def test_a_volume_is_grown_and_never_shrunk(scene: Scene) -> None:
+    """Extending to the present size does nothing."""
+    volume = scene.volume(2)
+    with pytest.raises(ConflictError, match="more than 1 GiB"):
+        scene.array.extend(volume.id, 1)
+    scene.array.extend(volume.id, 2)
+    scene.intact(volume)
+    with pytest.raises(NotFoundError):
+        scene.array.extend(scene.record().id, 2)
+
+
+def test_stat_counts_all_clones_of_a_volume(scene: Scene) -> None:
+    """Clones of snapshots in the trash and of others' snapshots count."""
+    source = scene.volume()
+    assert StoredVolume(size=GiB, clones=0) == scene.array.stat(source.id)
+    scene.clone(source)
+    scene.clone(source)
+    other = scene.target()
+    pool = pool_of(scene)
+    with opened(scene, source) as image:
+        image.create_snap("theirs")
+        image.protect_snap("theirs")
+    pool.rbd.RBD().clone(
+        *(pool.objects, f"volume-{source.id}", "theirs"),
+        *(pool.objects, f"volume-{other.id}"),
+    )
+    assert StoredVolume(size=GiB, clones=3) == scene.array.stat(source.id)
+    scene.array.discard(other.id)
+    assert StoredVolume(size=GiB, clones=2) == scene.array.stat(source.id)
+    assert None is scene.array.stat(other.id)
+    with opened(scene, source) as image:
+        image.unprotect_snap("theirs")
+        image.remove_snap("theirs")
+
+
+@format_2
+def test_holes_are_not_read(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large volume, only existing objects are read."""
+    rbd = pool_of(scene).rbd
+    asked: list[int] = []
+
+    def read(image: Any, offset: int, length: int) -> Any:
+        asked.append(length)
+        return whole.read(image, offset, length)
+
+    source = scene.volume(100)
+    clone = scene.clone(source)
+    whole = rbd.Image
+    monkeypatch.setattr(rbd, "Image", type("Image", (whole,), {"read": read}))
+    seen = 0
+    for piece in scene.array.read(clone.id):
+        seen += len(piece)
+    assert 100 * GiB == seen
+    # the data is at three places, and each may touch one object more
+    assert sum(asked) <= scene.data + 3 * 4 * MIB
+
+
+@format_2
+def test_reading_a_missing_volume_fails(scene: Scene) -> None:
+    """The first piece raises the error."""
+    with pytest.raises(NotFoundError):
+        next(scene.array.read(scene.record().id))
+
+
+def test_a_source_of_clones_is_not_discarded(scene: Scene) -> None:
+    """The error names the clones, and nothing is removed."""
+    source = scene.volume()
+    clones = [scene.clone(source) for _ in range(2)]
+    held = scene.bench.holds()
+    with pytest.raises(ConflictError) as caught:
+        scene.array.discard(source.id)
+    assert all(clone.id in str(caught.value) for clone in clones)
+    assert held == scene.bench.holds()
+    scene.intact(source, *clones)
+
+
+@format_2
+def test_a_volume_with_others_snapshots_is_not_discarded(scene: Scene) -> None:
+    """The array does not remove snapshots that it did not take."""
+    volume = scene.volume()
+    with opened(scene, volume) as image:
+        image.create_snap("theirs")
+    with pytest.raises(ConflictError, match="that others took"):
+        scene.array.discard(volume.id)
+    scene.intact(volume)
+    with opened(scene, volume) as image:
+        image.remove_snap("theirs")
+
+
+@format_2
+def test_discarding_waits_until_a_volume_is_closed(
+    ceph: Cluster, scene: Scene
+) -> None:
+    """If the wait is too long, the volume stays as it is."""
+    volume = scene.volume()
+    hasty = {"rados_connection_retries": 1, "rados_connection_interval": 0.1}
+    with open_again(ceph, scene, **hasty) as array, opened(scene, volume):
+        with pytest.raises(UnavailableError, match="has it open"):
+            array.discard(volume.id)
+        scene.intact(volume)
+    closed = threading.Event()
+    with ThreadPoolExecutor(1) as thread, opened(scene, volume):
+        done = thread.submit(scene.array.discard, volume.id)
+        done.add_done_callback(lambda _: closed.set())
+        assert not closed.wait(0.5)
+    done.result()
+    scene.absent(volume)
+
+
+@format_2
+def test_zeros_are_not_written(scene: Scene) -> None:
+    """Only objects with other bytes than zeros are created."""
+    volume = scene.target()
+    content = Content(GiB // 4)
+    content.put(5 * MIB, b"data")
+    scene.write(volume.id, 1, content)
+    scene.made[volume.id] = content.copy(GiB)
+    scene.intact(volume)
+    assert scene.bench.exclusive is not None
+    assert 0 < scene.bench.exclusive(volume.id) <= 4 * MIB
+
+
+@pytest.mark.skipif(
+    shutil.which("qemu-img") is None, reason="qemu-img is not installed"
+)
+@format_2
+@pytest.mark.parametrize("disk_format", ["qcow2", "vmdk", "vdi"])
+def test_other_formats_are_converted(
+    disk_format: str, ceph: Cluster, scene: Scene, tmp_path: Path
+) -> None:
+    """Conversion uses unnamed files, so that none can stay."""
+    content = Content.make(64 * MIB, 4 * MIB, disk_format)
+    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    plain.write_bytes(b"".join(content.pieces()))
+    command = ["qemu-img", "convert", "-O", disk_format]
+    subprocess.run([*command, str(plain), str(packed)], check=True)
+    place = tmp_path / "place"
+    place.mkdir()
+    volume = scene.target()
+    with open_again(ceph, scene, image_conversion_dir=place) as array:
+        image = image_record(disk_format, packed.stat().st_size)
+        array.write(volume.id, 1, image, pieces_of(packed))
+        scene.made[volume.id] = content.copy(GiB)
+        scene.intact(volume)
+        for wrong, kind in (
+            ("raw", IntegrityError),
+            ("ova", UnsupportedError),
+        ):
+            image, target = image_record(wrong, 1), scene.target()
+            with pytest.raises(kind):
+                array.write(target.id, 1, image, pieces_of(packed))
+    assert [] == list(place.iterdir())

@@ -1,0 +1,62 @@
+"""Every shipped adapter fits its port.
+
+mypy and pyright check this file; pytest does not run it.
+"""
+
+from __future__ import annotations
+
+from clonepolicy import (
+    ArrayBackend,
+    ArrayKind,
+    ImageService,
+    Journal,
+    VolumeService,
+)
+from clonepolicy.adapters._memory_ports import Array, Images, Volumes
+from clonepolicy.adapters.cinder import (
+    CinderArray,
+    CinderImages,
+    CinderVolumes,
+)
+from clonepolicy.adapters.glance import GlanceImages
+from clonepolicy.adapters.local._array import LocalArray
+from clonepolicy.adapters.local._images import LocalImages
+from clonepolicy.adapters.local._journal import LocalJournal
+from clonepolicy.adapters.local._volumes import LocalVolumes
+from clonepolicy.adapters.memory import MemoryJournal
+from clonepolicy.adapters.qcow2 import Qcow2Array
+from clonepolicy.adapters.rbd import RbdArray
+from clonepolicy.adapters.reflink import ReflinkArray
+
+ARRAY_KINDS: tuple[ArrayKind, ...] = (ReflinkArray, RbdArray, Qcow2Array)
+
+
+def arrays(
+    *made: ReflinkArray
+    | RbdArray
+    | Qcow2Array
+    | LocalArray
+    | Array
+    | CinderArray,
+) -> tuple[ArrayBackend, ...]:
+    """Return adapters as what they are to implement."""
+    return made
+
+
+def image_services(
+    *made: LocalImages | Images | GlanceImages | CinderImages,
+) -> tuple[ImageService, ...]:
+    """Return adapters as what they are to implement."""
+    return made
+
+
+def volume_services(
+    *made: LocalVolumes | Volumes | CinderVolumes,
+) -> tuple[VolumeService, ...]:
+    """Return adapters as what they are to implement."""
+    return made
+
+
+def journals(*made: LocalJournal | MemoryJournal) -> tuple[Journal, ...]:
+    """Return adapters as what they are to implement."""
+    return made
