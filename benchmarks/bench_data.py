@@ -27,7 +27,7 @@ from _timing import Row, Timing, arguments, ratio, report
 from clonepolicy import (Clone, Download, Outcome, execute)
 from clonepolicy.plan import (CloneVolume, Step)
 from clonepolicy.ports import (Observer)
-from clonepolicy.adapters.local import LocalCloud, VolumeRow, _work
+from clonepolicy.adapters.local import LocalCloud, VolumeRow, _operations
 
 _MIB = 1 << 20
 _GIB = 1 << 30
@@ -66,7 +66,7 @@ class Executions:
     def __init__(self) -> None:
         """Take its place."""
         self.last = 0.0
-        vars(_work)["execute"] = self._timed
+        vars(_operations)["execute"] = self._timed
 
     def _timed(self, *args: object, **options: object) -> Outcome:
         run: Callable[..., Outcome] = execute

@@ -45,8 +45,8 @@ from clonepolicy import (
     gather_create,
     gather_upload,
 )
-from clonepolicy.adapters import _files
-from clonepolicy.adapters.local._owners import Owner
+from clonepolicy.adapters._files import paths, sparse
+from clonepolicy.adapters.local._process_lock import ProcessLock
 from clonepolicy.adapters.memory import (
     INTERNAL,
     POOL,
@@ -111,7 +111,7 @@ class SavedCloud:
             self._save(
                 Records(unit=GiB, arrays={POOL: self.array.get_backend()})
             )
-        self.owner = Owner.enter(place / "alive")
+        self.owner = ProcessLock.acquire(place / "alive")
 
     @contextlib.contextmanager
     def records(self) -> Iterator[Records]:
@@ -338,13 +338,13 @@ def _stored_id(location: Location) -> str:
 
 
 def _stream(path: Path) -> Iterator[bytes]:
-    with _files.opened(_files.open_read(path)) as fd:
-        yield from _files.stream(fd, path.stat().st_size)
+    with paths.closing(paths.open_read(path)) as fd:
+        yield from sparse.stream(fd, path.stat().st_size)
 
 
 def _fill(path: Path, data: Iterable[bytes]) -> int:
     with path.open("w+b") as file:
-        return _files.fill(file.fileno(), data)
+        return sparse.fill(file.fileno(), data)
 
 
 # -- what has to hold -------------------------------------------------------

@@ -29,7 +29,7 @@ from clonepolicy import (
     changed,
     check_source,
 )
-from clonepolicy.adapters import _files
+from clonepolicy.adapters._files import sparse
 from clonepolicy.adapters.cinder._backend import (
     backend_from_driver,
     is_rbd,
@@ -194,7 +194,7 @@ class CinderArray:
                     self.volumes.context, source, _Target(spool), meta
                 )
             size = os.fstat(spool.fileno()).st_size
-            yield from _files.stream(spool.fileno(), size)
+            yield from sparse.stream(spool.fileno(), size)
 
     def discard(self, volume_id: str) -> None:
         """Have the driver delete a volume's data, if there is any."""
@@ -257,8 +257,8 @@ class _Target:
         **_headers: object,
     ) -> None:
         # zeros become holes: they take neither space nor time
-        pieces = iter(lambda: data.read(_files.CHUNK), b"")
-        _files.fill(self.spool.fileno(), pieces)
+        pieces = iter(lambda: data.read(sparse.CHUNK), b"")
+        sparse.fill(self.spool.fileno(), pieces)
 
 
 def _rbd_image(
