@@ -10,29 +10,8 @@ import attrs
 from clonepolicy._errors import StaleError
 from clonepolicy._facts.locations import CinderLocation
 from clonepolicy._facts.records import Image
-from clonepolicy.plan._steps import (
-    AddLocation,
-    CloneImage,
-    CloneVolume,
-    CreateImageVolume,
-    DeleteImageVolume,
-    DiscardImage,
-    DiscardVolume,
-    DownloadImage,
-    ExtendVolume,
-    FailVolume,
-    PublishVolume,
-    RestoreVolume,
-    SetVolumeMetadata,
-    SetVolumeReadonly,
-    Step,
-    UnpublishVolume,
-    UploadImage,
-    VerifyLocation,
-    VolumeId,
-    VolumeRef,
-    WithdrawLocation,
-)
+from clonepolicy.plan import _steps as steps
+from clonepolicy.plan._steps import Step, VolumeId, VolumeRef
 from clonepolicy.ports._checks import volume_changed
 from clonepolicy.ports._observer import Observer
 from clonepolicy.ports._services import Ports
@@ -56,14 +35,14 @@ class Performer:
         images, volumes = self.ports.images, self.ports.volumes
         array, name = self.ports.array, self._id
         match step:
-            case CloneVolume(target, source, image):
+            case steps.CloneVolume(target, source, image):
                 self._check_unchanged(image)
                 now = volumes.get_volume(source.id)
                 if volume_changed(source, now):
                     message = f"volume {source.id} has changed"
                     raise StaleError(message)
                 array.clone_volume(name(target), now)
-            case CloneImage(target, location, stored, image):
+            case steps.CloneImage(target, location, stored, image):
                 self._check_unchanged(image)
                 found = array.find_image(location)
                 if found is None or stored != attrs.evolve(
@@ -72,45 +51,45 @@ class Performer:
                     message = f"{location} has changed"
                     raise StaleError(message)
                 array.clone_image(name(target), location)
-            case ExtendVolume(target, size):
+            case steps.ExtendVolume(target, size):
                 array.extend(name(target), size)
-            case DownloadImage(target, image_id):
+            case steps.DownloadImage(target, image_id):
                 self._download(name(target), image_id)
-            case PublishVolume(target):
+            case steps.PublishVolume(target):
                 volumes.publish(name(target))
-            case FailVolume(target):
+            case steps.FailVolume(target):
                 volumes.fail(name(target))
-            case CreateImageVolume(target, source_id, project_id):
+            case steps.CreateImageVolume(target, source_id, project_id):
                 volumes.create_image_volume(
                     name(target), source_id, project_id
                 )
-            case SetVolumeMetadata(target, key, value):
+            case steps.SetVolumeMetadata(target, key, value):
                 volumes.set_metadata(name(target), key, value)
-            case SetVolumeReadonly(target):
+            case steps.SetVolumeReadonly(target):
                 volumes.set_readonly(name(target))
-            case AddLocation(image_id, target, store):
+            case steps.AddLocation(image_id, target, store):
                 images.add_location(
                     image_id, CinderLocation(name(target), store)
                 )
-            case VerifyLocation(image_id, target, store):
+            case steps.VerifyLocation(image_id, target, store):
                 images.verify_location(
                     image_id, CinderLocation(name(target), store)
                 )
-            case WithdrawLocation(image_id, target, store):
+            case steps.WithdrawLocation(image_id, target, store):
                 images.withdraw_location(
                     image_id, CinderLocation(name(target), store)
                 )
-            case UploadImage(image_id, target):
+            case steps.UploadImage(image_id, target):
                 images.upload(image_id, self._counted(array.read(target)))
-            case DiscardImage(image_id):
+            case steps.DiscardImage(image_id):
                 images.discard(image_id)
-            case RestoreVolume(target):
+            case steps.RestoreVolume(target):
                 volumes.restore(target)
-            case DiscardVolume(target):
+            case steps.DiscardVolume(target):
                 array.discard(name(target))
-            case DeleteImageVolume(target):
+            case steps.DeleteImageVolume(target):
                 volumes.delete_image_volume(name(target))
-            case UnpublishVolume(target):
+            case steps.UnpublishVolume(target):
                 volumes.unpublish(name(target))
             case _:
                 assert_never(step)

@@ -12,26 +12,8 @@ from clonepolicy._facts.requests import (
     CreateRequest,
     UploadRequest,
 )
-from clonepolicy.plan._steps import (
-    AddLocation,
-    Attempt,
-    CloneImage,
-    CloneVolume,
-    CreateImageVolume,
-    DiscardImage,
-    DownloadImage,
-    ExtendVolume,
-    FailVolume,
-    Plan,
-    PublishVolume,
-    RestoreVolume,
-    SetVolumeMetadata,
-    SetVolumeReadonly,
-    Step,
-    UploadImage,
-    VerifyLocation,
-    VolumeRef,
-)
+from clonepolicy.plan import _steps as steps
+from clonepolicy.plan._steps import Attempt, Plan, Step, VolumeRef
 from clonepolicy.policy._tables import Route
 
 
@@ -55,30 +37,34 @@ def plan_create(
     attempts = [_clone(request, route, source) for route, source in sources]
     if download:
         attempts.append(_download(request))
-    return Plan(tuple(attempts), abandon=(FailVolume(request.volume.id),))
+    return Plan(
+        tuple(attempts), abandon=(steps.FailVolume(request.volume.id),)
+    )
 
 
 def _clone(
     request: CreateRequest, route: Route, candidate: Candidate
 ) -> Attempt:
     volume_id, source = request.volume.id, candidate.source
-    steps: list[Step] = []
+    taken: list[Step] = []
     if isinstance(source, Volume):
-        steps.append(CloneVolume(volume_id, source, request.image))
+        taken.append(steps.CloneVolume(volume_id, source, request.image))
     elif (
         isinstance(candidate, ArrayImage)
         and candidate.source is not None
         and isinstance(candidate.location, (RbdLocation, FileLocation))
     ):
-        steps.append(
-            CloneImage(
+        taken.append(
+            steps.CloneImage(
                 volume_id, candidate.location, candidate.source, request.image
             )
         )
     size = size_to_extend_to(request, candidate)
     if size is not None:
-        steps.append(ExtendVolume(volume_id, size))
-    return Attempt(route, candidate.label, (*steps, PublishVolume(volume_id)))
+        taken.append(steps.ExtendVolume(volume_id, size))
+    return Attempt(
+        route, candidate.label, (*taken, steps.PublishVolume(volume_id))
+    )
 
 
 def _download(request: CreateRequest) -> Attempt:
@@ -86,7 +72,10 @@ def _download(request: CreateRequest) -> Attempt:
     return Attempt(
         Route.DOWNLOAD,
         None,
-        (DownloadImage(volume_id, request.image.id), PublishVolume(volume_id)),
+        (
+            steps.DownloadImage(volume_id, request.image.id),
+            steps.PublishVolume(volume_id),
+        ),
     )
 
 
@@ -100,12 +89,12 @@ def plan_upload(
     image, volume = request.image, request.volume
     attempts = [_register(request)] if register else []
     if upload:
-        step = UploadImage(image.id, volume.id)
+        step = steps.UploadImage(image.id, volume.id)
         attempts.append(Attempt(Route.UPLOAD, None, (step,)))
-    restore = RestoreVolume(volume.id)
+    restore = steps.RestoreVolume(volume.id)
     return Plan(
         tuple(attempts),
-        abandon=(DiscardImage(image.id), restore),
+        abandon=(steps.DiscardImage(image.id), restore),
         closing=(restore,),
     )
 
@@ -122,19 +111,25 @@ def _register(request: UploadRequest) -> Attempt:
     owner = (
         ()
         if image.owner is None
-        else (SetVolumeMetadata(_IMAGE_VOLUME, "image_owner", image.owner),)
+        else (
+            steps.SetVolumeMetadata(_IMAGE_VOLUME, "image_owner", image.owner),
+        )
     )
     return Attempt(
         Route.REGISTER,
         None,
         (
-            CreateImageVolume(_IMAGE_VOLUME, volume.id, request.clone_project),
-            CloneVolume(_IMAGE_VOLUME, volume),
+            steps.CreateImageVolume(
+                _IMAGE_VOLUME, volume.id, request.clone_project
+            ),
+            steps.CloneVolume(_IMAGE_VOLUME, volume),
             *owner,
-            SetVolumeReadonly(_IMAGE_VOLUME),
-            PublishVolume(_IMAGE_VOLUME),
-            AddLocation(image.id, _IMAGE_VOLUME, store),
-            SetVolumeMetadata(_IMAGE_VOLUME, "glance_image_id", image.id),
-            VerifyLocation(image.id, _IMAGE_VOLUME, store),
+            steps.SetVolumeReadonly(_IMAGE_VOLUME),
+            steps.PublishVolume(_IMAGE_VOLUME),
+            steps.AddLocation(image.id, _IMAGE_VOLUME, store),
+            steps.SetVolumeMetadata(
+                _IMAGE_VOLUME, "glance_image_id", image.id
+            ),
+            steps.VerifyLocation(image.id, _IMAGE_VOLUME, store),
         ),
     )

@@ -33,7 +33,10 @@ class Responsible(StrEnum):
 
 
 class Reason(StrEnum):
-    """Every reason: value, subject, meaning, who can remedy it, and how."""
+    """Every reason: value, subject, who can remedy it, meaning, remedy.
+
+    True in the last column: waiting may help.
+    """
 
     subject: Subject
     meaning: str
@@ -45,8 +48,8 @@ class Reason(StrEnum):
         cls,
         value: str,
         subject: Subject,
-        meaning: str,
         responsible: Responsible,
+        meaning: str,
         remedy: str,
         waiting_helps: bool = False,  # noqa: FBT001, FBT002 - the last column
     ) -> Self:
@@ -60,546 +63,283 @@ class Reason(StrEnum):
         member.waiting_helps = waiting_helps
         return member
 
+    # fmt: off
     # the request cannot be served on either path
-    SIZE_INVALID = (
-        "size-invalid",
-        Subject.NEW_VOLUME,
+    SIZE_INVALID = ("size-invalid", Subject.NEW_VOLUME, Responsible.REQUESTER,
         "the requested size is not at least 1 GiB",
-        Responsible.REQUESTER,
-        "ask for a size of 1 GiB or more",
-    )
-    TYPE_SIZE_LIMIT = (
-        "type-size-limit",
-        Subject.NEW_VOLUME,
+        "ask for a size of 1 GiB or more")
+    TYPE_SIZE_LIMIT = ("type-size-limit",
+        Subject.NEW_VOLUME, Responsible.REQUESTER,
         "the requested size is outside what the volume type allows",
-        Responsible.REQUESTER,
-        "ask for a size within the type's limits, or for another type",
-    )
-    IMAGE_NOT_VISIBLE = (
-        "image-not-visible",
-        Subject.IMAGE,
+        "ask for a size within the type's limits, or for another type")
+    IMAGE_NOT_VISIBLE = ("image-not-visible",
+        Subject.IMAGE, Responsible.IMAGE_OWNER,
         "the image is not visible to the requester",
-        Responsible.IMAGE_OWNER,
-        "share the image with the requester's project",
-    )
-    IMAGE_NOT_ACTIVE = (
-        "image-not-active",
-        Subject.IMAGE,
+        "share the image with the requester's project")
+    IMAGE_NOT_ACTIVE = ("image-not-active",
+        Subject.IMAGE, Responsible.IMAGE_OWNER,
         "the image is not active",
-        Responsible.IMAGE_OWNER,
-        "finish the image's upload, or have it reactivated",
-        True,
-    )
-    DOWNLOAD_FORBIDDEN = (
-        "download-forbidden",
-        Subject.IMAGE,
+        "finish the image's upload, or have it reactivated", True)
+    DOWNLOAD_FORBIDDEN = ("download-forbidden",
+        Subject.IMAGE, Responsible.OPERATOR,
         "Glance's policy does not let the requester download the image",
-        Responsible.OPERATOR,
-        "let the requester pass Glance's download_image policy",
-    )
-    IMAGE_LARGER_THAN_VOLUME = (
-        "image-larger-than-volume",
-        Subject.IMAGE,
+        "let the requester pass Glance's download_image policy")
+    IMAGE_LARGER_THAN_VOLUME = ("image-larger-than-volume",
+        Subject.IMAGE, Responsible.REQUESTER,
         "the image is larger than the volume",
-        Responsible.REQUESTER,
-        "ask for a volume at least as large as the image",
-    )
-    BELOW_MIN_DISK = (
-        "below-min-disk",
-        Subject.IMAGE,
+        "ask for a volume at least as large as the image")
+    BELOW_MIN_DISK = ("below-min-disk", Subject.IMAGE, Responsible.REQUESTER,
         "the volume is smaller than the image's min_disk",
-        Responsible.REQUESTER,
-        "ask for a volume of at least min_disk GiB",
-    )
-    VIRTUAL_SIZE_TOO_BIG = (
-        "virtual-size-too-big",
-        Subject.IMAGE,
+        "ask for a volume of at least min_disk GiB")
+    VIRTUAL_SIZE_TOO_BIG = ("virtual-size-too-big",
+        Subject.IMAGE, Responsible.REQUESTER,
         "the image's virtual size is larger than the volume",
-        Responsible.REQUESTER,
-        "ask for a volume at least as large as the virtual size",
-    )
-    MULTIATTACH_ENCRYPTED = (
-        "multiattach-encrypted",
-        Subject.NEW_VOLUME,
+        "ask for a volume at least as large as the virtual size")
+    MULTIATTACH_ENCRYPTED = ("multiattach-encrypted",
+        Subject.NEW_VOLUME, Responsible.REQUESTER,
         "an encrypted volume cannot be multiattach",
-        Responsible.REQUESTER,
-        "choose a volume type that is not both",
-    )
-    QUOTA_EXCEEDED = (
-        "quota-exceeded",
-        Subject.REQUEST,
+        "choose a volume type that is not both")
+    QUOTA_EXCEEDED = ("quota-exceeded", Subject.REQUEST, Responsible.REQUESTER,
         "the project has no quota left for the volume",
-        Responsible.REQUESTER,
-        "delete volumes, or have the quota raised",
-        True,
-    )
-    VOLUME_NOT_UPLOADABLE = (
-        "volume-not-uploadable",
-        Subject.SOURCE,
+        "delete volumes, or have the quota raised", True)
+    VOLUME_NOT_UPLOADABLE = ("volume-not-uploadable",
+        Subject.SOURCE, Responsible.REQUESTER,
         "the volume is not available, and not in use with a forced upload",
-        Responsible.REQUESTER,
-        "detach the volume, or wait until it is available",
-        True,
-    )
-    FORCE_DISABLED = (
-        "force-disabled",
-        Subject.CONFIG,
+        "detach the volume, or wait until it is available", True)
+    FORCE_DISABLED = ("force-disabled", Subject.CONFIG, Responsible.OPERATOR,
         "the volume is in use and forced uploads are disabled",
-        Responsible.OPERATOR,
-        "set enable_force_upload, or have the volume detached",
-    )
-    FORMAT_FOR_ENCRYPTED_UPLOAD = (
-        "format-for-encrypted-upload",
-        Subject.REQUEST,
+        "set enable_force_upload, or have the volume detached")
+    FORMAT_FOR_ENCRYPTED_UPLOAD = ("format-for-encrypted-upload",
+        Subject.REQUEST, Responsible.REQUESTER,
         "an encrypted volume can only be uploaded as raw and bare",
-        Responsible.REQUESTER,
-        "ask for disk_format raw and container_format bare",
-    )
+        "ask for disk_format raw and container_format bare")
     # the ordinary path is closed
-    CONVERSION_DISABLED = (
-        "conversion-disabled",
-        Subject.CONFIG,
+    CONVERSION_DISABLED = ("conversion-disabled",
+        Subject.CONFIG, Responsible.IMAGE_OWNER,
         "the image is not raw and image conversion is disabled",
-        Responsible.IMAGE_OWNER,
-        "offer the image as raw, or have image_conversion_disable unset",
-    )
-    COMPRESSION_DISABLED = (
-        "compression-disabled",
-        Subject.CONFIG,
+        "offer the image as raw, or have image_conversion_disable unset")
+    COMPRESSION_DISABLED = ("compression-disabled",
+        Subject.CONFIG, Responsible.OPERATOR,
         "the image is compressed and compression is disabled",
-        Responsible.OPERATOR,
-        "set allow_compression_on_image_upload",
-    )
-    CONVERSION_SPACE = (
-        "conversion-space",
-        Subject.BACKEND,
+        "set allow_compression_on_image_upload")
+    CONVERSION_SPACE = ("conversion-space",
+        Subject.BACKEND, Responsible.OPERATOR,
         "image_conversion_dir has no room for the image",
-        Responsible.OPERATOR,
-        "make room in image_conversion_dir",
-        True,
-    )
+        "make room in image_conversion_dir", True)
     # the efficient path is closed, whatever the source
-    SCHEME_NOT_ALLOWED = (
-        "scheme-not-allowed",
-        Subject.CONFIG,
+    SCHEME_NOT_ALLOWED = ("scheme-not-allowed",
+        Subject.CONFIG, Responsible.OPERATOR,
         "allowed_direct_url_schemes does not list cinder",
-        Responsible.OPERATOR,
-        "add cinder to allowed_direct_url_schemes",
-    )
-    LOCATIONS_UNAVAILABLE = (
-        "locations-unavailable",
-        Subject.GLANCE,
+        "add cinder to allowed_direct_url_schemes")
+    LOCATIONS_UNAVAILABLE = ("locations-unavailable",
+        Subject.GLANCE, Responsible.OPERATOR,
         "Glance did not return the image's locations",
-        Responsible.OPERATOR,
-        "give Cinder's [glance] user the roles service and admin",
-        True,
-    )
-    LOCATIONS_HIDDEN_NO_DIRECT_URL = (
-        "locations-hidden-no-direct-url",
-        Subject.GLANCE,
+        "give Cinder's [glance] user the roles service and admin", True)
+    LOCATIONS_HIDDEN_NO_DIRECT_URL = ("locations-hidden-no-direct-url",
+        Subject.GLANCE, Responsible.OPERATOR,
         "the locations are ignored because the direct URL is hidden",
-        Responsible.OPERATOR,
-        "give Cinder access to Glance's locations API",
-    )
-    NO_ARRAY_IMAGE = (
-        "no-array-image",
-        Subject.IMAGE,
+        "give Cinder access to Glance's locations API")
+    NO_ARRAY_IMAGE = ("no-array-image", Subject.IMAGE, Responsible.OPERATOR,
         "no location names an image that an array stores",
-        Responsible.OPERATOR,
-        "have Glance store the image on the array",
-    )
-    NO_LOCATIONS = (
-        "no-locations",
-        Subject.IMAGE,
+        "have Glance store the image on the array")
+    NO_LOCATIONS = ("no-locations", Subject.IMAGE, Responsible.OPERATOR,
         "no location names a volume",
-        Responsible.OPERATOR,
-        "upload the image from a volume with image_upload_use_cinder_backend",
-    )
-    CACHE_MISS = (
-        "cache-miss",
-        Subject.SOURCE,
+        "upload the image from a volume with image_upload_use_cinder_backend")
+    CACHE_MISS = ("cache-miss", Subject.SOURCE, Responsible.OPERATOR,
         "the image-volume cache has no entry for the image",
-        Responsible.OPERATOR,
-        "create one volume to fill the cache",
-        True,
-    )
-    CACHE_DISABLED = (
-        "cache-disabled",
-        Subject.CONFIG,
+        "create one volume to fill the cache", True)
+    CACHE_DISABLED = ("cache-disabled", Subject.CONFIG, Responsible.OPERATOR,
         "the image-volume cache is not enabled for the backend",
-        Responsible.OPERATOR,
-        "set image_volume_cache_enabled",
-    )
-    NO_INTERNAL_TENANT = (
-        "no-internal-tenant",
-        Subject.CONFIG,
+        "set image_volume_cache_enabled")
+    NO_INTERNAL_TENANT = ("no-internal-tenant",
+        Subject.CONFIG, Responsible.OPERATOR,
         "the internal tenant is not configured",
-        Responsible.OPERATOR,
-        (
-            "set cinder_internal_tenant_project_id and "
-            "cinder_internal_tenant_user_id"
-        ),
-    )
-    DISK_FORMAT_NOT_RAW = (
-        "disk-format-not-raw",
-        Subject.IMAGE,
+        ("set cinder_internal_tenant_project_id and "
+         "cinder_internal_tenant_user_id"))
+    DISK_FORMAT_NOT_RAW = ("disk-format-not-raw",
+        Subject.IMAGE, Responsible.IMAGE_OWNER,
         "the image's disk_format is not raw",
-        Responsible.IMAGE_OWNER,
-        "convert the image to raw",
-    )
-    CONTAINER_NOT_BARE = (
-        "container-not-bare",
-        Subject.IMAGE,
+        "convert the image to raw")
+    CONTAINER_NOT_BARE = ("container-not-bare",
+        Subject.IMAGE, Responsible.IMAGE_OWNER,
         "the image's container_format is not bare",
-        Responsible.IMAGE_OWNER,
-        "offer the image with container_format bare",
-    )
-    IMAGE_OWNER_UNKNOWN = (
-        "image-owner-unknown",
-        Subject.IMAGE,
+        "offer the image with container_format bare")
+    IMAGE_OWNER_UNKNOWN = ("image-owner-unknown",
+        Subject.IMAGE, Responsible.OPERATOR,
         "the image has no owner",
-        Responsible.OPERATOR,
-        "give the image an owner",
-    )
-    IMAGE_DATA_ENCRYPTED = (
-        "image-data-encrypted",
-        Subject.IMAGE,
+        "give the image an owner")
+    IMAGE_DATA_ENCRYPTED = ("image-data-encrypted",
+        Subject.IMAGE, Responsible.IMAGE_OWNER,
         "the image's data is encrypted with a key of its own",
-        Responsible.IMAGE_OWNER,
-        "offer an image that is not encrypted",
-    )
-    NEW_VOLUME_ENCRYPTED = (
-        "new-volume-encrypted",
-        Subject.NEW_VOLUME,
+        "offer an image that is not encrypted")
+    NEW_VOLUME_ENCRYPTED = ("new-volume-encrypted",
+        Subject.NEW_VOLUME, Responsible.REQUESTER,
         "the new volume is encrypted and the source is not",
-        Responsible.REQUESTER,
-        "choose a volume type without encryption",
-    )
-    SIGNATURE_REQUIRED = (
-        "signature-required",
-        Subject.IMAGE,
+        "choose a volume type without encryption")
+    SIGNATURE_REQUIRED = ("signature-required",
+        Subject.IMAGE, Responsible.OPERATOR,
         "the image is signed and only a download verifies signatures",
-        Responsible.OPERATOR,
-        "accept the download, or set verify_glance_signatures to disabled",
-    )
-    SIZE_UNKNOWN = (
-        "size-unknown",
-        Subject.IMAGE,
+        "accept the download, or set verify_glance_signatures to disabled")
+    SIZE_UNKNOWN = ("size-unknown", Subject.IMAGE, Responsible.IMAGE_OWNER,
         "the image's size is not known",
-        Responsible.IMAGE_OWNER,
-        "upload the image anew so that Glance records its size",
-    )
-    DRIVER_CANNOT_CLONE = (
-        "driver-cannot-clone",
-        Subject.BACKEND,
+        "upload the image anew so that Glance records its size")
+    DRIVER_CANNOT_CLONE = ("driver-cannot-clone",
+        Subject.BACKEND, Responsible.DRIVER_AUTHOR,
         "the array does not declare that it can clone",
-        Responsible.DRIVER_AUTHOR,
-        "implement and declare cloning in the driver",
-    )
-    BACKEND_FROZEN = (
-        "backend-frozen",
-        Subject.BACKEND,
+        "implement and declare cloning in the driver")
+    BACKEND_FROZEN = ("backend-frozen", Subject.BACKEND, Responsible.OPERATOR,
         "the backend is frozen",
-        Responsible.OPERATOR,
-        "thaw the backend",
-        True,
-    )
+        "thaw the backend", True)
     # one source cannot be used
-    LOCATION_MALFORMED = (
-        "location-malformed",
-        Subject.LOCATION,
+    LOCATION_MALFORMED = ("location-malformed",
+        Subject.LOCATION, Responsible.OPERATOR,
         "the location is not a canonical URL",
-        Responsible.OPERATOR,
-        "register the location as cinder://[store/]volume-id",
-    )
-    SCHEME_UNSUPPORTED = (
-        "scheme-unsupported",
-        Subject.LOCATION,
+        "register the location as cinder://[store/]volume-id")
+    SCHEME_UNSUPPORTED = ("scheme-unsupported",
+        Subject.LOCATION, Responsible.OPERATOR,
         "the array cannot clone from a location of this scheme",
-        Responsible.OPERATOR,
-        "keep the image in a store the array can clone from",
-    )
-    SOURCE_NOT_FOUND = (
-        "source-not-found",
-        Subject.SOURCE,
+        "keep the image in a store the array can clone from")
+    SOURCE_NOT_FOUND = ("source-not-found",
+        Subject.SOURCE, Responsible.OPERATOR,
         "the source does not exist",
-        Responsible.OPERATOR,
-        "remove the dangling location, or upload the image anew",
-    )
-    OWNER_MISMATCH = (
-        "owner-mismatch",
-        Subject.SOURCE,
-        (
-            "the image's owner does not own the source, and no trusted "
-            "project vouches for that owner"
-        ),
-        Responsible.OPERATOR,
-        "put image volumes in the internal tenant",
-    )
-    BACKREF_MISMATCH = (
-        "backref-mismatch",
-        Subject.SOURCE,
+        "remove the dangling location, or upload the image anew")
+    OWNER_MISMATCH = ("owner-mismatch", Subject.SOURCE, Responsible.OPERATOR,
+        ("the image's owner does not own the source, and no trusted project "
+         "vouches for that owner"),
+        "put image volumes in the internal tenant")
+    BACKREF_MISMATCH = ("backref-mismatch",
+        Subject.SOURCE, Responsible.OPERATOR,
         "the source's glance_image_id names another image",
-        Responsible.OPERATOR,
-        "upload the image anew",
-    )
-    DIFFERENT_HOST = (
-        "different-host",
-        Subject.SOURCE,
+        "upload the image anew")
+    DIFFERENT_HOST = ("different-host", Subject.SOURCE, Responsible.OPERATOR,
         "the source is on another host or backend",
-        Responsible.OPERATOR,
-        "keep an image volume on each backend",
-    )
-    DIFFERENT_POOL = (
-        "different-pool",
-        Subject.SOURCE,
+        "keep an image volume on each backend")
+    DIFFERENT_POOL = ("different-pool", Subject.SOURCE, Responsible.OPERATOR,
         "the source is in another pool",
-        Responsible.OPERATOR,
-        (
-            "keep an image volume in each pool, or use an array that clones "
-            "across pools"
-        ),
-    )
-    DIFFERENT_CLUSTER = (
-        "different-cluster",
-        Subject.SOURCE,
+        ("keep an image volume in each pool, or use an array that clones "
+         "across pools"))
+    DIFFERENT_CLUSTER = ("different-cluster",
+        Subject.SOURCE, Responsible.OPERATOR,
         "the source is in another cluster",
-        Responsible.OPERATOR,
-        "keep an image volume in each cluster",
-    )
-    DIFFERENT_ARRAY = (
-        "different-array",
-        Subject.SOURCE,
+        "keep an image volume in each cluster")
+    DIFFERENT_ARRAY = ("different-array",
+        Subject.SOURCE, Responsible.DRIVER_AUTHOR,
         "the source is not known to be on the same array",
-        Responsible.DRIVER_AUTHOR,
-        "have the driver report the array's identity",
-    )
-    DIFFERENT_FSID = (
-        "different-fsid",
-        Subject.LOCATION,
+        "have the driver report the array's identity")
+    DIFFERENT_FSID = ("different-fsid", Subject.LOCATION, Responsible.OPERATOR,
         "the location is in another Ceph cluster",
-        Responsible.OPERATOR,
-        "copy the image to a store in the volume's cluster",
-    )
-    POOL_NOT_ALLOWED = (
-        "pool-not-allowed",
-        Subject.LOCATION,
+        "copy the image to a store in the volume's cluster")
+    POOL_NOT_ALLOWED = ("pool-not-allowed",
+        Subject.LOCATION, Responsible.OPERATOR,
         "the location is not in a pool that only Glance writes to",
-        Responsible.OPERATOR,
-        "list the image store's pool in trusted_image_pools",
-    )
-    SOURCE_STATUS = (
-        "source-status",
-        Subject.SOURCE,
+        "list the image store's pool in trusted_image_pools")
+    SOURCE_STATUS = ("source-status", Subject.SOURCE, Responsible.OPERATOR,
         "the source is not available or in use, or is being migrated",
-        Responsible.OPERATOR,
-        "bring the source back to available",
-        True,
-    )
-    SOURCE_ENCRYPTED = (
-        "source-encrypted",
-        Subject.SOURCE,
+        "bring the source back to available", True)
+    SOURCE_ENCRYPTED = ("source-encrypted",
+        Subject.SOURCE, Responsible.IMAGE_OWNER,
         "the source is encrypted and the new volume is not",
-        Responsible.IMAGE_OWNER,
-        "upload the image from a volume that is not encrypted",
-    )
-    SOURCE_LARGER_THAN_REQUEST = (
-        "source-larger-than-request",
-        Subject.SOURCE,
+        "upload the image from a volume that is not encrypted")
+    SOURCE_LARGER_THAN_REQUEST = ("source-larger-than-request",
+        Subject.SOURCE, Responsible.REQUESTER,
         "the source is larger than the requested size",
-        Responsible.REQUESTER,
-        "ask for a volume at least as large as the source",
-    )
-    SOURCE_SMALLER_THAN_IMAGE = (
-        "source-smaller-than-image",
-        Subject.SOURCE,
+        "ask for a volume at least as large as the source")
+    SOURCE_SMALLER_THAN_IMAGE = ("source-smaller-than-image",
+        Subject.SOURCE, Responsible.IMAGE_OWNER,
         "the source is too small to hold the image",
-        Responsible.IMAGE_OWNER,
-        "upload the image anew",
-    )
-    SOURCE_IS_NEW_VOLUME = (
-        "source-is-new-volume",
-        Subject.SOURCE,
+        "upload the image anew")
+    SOURCE_IS_NEW_VOLUME = ("source-is-new-volume",
+        Subject.SOURCE, Responsible.OPERATOR,
         "the source is the new volume itself",
-        Responsible.OPERATOR,
-        "remove the location from the image",
-    )
-    EXTEND_UNSUPPORTED = (
-        "extend-unsupported",
-        Subject.BACKEND,
+        "remove the location from the image")
+    EXTEND_UNSUPPORTED = ("extend-unsupported",
+        Subject.BACKEND, Responsible.REQUESTER,
         "the clone must be extended and the array cannot extend",
-        Responsible.REQUESTER,
-        "ask for a volume of the source's size",
-    )
-    TYPE_INCOMPATIBLE = (
-        "type-incompatible",
-        Subject.SOURCE,
+        "ask for a volume of the source's size")
+    TYPE_INCOMPATIBLE = ("type-incompatible",
+        Subject.SOURCE, Responsible.REQUESTER,
         "the source's volume type is not known to be compatible",
-        Responsible.REQUESTER,
-        (
-            "choose the source's volume type, or one with the same "
-            "volume_backend_name"
-        ),
-    )
-    SNAPSHOT_LIMIT = (
-        "snapshot-limit",
-        Subject.SOURCE,
+        ("choose the source's volume type, or one with the same "
+         "volume_backend_name"))
+    SNAPSHOT_LIMIT = ("snapshot-limit", Subject.SOURCE, Responsible.OPERATOR,
         "the array makes no more clones of the source",
-        Responsible.OPERATOR,
-        "add another image volume, or delete clones",
-        True,
-    )
-    CACHE_STALE = (
-        "cache-stale",
-        Subject.SOURCE,
+        "add another image volume, or delete clones", True)
+    CACHE_STALE = ("cache-stale", Subject.SOURCE, Responsible.OPERATOR,
         "the image has changed since it was cached",
-        Responsible.OPERATOR,
-        "create one volume to refresh the cache",
-        True,
-    )
+        "create one volume to refresh the cache", True)
     # the upload cannot be a registration
-    UPLOAD_BACKEND_DISABLED = (
-        "upload-backend-disabled",
-        Subject.CONFIG,
+    UPLOAD_BACKEND_DISABLED = ("upload-backend-disabled",
+        Subject.CONFIG, Responsible.OPERATOR,
         "image_upload_use_cinder_backend is not set",
-        Responsible.OPERATOR,
-        "set image_upload_use_cinder_backend for the backend",
-    )
-    ENCRYPTED_SOURCE = (
-        "encrypted-source",
-        Subject.SOURCE,
+        "set image_upload_use_cinder_backend for the backend")
+    ENCRYPTED_SOURCE = ("encrypted-source",
+        Subject.SOURCE, Responsible.REQUESTER,
         "the volume is encrypted; its clone would share or lose the key",
-        Responsible.REQUESTER,
-        "upload from a volume that is not encrypted",
-    )
-    IMAGE_NOT_QUEUED = (
-        "image-not-queued",
-        Subject.IMAGE,
+        "upload from a volume that is not encrypted")
+    IMAGE_NOT_QUEUED = ("image-not-queued",
+        Subject.IMAGE, Responsible.REQUESTER,
         "the image already has data or is receiving some",
-        Responsible.REQUESTER,
-        "upload to a new image",
-    )
-    CLONE_QUOTA = (
-        "clone-quota",
-        Subject.CONFIG,
+        "upload to a new image")
+    CLONE_QUOTA = ("clone-quota", Subject.CONFIG, Responsible.OPERATOR,
         "the project of the image volume has no quota left for it",
-        Responsible.OPERATOR,
-        "raise the quota of that project",
-        True,
-    )
-    CLONE_WHILE_UPLOADING_UNSUPPORTED = (
-        "clone-while-uploading-unsupported",
-        Subject.BACKEND,
-        (
-            "the array does not declare that it can clone a volume that is "
-            "uploading"
-        ),
-        Responsible.DRIVER_AUTHOR,
-        "implement and declare it in the driver",
-    )
-    STORE_UNRESOLVED = (
-        "store-unresolved",
-        Subject.GLANCE,
+        "raise the quota of that project", True)
+    CLONE_WHILE_UPLOADING_UNSUPPORTED = ("clone-while-uploading-unsupported",
+        Subject.BACKEND, Responsible.DRIVER_AUTHOR,
+        ("the array does not declare that it can clone a volume that is "
+         "uploading"),
+        "implement and declare it in the driver")
+    STORE_UNRESOLVED = ("store-unresolved",
+        Subject.GLANCE, Responsible.OPERATOR,
         "no single writable Glance store matches the volume's type",
-        Responsible.OPERATOR,
-        (
-            "set image_service:store_id on the type, or cinder_volume_type on "
-            "one store"
-        ),
-    )
-    STORE_ID_UNSUPPORTED_BY_API = (
-        "store-id-unsupported-by-api",
-        Subject.GLANCE,
+        ("set image_service:store_id on the type, or cinder_volume_type on "
+         "one store"))
+    STORE_ID_UNSUPPORTED_BY_API = ("store-id-unsupported-by-api",
+        Subject.GLANCE, Responsible.OPERATOR,
         "Cinder sends the store in a way the locations API rejects",
-        Responsible.OPERATOR,
-        "remove image_service:store_id from the type",
-    )
-    LEGACY_WRITE_DISABLED = (
-        "legacy-write-disabled",
-        Subject.GLANCE,
+        "remove image_service:store_id from the type")
+    LEGACY_WRITE_DISABLED = ("legacy-write-disabled",
+        Subject.GLANCE, Responsible.OPERATOR,
         "Glance has no locations API, and its image API writes no locations",
-        Responsible.OPERATOR,
-        "run Glance 2024.2 or later",
-    )
-    SERVICE_ROLE_MISSING = (
-        "service-role-missing",
-        Subject.GLANCE,
+        "run Glance 2024.2 or later")
+    SERVICE_ROLE_MISSING = ("service-role-missing",
+        Subject.GLANCE, Responsible.OPERATOR,
         "Cinder's [glance] user lacks the role service",
-        Responsible.OPERATOR,
-        "grant it the role service",
-    )
-    ADMIN_ROLE_MISSING = (
-        "admin-role-missing",
-        Subject.GLANCE,
-        (
-            "Cinder's [glance] user lacks the role admin, and so cannot see "
-            "a private image"
-        ),
-        Responsible.OPERATOR,
-        "grant it the role admin",
-    )
+        "grant it the role service")
+    ADMIN_ROLE_MISSING = ("admin-role-missing",
+        Subject.GLANCE, Responsible.OPERATOR,
+        ("Cinder's [glance] user lacks the role admin, and so cannot see a "
+         "private image"),
+        "grant it the role admin")
     # worth a note; nothing is blocked
-    INTEGRITY_UNVERIFIED = (
-        "integrity-unverified",
-        Subject.IMAGE,
+    INTEGRITY_UNVERIFIED = ("integrity-unverified",
+        Subject.IMAGE, Responsible.OPERATOR,
         "the image's hash is not checked by a clone",
-        Responsible.OPERATOR,
-        "download once and compare, if that matters",
-    )
-    HASH_PENDING = (
-        "hash-pending",
-        Subject.IMAGE,
+        "download once and compare, if that matters")
+    HASH_PENDING = ("hash-pending", Subject.IMAGE, Responsible.OPERATOR,
         "the image has no hash",
-        Responsible.OPERATOR,
-        "set do_secure_hash in Glance",
-        True,
-    )
-    TENANT_MUTABLE = (
-        "tenant-mutable",
-        Subject.SOURCE,
+        "set do_secure_hash in Glance", True)
+    TENANT_MUTABLE = ("tenant-mutable", Subject.SOURCE, Responsible.OPERATOR,
         "tenants can change the volume behind the image",
-        Responsible.OPERATOR,
-        "set image_upload_use_internal_tenant",
-    )
-    LOCATIONS_USER_WRITABLE = (
-        "locations-user-writable",
-        Subject.GLANCE,
+        "set image_upload_use_internal_tenant")
+    LOCATIONS_USER_WRITABLE = ("locations-user-writable",
+        Subject.GLANCE, Responsible.OPERATOR,
         "image owners can write locations",
-        Responsible.OPERATOR,
-        "unset show_multiple_locations",
-    )
-    PARENT_PINNED = (
-        "parent-pinned",
-        Subject.SOURCE,
+        "unset show_multiple_locations")
+    PARENT_PINNED = ("parent-pinned", Subject.SOURCE, Responsible.OPERATOR,
         "the source cannot be deleted while its clone shares its data",
-        Responsible.OPERATOR,
-        "flatten the clone before deleting the source",
-    )
-    EXTEND_REQUIRED = (
-        "extend-required",
-        Subject.NEW_VOLUME,
+        "flatten the clone before deleting the source")
+    EXTEND_REQUIRED = ("extend-required",
+        Subject.NEW_VOLUME, Responsible.REQUESTER,
         "the clone is extended to the requested size",
-        Responsible.REQUESTER,
-        "ask for the source's size to avoid the extension",
-    )
-    ASYNC_REGISTRATION = (
-        "async-registration",
-        Subject.GLANCE,
+        "ask for the source's size to avoid the extension")
+    ASYNC_REGISTRATION = ("async-registration",
+        Subject.GLANCE, Responsible.OPERATOR,
         "Glance accepts the location first and checks it later",
-        Responsible.OPERATOR,
-        "nothing: the plan waits until the image is active",
-        True,
-    )
-    FALLBACK_INTERNAL_TENANT = (
-        "fallback-internal-tenant",
-        Subject.CONFIG,
-        (
-            "the internal tenant is wanted but not configured; the "
-            "requester's project is used"
-        ),
-        Responsible.OPERATOR,
-        (
-            "set cinder_internal_tenant_project_id and "
-            "cinder_internal_tenant_user_id"
-        ),
-    )
+        "nothing: the plan waits until the image is active", True)
+    FALLBACK_INTERNAL_TENANT = ("fallback-internal-tenant",
+        Subject.CONFIG, Responsible.OPERATOR,
+        ("the internal tenant is wanted but not configured; the requester's "
+         "project is used"),
+        ("set cinder_internal_tenant_project_id and "
+         "cinder_internal_tenant_user_id"))
+    # fmt: on
