@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from clonepolicy import ARRAY_BACKENDS
+from clonepolicy.ports import ARRAY_BACKENDS
 
 MODULES = {
     "stranger": """
-from clonepolicy import Backend, CloneKind
+from clonepolicy import (Backend, CloneKind)
 
 API_VERSION = 1
 CAPABILITIES = Backend()

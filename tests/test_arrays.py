@@ -8,6 +8,8 @@ from pathlib import Path
 import attrs
 import pytest
 
+from clonepolicy.ports import _installed
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 import array_dists
@@ -15,17 +17,18 @@ from array_dists import OFFERED, PROBLEMS
 from clonepolicy import (
     Backend,
     ConflictError,
-    InstalledArray,
     NotFoundError,
     UnsupportedError,
     Volume,
-    _arrays,
+)
+from clonepolicy.adapters.reflink import ReflinkArray
+from clonepolicy.ports import (
+    InstalledArray,
     check_source,
     check_volume_id,
     installed_arrays,
     load_array,
 )
-from clonepolicy.adapters.reflink import ReflinkArray
 
 strangers = array_dists.strangers
 
@@ -41,7 +44,7 @@ SOURCE = Volume(
 def _newer(monkeypatch: pytest.MonkeyPatch, strangers: Path) -> None:
     """Make version 2 current, and version 1 still supported."""
     del strangers
-    monkeypatch.setattr(_arrays, "API_VERSION", 2)
+    monkeypatch.setattr(_installed, "API_VERSION", 2)
 
 
 # -- what is installed ------------------------------------------------------
@@ -133,7 +136,7 @@ def test_an_array_of_a_dropped_version_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The error names both versions and the remedy."""
-    monkeypatch.setattr(_arrays, "OLDEST_API_VERSION", 2)
+    monkeypatch.setattr(_installed, "OLDEST_API_VERSION", 2)
     with pytest.raises(UnsupportedError, match="1, which is older than 2"):
         load_array("good")
 

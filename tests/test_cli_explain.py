@@ -31,9 +31,9 @@ def test_explain_takes_a_reason_by_value_or_name(name: str) -> None:
     """The output is the reason with the rules of each policy."""
     result = run("explain", name)
 
-    about = Reason.OWNER_MISMATCH.about
+    reason = Reason.OWNER_MISMATCH
     assert result.exit_code == 0
-    for text in (about.meaning, about.who, about.remedy, *POLICIES):
+    for text in (reason.meaning, reason.responsible, reason.remedy, *POLICIES):
         assert text in result.stdout
 
 
@@ -92,8 +92,8 @@ def test_explain_shows_what_it_would_take(tmp_path: Path) -> None:
         for way in shown["what_would_it_take"]
         for remedy in way["remedies"]
     }
-    about = Reason.DISK_FORMAT_NOT_RAW.about
-    assert ("disk-format-not-raw", about.who) in remedies
+    reason = Reason.DISK_FORMAT_NOT_RAW
+    assert (reason, reason.responsible) in remedies
 
 
 def test_explain_says_when_nothing_is_needed(stored: Path) -> None:

@@ -14,9 +14,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import cli_support
 from cli_support import MIB, run, run_json
-from clonepolicy import UnavailableError
+from clonepolicy import Route, UnavailableError
 from clonepolicy.adapters.local import LocalCloud
 from clonepolicy.adapters.local._array import LocalArray
+from clonepolicy.plan import Attempt
 
 cloud = cli_support.cloud
 
@@ -77,9 +78,9 @@ def test_upload_shows_the_image(cloud: Path) -> None:
     assert "cinder://" in result.stdout
 
 
-@pytest.mark.parametrize("attempt", ["upload", None])
+@pytest.mark.parametrize("attempt", [Attempt(Route.UPLOAD, None, ()), None])
 def test_an_unsettled_outcome_is_reported(
-    attempt: str | None, cloud: Path, monkeypatch: pytest.MonkeyPatch
+    attempt: Attempt | None, cloud: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a note after a success, and in the error after a failure."""
     root = ("--root", str(cloud))

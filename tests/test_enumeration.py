@@ -11,6 +11,7 @@ import itertools
 from typing import Any
 
 import pytest
+from clonepolicy.testing.worlds import CLONEABLE, Request, put
 
 from clonepolicy import (
     POLICIES,
@@ -29,7 +30,6 @@ from clonepolicy import (
     decide_upload,
 )
 from clonepolicy.testing import combinations as combos
-from clonepolicy.testing.worlds import CLONEABLE, Request, put
 
 TABLES = [
     (policy, table)

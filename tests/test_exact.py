@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 import pytest
+from clonepolicy.testing.worlds import CLONEABLE, REGISTERABLE, put
 
 from clonepolicy import (
     SAFE,
@@ -15,7 +16,6 @@ from clonepolicy import (
     decide_create,
     decide_upload,
 )
-from clonepolicy.testing.worlds import CLONEABLE, REGISTERABLE, put
 
 BELOW, ABOVE = "!", "~"
 CREATES = [

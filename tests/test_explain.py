@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from clonepolicy._explain import headline, shown, verb
+from clonepolicy._records import GiB, Host, VolumeType
+from clonepolicy.testing.worlds import (
+    CLONEABLE,
+    IMAGE_ID,
+    NEW_ID,
+    NOW,
+    REGISTERABLE,
+    SOURCE_ID,
+    put,
+)
 
 from clonepolicy import (
     LIBERTY,
@@ -17,17 +28,6 @@ from clonepolicy import (
     explain_to_tenant,
     tenant_findings,
     what_would_it_take,
-)
-from clonepolicy._explain import headline, shown, verb
-from clonepolicy._records import GiB, Host, VolumeType
-from clonepolicy.testing.worlds import (
-    CLONEABLE,
-    IMAGE_ID,
-    NEW_ID,
-    NOW,
-    REGISTERABLE,
-    SOURCE_ID,
-    put,
 )
 
 WORLD = CLONEABLE[Mechanism.IMAGE_VOLUME]

@@ -13,6 +13,18 @@ from typing import Any, TypeAlias, TypeVar
 
 import attrs
 import pytest
+from clonepolicy._findings import read
+from clonepolicy.testing.worlds import (
+    AXES,
+    CLONEABLE,
+    NEW_ID,
+    REGISTERABLE,
+    SOURCE_ID,
+    UPLOAD_AXES,
+    Request,
+    candidate_of,
+    put,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,20 +56,8 @@ from clonepolicy import (
     tables,
     what_would_it_take,
 )
-from clonepolicy._findings import read
 from clonepolicy.testing import combinations as combos
 from clonepolicy.testing import strategies as some
-from clonepolicy.testing.worlds import (
-    AXES,
-    CLONEABLE,
-    NEW_ID,
-    REGISTERABLE,
-    SOURCE_ID,
-    UPLOAD_AXES,
-    Request,
-    candidate_of,
-    put,
-)
 
 T = TypeVar("T")
 EVERY = tuple(POLICIES.values())

@@ -12,7 +12,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 import local_support
 from clonepolicy import (
     LIBERTY,
-    AddLocation,
     Clone,
     CloneKind,
     Config,
@@ -21,15 +20,15 @@ from clonepolicy import (
     GiB,
     IntegrityError,
     NotFoundError,
-    Observer,
     Quota,
     QuotaError,
     Reason,
     Refuse,
-    Step,
     Upload,
 )
 from clonepolicy.adapters.local import LocalCloud
+from clonepolicy.plan import AddLocation, Step
+from clonepolicy.ports import Observer
 from local_support import (
     MIB,
     add_image,

@@ -194,7 +194,7 @@ def test_public_ports_and_journal_carry_out_a_plan(
             ),
         )
         outcome = execute(plan, ports, journal=cloud.journal)
-        assert outcome.attempt == "download"
+        assert str(outcome.attempt) == "download"
         assert cloud.config.image_upload_use_cinder_backend
         assert cloud.journal.interrupted() == ()
     assert faults(tmp_path / "c", source) == []

@@ -13,18 +13,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import local_support
-from clonepolicy import (
-    AdapterError,
-    AddLocation,
-    CloneVolume,
-    Observer,
-    PublishVolume,
-    Step,
-    Volume,
-    recover,
-)
+from clonepolicy import AdapterError, Volume, recover
 from clonepolicy.adapters._files import paths, reflinks
 from clonepolicy.adapters.local import LocalCloud, _process_lock, _store
+from clonepolicy.plan import AddLocation, CloneVolume, PublishVolume, Step
+from clonepolicy.ports import Observer
 from local_support import (
     add_image,
     faults,
@@ -124,7 +117,7 @@ def test_the_plan_of_a_live_thread_is_not_interrupted(
             image_id, name="v", project_id="p", size=1, observer=Look()
         )
         assert made.outcome is not None
-        assert made.outcome.attempt == "download"
+        assert str(made.outcome.attempt) == "download"
         assert seen == [(), ()]
 
 

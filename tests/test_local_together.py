@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 
 import local_support
-from clonepolicy import AdapterError
+from clonepolicy import (AdapterError)
 from clonepolicy.adapters.local import LocalCloud
 
 local_support.shrink()

@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from clonepolicy.testing.worlds import (
+    ALICE,
+    CLONEABLE,
+    INTERNAL,
+    REGISTERABLE,
+    STORE,
+    put,
+)
 
 from clonepolicy import (
     CINDER_29,
@@ -16,14 +24,6 @@ from clonepolicy import (
     Reason,
     decide_create,
     decide_upload,
-)
-from clonepolicy.testing.worlds import (
-    ALICE,
-    CLONEABLE,
-    INTERNAL,
-    REGISTERABLE,
-    STORE,
-    put,
 )
 
 ALWAYS = {Reason.PARENT_PINNED, Reason.HASH_PENDING, Reason.TENANT_MUTABLE}

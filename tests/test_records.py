@@ -7,6 +7,9 @@ from typing import Any
 
 import attrs
 import pytest
+from clonepolicy._plans import clone_attempt
+from clonepolicy._policies import label, nearest_first
+from clonepolicy.testing.worlds import CLONEABLE, REGISTERABLE, put
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,10 +41,7 @@ from clonepolicy import (
     parse_location,
     rule,
 )
-from clonepolicy._plans import clone_attempt
-from clonepolicy._policies import label, nearest_first
 from clonepolicy.testing import strategies as some
-from clonepolicy.testing.worlds import CLONEABLE, REGISTERABLE, put
 
 RECORDS = tuple(
     kind

@@ -7,6 +7,22 @@ over any requests at all.
 from __future__ import annotations
 
 import attrs
+from clonepolicy._plans import (
+    AddLocation,
+    CloneVolume,
+    CreateImageVolume,
+    ExtendVolume,
+    SetVolumeMetadata,
+    VerifyLocation,
+)
+from clonepolicy.testing.worlds import (
+    ALICE,
+    BOB,
+    INTERNAL,
+    REGISTERABLE,
+    UPLOAD_AXES,
+    put,
+)
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -25,23 +41,7 @@ from clonepolicy import (
     decide_create,
     decide_upload,
 )
-from clonepolicy._plans import (
-    AddLocation,
-    CloneVolume,
-    CreateImageVolume,
-    ExtendVolume,
-    SetVolumeMetadata,
-    VerifyLocation,
-)
 from clonepolicy.testing import strategies as some
-from clonepolicy.testing.worlds import (
-    ALICE,
-    BOB,
-    INTERNAL,
-    REGISTERABLE,
-    UPLOAD_AXES,
-    put,
-)
 
 CREATES = some.create_requests() | some.near_misses()
 

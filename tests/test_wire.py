@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import attrs
 import jsonschema
 import pytest
+from clonepolicy.testing.worlds import CLONEABLE, REGISTERABLE
 from hypothesis import given
 
 from clonepolicy import (
@@ -25,7 +26,6 @@ from clonepolicy import (
 )
 from clonepolicy.schema import schema
 from clonepolicy.testing import strategies as some
-from clonepolicy.testing.worlds import CLONEABLE, REGISTERABLE
 from clonepolicy.wire import dumps, loads, loads_decision, to_dict
 
 Json: TypeAlias = dict[str, Any]

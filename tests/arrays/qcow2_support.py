@@ -23,11 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench_qcow2 import OWN, holds, overwrite
 
 import local_support
-from clonepolicy import (
-    FileLocation,
-    Image,
-    Volume,
-)
+from clonepolicy import FileLocation, Image, Volume
 from clonepolicy.adapters import _sizes
 from clonepolicy.adapters.qcow2 import Qcow2Array
 

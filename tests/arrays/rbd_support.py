@@ -22,10 +22,7 @@ import bench_rbd
 import ceph as ceph_module
 from ceph import Cluster
 
-from clonepolicy import (
-    Image,
-    Volume,
-)
+from clonepolicy import Image, Volume
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.testing.conformance import ArrayBench, Scene
 from clonepolicy.testing.conformance._content import Content

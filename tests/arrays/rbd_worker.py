@@ -23,10 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from rbd_support import image_record, source_content
 
-from clonepolicy import (
-    RbdLocation,
-    Volume,
-)
+from clonepolicy import RbdLocation, Volume
 from clonepolicy.adapters import rbd as adapter
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.adapters.rbd import _pool as pool_module

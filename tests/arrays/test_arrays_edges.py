@@ -22,7 +22,6 @@ from clonepolicy import (
     FileLocation,
     NotFoundError,
     StoredImage,
-    StoredVolume,
     UnavailableError,
 )
 from clonepolicy.adapters import _qemu_img
@@ -30,6 +29,7 @@ from clonepolicy.adapters._files import paths
 from clonepolicy.adapters._files.images import ImageDirectories
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.adapters.reflink import ReflinkArray
+from clonepolicy.ports import StoredVolume
 
 
 @pytest.fixture

@@ -32,10 +32,7 @@ from qcow2_support import (
     wrap_qemu_img,
 )
 
-from clonepolicy import (
-    ConflictError,
-    FactError,
-)
+from clonepolicy import ConflictError, FactError
 from clonepolicy.adapters.qcow2 import Qcow2Array, _commands
 from clonepolicy.adapters.qcow2._header import File
 

@@ -29,10 +29,7 @@ from qcow2_support import (
     volume_names,
 )
 
-from clonepolicy import (
-    IntegrityError,
-    NotFoundError,
-)
+from clonepolicy import IntegrityError, NotFoundError
 from clonepolicy.adapters.qcow2 import Qcow2Array
 
 small = qcow2_support.small

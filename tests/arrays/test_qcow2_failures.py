@@ -45,12 +45,12 @@ from clonepolicy import (
     CloneLimitError,
     ConflictError,
     LeftBehindError,
-    StoredVolume,
     UnavailableError,
     UnsupportedError,
 )
 from clonepolicy.adapters import _qemu_img
 from clonepolicy.adapters.qcow2 import Qcow2Array
+from clonepolicy.ports import StoredVolume
 
 small = qcow2_support.small
 place = qcow2_support.place

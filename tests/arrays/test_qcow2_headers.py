@@ -31,10 +31,7 @@ from qcow2_support import (
     volume_names,
 )
 
-from clonepolicy import (
-    IntegrityError,
-    UnavailableError,
-)
+from clonepolicy import IntegrityError, UnavailableError
 from clonepolicy.adapters.qcow2 import Qcow2Array, _commands
 from clonepolicy.adapters.qcow2._header import File
 

@@ -25,12 +25,9 @@ from rbd_support import (
     start_worker,
 )
 
-from clonepolicy import (
-    GiB,
-    StoredVolume,
-    UnavailableError,
-)
+from clonepolicy import GiB, UnavailableError
 from clonepolicy.adapters.rbd import _pool as pool_module
+from clonepolicy.ports import StoredVolume
 from clonepolicy.testing.conformance import Scene
 from clonepolicy.testing.conformance._content import Content
 

@@ -36,11 +36,11 @@ from clonepolicy import (
     GiB,
     IntegrityError,
     NotFoundError,
-    StoredVolume,
     UnavailableError,
     UnsupportedError,
 )
 from clonepolicy.adapters.rbd import RbdArray
+from clonepolicy.ports import StoredVolume
 from clonepolicy.testing.conformance import Scene
 from clonepolicy.testing.conformance._content import Content
 

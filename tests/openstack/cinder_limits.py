@@ -12,6 +12,8 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
+from clonepolicy._locations import cinder_volume_id, concerns_volumes
+from clonepolicy.testing.worlds import Request
 
 from clonepolicy import (
     ArrayImage,
@@ -28,8 +30,6 @@ from clonepolicy import (
     Volume,
     parse_location,
 )
-from clonepolicy._locations import cinder_volume_id, concerns_volumes
-from clonepolicy.testing.worlds import Request
 
 Explains: TypeAlias = Callable[[CreateRequest], bool]
 DELETABLE = frozenset(

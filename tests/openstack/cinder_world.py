@@ -33,6 +33,7 @@ import sqlalchemy
 from cinder import context as cinder_context
 from cinder import objects
 from cinder.exception import GlanceMetadataNotFound
+from clonepolicy.testing.worlds import Request
 from oslo_config import cfg
 from oslo_db.sqlalchemy import enginefacade
 from oslo_utils import imageutils
@@ -58,7 +59,6 @@ from clonepolicy import (
     decide_create,
     decide_upload,
 )
-from clonepolicy.testing.worlds import Request
 
 objects.register_all()  # the create flow looks them up when imported
 

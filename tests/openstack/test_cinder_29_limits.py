@@ -8,17 +8,6 @@ from typing import Any
 
 import attrs
 import pytest
-
-from clonepolicy import (
-    CINDER_29,
-    ArrayImage,
-    CreateRequest,
-    FileLocation,
-    Mechanism,
-    Quota,
-    StoredImage,
-    parse_location,
-)
 from clonepolicy.testing.combinations import verdict
 from clonepolicy.testing.worlds import (
     ARRAY,
@@ -29,6 +18,17 @@ from clonepolicy.testing.worlds import (
     REGISTERABLE,
     THEN,
     put,
+)
+
+from clonepolicy import (
+    CINDER_29,
+    ArrayImage,
+    CreateRequest,
+    FileLocation,
+    Mechanism,
+    Quota,
+    StoredImage,
+    parse_location,
 )
 
 pytest.importorskip("cinder", reason="run nox -s openstack")

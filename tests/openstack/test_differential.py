@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import attrs
 import pytest
+from clonepolicy.testing.combinations import (
+    Difference,
+    differences,
+    one_fault,
+)
+from clonepolicy.testing.worlds import REGISTERABLE, UPLOAD_AXES, Request, put
 from hypothesis import HealthCheck, event, given, seed, settings
 from hypothesis import strategies as st
 
@@ -12,11 +18,6 @@ from clonepolicy import (
     SAFE,
     CreateRequest,
     UploadRequest,
-)
-from clonepolicy.testing.combinations import (
-    Difference,
-    differences,
-    one_fault,
 )
 from clonepolicy.testing.strategies import (
     cache_entries,
@@ -28,7 +29,6 @@ from clonepolicy.testing.strategies import (
     upload_requests,
     volumes,
 )
-from clonepolicy.testing.worlds import REGISTERABLE, UPLOAD_AXES, Request, put
 
 pytest.importorskip("cinder", reason="run nox -s openstack")
 

@@ -5,13 +5,6 @@ mypy and pyright check this file; pytest does not run it.
 
 from __future__ import annotations
 
-from clonepolicy import (
-    ArrayBackend,
-    ArrayKind,
-    ImageService,
-    Journal,
-    VolumeService,
-)
 from clonepolicy.adapters._memory_ports import Array, Images, Volumes
 from clonepolicy.adapters.cinder import (
     CinderArray,
@@ -27,6 +20,13 @@ from clonepolicy.adapters.memory import MemoryJournal
 from clonepolicy.adapters.qcow2 import Qcow2Array
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.adapters.reflink import ReflinkArray
+from clonepolicy.ports import (
+    ArrayBackend,
+    ArrayKind,
+    ImageService,
+    Journal,
+    VolumeService,
+)
 
 ARRAY_KINDS: tuple[ArrayKind, ...] = (ReflinkArray, RbdArray, Qcow2Array)
 

@@ -24,15 +24,13 @@ from clonepolicy import (
     Location,
     RbdLocation,
     StoredImage,
-    StoredVolume,
     Volume,
-    check_source,
-    check_volume_id,
 )
 from clonepolicy.adapters import _formats, _sizes
 from clonepolicy.adapters._files import paths, reflinks, sparse
 from clonepolicy.adapters._files.errors import translate_errors
 from clonepolicy.adapters._files.images import ImageDirectories
+from clonepolicy.ports import StoredVolume, check_source, check_volume_id
 
 __all__ = ["ReflinkArray"]
 

@@ -14,16 +14,15 @@ from clonepolicy import (
     Location,
     RbdLocation,
     StoredImage,
-    StoredVolume,
     UnsupportedError,
     Volume,
-    check_volume_id,
 )
 from clonepolicy.adapters._files import paths
 from clonepolicy.adapters.local._catalogue import Row
 from clonepolicy.adapters.local._errors import translate_errors
 from clonepolicy.adapters.local._store import WHOLE, Store, check_readable
 from clonepolicy.adapters.reflink import ReflinkArray
+from clonepolicy.ports import StoredVolume, check_volume_id
 
 
 @attrs.frozen

@@ -14,18 +14,12 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from clonepolicy import (
-    Config,
-    Location,
-    NotFoundError,
-    Quota,
-    parse_location,
-)
+from clonepolicy import Config, Location, NotFoundError, Quota, parse_location
 from clonepolicy.adapters.local._errors import damaged, translate_errors
 
 Row: TypeAlias = sqlite3.Row
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE config (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT);
 CREATE TABLE pool (
@@ -88,9 +82,9 @@ CREATE TABLE journal (
     token TEXT NOT NULL,
     plan TEXT NOT NULL,
     ids TEXT NOT NULL,
+    phase TEXT NOT NULL DEFAULT 'attempting',
     attempt INTEGER NOT NULL DEFAULT 0,
-    step INTEGER NOT NULL DEFAULT 0,
-    undoing INTEGER NOT NULL DEFAULT 0
+    step INTEGER NOT NULL DEFAULT 0
 );
 """
 _VOLUMES = """

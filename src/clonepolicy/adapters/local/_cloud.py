@@ -13,12 +13,8 @@ from clonepolicy import (
     SAFE,
     Config,
     Image,
-    Journal,
     NotFoundError,
-    Observer,
     Outcome,
-    Policy,
-    Ports,
     Quota,
     Volume,
 )
@@ -48,6 +44,8 @@ from clonepolicy.adapters.local._results import (
 )
 from clonepolicy.adapters.local._store import Store
 from clonepolicy.adapters.local._volumes import LocalVolumes
+from clonepolicy.policy import Policy
+from clonepolicy.ports import Journal, Observer, Ports
 
 _DEFAULTS = Config(
     allowed_direct_url_schemes=frozenset({"cinder"}),

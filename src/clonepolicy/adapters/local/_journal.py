@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from clonepolicy import Entry, Plan, Ref
 from clonepolicy.adapters.local._catalogue import Catalogue, Row
 from clonepolicy.adapters.local._process_lock import ProcessLock
+from clonepolicy.plan import Plan, VolumeRef
+from clonepolicy.ports import JournalEntry, Phase
 from clonepolicy.wire import loads, to_dict
 
 _WRITING = "writing the journal"
@@ -31,7 +32,7 @@ class LocalJournal:
     _lock: ProcessLock
     _first: Callable[[sqlite3.Connection], object] | None = None
     _threads: dict[str, threading.Thread] = attrs.field(factory=dict)
-    _marks: dict[str, tuple[int, int, bool]] = attrs.field(factory=dict)
+    _marks: dict[str, tuple[Phase, int, int]] = attrs.field(factory=dict)
 
     def beginning_with(
         self, change: Callable[[sqlite3.Connection], object]
@@ -39,7 +40,7 @@ class LocalJournal:
         """Return this journal, making a change whenever a plan begins."""
         return attrs.evolve(self, first=change)
 
-    def begin(self, plan: Plan, ids: Mapping[Ref, str]) -> str:
+    def begin(self, plan: Plan, ids: Mapping[VolumeRef, str]) -> str:
         """Record a plan before its first step; return its entry's id."""
         with self._catalogue.transaction(_WRITING) as db:
             if self._first is not None:
@@ -54,20 +55,19 @@ class LocalJournal:
             )
         entry_id = str(added.lastrowid)
         self._threads[entry_id] = threading.current_thread()
-        self._marks[entry_id] = (0, 0, False)
+        self._marks[entry_id] = (Phase.ATTEMPTING, 0, 0)
         return entry_id
 
     def mark(
-        self, entry_id: str, attempt: int, step: int, *, undoing: bool
+        self, entry_id: str, phase: Phase, attempt: int, step: int
     ) -> None:
         """Record which step is about to begin."""
-        mark = (attempt, step, undoing)
+        mark = (phase, attempt, step)
         if self._marks.get(entry_id) == mark:
             return
         self._catalogue.execute(
             _WRITING,
-            "UPDATE journal SET attempt = ?, step = ?, undoing = ? "
-            "WHERE id = ?",
+            "UPDATE journal SET phase = ?, attempt = ?, step = ? WHERE id = ?",
             *(*mark, int(entry_id)),
         )
         self._marks[entry_id] = mark
@@ -79,7 +79,7 @@ class LocalJournal:
         self._threads.pop(entry_id, None)
         self._marks.pop(entry_id, None)
 
-    def interrupted(self) -> tuple[Entry, ...]:
+    def interrupted(self) -> tuple[JournalEntry, ...]:
         """Take over and return the entries that no live thread carries out."""
         with self._catalogue.transaction(_WRITING) as db:
             rows = [
@@ -103,14 +103,17 @@ class LocalJournal:
         return thread is None or thread is here or not thread.is_alive()
 
 
-def _entry(row: Row) -> Entry:
-    return Entry(
+def _entry(row: Row) -> JournalEntry:
+    return JournalEntry(
         id=str(row["id"]),
         plan=loads(Plan, row["plan"]),
-        ids={Ref(name): made for name, made in json.loads(row["ids"]).items()},
+        ids={
+            VolumeRef(name): made
+            for name, made in json.loads(row["ids"]).items()
+        },
+        phase=Phase(row["phase"]),
         attempt=row["attempt"],
         step=row["step"],
-        undoing=bool(row["undoing"]),
     )
 
 

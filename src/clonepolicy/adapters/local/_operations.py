@@ -17,13 +17,9 @@ from clonepolicy import (
     ConflictError,
     Image,
     NotFoundError,
-    Observer,
-    Policy,
-    Ports,
     Refuse,
     Volume,
-    decide_create,
-    decide_upload,
+    decide,
     execute,
     gather_create,
     gather_upload,
@@ -48,6 +44,8 @@ from clonepolicy.adapters.local._volumes import (
     check_unregistered,
     insert_volume,
 )
+from clonepolicy.policy import Policy
+from clonepolicy.ports import Observer, Ports
 
 
 @attrs.frozen(kw_only=True)
@@ -81,7 +79,7 @@ def create_volume(
         ports,
         quota=ports.volumes.get_quota(volume.project_id),
     )
-    decision = decide_create(request, operation.policy)
+    decision = decide(request, operation.policy)
     if isinstance(decision, Refuse):
         return Created(decision=decision, outcome=None, volume=None)
 
@@ -135,7 +133,7 @@ def upload_volume(
             ports,
             force=force,
         )
-        decision = decide_upload(request, operation.policy)
+        decision = decide(request, operation.policy)
         outcome = None
         if isinstance(decision, Refuse):
             _undo_upload(store, volume_id, image.id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from clonepolicy import Journal, Outcome, Ports, recover
+from clonepolicy import Outcome, recover
 from clonepolicy.adapters._files import paths
 from clonepolicy.adapters.local._catalogue import Row
 from clonepolicy.adapters.local._errors import translate_errors
@@ -17,6 +17,7 @@ from clonepolicy.adapters.local._images import delete_unfinished
 from clonepolicy.adapters.local._journal import planned_ids
 from clonepolicy.adapters.local._store import WHOLE, Store
 from clonepolicy.adapters.local._volumes import DELETE, FAIL, RESTORE
+from clonepolicy.ports import Journal, Ports
 
 _REPAIRING = "repairing the cloud"
 

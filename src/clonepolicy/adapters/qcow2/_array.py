@@ -22,9 +22,7 @@ from clonepolicy import (
     Location,
     RbdLocation,
     StoredImage,
-    StoredVolume,
     Volume,
-    check_source,
 )
 from clonepolicy.adapters import _formats, _sizes
 from clonepolicy.adapters._files import paths, sparse
@@ -37,6 +35,7 @@ from clonepolicy.adapters.qcow2._directory import (
     list_own,
 )
 from clonepolicy.adapters.qcow2._header import File, format_of, open_file
+from clonepolicy.ports import StoredVolume, check_source
 
 
 class Qcow2Array:

@@ -21,16 +21,12 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from clonepolicy import (
-    CloneLimitError,
-    IntegrityError,
-    LeftBehindError,
-    check_volume_id,
-)
+from clonepolicy import CloneLimitError, IntegrityError, LeftBehindError
 from clonepolicy.adapters._files import paths
 from clonepolicy.adapters._files.paths import closing
 from clonepolicy.adapters.qcow2 import _commands
 from clonepolicy.adapters.qcow2._header import LAYER, File, open_file
+from clonepolicy.ports import check_volume_id
 
 _NEW = ".new-"
 """Prefix of files that exist only while the lock is held."""

@@ -20,16 +20,14 @@ from clonepolicy import (
     NotFoundError,
     RbdLocation,
     StoredImage,
-    StoredVolume,
     Volume,
-    check_source,
-    check_volume_id,
 )
 from clonepolicy.adapters import _formats, _sizes
 from clonepolicy.adapters._files import paths, sparse
 from clonepolicy.adapters._files.errors import passthrough, translate_errors
 from clonepolicy.adapters.rbd._clones import Clones
 from clonepolicy.adapters.rbd._pool import Pool, children, fill, stream
+from clonepolicy.ports import StoredVolume, check_source, check_volume_id
 
 
 class RbdArray:

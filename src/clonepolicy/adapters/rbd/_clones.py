@@ -27,10 +27,10 @@ from clonepolicy import (
     RbdLocation,
     UnsupportedError,
     Volume,
-    check_volume_id,
 )
 from clonepolicy.adapters import _sizes
 from clonepolicy.adapters.rbd._pool import Pool, children, image_name
+from clonepolicy.ports import check_volume_id
 
 _SNAPSHOT = "clone-"
 

@@ -11,10 +11,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from clonepolicy import RbdLocation, UnsupportedError, check_volume_id
+from clonepolicy import RbdLocation, UnsupportedError
 from clonepolicy.adapters._files import sparse
 from clonepolicy.adapters.rbd._errors import translate
 from clonepolicy.adapters.rbd._snapshots import Snapshot, find_snapshot
+from clonepolicy.ports import check_volume_id
 
 _PIECE = 4 << 20
 _ZEROS = bytes(_PIECE)
