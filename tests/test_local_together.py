@@ -82,7 +82,7 @@ with LocalCloud(Path(sys.argv[1])) as cloud:
     done = cloud.upload_volume(
         made.volume.volume.id, name="u", project_id="p", disk_format="raw"
     )
-    print(json.dumps([made.outcome.attempt, before, peak()]))
+    print(json.dumps([str(made.outcome.attempt), before, peak()]))
 """
 
 
