@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import itertools
+import re
 import runpy
 import shutil
 from collections.abc import Callable, Iterator
@@ -98,3 +102,19 @@ def test_without_graphviz_a_stale_picture_is_an_error(
 
     error = f"{picture} is stale; install Graphviz\n"
     assert error == capsys.readouterr().err
+
+
+def test_the_tutorial_shows_what_its_blocks_print() -> None:
+    """A block that prints is followed by a block of text with the output."""
+    page = (DOCS / "tutorial.md").read_text(encoding="utf-8")
+    blocks = re.findall(
+        r"^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL
+    )
+    names: dict[str, object] = {}
+    for (kind, block), after in itertools.pairwise([*blocks, ("", "")]):
+        if kind == "python":
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
+                exec(block, names)  # noqa: S102 - the project's own page
+            shown = after[1] if after[0] == "text" else ""
+            assert printed.getvalue() == shown, block
