@@ -1,6 +1,7 @@
 """Write the generated pages and pictures of ``docs``, or check them.
 
-``--write`` writes what is stale; ``--check`` exits with 1 if anything is.
+``--write`` writes the files that are stale; ``--check`` names them and exits
+with 1 if there are any.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def texts() -> Mapping[str, str]:
 
 
 def stale(folder: Path) -> Iterable[Path]:
-    """Find files that are missing or not what would be generated."""
+    """Find files that are missing, out of date, or no longer generated."""
     for name, text in texts().items():
         path = folder / name
         if not path.is_file() or path.read_text("utf-8") != text:
@@ -60,20 +61,26 @@ def stale(folder: Path) -> Iterable[Path]:
             and pictures.is_drawn_from(svg.read_text("utf-8"), text)
         ):
             yield svg
+    for path in sorted(folder.rglob("*.md")):
+        known = str(path.relative_to(folder)) in texts()
+        if not known and path.read_text("utf-8").startswith(GENERATED):
+            yield path
 
 
 def write(path: Path, folder: Path) -> bool:
-    """Write a file; give False if Graphviz is needed and not installed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write or remove a file; give False if Graphviz is not installed."""
     name = path.relative_to(folder)
+    text = texts().get(str(name))
     if path.suffix == ".svg":
         text = pictures.draw(texts()[str(name.with_suffix(".dot"))])
-    else:
-        text = texts()[str(name)]
+        if text is None:
+            print(f"{path} is stale; install Graphviz", file=sys.stderr)
+            return False
     if text is None:
-        print(f"{path} is stale; install Graphviz", file=sys.stderr)
-        return False
-    path.write_text(text, encoding="utf-8")
+        path.unlink()
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     return True
 
 

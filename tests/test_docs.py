@@ -64,6 +64,21 @@ def test_stale_files_are_named_and_rewritten(
         ).read_text() == path.read_text()
 
 
+def test_a_page_that_is_no_longer_generated_is_removed(
+    generate: Generate, copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as the page of a module that was renamed."""
+    old = copied / "reference" / "api" / "clonepolicy.old.md"
+    shutil.copy(copied / "reference" / "api.md", old)
+
+    assert 1 == generate(["--check"], copied)
+
+    assert f"{old} {REMEDY}\n" == capsys.readouterr().err
+    assert 0 == generate(["--write"], copied)
+    assert not old.exists()
+    assert 0 == generate(["--check"], copied)
+
+
 def test_a_picture_of_another_graph_is_stale(
     generate: Generate, copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""For each rule a request that it fails, as changes of a base request."""
+"""For each rule a request that fails it, as changes of a base request."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def decide(request: Request, policy: Policy) -> Decision:
 
 
 def facts(record: Any, prefix: str = "") -> Iterator[tuple[str, Any, bool]]:  # noqa: ANN401 - any record
-    """Give each fact below a record: its path, its value, if it is set."""
+    """Give the path and value of each fact, and if it has no default."""
     for field in attrs.fields(type(record)):
         value = getattr(record, field.name)
         path = f"{prefix}{field.name}"
@@ -72,9 +72,8 @@ def facts(record: Any, prefix: str = "") -> Iterator[tuple[str, Any, bool]]:  # 
         ):
             yield path, value, value != field.default
         else:
-            below = path.removeprefix("candidate.")
-            below = below if below == "source" else path
-            yield from facts(value, f"{below}.")
+            root = "source" if path == "candidate.source" else path
+            yield from facts(value, f"{root}.")
 
 
 def written(value: object) -> str:
@@ -126,10 +125,10 @@ def bases() -> Iterator[str]:
     yield listing({p: v for p, v in first.items() if p in shared})
     for name, values in written_bases.items():
         yield f"### Base: {name}"
-        yield f"The create with one candidate, in `{HELD[Mechanism(name)]}`."
+        yield f"A create with one candidate, in `{HELD[Mechanism(name)]}`."
         yield listing({p: v for p, v in values.items() if p not in shared})
     yield "### Base: upload"
-    yield "The upload."
+    yield "An upload that is registered."
     yield listing(upload)
 
 
@@ -144,7 +143,7 @@ def changes(base: Request, request: Request) -> dict[str, str]:
 
 
 def example(rule: Rule[Any]) -> Iterator[str]:
-    """Write a request that a rule fails, and what a policy decides."""
+    """Write a request that fails a rule, and what a policy decides."""
     policy, base, request, finding = _witness(rule)
     name = next(n for n, b in BASES.items() if b is base)
     changed = changes(base, request)
@@ -180,9 +179,9 @@ def _witness(rule: Rule[Any]) -> tuple[Policy, Request, Request, Finding]:
 
 
 def _alone(policy: Policy, part: Table, rule: Rule[Any]) -> Request:
-    """Find a request that only this rule of a table fails, near the base.
+    """Find a request that fails this rule of a table and no other.
 
-    The best one has the fewest findings, then the fewest changed facts.
+    The best request has the fewest findings, then the fewest changed facts.
     """
     others = [other for other in part.rules if other is not rule]
     requests = (
