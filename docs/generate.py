@@ -1,352 +1,90 @@
-"""Write docs/reference from the rules and from what the policies decide.
+"""Write the generated pages and pictures of ``docs``, or check them.
 
-``--write`` writes the files; ``--check`` exits with 1 if one is stale.
+``--write`` writes the files that are stale; ``--check`` names them and exits
+with 1 if there are any.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
-from clonepolicy import (
-    CINDER_29,
-    LIBERTY,
-    POLICIES,
-    SAFE,
-    CreateRequest,
-    Reason,
-    Rule,
-    Subject,
-    decide_create,
-    decide_upload,
-    tables,
-)
-from clonepolicy.testing.combinations import (
-    Table,
-    combinations,
-    differences,
-    one_fault,
-    verdict,
-    worlds_of,
-)
-from clonepolicy.testing.conformance import (
-    ARRAYS,
-    IMAGES,
-    VOLUMES,
-    Status,
-    run,
-)
-from clonepolicy.testing.conformance._array_saboteurs import ARRAY_SABOTEURS
-from clonepolicy.testing.conformance._saboteur import Saboteur
-from clonepolicy.testing.conformance._service_saboteurs import (
-    SERVICE_SABOTEURS,
-)
-from clonepolicy.testing.worlds import Request
+from _pages import api, architecture, pictures, rules, verdicts
+from _pages.conformance import conformance
 
-KITS = (
-    ("Arrays", ARRAYS, ARRAY_SABOTEURS),
-    *(
-        (title, rows, [s for s in SERVICE_SABOTEURS if s.table is rows])
-        for title, rows in (
-            ("Image services", IMAGES),
-            ("Volume services", VOLUMES),
-        )
-    ),
-)
-
-REFERENCE = Path(__file__).parent / "reference"
+DOCS = Path(__file__).parent
 REMEDY = "python docs/generate.py --write"
-GENERATED = f"<!-- Generated: edit the rules, then run {REMEDY} -->"
-EVERY = tuple(POLICIES.values())
-
-
-def table(heads: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
-    """Write a Markdown table."""
-    lines = []
-    for row in (heads, ["---"] * len(heads), *rows):
-        cells = (str(cell).replace("|", "\\|") for cell in row)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def to_rule(name: str) -> str:
-    """Link to a rule."""
-    return f"[{name}](rules.md#{name})"
-
-
-def to_reason(reason: Reason) -> str:
-    """Link to a reason."""
-    return f"[{reason}](reasons.md#{reason})"
-
-
-def code(texts: Iterable[object]) -> str:
-    """List texts as code."""
-    return ", ".join(f"`{text}`" for text in texts)
-
-
-def homes() -> dict[Rule[Any], str]:
-    """Give every rule with the tables that it stands in."""
-    found: dict[Rule[Any], dict[str, list[str]]] = {}
-    for policy in EVERY:
-        for name, members in tables(policy):
-            for rule in members:
-                places = found.setdefault(rule, {})
-                places.setdefault(policy.name, []).append(name)
-    return {
-        rule: "; ".join(f"{policy}: {code(n)}" for policy, n in places.items())
-        for rule, places in found.items()
-    }
-
-
-def rules() -> Iterator[str]:
-    """Write every table of every policy, then every rule once."""
-    yield "# Rules"
-    yield (
-        "A table closes its path if any of its rules fails. The tables of "
-        "each policy come first, then every rule once with all that "
-        "documents it. What stands in a table of notes blocks nothing."
-    )
-    for policy in EVERY:
-        yield f"## {policy.name}"
-        for name, members in tables(policy):
-            yield f"### {policy.name} {name}"
-            rows = (
-                (to_rule(r.name), r.requirement, to_reason(r.reason))
-                for r in members
-            )
-            heads = ("rule", "what must hold", "reason if not")
-            yield table(heads, rows) if members else "No rule."
-    yield "## Every rule"
-    for rule, places in homes().items():
-        about = rule.reason.about
-        yield f"### {rule.name}"
-        yield rule.requirement
-        lines = [
-            f"- reason: {to_reason(rule.reason)}",
-            f"- reads: {code(rule.reads)}",
-            f"- sources: {'; '.join(map(str, rule.sources))}",
-            f"- Cinder differs: {rule.differs}",
-            f"- remedy ({about.who}): {about.remedy}",
-            f"- stands in {places}",
-        ]
-        yield "\n".join(line for line in lines if not line.endswith(": "))
-
-
-def reasons() -> Iterator[str]:
-    """Write every reason, by what it is about."""
-    yield "# Reasons"
-    yield (
-        "Every reason there is, by what it is about. The values are part of "
-        "the public contract. A reason that is only given by tables of notes "
-        "blocks nothing."
-    )
-    for subject in Subject:
-        yield f"## About the {subject}"
-        for reason in (r for r in Reason if r.about.subject is subject):
-            about = reason.about
-            yield f"### {reason}"
-            yield f"{about.meaning[0].upper()}{about.meaning[1:]}."
-            wait = "yes" if about.waiting_helps else "no"
-            lines = [
-                f"- who can remedy it: {about.who}",
-                f"- remedy: {about.remedy}",
-                f"- waiting may help: {wait}",
-            ]
-            lines += (
-                f"- given by {to_rule(rule.name)} in {places}"
-                for rule, places in homes().items()
-                if rule.reason is reason
-            )
-            yield "\n".join(lines)
-
-
-def given(world: Request) -> dict[Reason, str]:
-    """Give SAFE's reasons for a world; notes are in italics."""
-    decision = (
-        decide_create(world)
-        if isinstance(world, CreateRequest)
-        else decide_upload(world)
-    )
-    return {
-        **{note.reason: f"*{note.reason}*" for note in decision.notes},
-        **{found.reason: str(found.reason) for found in decision.findings},
-    }
-
-
-def fault_rows(
-    part: Table, found: Mapping[tuple[str, str], Request]
-) -> Iterator[tuple[str, ...]]:
-    """Give a row for each rule of a table."""
-    usual = given(part.base)
-    yield ("*none*", *(verdict(part.base, p) for p in EVERY), "")
-    for rule in part.rules:
-        world = found[part.name, rule.name]
-        verdicts = (verdict(world, policy) for policy in EVERY)
-        new = (said for r, said in given(world).items() if r not in usual)
-        yield (to_rule(rule.name), *verdicts, ", ".join(new))
-
-
-def faults() -> Iterator[str]:
-    """Write what each policy says of each rule's one-fault world."""
-    yield "# One fault at a time"
-    yield (
-        "Each row is a request in which one rule fails and no other of its "
-        "table, decided by every policy. The row *none* is the request in "
-        "which all of the table's rules hold; reasons that SAFE gives there "
-        "already (it has candidates of one mechanism only) are not repeated. "
-        "Notes are in italics."
-    )
-    heads = ("rule that fails", *POLICIES, "what SAFE says")
-    for policy in EVERY:
-        found = one_fault(policy)
-        yield f"## Rules of {policy.name}"
-        for part in worlds_of(policy):
-            if part.rules:
-                yield f"### {policy.name} {part.name}"
-                yield table(heads, fault_rows(part, found))
-
-
-def census() -> Iterator[str]:
-    """Write how many combinations of outcomes there are, and verdicts."""
-    yield "# Census"
-    yield (
-        "How many combinations of rule outcomes are realisable in each table: "
-        "rules that share no fact fail independently of each other, rules "
-        "that share one do not. Tables of notes and empty ones are left out."
-    )
-    total = 0
-    for policy in EVERY:
-        rows = [
-            (p.name, len(p.rules), len(combinations(p.base, p.rules)))
-            for p in worlds_of(policy)
-            if p.rules and not p.name.endswith("notes")
-        ]
-        every = sum(count for _, _, count in rows)
-        rows.append(("all", sum(size for _, size, _ in rows), every))
-        total += every
-        yield f"## {policy.name}"
-        yield table(("table", "rules", "combinations"), rows)
-    yield f"All policies: {total} combinations."
-    yield "## Verdicts"
-    yield (
-        "Every combination of SAFE's two tables for image volumes, decided "
-        "by each policy. Some facts that make one of these rules fail make "
-        "rules of other tables fail too, so that there are refusals."
-    )
-    for part in worlds_of(SAFE):
-        if part.name.endswith(("image-volume.gates", "image-volume.rules")):
-            yield f"### {part.name}"
-            worlds = [w for _, w in combinations(part.base, part.rules)]
-            names = ("clone", "download", "refuse")
-            rows_of = (
-                (policy.name, Counter(verdict(w, policy) for w in worlds))
-                for policy in EVERY
-            )
-            yield table(
-                ("policy", *names),
-                ((name, *(c[n] for n in names)) for name, c in rows_of),
-            )
-
-
-def diff() -> Iterator[str]:
-    """Write where the policies ask differently."""
-    yield "# Where the policies differ"
-    yield (
-        "Every rule that stands in a table of one policy only, with the "
-        "verdicts of both on a request for which it fails: one that tells "
-        "the policies apart, if such a request was found."
-    )
-    for a, b in ((SAFE, CINDER_29), (SAFE, LIBERTY), (LIBERTY, CINDER_29)):
-        yield f"## {a.name} and {b.name}"
-        yield table(
-            ("rule", "table", "only in", "reason", a.name, b.name, "why"),
-            (
-                (
-                    to_rule(d.rule),
-                    f"`{d.table}`",
-                    d.only_in,
-                    to_reason(d.reason),
-                    d.verdict_a,
-                    d.verdict_b,
-                    d.why,
-                )
-                for d in differences(a, b)
-            ),
-        )
-
-
-def conformance() -> Iterator[str]:
-    """Write the kit's rows, and which wrong adapter each of them catches."""
-    yield "# The kit's rows"
-    yield (
-        "What the kit holds adapters to, by what they are, and the wrong "
-        "adapters that it is tried on. Every row catches at least one; each "
-        "was caught when this page was written by the rows that it names."
-    )
-    for title, rows, saboteurs in KITS:
-        yield f"## {title}"
-        catches: dict[str, list[str]] = {row.id: [] for row in rows.rows}
-        for saboteur in saboteurs:
-            for name in caught(saboteur):
-                catches[name].append(saboteur.name)
-        heads = ("row", "promise", "level", "left out if", "catches")
-        yield table(
-            heads,
-            (
-                (
-                    f"`{row.id}`",
-                    row.promise,
-                    row.level.name.lower(),
-                    "; ".join(need.missing for need in row.needs) or "-",
-                    code(catches[row.id]),
-                )
-                for row in rows.rows
-            ),
-        )
-        yield f"### {title}: wrong on purpose"
-        yield table(
-            ("saboteur", "sin", "caught by"),
-            ((s.name, s.sin, code(caught(s))) for s in saboteurs),
-        )
+GENERATED = f"<!-- Generated: do not edit; run {REMEDY} -->"
+PAGES: Mapping[str, Callable[[], Iterable[str]]] = {
+    "explanation/architecture.md": architecture.architecture,
+    "reference/rules.md": rules.rules,
+    "reference/reasons.md": rules.reasons,
+    "reference/one-fault.md": verdicts.faults,
+    "reference/census.md": verdicts.census,
+    "reference/policy-diff.md": verdicts.differ,
+    "reference/conformance.md": conformance,
+    "reference/api.md": api.index,
+    **{
+        f"reference/api/{module}.md": partial(api.module_page, module)
+        for module in api.MODULES
+    },
+}
+PICTURES: Mapping[str, Callable[[], str]] = {
+    "pictures/create.dot": pictures.create,
+    "pictures/upload.dot": pictures.upload,
+    "pictures/imports.dot": architecture.imports,
+}
 
 
 @cache
-def caught(saboteur: Saboteur) -> tuple[str, ...]:
-    """Run the rows that must catch somebody; fail if one does not."""
-    bench = saboteur.make()
-    rows = [r for r in saboteur.table.rows if r.id in saboteur.caught_by]
-    for result in run(saboteur.table, bench, rows=rows).results:
-        if result.status is not Status.FAIL:
-            message = f"{saboteur.name} passes {result.row.id}"
-            raise AssertionError(message)
-    return tuple(row.id for row in rows)
-
-
-@cache
-def pages() -> Mapping[str, str]:
-    """Give every page by its file's name."""
-    blocks = {
-        "rules.md": rules(),
-        "reasons.md": reasons(),
-        "one-fault.md": faults(),
-        "census.md": census(),
-        "policy-diff.md": diff(),
-        "conformance.md": conformance(),
+def texts() -> Mapping[str, str]:
+    """Give the text of each generated file, by its path in ``docs``."""
+    pages = {
+        name: "\n\n".join((GENERATED, *page())) + "\n"
+        for name, page in PAGES.items()
     }
-    return {
-        name: "\n\n".join((GENERATED, *page)) + "\n"
-        for name, page in blocks.items()
-    }
+    return {**pages, **{name: dot() for name, dot in PICTURES.items()}}
 
 
-def main(
-    arguments: Sequence[str] | None = None, folder: Path = REFERENCE
-) -> int:
+def stale(folder: Path) -> Iterable[Path]:
+    """Find files that are missing, out of date, or no longer generated."""
+    for name, text in texts().items():
+        path = folder / name
+        if not path.is_file() or path.read_text("utf-8") != text:
+            yield path
+        svg = path.with_suffix(".svg")
+        if name in PICTURES and not (
+            svg.is_file()
+            and pictures.is_drawn_from(svg.read_text("utf-8"), text)
+        ):
+            yield svg
+    for path in sorted(folder.rglob("*.md")):
+        known = str(path.relative_to(folder)) in texts()
+        if not known and path.read_text("utf-8").startswith(GENERATED):
+            yield path
+
+
+def write(path: Path, folder: Path) -> bool:
+    """Write or remove a file; give False if Graphviz is not installed."""
+    name = path.relative_to(folder)
+    text = texts().get(str(name))
+    if path.suffix == ".svg":
+        text = pictures.draw(texts()[str(name.with_suffix(".dot"))])
+        if text is None:
+            print(f"{path} is stale; install Graphviz", file=sys.stderr)
+            return False
+    if text is None:
+        path.unlink()
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return True
+
+
+def main(arguments: Sequence[str] | None = None, folder: Path = DOCS) -> int:
     """Write the files, or check them; give the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     mode = parser.add_mutually_exclusive_group(required=True)
@@ -354,15 +92,12 @@ def main(
     mode.add_argument("--write", action="store_true")
     check = parser.parse_args(arguments).check
     status = 0
-    for name, text in pages().items():
-        path = folder / name
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            continue
+    for path in stale(folder):
         if check:
             print(f"{path} is stale; run: {REMEDY}", file=sys.stderr)
             status = 1
-        else:
-            path.write_text(text, encoding="utf-8")
+        elif not write(path, folder):
+            status = 1
     return status
 
 

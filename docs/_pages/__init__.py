@@ -1,0 +1,1 @@
+"""The generated pages and pictures: one module for each family."""

@@ -1,0 +1,200 @@
+"""For each rule a request that fails it, as changes of a base request."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from functools import cache
+from typing import Any
+
+import attrs
+
+from _pages.markdown import EVERY, code
+from clonepolicy import (
+    CinderLocation,
+    CreateRequest,
+    Decision,
+    FileLocation,
+    Finding,
+    GiB,
+    Host,
+    MalformedLocation,
+    Mechanism,
+    OtherLocation,
+    Policy,
+    RbdLocation,
+    Rule,
+    decide_create,
+    decide_upload,
+    verb,
+)
+from clonepolicy.testing.combinations import (
+    Table,
+    holds,
+    one_fault,
+    variants,
+    worlds_of,
+)
+from clonepolicy.testing.worlds import CLONEABLE, HELD, REGISTERABLE, Request
+
+BASES: Mapping[str, Request] = {
+    **{str(route): request for route, request in CLONEABLE.items()},
+    "upload": REGISTERABLE,
+}
+LOCATIONS = (
+    CinderLocation,
+    FileLocation,
+    MalformedLocation,
+    OtherLocation,
+    RbdLocation,
+)
+one_fault_of = cache(one_fault)
+
+
+def decide(request: Request, policy: Policy) -> Decision:
+    """Decide a request of either operation."""
+    if isinstance(request, CreateRequest):
+        return decide_create(request, policy)
+    return decide_upload(request, policy)
+
+
+def facts(record: Any, prefix: str = "") -> Iterator[tuple[str, Any, bool]]:  # noqa: ANN401 - any record
+    """Give the path and value of each fact, and if it has no default."""
+    for field in attrs.fields(type(record)):
+        value = getattr(record, field.name)
+        path = f"{prefix}{field.name}"
+        if field.name in HELD.values() and value:
+            (candidate,) = value
+            yield from facts(candidate, "candidate.")
+        elif not attrs.has(type(value)) or isinstance(
+            value, (Host, *LOCATIONS)
+        ):
+            yield path, value, value != field.default
+        else:
+            root = "source" if path == "candidate.source" else path
+            yield from facts(value, f"{root}.")
+
+
+def written(value: object) -> str:
+    """Write a value as one would in Python."""
+    match value:
+        case Enum():
+            text = f"{type(value).__name__}.{value.name}"
+        case Host():
+            text = f"Host.parse({str(value)!r})"
+        case datetime.datetime():
+            text = f"datetime.fromisoformat({value.isoformat()!r})"
+        case frozenset() if value:
+            text = f"frozenset({{{', '.join(map(repr, sorted(value)))}}})"
+        case int() if value and value % GiB == 0:
+            text = f"{value // GiB} * GiB"
+        case _ if isinstance(value, LOCATIONS):
+            text = f"parse_location({str(value)!r})"
+        case _:
+            text = repr(value)
+    return text
+
+
+def listing(values: dict[str, str]) -> str:
+    """List facts, a line each."""
+    lines = (f"{path} = {value}" for path, value in values.items())
+    return "\n".join(("```text", *lines, "```"))
+
+
+def bases() -> Iterator[str]:
+    """Write the requests that the examples change."""
+    yield "## Base requests"
+    yield (
+        "Each of these requests takes an efficient route under SAFE. They "
+        "are `CLONEABLE` and `REGISTERABLE` of `clonepolicy.testing.worlds`. "
+        "Facts that have their default are left out. Sizes are in GiB, those "
+        "of images in bytes."
+    )
+    written_bases = {
+        name: {p: written(v) for p, v, is_set in facts(base) if is_set}
+        for name, base in BASES.items()
+    }
+    upload = written_bases.pop("upload")
+    shared = dict(
+        set.intersection(*(set(b.items()) for b in written_bases.values()))
+    )
+    first = next(iter(written_bases.values()))
+    yield "### Base: create"
+    yield "The facts that all base requests for a create share."
+    yield listing({p: v for p, v in first.items() if p in shared})
+    for name, values in written_bases.items():
+        yield f"### Base: {name}"
+        yield f"A create with one candidate, in `{HELD[Mechanism(name)]}`."
+        yield listing({p: v for p, v in values.items() if p not in shared})
+    yield "### Base: upload"
+    yield "An upload that is registered."
+    yield listing(upload)
+
+
+def changes(base: Request, request: Request) -> dict[str, str]:
+    """List the facts of a request that differ from its base."""
+    before = {path: value for path, value, _ in facts(base)}
+    return {
+        path: written(value)
+        for path, value, _ in facts(request)
+        if path not in before or before[path] != value
+    }
+
+
+def example(rule: Rule[Any]) -> Iterator[str]:
+    """Write a request that fails a rule, and what a policy decides."""
+    policy, base, request, finding = _witness(rule)
+    name = next(n for n, b in BASES.items() if b is base)
+    changed = changes(base, request)
+    link = f"the request [{name}](#base-{name})"
+    yield f"Example: {link}{', with' if changed else ' as it is.'}"
+    if changed:
+        yield listing(changed)
+    decision = decide(request, policy)
+    usual = {found.reason for found in decide(base, policy).findings}
+    given = {found.reason for found in decision.findings}
+    others = sorted(given - usual - {finding.reason})
+    kind, closed = "note", "nothing"
+    if finding.blocks:
+        kind, closed = "finding", code(finding.blocks)
+    yield (
+        f"{policy.name} decides `{verb(decision)}`. "
+        f"The {kind} `{finding.reason}` closes {closed}."
+        + (f" Rules of other tables give {code(others)}." if others else "")
+    )
+
+
+def _witness(rule: Rule[Any]) -> tuple[Policy, Request, Request, Finding]:
+    for policy in EVERY:
+        for part in worlds_of(policy):
+            if rule in part.rules:
+                request = _alone(policy, part, rule)
+                decision = decide(request, policy)
+                for found in (*decision.findings, *decision.notes):
+                    if found.rule == rule.name:
+                        return policy, part.base, request, found
+    message = f"no request fails rule {rule.name}: give its facts in AXES"
+    raise LookupError(message)
+
+
+def _alone(policy: Policy, part: Table, rule: Rule[Any]) -> Request:
+    """Find a request that fails this rule of a table and no other.
+
+    The best request has the fewest findings, then the fewest changed facts.
+    """
+    others = [other for other in part.rules if other is not rule]
+    requests = (
+        request
+        for _, request in variants(part.base, frozenset(rule.reads))
+        if not holds(rule, request)
+        and all(holds(other, request) for other in others)
+    )
+    return min(
+        requests,
+        key=lambda request: (
+            len(decide(request, policy).findings),
+            len(changes(part.base, request)),
+        ),
+        default=one_fault_of(policy)[part.name, rule.name],
+    )

@@ -1,0 +1,97 @@
+"""The pages of all rules and of all reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from _pages.examples import bases, example
+from _pages.markdown import EVERY, code, table, to_reason, to_rule
+from clonepolicy import Reason, Rule, Subject, tables
+
+
+def places() -> dict[Rule[Any], str]:
+    """Give each rule with the tables that it stands in."""
+    found: dict[Rule[Any], dict[str, list[str]]] = {}
+    for policy in EVERY:
+        for name, members in tables(policy):
+            for rule in members:
+                by_policy = found.setdefault(rule, {})
+                by_policy.setdefault(policy.name, []).append(name)
+    return {
+        rule: "; ".join(f"{name}: {code(t)}" for name, t in by_policy.items())
+        for rule, by_policy in found.items()
+    }
+
+
+def rules() -> Iterator[str]:
+    """Write the tables of each policy, the base requests, and each rule."""
+    yield "# Rules"
+    yield (
+        "A policy is a set of tables, and a table is a list of rules. "
+        "If one rule of a table fails, the table's route is closed. "
+        "Rules in tables of notes close nothing. "
+        "This page lists the tables of each policy, and then "
+        "[each rule](#each-rule) with its documentation and an example. "
+        "[](../explanation/concepts.md) explains the words."
+    )
+    for policy in EVERY:
+        yield f"## {policy.name}"
+        for name, members in tables(policy):
+            yield f"### {policy.name} {name}"
+            rows = (
+                (to_rule(r.name), r.requirement, to_reason(r.reason))
+                for r in members
+            )
+            heads = ("rule", "what must hold", "reason if it does not")
+            yield table(heads, rows) if members else "No rules."
+    yield from bases()
+    yield "## Each rule"
+    yield (
+        "Each example changes as few facts of a [base request]"
+        "(#base-requests) as it takes to make this rule fail, and no other "
+        "rule of the same table. If rules of other tables fail too, the "
+        "example names their reasons."
+    )
+    for rule, where in places().items():
+        about = rule.reason.about
+        yield f"### {rule.name}"
+        yield rule.requirement
+        lines = [
+            f"- reason: {to_reason(rule.reason)}",
+            f"- facts it reads: {code(rule.reads)}",
+            f"- documented by: {'; '.join(map(str, rule.sources))}",
+            f"- Cinder differs: {rule.differs}",
+            f"- remedy ({about.who}): {about.remedy}",
+            f"- tables: {where}",
+        ]
+        yield "\n".join(line for line in lines if not line.endswith(": "))
+        yield from example(rule)
+
+
+def reasons() -> Iterator[str]:
+    """Write each reason, by its subject."""
+    yield "# Reasons"
+    yield (
+        "The closed list of reasons, by subject. The values are part of the "
+        "public contract: you can search logs for them. A reason blocks "
+        "nothing if only rules in tables of notes give it."
+    )
+    for subject in Subject:
+        yield f"## Subject: {subject}"
+        for reason in (r for r in Reason if r.about.subject is subject):
+            about = reason.about
+            yield f"### {reason}"
+            yield f"{about.meaning[0].upper()}{about.meaning[1:]}."
+            wait = "yes" if about.waiting_helps else "no"
+            lines = [
+                f"- who can remedy it: {about.who}",
+                f"- remedy: {about.remedy}",
+                f"- waiting may help: {wait}",
+            ]
+            lines += (
+                f"- given by {to_rule(rule.name)} in {where}"
+                for rule, where in places().items()
+                if rule.reason is reason
+            )
+            yield "\n".join(lines)
