@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import clonepolicy as c
+
+_STRATEGIES = {
+    c.ArrayImage: "array_images",
+    c.Backend: "backends",
+    c.CacheEntry: "cache_entries",
+    c.Config: "configs",
+    c.CreateRequest: "create_requests",
+    c.GlanceConfig: "glance_configs",
+    c.Host: "hosts",
+    c.Image: "images",
+    c.ImageVolume: "image_volumes",
+    c.Quota: "quotas",
+    c.StoredImage: "stored_images",
+    c.UploadRequest: "upload_requests",
+    c.Volume: "volumes",
+    c.VolumeType: "volume_types",
+}
+
 
 def register() -> None:
     """Register a strategy for every record."""
-    from hypothesis import strategies as st  # noqa: PLC0415 - only if used
+    # hypothesis is only half imported when it calls this
+    from hypothesis import strategies as st  # noqa: PLC0415
 
-    import clonepolicy as c  # noqa: PLC0415 - the same
-    from clonepolicy.testing import strategies as s  # noqa: PLC0415
+    for kind in _STRATEGIES:
+        st.register_type_strategy(kind, _strategy)
 
-    for kind, strategy in (
-        (c.ArrayImage, s.array_images()),
-        (c.Backend, s.backends()),
-        (c.CacheEntry, s.cache_entries()),
-        (c.Config, s.configs()),
-        (c.CreateRequest, s.create_requests()),
-        (c.GlanceConfig, s.glance_configs()),
-        (c.Host, s.hosts()),
-        (c.Image, s.images()),
-        (c.ImageVolume, s.image_volumes()),
-        (c.Quota, s.quotas()),
-        (c.StoredImage, s.stored_images()),
-        (c.UploadRequest, s.upload_requests()),
-        (c.Volume, s.volumes()),
-        (c.VolumeType, s.volume_types()),
-    ):
-        st.register_type_strategy(kind, strategy)
+
+def _strategy(kind: type) -> Any:  # noqa: ANN401 - of hypothesis, as above
+    from clonepolicy.testing import strategies  # noqa: PLC0415 - the same
+
+    return getattr(strategies, _STRATEGIES[kind])()
