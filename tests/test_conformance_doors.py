@@ -1,4 +1,4 @@
-"""The kit's three doors: a program, pytest and unittest; one set of rows."""
+"""The kit runs the same checks by its program, by pytest and by unittest."""
 
 from __future__ import annotations
 
@@ -26,21 +26,25 @@ from clonepolicy.testing.conformance import (
     ARRAYS,
     IMAGES,
     VOLUMES,
-    BenchError,
     ConformanceTestCase,
+    HarnessError,
     Status,
-    load_bench,
+    load_harness,
     run,
 )
 from clonepolicy.testing.conformance._program import program
 from clonepolicy.testing.model import ModelArray, model_bench
 
-SHARES = next(row for row in ARRAYS.rows if row.id == "shares-its-data")
+SHARES = next(
+    check
+    for check in ARRAYS.checks
+    if check.id == "shares-data-between-clone-and-source"
+)
 
 PATIENCE = 120
 """Seconds that a loaded machine is given before a test fails."""
 
-BENCHES = r'''
+HARNESSES = r'''
 import pathlib
 import time
 
@@ -50,7 +54,7 @@ from clonepolicy import Backend
 from clonepolicy.testing.conformance import ConformanceTestCase
 from clonepolicy.testing.model import ModelArray, model_bench
 
-BENCH = model_bench()
+HARNESS = model_bench()
 NUMBER = 7
 
 
@@ -84,9 +88,9 @@ def broken():
     return attrs.evolve(
         model_bench(Cuts()),
         xfail={
-            "clones-every-byte": "the first \x00 \ud800 block",
-            "clones-clones": "the same",
-            "is-one-array": "it is one",
+            "clones-every-byte-of-a-volume": "the first \x00 \ud800 block",
+            "clones-a-clone-of-a-clone": "the same",
+            "has-a-stable-and-unique-identity": "it is one",
         },
     )
 
@@ -109,56 +113,56 @@ def needs(place):
 
 
 def wrong():
-    return {"a": "bench"}
+    return {"a": "harness"}
 
 
 def silent():
-    bench = model_bench()
-    bench.array.get_backend = lambda: 1 / 0
-    return attrs.evolve(bench, close=lambda: mark("c"))
+    harness = model_bench()
+    harness.array.get_backend = lambda: 1 / 0
+    return attrs.evolve(harness, close=lambda: mark("c"))
 
 
 def mistyped():
-    return attrs.evolve(model_bench(), xfail={"clone-every-byte": "no"})
+    return attrs.evolve(model_bench(), xfail={"clones-a-clone": "no"})
 
 
 class Good(ConformanceTestCase):
-    make_bench = good
+    make_harness = good
 
 
 class Broken(ConformanceTestCase):
-    make_bench = staticmethod(broken)
+    make_harness = staticmethod(broken)
 
 
 class Cloneless(ConformanceTestCase):
     @classmethod
-    def make_bench(cls):
+    def make_harness(cls):
         return cloneless()
 '''
 
 BAD = {
-    "benches": "expected package.module:function, got 'benches'; name a",
+    "harnesses": "expected package.module:function, got 'harnesses'; name",
     "doors:": "expected package.module:function, got 'doors:'",
     "doors:broke": "got nothing of that name; did you mean broken",
     "doors:zzz": "expected zzz in doors, got nothing of that name; define",
-    "nowhere:bench": "ModuleNotFoundError: No module named 'nowhere'; make",
-    "doors_raises:bench": "ZeroDivisionError: division by zero; make python",
-    "doors_exits:bench": "got SystemExit: 3; make python -c",
+    "nowhere:harness": "ModuleNotFoundError: No module named 'nowhere'; make",
+    "doors_raises:harness": "ZeroDivisionError: division by zero; make python",
+    "doors_exits:harness": "got SystemExit: 3; make python -c",
     "doors:NUMBER": "or a function, got int 7; name a function",
-    "doors:raises": "got OSError: [Errno 5] the array is off; see that",
-    "doors:needs": "missing 1 required positional argument: 'place'; see",
-    "doors:wrong": "got dict {'a': 'bench'}; let the function return one",
-    "doors:silent": "that tells what it can do, got ZeroDivisionError",
-    "doors:mistyped": "in xfail, got 'clone-every-byte'; did you mean clon",
+    "doors:raises": "got OSError: [Errno 5] the array is off; make this",
+    "doors:needs": "missing 1 required positional argument: 'place'; make",
+    "doors:wrong": "got dict {'a': 'harness'}; let the function return one",
+    "doors:silent": "that declares what it can do, got ZeroDivisionError",
+    "doors:mistyped": "of checks in xfail, got 'clones-a-clone'; did you mean",
 }
-"""What is wrong with each bench that cannot be opened."""
+"""What is wrong with each harness that cannot be opened."""
 
 
 @pytest.fixture(scope="module")
 def doors(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of an author, with benches in it."""
+    """Make the directory of an author, with harnesses in it."""
     place = tmp_path_factory.mktemp("author")
-    (place / "doors.py").write_text(BENCHES)
+    (place / "doors.py").write_text(HARNESSES)
     (place / "doors_raises.py").write_text("1 / 0")
     (place / "doors_exits.py").write_text("import sys; sys.exit(3)")
     (place / "pytest.toml").write_text(
@@ -169,7 +173,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _there(doors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in that directory, where nothing was done yet."""
+    """Change into that directory, and remove what earlier tests left."""
     monkeypatch.chdir(doors)
     monkeypatch.syspath_prepend(doors)
     monkeypatch.delenv("COLUMNS", raising=False)
@@ -178,7 +182,7 @@ def _there(doors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def marks() -> str:
-    """Read what benches left: o when opened, c when closed, r if neither."""
+    """Read the marks: o if opened, c if closed, r if opening raised."""
     return Path("marks").read_text() if Path("marks").exists() else ""
 
 
@@ -217,19 +221,20 @@ def by_unittest(name: str) -> subprocess.CompletedProcess[str]:
     return process("-m", "unittest", "-v", name)
 
 
-# -- the doors agree --------------------------------------------------------
+# -- all three agree --------------------------------------------------------
 
 
 def statuses_by_program(name: str) -> tuple[int, dict[str, str]]:
-    """Take them from the JSON."""
+    """Read exit code and statuses from the JSON."""
     result = by_program(f"doors:{name}", "--json")
-    (bench,) = json.loads(result.stdout)["benches"]
-    return result.exit_code, {r["row"]: r["status"] for r in bench["rows"]}
+    (ran,) = json.loads(result.stdout)["harnesses"]
+    found = {check["check"]: check["status"] for check in ran["checks"]}
+    return result.exit_code, found
 
 
 @functools.cache
 def whole_run(name: str) -> tuple[subprocess.CompletedProcess[str], str]:
-    """Run pytest with one bench; give the XML, too."""
+    """Run pytest with one harness; return the XML, too."""
     spec = f"doors:{name}"
     run_it = by_pytest_in_full if name == "good" else by_pytest
     done = run_it("-v", "--clonepolicy-array", spec, "--junitxml=run.xml")
@@ -237,7 +242,7 @@ def whole_run(name: str) -> tuple[subprocess.CompletedProcess[str], str]:
 
 
 def statuses_by_pytest(name: str) -> tuple[int, dict[str, str]]:
-    """Take them from JUnit's XML."""
+    """Read exit code and statuses from JUnit's XML."""
     done, written = whole_run(name)
     words = {"pytest.skip": "SKIP", "pytest.xfail": "XFAIL", None: "FAIL"}
     found = {}
@@ -253,7 +258,7 @@ def statuses_by_pytest(name: str) -> tuple[int, dict[str, str]]:
 
 
 def statuses_by_unittest(name: str) -> tuple[int, dict[str, str]]:
-    """Take them from what it writes with -v."""
+    """Read exit code and statuses from the output of -v."""
     done = by_unittest(f"doors.{name.capitalize()}")
     words = {
         "ok": "PASS",
@@ -267,175 +272,179 @@ def statuses_by_unittest(name: str) -> tuple[int, dict[str, str]]:
         done.stderr,
         re.MULTILINE,
     )
-    statuses = {row.replace("_", "-"): words[word] for row, word in found}
-    assert "PASS" == statuses.pop("some-clone-row-applies")
+    statuses = {name.replace("_", "-"): words[word] for name, word in found}
+    assert "PASS" == statuses.pop("some-clone-check-applies")
     return done.returncode, statuses
 
 
 @pytest.mark.parametrize(("name", "code"), [("good", 0), ("broken", 1)])
-def test_the_doors_agree(name: str, code: int) -> None:
-    """Every row has one status, whoever asks, and so has the run."""
-    table, bench = load_bench(f"doors:{name}")
-    expected = {r.row.id: str(r.status) for r in run(table, bench).results}
-    assert [row.id for row in ARRAYS.rows] == list(expected)
+def test_program_pytest_and_unittest_agree(name: str, code: int) -> None:
+    """Every check has one status, and the run one exit code."""
+    suite, harness = load_harness(f"doors:{name}")
+    results = run(suite, harness).results
+    expected = {r.check.id: str(r.status) for r in results}
+    assert [check.id for check in ARRAYS.checks] == list(expected)
 
     assert (code, expected) == statuses_by_program(name)
     assert (code, expected) == statuses_by_pytest(name)
     assert (code, expected) == statuses_by_unittest(name)
 
 
-def test_the_broken_bench_has_every_status() -> None:
-    """Else that the doors agree would say little."""
+def test_the_broken_harness_has_every_status() -> None:
+    """So the test above compares every status."""
     _, statuses = statuses_by_program("broken")
 
     assert {str(status) for status in Status} == set(statuses.values())
-    assert "XFAIL" == statuses["clones-every-byte"]
-    assert "FAIL" == statuses["is-one-array"]
+    assert "XFAIL" == statuses["clones-every-byte-of-a-volume"]
+    assert "FAIL" == statuses["has-a-stable-and-unique-identity"]
 
 
 # -- the program ------------------------------------------------------------
 
 
-def test_the_program_shows_rows_and_the_level() -> None:
-    """A line for each row, counts, the level in words, and the verdict."""
+def test_the_program_shows_checks_and_the_level() -> None:
+    """A line for each check, then counts, level and verdict."""
     result = by_program("doors:good")
 
     assert (0, "", "oc") == (result.exit_code, result.stderr, marks())
     lines = result.stdout.splitlines()
-    # whose it is stands behind it where a wheel is installed
+    # if a wheel is installed, its name and version follow
     assert lines[0].startswith(
         "doors:good: clonepolicy.testing.model.ModelArray"
     )
-    row = next(line for line in lines if "clones-clones" in line)
-    assert re.fullmatch(r"PASS +clones-clones +[\d.]+ ms +5 generations", row)
-    skip = next(line for line in lines if "tells-its-limit" in line)
+    shown = next(line for line in lines if "clones-a-clone" in line)
+    pattern = r"PASS +clones-a-clone-of-a-clone +[\d.]+ ms +5 generations"
+    assert re.fullmatch(pattern, shown)
+    skip = next(line for line in lines if "of-a-volume-up-to" in line)
     assert skip.startswith("SKIP ")
     assert skip.endswith("not declared: a limit (clone_limit)")
-    count = len(ARRAYS.rows)
+    count = len(ARRAYS.checks)
     assert (
-        f"{count} of {count} rows: {count - 10} PASS, 10 SKIP, " in lines[-3]
+        f"{count} of {count} checks: {count - 10} PASS, 10 SKIP, " in lines[-3]
     )
     assert ["level: shares (declared: shares)", "certificate"] == lines[-2:]
 
 
-def test_a_broken_promise_is_told_with_what_is_wrong() -> None:
-    """The promise stands under the detail; the level falls."""
+def test_a_failed_check_is_shown_with_its_promise() -> None:
+    """The promise follows the detail; the level falls."""
     result = by_program("doors:broken")
 
     assert 1 == result.exit_code
-    promise = "What is written to a clone shows neither in the image nor"
+    promise = "Writes to a clone reach neither its image nor other clones."
     assert promise in result.stdout
-    assert "A grown volume has its data" not in result.stdout
-    assert "passes, but is listed as failing: it is one" in result.stdout
+    assert "An extended volume has its data" not in result.stdout
+    assert "passes, but xfail lists it: it is one" in result.stdout
     assert r"the first \x00 \ud800 block (volume " in result.stdout
     assert "level: none (declared: shares)" in result.stdout
-    assert re.search("no certificate: .* rows failed", result.stdout)
+    assert re.search("no certificate: .* checks failed", result.stdout)
 
 
-def test_long_tells_every_promise() -> None:
-    """Those that are kept, too."""
+def test_long_shows_every_promise() -> None:
+    """The promises of passed checks, too."""
     shown = by_program("doors:good", "--long").stdout
-    assert [] == [r.id for r in ARRAYS.rows if r.promise not in shown]
+    assert [] == [c.id for c in ARRAYS.checks if c.promise not in shown]
 
 
-def test_json_has_all_that_is_known() -> None:
-    """One document, with what a certificate has to say."""
-    told = json.loads(by_program("doors:good", "--json").stdout)
+def test_json_has_the_whole_report() -> None:
+    """It is one document, with adapter, level and checks."""
+    written = json.loads(by_program("doors:good", "--json").stdout)
 
-    assert {"clonepolicy", "benches"} == set(told)
-    (bench,) = told["benches"]
+    assert {"clonepolicy", "harnesses"} == set(written)
+    (ran,) = written["harnesses"]
     assert {
-        "bench": "doors:good",
+        "harness": "doors:good",
         "kind": "array",
         "adapter": "clonepolicy.testing.model.ModelArray",
         "level_declared": "shares",
         "level_held": "shares",
         "problem": None,
-    }.items() <= bench.items()
-    assert "copy-on-write" == bench["declares"]["clone_kind"]
-    assert {"PASS", "SKIP", "XFAIL", "FAIL"} == set(bench["counts"])
-    row = bench["rows"][0]
+    }.items() <= ran.items()
+    assert "copy-on-write" == ran["declares"]["clone_kind"]
+    assert {"PASS", "SKIP", "XFAIL", "FAIL"} == set(ran["counts"])
+    check = ran["checks"][0]
     assert {
-        "row": "declares-what-it-is",
+        "check": "declares-what-its-class-declares",
         "status": "PASS",
         "detail": "version 1",
-        "promise": ARRAYS.rows[0].promise,
+        "promise": ARRAYS.checks[0].promise,
         "level": "stores",
-    }.items() <= row.items()
-    assert 0 < row["seconds"] < PATIENCE
+    }.items() <= check.items()
+    assert 0 < check["seconds"] < PATIENCE
 
 
-def test_several_benches_are_run_one_after_the_other() -> None:
-    """Each has its summary; one that fails makes the program fail."""
+def test_several_harnesses_run_one_after_the_other() -> None:
+    """Each has its summary; if one fails, the program fails."""
     result = by_program("doors:good", "doors:cloneless", "doors:good")
 
     assert (1, "ococ") == (result.exit_code, marks())
     assert 2 == result.stdout.count("\ncertificate\n")
-    problem = "no certificate: no row with a clone was executed and passed\n"
+    problem = "no certificate: no check that makes a clone ran and passed\n"
     assert 1 == result.stdout.count(problem)
 
 
-def test_single_rows_are_no_certificate() -> None:
-    """They may pass, and the level is not known."""
+def test_some_checks_are_no_certificate() -> None:
+    """They may pass, but the level is unknown."""
     result = by_program("doors:good", "--only", "clones-every-*", "--json")
-    (bench,) = json.loads(result.stdout)["benches"]
-    rows = [row["row"] for row in bench["rows"]]
-    assert ["clones-every-byte", "clones-every-byte-of-an-image"] == rows
-    assert (0, None) == (result.exit_code, bench["level_held"])
+    (ran,) = json.loads(result.stdout)["harnesses"]
+    assert [
+        "clones-every-byte-of-a-volume",
+        "clones-every-byte-of-an-image",
+    ] == [check["check"] for check in ran["checks"]]
+    assert (0, None) == (result.exit_code, ran["level_held"])
 
-    only = ("--only", "never-shrinks", "--only", "clones-clones")
+    only = ("--only", "refuses-to-shrink-*", "--only", "clones-a-clone-*")
     shown = by_program("doors:good", *only).stdout.splitlines()
-    count = len(ARRAYS.rows)
-    verdict = f"no certificate: only 2 of {count} rows were run"
+    count = len(ARRAYS.checks)
+    verdict = f"no certificate: only 2 of {count} checks ran"
     assert ["level: unknown", verdict] == shown[-2:]
 
 
-def test_single_rows_without_a_clone_say_nothing() -> None:
-    """That fails, as a whole run without a clone does."""
-    result = by_program("doors:good", "--only", "never-shrinks")
+def test_some_checks_without_a_clone_fail() -> None:
+    """A complete run without a clone fails, too."""
+    result = by_program("doors:good", "--only", "refuses-to-shrink-*")
     assert 1 == result.exit_code
 
 
-def test_the_rows_are_listed_without_a_bench() -> None:
-    """With promise, level, and what leaves them out."""
-    result = by_program("--rows")
+def test_the_checks_are_listed_without_a_harness() -> None:
+    """With promise, level, and when they are skipped."""
+    result = by_program("--checks")
     assert 0 == result.exit_code
-    for table in (ARRAYS, IMAGES, VOLUMES):
-        for row in table.rows:
-            assert row.id in result.stdout
-            assert row.promise in result.stdout
+    for suite in (ARRAYS, IMAGES, VOLUMES):
+        for check in suite.checks:
+            assert check.id in result.stdout
+            assert check.promise in result.stdout
 
-    told = json.loads(
-        by_program("--rows", "--only", "shares*", "--json").stdout
+    listed = json.loads(
+        by_program("--checks", "--only", "shares*", "--json").stdout
     )
     assert {
         "array": [
             {
-                "row": "shares-its-data",
+                "check": "shares-data-between-clone-and-source",
                 "promise": SHARES.promise,
                 "level": "shares",
                 "clones": True,
-                "left_out_if": [need.missing for need in SHARES.needs],
+                "skipped_if": [need.reason for need in SHARES.needs],
             }
         ],
         "image-service": [],
         "volume-service": [],
-    } == told
+    } == listed
 
 
-def test_junit_holds_what_xml_can_hold() -> None:
-    """Counts, times and texts; what is no XML is written as an escape."""
+def test_junit_escapes_what_xml_cannot_hold() -> None:
+    """The file has counts, times and texts."""
     result = by_program("doors:broken", "--junit", "kit.xml")
 
     assert 1 == result.exit_code
     (suite,) = ET.parse("kit.xml").getroot()  # noqa: S314 - ours
     cases = {case.get("name"): case for case in suite}
-    assert [row.id for row in ARRAYS.rows] == list(cases)
+    assert [check.id for check in ARRAYS.checks] == list(cases)
     for count, tag in (("failures", "failure"), ("skipped", "skipped")):
         found = [case for case in suite if case.find(tag) is not None]
         assert suite.get(count) == str(len(found))
-    assert suite.get("tests") == str(len(ARRAYS.rows))
-    known = cases["clones-every-byte"].find("skipped")
+    assert suite.get("tests") == str(len(ARRAYS.checks))
+    known = cases["clones-every-byte-of-a-volume"].find("skipped")
     assert known is not None
     message = known.get("message", "")
     assert message.startswith(r"the first \x00 \ud800 block (volume ")
@@ -443,12 +452,12 @@ def test_junit_holds_what_xml_can_hold() -> None:
 
 
 @pytest.mark.parametrize("spec", BAD)
-def test_a_bad_bench_is_one_line(spec: str) -> None:
+def test_a_bad_harness_is_one_line(spec: str) -> None:
     """It says what was given, what was expected, and what to do."""
     result = by_program(spec)
 
     assert (2, "") == (result.exit_code, result.stdout)
-    assert result.stderr.startswith(f"error: bench {spec}: expected ")
+    assert result.stderr.startswith(f"error: harness {spec}: expected ")
     assert BAD[spec] in result.stderr
     assert 1 == result.stderr.count("\n")
 
@@ -456,15 +465,18 @@ def test_a_bad_bench_is_one_line(spec: str) -> None:
 @pytest.mark.parametrize(
     ("args", "text"),
     [
-        ((), "name a function that makes a bench; see kit --help"),
-        (("doors:good", "--only", "never-shrink"), "mean never-shrinks?"),
-        (("doors:good", "--only", "zzz*"), "'zzz*'; --rows lists them"),
+        ((), "name a function that returns a harness; see kit --help"),
+        (
+            ("doors:good", "--only", "refuses-to-shrink"),
+            "did you mean refuses",
+        ),
+        (("doors:good", "--only", "zzz*"), "'zzz*'; --checks lists them"),
         (("doors:good", "--junit", "no/file.xml"), "No such file"),
         (("doors:good", "doors:goods"), "did you mean good"),
     ],
 )
 def test_bad_usage_is_one_line(args: tuple[str, ...], text: str) -> None:
-    """And nothing is opened."""
+    """Nothing is opened."""
     result = by_program(*args)
 
     assert (2, "", "") == (result.exit_code, result.stdout, marks())
@@ -472,31 +484,31 @@ def test_bad_usage_is_one_line(args: tuple[str, ...], text: str) -> None:
     assert 1 == result.stderr.count("\n")
 
 
-def test_errors_are_json_where_that_is_asked_for() -> None:
-    """One document on standard error."""
+def test_errors_are_json_if_json_is_asked_for() -> None:
+    """They are one document on standard error."""
     result = by_program("doors:wrong", "--json")
 
     assert (2, "") == (result.exit_code, result.stdout)
     assert "usage" == json.loads(result.stderr)["error"]["kind"]
 
 
-def test_a_bench_object_serves_as_well() -> None:
-    """A module may hold a bench and no function."""
-    table, bench = load_bench("doors:BENCH")
-    assert ARRAYS is table
-    assert bench is importlib.import_module("doors").BENCH
+def test_a_harness_need_not_be_a_function() -> None:
+    """A module may hold the harness itself."""
+    suite, harness = load_harness("doors:HARNESS")
+    assert ARRAYS is suite
+    assert harness is importlib.import_module("doors").HARNESS
 
 
-def test_a_bench_that_is_refused_is_closed_again() -> None:
-    """It was opened, after all."""
-    with pytest.raises(BenchError, match="tells what it can do"):
-        load_bench("doors:silent")
+def test_a_refused_harness_is_closed() -> None:
+    """Its function has opened it."""
+    with pytest.raises(HarnessError, match="declares what it can do"):
+        load_harness("doors:silent")
     assert "c" == marks()
 
 
-def test_an_interrupted_run_closes_its_bench() -> None:
-    """It ends with 130 and without a traceback."""
-    # what runs in the background may have inherited to ignore it
+def test_an_interrupted_run_closes_its_harness() -> None:
+    """The exit code is 130, and there is no traceback."""
+    # a process in the background may have inherited to ignore it
     ours = signal.signal(signal.SIGINT, signal.default_int_handler)
     running = subprocess.Popen(
         [sys.executable, "-m", "clonepolicy.testing", "doors:slow"],
@@ -515,12 +527,18 @@ def test_an_interrupted_run_closes_its_bench() -> None:
     assert "" == stderr.strip()
 
 
-def test_a_terminal_sees_which_row_is_run() -> None:
-    """On standard error; standard output has the result alone."""
+def test_a_terminal_shows_which_check_is_running() -> None:
+    """On standard error; standard output has only the report."""
     ours, theirs = pty.openpty()
     program = (sys.executable, "-m", "clonepolicy.testing")
     running = subprocess.Popen(
-        [*program, "doors:good", "--only", "clones-every-byte", "--json"],
+        [
+            *program,
+            "doors:good",
+            "--only",
+            "clones-every-byte-of-a*",
+            "--json",
+        ],
         stdout=subprocess.PIPE,
         stderr=theirs,
         env={**os.environ, "TERM": "xterm"},
@@ -535,55 +553,61 @@ def test_a_terminal_sees_which_row_is_run() -> None:
     os.close(ours)
     stdout, _ = running.communicate(timeout=PATIENCE)
 
-    assert b"doors:good: clones-every-byte" in seen
-    assert 1 == len(json.loads(stdout)["benches"])
+    assert b"doors:good: clones-every-byte-of-a-volume" in seen
+    assert 1 == len(json.loads(stdout)["harnesses"])
 
 
 def test_a_missing_extra_is_named() -> None:
-    """Without click there is one line, which says what to install."""
+    """Without click, one line says what to install."""
     code = (
         "import runpy, sys; sys.modules['click'] = None; "
         "runpy.run_module('clonepolicy.testing', run_name='__main__')"
     )
     done = process("-c", code)
 
-    told = "error: there is no module click; install clonepolicy[testing]\n"
-    assert (2, told) == (done.returncode, done.stderr)
+    line = "error: there is no module click; install clonepolicy[testing]\n"
+    assert (2, line) == (done.returncode, done.stderr)
 
 
 # -- pytest -----------------------------------------------------------------
 
 
-def test_pytest_needs_no_file_and_tells_the_level() -> None:
-    """The rows are what there is, and the summary says what they come to."""
+def test_pytest_needs_no_file_and_shows_the_level() -> None:
+    """The checks are collected, and the summary has the level."""
     done, _ = whole_run("good")
 
     assert 0 == done.returncode
-    count = len(ARRAYS.rows)
+    count = len(ARRAYS.checks)
     assert f"collected {count} items" in done.stdout
-    assert "doors:good::clones-every-byte PASSED" in done.stdout
-    assert "doors:good::copies-if-it-says-so SKIPPED (not " in done.stdout
+    assert "doors:good::clones-every-byte-of-a-volume PASSED" in done.stdout
+    assert (
+        "doors:good::copies-data-if-it-declares-copies SKIPPED (not "
+        in done.stdout
+    )
     assert "level: shares (declared: shares)\ncertificate" in done.stdout
 
 
-def test_pytest_tells_what_is_wrong_without_the_kit() -> None:
-    """Failures read as what is wrong and the promise."""
+def test_pytest_shows_no_frames_of_the_kit() -> None:
+    """A failure is its detail and the promise."""
     done, _ = whole_run("broken")
 
     assert 1 == done.returncode
-    assert "doors:broken::clones-every-byte XFAIL (the first" in done.stdout
+    assert (
+        "doors:broken::clones-every-byte-of-a-volume XFAIL (the first"
+        in done.stdout
+    )
     assert re.search(
         r"__ clones-every-byte-of-an-image \(doors:broken\) _+\n"
-        r"volume .*: other bytes from offset 0\n"
+        r"volume .*: wrong bytes from offset 0\n"
         r"A clone has the image's bytes, .*\n___",
         done.stdout,
     )
 
 
 def test_pytest_selects_and_stops() -> None:
-    """With its own options, and closes the bench."""
+    """Its own options work."""
     done = by_pytest(
-        *("-q", "-x", "-k", "is-one or declares-what"),
+        *("-q", "-x", "-k", "unique-identity or declares-what"),
         *("--clonepolicy-array", "doors:broken"),
         *("--clonepolicy-array", "doors:good"),
     )
@@ -593,18 +617,18 @@ def test_pytest_selects_and_stops() -> None:
     assert "stopping after 1 failures" in done.stdout
 
 
-def test_pytest_has_known_failures_run_if_that_is_asked_for() -> None:
-    """As with pytest's own marks."""
+def test_pytest_runs_known_failures_with_runxfail() -> None:
+    """They fail, as with pytest's own marks."""
     done = by_pytest(
-        *("--runxfail", "-k", "clones-clones"),
+        *("--runxfail", "-k", "clones-a-clone-of-a-clone"),
         *("--clonepolicy-array", "doors:broken"),
     )
     assert 1 == done.returncode
     assert "the same (volume " in done.stdout
 
 
-def test_pytest_spreads_rows_over_workers() -> None:
-    """Each has a bench of its own, and the controller sums up."""
+def test_pytest_distributes_checks_over_workers() -> None:
+    """Each worker opens a harness; the controller has the summary."""
     done = by_pytest("-p", "xdist", "-n2", "--clonepolicy-array", "doors:good")
 
     assert (0, "ccoo") == (done.returncode, "".join(sorted(marks())))
@@ -615,58 +639,58 @@ def test_pytest_spreads_rows_over_workers() -> None:
     "args",
     [
         ("doors:cloneless",),
-        ("doors:good", "-k", "no_such_row", "-p", "xdist", "-n1"),
+        ("doors:good", "-k", "no_such_check", "-p", "xdist", "-n1"),
     ],
     ids=" ".join,
 )
-def test_pytest_fails_where_no_clone_was_made(args: tuple[str, ...]) -> None:
-    """Whether rows are skipped or deselected, and whoever executes them."""
+def test_pytest_fails_if_no_clone_was_made(args: tuple[str, ...]) -> None:
+    """Whether checks are skipped or deselected, with workers or without."""
     done = by_pytest("--clonepolicy-array", *args)
 
     assert 1 == done.returncode
-    problem = "no certificate: no row with a clone was executed and passed"
+    problem = "no certificate: no check that makes a clone ran and passed"
     assert problem in done.stdout
 
 
 def test_pytest_only_collecting_is_no_failure() -> None:
-    """Nothing is opened, and nothing said."""
+    """Nothing is opened, and there is no summary."""
     done = by_pytest("--co", "-q", "--clonepolicy-array", "doors:good")
 
     assert (0, "") == (done.returncode, marks())
-    assert "doors:good::clones-every-byte\n" in done.stdout
+    assert "doors:good::clones-every-byte-of-a-volume\n" in done.stdout
     assert "certificate" not in done.stdout
 
 
 def test_a_bad_name_is_bad_usage_of_pytest() -> None:
-    """One line, before anything is run."""
+    """One line, before any check runs."""
     done = by_pytest("--clonepolicy-array", "doors:broke")
 
     assert (4, "") == (done.returncode, done.stdout)
-    line = "ERROR: bench doors:broke: expected broke in doors, got nothing "
+    line = "ERROR: harness doors:broke: expected broke in doors, got nothing "
     assert done.stderr.startswith(line)
     assert 1 == done.stderr.strip().count("\n") + 1
 
 
-def test_a_bench_that_does_not_open_fails_every_row_in_pytest() -> None:
-    """With one line each; that it opens is tried once."""
+def test_a_harness_that_does_not_open_fails_every_check() -> None:
+    """With one line each; opening is tried once."""
     done = by_pytest("-q", "--clonepolicy-array", "doors:raises")
 
     assert (1, "r") == (done.returncode, marks())
-    line = "\nbench doors:raises: expected a bench from a call"
-    assert len(ARRAYS.rows) == done.stdout.count(line)
+    line = "\nharness doors:raises: expected a harness from a call"
+    assert len(ARRAYS.checks) == done.stdout.count(line)
     assert "Traceback" not in done.stdout
 
 
-def test_pytest_names_the_option_for_another_kind_of_bench() -> None:
+def test_pytest_names_the_option_for_another_kind_of_harness() -> None:
     """An array is no image service."""
     done = by_pytest("-x", "--clonepolicy-image-service", "doors:good")
 
     assert (1, "oc") == (done.returncode, marks())
-    assert "got ArrayBench; use --clonepolicy-array\n" in done.stdout
+    assert "got ArrayHarness; use --clonepolicy-array\n" in done.stdout
 
 
 def test_pytest_does_without_the_plugin() -> None:
-    """It can be blocked by its name, and the option is gone then."""
+    """The plugin can be blocked by its name."""
     done = by_pytest_in_full(
         "-p", "no:clonepolicy", "--clonepolicy-array", "doors:good"
     )
@@ -674,8 +698,8 @@ def test_pytest_does_without_the_plugin() -> None:
     assert "unrecognized arguments: --clonepolicy-array" in done.stderr
 
 
-def test_nothing_is_loaded_unless_it_is_asked_for() -> None:
-    """Whoever has this package installed does not wait for it in pytest."""
+def test_pytest_loads_the_kit_only_if_an_option_is_used() -> None:
+    """The plugin is installed in every environment that has the package."""
     Path("test_unloaded.py").write_text(
         "import sys\n"
         "def test():\n"
@@ -693,27 +717,29 @@ def test_nothing_is_loaded_unless_it_is_asked_for() -> None:
 # -- unittest ---------------------------------------------------------------
 
 
-def test_unittest_tells_promises_and_no_frames_of_the_kit() -> None:
-    """What is wrong stands alone."""
-    done = by_unittest("doors.Broken.test_clones_many_at_once")
+def test_unittest_shows_no_frames_of_the_kit() -> None:
+    """A failure is its detail and the promise."""
+    done = by_unittest(
+        "doors.Broken.test_clones_one_source_several_times_at_once"
+    )
 
     assert 1 == done.returncode
     assert re.search(
-        r"\nAssertionError: volume .*: other bytes from offset 0\n"
-        r"Clones of one source made at the same time are all whole.\n\n",
+        r"\nAssertionError: volume .*: wrong bytes from offset 0\n"
+        r"Clones of one source that are made at the same time .*\n\n",
         done.stderr,
     )
     assert "Traceback" not in done.stderr
 
 
-def test_unittest_fails_where_no_clone_can_be_made() -> None:
-    """By a test of its own, so that it does not matter who runs the rest."""
+def test_unittest_fails_if_no_clone_can_be_made() -> None:
+    """A test of its own fails, so that the others can run elsewhere."""
     done = by_unittest("doors.Cloneless")
 
     assert 1 == done.returncode
     failed = re.findall(r"^FAIL: (\w+)", done.stderr, re.MULTILINE)
-    assert ["test_some_clone_row_applies"] == failed
-    assert "no row with a clone applies: see what is skipped" in done.stderr
+    assert ["test_some_clone_check_applies"] == failed
+    assert "no check that makes a clone applies: see" in done.stderr
 
 
 def outcome(case: type[ConformanceTestCase]) -> unittest.TestResult:
@@ -725,37 +751,37 @@ def outcome(case: type[ConformanceTestCase]) -> unittest.TestResult:
 
 
 def test_the_class_itself_has_no_tests() -> None:
-    """Modules that import it are not tested for that."""
+    """A module that imports it gets no tests from it."""
     assert 0 == outcome(ConformanceTestCase).testsRun
 
 
-def test_a_class_has_the_tests_of_its_table() -> None:
-    """Named as the rows, known before anything is opened."""
+def test_a_class_has_the_tests_of_its_suite() -> None:
+    """They are named as the checks, and known before anything is opened."""
 
     class Volumes(ConformanceTestCase):
-        table = VOLUMES
-        make_bench = staticmethod(model_bench)
+        suite = VOLUMES
+        make_harness = staticmethod(model_bench)
 
     names = unittest.defaultTestLoader.getTestCaseNames(Volumes)
-    rows = {f"test_{row.id.replace('-', '_')}" for row in VOLUMES.rows}
-    assert {*rows, "test_some_clone_row_applies"} == set(names)
+    checks = {f"test_{c.id.replace('-', '_')}" for c in VOLUMES.checks}
+    assert {*checks, "test_some_clone_check_applies"} == set(names)
 
     ((_, error),) = outcome(Volumes).errors
-    assert "let the class have the table of arrays" in error
+    assert "set suite to that of arrays" in error
 
 
 def test_known_failures_are_known_to_one_class_only() -> None:
-    """What one bench lists says nothing about another's rows."""
+    """One harness's list does not change the tests of another class."""
 
     class Known(ConformanceTestCase):
         @classmethod
-        def make_bench(cls) -> Any:  # noqa: ANN401 - of any kind
-            _, bench = load_bench("doors:broken")
-            return bench
+        def make_harness(cls) -> Any:  # noqa: ANN401 - of any kind
+            _, harness = load_harness("doors:broken")
+            return harness
 
     class Model(Known):
         @classmethod
-        def make_bench(cls) -> Any:  # noqa: ANN401 - of any kind
+        def make_harness(cls) -> Any:  # noqa: ANN401 - of any kind
             return model_bench(ModelArray())
 
     known, model = outcome(Known), outcome(Model)
@@ -768,8 +794,8 @@ def test_known_failures_are_known_to_one_class_only() -> None:
     importlib.util.find_spec("stestr") is None,
     reason="stestr is not installed",
 )
-def test_stestr_spreads_the_tests_over_workers() -> None:
-    """Each worker opens a bench of its own."""
+def test_stestr_distributes_the_tests_over_workers() -> None:
+    """Each worker opens a harness of its own."""
     Path(".stestr.conf").write_text("[DEFAULT]\ntest_path=.\n")
     Path("test_doors.py").write_text("from doors import Good\n")
     try:
@@ -777,4 +803,4 @@ def test_stestr_spreads_the_tests_over_workers() -> None:
     finally:
         Path("test_doors.py").unlink()
     assert 0 == done.returncode, done.stdout
-    assert f"Ran: {len(ARRAYS.rows) + 1} tests" in done.stdout
+    assert f"Ran: {len(ARRAYS.checks) + 1} tests" in done.stdout

@@ -1,0 +1,1 @@
+"""The checks that the kit comes with, by kind of adapter and by subject."""
