@@ -31,8 +31,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import bench_rbd
 import ceph as ceph_module
+import harness_rbd
 from ceph import Cluster
 
 from clonepolicy import (
@@ -60,7 +60,7 @@ from clonepolicy.adapters import rbd as adapter
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.adapters.rbd import _pool as pool_module
 from clonepolicy.adapters.rbd import _snapshots as snapshots
-from clonepolicy.testing.conformance import ArrayBench, Scene
+from clonepolicy.testing.conformance import ArrayHarness, Fixture
 from clonepolicy.testing.conformance._content import Content
 
 ceph = ceph_module.ceph
@@ -72,18 +72,18 @@ _DEEP = os.environ.get("CLONEPOLICY_PROFILE") == "deep"
 @pytest.fixture(scope="session", params=["1", "2"], ids="format-{}".format)
 def bench(
     ceph: Cluster, request: pytest.FixtureRequest
-) -> Iterator[ArrayBench]:
+) -> Iterator[ArrayHarness]:
     """Give an array whose clones are of the one or the other format."""
     conf = ceph.conf_with(rbd_default_clone_format=request.param)
-    found = bench_rbd.make_bench(ceph, conf)
+    found = harness_rbd.make_harness(ceph, conf)
     yield found
     found.close()
 
 
 @pytest.fixture
-def scene(bench: ArrayBench) -> Iterator[Scene]:
+def fixture(bench: ArrayHarness) -> Iterator[Fixture]:
     """Give an array, and see that nothing stays in it."""
-    with Scene(bench) as found:
+    with Fixture(bench) as found:
         yield found
     assert found.before == set(bench.holds())
 
@@ -97,41 +97,41 @@ def _only(number: str) -> pytest.MarkDecorator:
 format_1, format_2 = _only("1"), _only("2")
 
 
-def _pool(scene: Scene) -> Any:
-    assert isinstance(scene.array, RbdArray)
-    return scene.array._pool
+def _pool(fixture: Fixture) -> Any:
+    assert isinstance(fixture.array, RbdArray)
+    return fixture.array._pool
 
 
-def _another(ceph: Cluster, scene: Scene, **options: Any) -> RbdArray:
+def _another(ceph: Cluster, fixture: Fixture, **options: Any) -> RbdArray:
     """Open the same array once more, with other options."""
-    pool = _pool(scene).objects.get_pool_name()
-    images = scene.array._image_pools  # type: ignore[attr-defined]
+    pool = _pool(fixture).objects.get_pool_name()
+    images = fixture.array._image_pools  # type: ignore[attr-defined]
     more = {"rbd_ceph_conf": ceph.conf, "image_pools": images, **options}
     return RbdArray(rbd_pool=pool, **more)
 
 
 @contextlib.contextmanager
-def _opened(scene: Scene, volume: Volume) -> Iterator[Any]:
+def _opened(fixture: Fixture, volume: Volume) -> Iterator[Any]:
     """Open a volume as a guest's hypervisor would."""
-    with _pool(scene).opened(volume.id) as image:
+    with _pool(fixture).opened(volume.id) as image:
         yield image
 
 
-def _ancestors(scene: Scene, volume: Volume) -> int:
+def _ancestors(fixture: Fixture, volume: Volume) -> int:
     """Count what an image hangs on, up to ten."""
-    with _opened(scene, volume) as image:
+    with _opened(fixture, volume) as image:
         return next(
             count
             for count in itertools.count()
-            if not _pool(scene).has_ancestors(image, count + 1)
+            if not _pool(fixture).has_ancestors(image, count + 1)
         )
 
 
-def _objects(scene: Scene) -> set[str]:
+def _objects(fixture: Fixture) -> set[str]:
     """Name every object in the pool that some volume needs."""
     lists = {"rbd_directory", "rbd_children", "rbd_info", "rbd_trash"}
-    found = {entry.key for entry in _pool(scene).objects.list_objects()}
-    return found - lists - bench_rbd.OWN
+    found = {entry.key for entry in _pool(fixture).objects.list_objects()}
+    return found - lists - harness_rbd.OWN
 
 
 # -- opening ----------------------------------------------------------------
@@ -192,143 +192,145 @@ def test_no_cluster_and_no_pool_are_errors_of_our_own(
 # -- clones of volumes ------------------------------------------------------
 
 
-def test_a_clone_is_equal_and_apart(scene: Scene) -> None:
+def test_a_clone_is_equal_and_apart(fixture: Fixture) -> None:
     """It has the bytes, and neither side sees what the other writes."""
-    source = scene.volume()
-    clone = scene.clone(source)
-    scene.overwrite(source, 0, 1)
-    scene.overwrite(clone, GiB // 2, 2)
-    scene.intact(source, clone)
+    source = fixture.volume()
+    clone = fixture.clone(source)
+    fixture.overwrite(source, 0, 1)
+    fixture.overwrite(clone, GiB // 2, 2)
+    fixture.require_intact(source, clone)
 
 
 @format_2
 def test_a_clone_of_format_2_leaves_no_snapshot_to_be_seen(
-    scene: Scene,
+    fixture: Fixture,
 ) -> None:
     """The snapshot goes to the trash, and with the last clone from there."""
-    source = scene.volume()
-    first, second = scene.clone(source), scene.clone(source)
+    source = fixture.volume()
+    first, second = fixture.clone(source), fixture.clone(source)
     names = {f"volume-{v.id}" for v in (source, first, second)}
-    assert names == set(scene.bench.holds())
-    with _opened(scene, source) as image:
+    assert names == set(fixture.harness.holds())
+    with _opened(fixture, source) as image:
         assert 2 == len(list(image.list_snaps()))
-    scene.array.discard(first.id)
-    scene.array.discard(second.id)
-    with _opened(scene, source) as image:
+    fixture.array.discard(first.id)
+    fixture.array.discard(second.id)
+    with _opened(fixture, source) as image:
         assert [] == list(image.list_snaps())
 
 
 @format_1
 def test_a_clone_of_format_1_keeps_its_snapshot_as_long_as_it_lives(
-    scene: Scene,
+    fixture: Fixture,
 ) -> None:
     """It is protected, named after the clone, and goes with it."""
-    source = scene.volume()
-    first, second = scene.clone(source), scene.clone(source)
+    source = fixture.volume()
+    first, second = fixture.clone(source), fixture.clone(source)
     for clones in ([first, second], [second], []):
-        with _opened(scene, source) as image:
+        with _opened(fixture, source) as image:
             snapshots = {s["name"] for s in image.list_snaps()}
             assert all(map(image.is_protected_snap, snapshots))
         assert {f"clone-{clone.id}" for clone in clones} == snapshots
         if clones:
-            scene.array.discard(clones[0].id)
+            fixture.array.discard(clones[0].id)
 
 
 @format_1
 def test_a_kept_snapshot_goes_though_the_clone_was_flattened(
-    scene: Scene,
+    fixture: Fixture,
 ) -> None:
     """By somebody else, and after or before its source was discarded."""
-    source = scene.volume()
-    first, second = scene.clone(source), scene.clone(source)
+    source = fixture.volume()
+    first, second = fixture.clone(source), fixture.clone(source)
     for clone in (first, second):
-        with _opened(scene, clone) as image:
+        with _opened(fixture, clone) as image:
             image.flatten()
-    scene.array.discard(first.id)
-    scene.array.discard(source.id)
-    scene.intact(second)
-    scene.array.discard(second.id)
+    fixture.array.discard(first.id)
+    fixture.array.discard(source.id)
+    fixture.require_intact(second)
+    fixture.array.discard(second.id)
 
 
 def test_clones_hang_on_no_more_than_the_depth(
-    ceph: Cluster, scene: Scene
+    ceph: Cluster, fixture: Fixture
 ) -> None:
     """The clone of a source that hangs on as many is flattened."""
-    with _another(ceph, scene, rbd_max_clone_depth=2) as array:
-        shallow = Scene(attrs.evolve(scene.bench, array=array), scene.made)
-        line = [scene.volume()]
+    with _another(ceph, fixture, rbd_max_clone_depth=2) as array:
+        shallow = Fixture(
+            attrs.evolve(fixture.harness, array=array), fixture.expected
+        )
+        line = [fixture.volume()]
         for seed in range(4):
             line.append(shallow.clone(line[-1]))
-            scene.overwrite(line[-1], 8 * MIB * seed, seed)
-    assert [0, 1, 2, 0, 1] == [_ancestors(scene, v) for v in line]
-    scene.intact(*line)
+            fixture.overwrite(line[-1], 8 * MIB * seed, seed)
+    assert [0, 1, 2, 0, 1] == [_ancestors(fixture, v) for v in line]
+    fixture.require_intact(*line)
 
 
 def test_a_depth_of_one_is_no_clone_of_a_clone(
-    ceph: Cluster, scene: Scene
+    ceph: Cluster, fixture: Fixture
 ) -> None:
     """Images count too, in whichever pool they lie."""
     content = Content.make(GiB, 4 * MIB, "image")
-    location = scene.image(content)
-    with _another(ceph, scene, rbd_max_clone_depth=1) as array:
-        first, second = scene.target(), scene.target()
+    location = fixture.image(content)
+    with _another(ceph, fixture, rbd_max_clone_depth=1) as array:
+        first, second = fixture.target(), fixture.target()
         array.clone_image(first.id, location)
         array.clone_volume(second.id, attrs.evolve(first, status="available"))
     for volume, ancestors in ((first, 1), (second, 0)):
-        scene.made[volume.id] = content
-        assert ancestors == _ancestors(scene, volume)
-        scene.intact(volume)
-    scene.array.discard(second.id)
+        fixture.expected[volume.id] = content
+        assert ancestors == _ancestors(fixture, volume)
+        fixture.require_intact(volume)
+    fixture.array.discard(second.id)
 
 
 def test_a_flattened_clone_leaves_no_snapshot_behind(
-    ceph: Cluster, scene: Scene
+    ceph: Cluster, fixture: Fixture
 ) -> None:
     """Nothing hangs on it, in either format."""
-    line = [scene.volume()]
-    line.append(scene.clone(line[0]))
-    with _another(ceph, scene, rbd_max_clone_depth=1) as array:
-        flat = scene.target()
+    line = [fixture.volume()]
+    line.append(fixture.clone(line[0]))
+    with _another(ceph, fixture, rbd_max_clone_depth=1) as array:
+        flat = fixture.target()
         array.clone_volume(flat.id, line[1])
-    with _opened(scene, line[1]) as image:
+    with _opened(fixture, line[1]) as image:
         assert [] == list(image.list_snaps())
-    assert f"clonepolicy.source.{flat.id}" not in scene.bench.holds()
+    assert f"clonepolicy.source.{flat.id}" not in fixture.harness.holds()
 
 
-def test_a_source_in_use_is_cloned(scene: Scene) -> None:
+def test_a_source_in_use_is_cloned(fixture: Fixture) -> None:
     """A guest holds its lock and writes on; all of that is later."""
-    source = scene.volume()
-    content = scene.made[source.id]
-    with _opened(scene, source) as guest:
+    source = fixture.volume()
+    content = fixture.expected[source.id]
+    with _opened(fixture, source) as guest:
         guest.write(b"before", 64 * MIB)
         guest.flush()
         content.put(64 * MIB, b"before")
-        clone = scene.clone(attrs.evolve(source, status="in-use"))
+        clone = fixture.clone(attrs.evolve(source, status="in-use"))
         guest.write(b"after!", 64 * MIB)
     content.put(64 * MIB, b"after!")
-    scene.intact(source, clone)
+    fixture.require_intact(source, clone)
 
 
-def test_many_clones_at_once_are_all_whole(scene: Scene) -> None:
+def test_many_clones_at_once_are_all_whole(fixture: Fixture) -> None:
     """Eight threads, one source, one connection."""
-    source = scene.volume()
-    targets = [scene.target() for _ in range(8)]
+    source = fixture.volume()
+    targets = [fixture.target() for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:
         for target in targets:
-            scene.made[target.id] = scene.made[source.id].copy()
-            threads.submit(scene.array.clone_volume, target.id, source)
-    scene.intact(source, *targets)
-    assert StoredVolume(size=GiB, clones=8) == scene.array.stat(source.id)
+            fixture.expected[target.id] = fixture.expected[source.id].copy()
+            threads.submit(fixture.array.clone_volume, target.id, source)
+    fixture.require_intact(source, *targets)
+    assert StoredVolume(size=GiB, clones=8) == fixture.array.stat(source.id)
 
 
 def test_processes_clone_one_source_at_once(
-    ceph: Cluster, scene: Scene
+    ceph: Cluster, fixture: Fixture
 ) -> None:
     """Two processes of four threads each."""
-    source = scene.volume()
-    targets = [scene.target() for _ in range(8)]
+    source = fixture.volume()
+    targets = [fixture.target() for _ in range(8)]
     workers = [
-        _program(ceph, scene, "clone", source.id, *(t.id for t in half))
+        _program(ceph, fixture, "clone", source.id, *(t.id for t in half))
         for half in (targets[:4], targets[4:])
     ]
     for worker in workers:
@@ -336,67 +338,69 @@ def test_processes_clone_one_source_at_once(
             said = worker.communicate(timeout=300)
         assert (0, ("", "")) == (worker.returncode, said)
     for target in targets:
-        scene.made[target.id] = scene.made[source.id].copy()
-    scene.intact(source, *targets)
-    assert StoredVolume(size=GiB, clones=8) == scene.array.stat(source.id)
+        fixture.expected[target.id] = fixture.expected[source.id].copy()
+    fixture.require_intact(source, *targets)
+    assert StoredVolume(size=GiB, clones=8) == fixture.array.stat(source.id)
 
 
 @format_2
 def test_a_source_that_another_clones_is_waited_for(
-    ceph: Cluster, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ceph: Cluster, fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until it takes too long, or whoever does it must have died."""
-    source, target = scene.volume(), scene.target()
-    with _another(ceph, scene) as other, other._pool.alone(source.id):
+    source, target = fixture.volume(), fixture.target()
+    with _another(ceph, fixture) as other, other._pool.alone(source.id):
         monkeypatch.setattr(pool_module, "_LOCKED", 0)
         with pytest.raises(UnavailableError, match="open elsewhere"):
-            scene.array.clone_volume(target.id, source)
+            fixture.array.clone_volume(target.id, source)
     monkeypatch.setattr(pool_module, "_LOCKED", 5)
-    dying = _pool(scene).alone(source.id)
+    dying = _pool(fixture).alone(source.id)
     dying.__enter__()
-    scene.intact(source, scene.clone(source))
+    fixture.require_intact(source, fixture.clone(source))
     dying.__exit__(None, None, None)
 
 
 # -- clones of images -------------------------------------------------------
 
 
-def test_an_image_is_never_cut(scene: Scene) -> None:
+def test_an_image_is_never_cut(fixture: Fixture) -> None:
     """Its size is rounded up, and zeros follow its last byte."""
     content = Content.make(GiB + GiB // 2, 4 * MIB, "image")
-    location = scene.image(content)
-    assert StoredImage(size=2) == scene.array.find_image(location)
-    target = scene.target(2)
-    scene.array.clone_image(target.id, location)
-    scene.made[target.id] = content.copy(2 * GiB)
-    scene.intact(target)
+    location = fixture.image(content)
+    assert StoredImage(size=2) == fixture.array.find_image(location)
+    target = fixture.target(2)
+    fixture.array.clone_image(target.id, location)
+    fixture.expected[target.id] = content.copy(2 * GiB)
+    fixture.require_intact(target)
 
 
 @format_2
-def test_each_snapshot_has_its_own_size(ceph: Cluster, scene: Scene) -> None:
+def test_each_snapshot_has_its_own_size(
+    ceph: Cluster, fixture: Fixture
+) -> None:
     """As large as the image was then, whatever became of that."""
-    first = scene.image(Content(GiB))
+    first = fixture.image(Content(GiB))
     assert isinstance(first, RbdLocation)
     names = ("snap", "Schnappschuß", "x" * 200)
-    with bench_rbd.opened(ceph, first.pool, first.image) as image:
+    with harness_rbd.opened(ceph, first.pool, first.image) as image:
         for size, name in enumerate(names[1:], 2):
             image.resize(size * GiB)
             image.create_snap(name)
         image.resize(9 * GiB)
     for size, name in enumerate(names, 1):
         location = attrs.evolve(first, snapshot=name)
-        assert StoredImage(size=size) == scene.array.find_image(location)
-        target = scene.target(size)
-        scene.array.clone_image(target.id, location)
-        scene.sized(target.id, size * GiB)
+        assert StoredImage(size=size) == fixture.array.find_image(location)
+        target = fixture.target(size)
+        fixture.array.clone_image(target.id, location)
+        fixture.require_size(target.id, size * GiB)
 
 
 @format_2
 def test_an_image_may_hang_on_one_in_a_namespace(
-    ceph: Cluster, scene: Scene
+    ceph: Cluster, fixture: Fixture
 ) -> None:
     """It is found, and its clone hangs on both."""
-    rbd, location = _pool(scene).rbd, scene.image(Content(GiB))
+    rbd, location = _pool(fixture).rbd, fixture.image(Content(GiB))
     assert isinstance(location, RbdLocation)
     with (
         ceph.connection.open_ioctx(location.pool) as pool,
@@ -411,11 +415,11 @@ def test_an_image_may_hang_on_one_in_a_namespace(
             with rbd.Image(pool, "child") as child:
                 child.create_snap("snap")
                 there = attrs.evolve(location, image="child")
-                assert StoredImage(size=1) == scene.array.find_image(there)
-                target = scene.target()
-                scene.array.clone_image(target.id, there)
-                scene.sized(target.id, GiB)
-                scene.array.discard(target.id)
+                assert StoredImage(size=1) == fixture.array.find_image(there)
+                target = fixture.target()
+                fixture.array.clone_image(target.id, there)
+                fixture.require_size(target.id, GiB)
+                fixture.array.discard(target.id)
                 child.remove_snap("snap")
             rbd.RBD().remove(pool, "child")
             parent.remove_snap("snap")
@@ -425,41 +429,41 @@ def test_an_image_may_hang_on_one_in_a_namespace(
 
 @format_2
 def test_a_snapshot_that_goes_meanwhile_hides_no_other(
-    ceph: Cluster, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ceph: Cluster, fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the list of snapshots and their names, one is removed."""
-    location = scene.image(Content(GiB))
+    location = fixture.image(Content(GiB))
     assert isinstance(location, RbdLocation)
     ask = snapshots._ask
 
     def remove_late(pool: Any, key: str, method: str, *data: bytes) -> bytes:
         if method == "get_snapshot_name":
-            with contextlib.suppress(_pool(scene).rbd.ImageNotFound):
+            with contextlib.suppress(_pool(fixture).rbd.ImageNotFound):
                 image.remove_snap("late")
         return ask(pool, key, method, *data)
 
     with (
-        bench_rbd.opened(ceph, location.pool, location.image) as image,
+        harness_rbd.opened(ceph, location.pool, location.image) as image,
         monkeypatch.context() as patch,
     ):
         image.create_snap("late")
         patch.setattr(snapshots, "_ask", remove_late)
-        assert StoredImage(size=1) == scene.array.find_image(location)
+        assert StoredImage(size=1) == fixture.array.find_image(location)
     gone = attrs.evolve(location, snapshot="late")
-    assert None is scene.array.find_image(gone)
+    assert None is fixture.array.find_image(gone)
 
 
 @format_2
 def test_only_images_of_the_clusters_listed_pools_are_found(
-    ceph: Cluster, scene: Scene
+    ceph: Cluster, fixture: Fixture
 ) -> None:
     """Whatever else a location says, it is nothing, and nothing is made."""
-    found = scene.image(Content(GiB))
+    found = fixture.image(Content(GiB))
     assert isinstance(found, RbdLocation)
-    volume = scene.volume()
-    with _opened(scene, volume) as image:
+    volume = fixture.volume()
+    with _opened(fixture, volume) as image:
         image.create_snap("snap")
-    volumes = _pool(scene).objects.get_pool_name()
+    volumes = _pool(fixture).objects.get_pool_name()
     wrong: list[Location] = [
         attrs.evolve(found, fsid=str(uuid.uuid4())),
         attrs.evolve(found, pool="images"),
@@ -474,171 +478,171 @@ def test_only_images_of_the_clusters_listed_pools_are_found(
         attrs.evolve(found, snapshot=""),
         FileLocation(f"/{found.image}"),
     ]
-    target = scene.target()
+    target = fixture.target()
     for location in wrong:
-        assert None is scene.array.find_image(location)
+        assert None is fixture.array.find_image(location)
         assert isinstance(location, (RbdLocation, FileLocation))
         with pytest.raises(NotFoundError):
-            scene.array.clone_image(target.id, location)
-    scene.absent(target)
-    with _another(ceph, scene, image_pools={"images", "nowhere"}) as array:
+            fixture.array.clone_image(target.id, location)
+    fixture.require_absent(target)
+    with _another(ceph, fixture, image_pools={"images", "nowhere"}) as array:
         missing = attrs.evolve(found, pool="nowhere")
         assert None is array.find_image(missing)
-    with _opened(scene, volume) as image:
+    with _opened(fixture, volume) as image:
         image.remove_snap("snap")
 
 
 def test_an_unprotected_snapshot_does_for_format_2_alone(
-    scene: Scene, request: pytest.FixtureRequest
+    fixture: Fixture, request: pytest.FixtureRequest
 ) -> None:
     """Format 1 says what to do, and leaves nothing."""
     content = Content.make(GiB, 4 * MIB, "image")
-    location = scene.image(content)
+    location = fixture.image(content)
     assert isinstance(location, RbdLocation)
     with (
-        _pool(scene).cluster.open_ioctx(location.pool) as pool,
-        _pool(scene).rbd.Image(pool, location.image) as image,
+        _pool(fixture).cluster.open_ioctx(location.pool) as pool,
+        _pool(fixture).rbd.Image(pool, location.image) as image,
     ):
         image.unprotect_snap(location.snapshot)
-    target = scene.target()
+    target = fixture.target()
     if "format-1" in request.node.name:
         with pytest.raises(UnsupportedError, match="protect the snapshot"):
-            scene.array.clone_image(target.id, location)
-        scene.absent(target)
+            fixture.array.clone_image(target.id, location)
+        fixture.require_absent(target)
     else:
-        scene.array.clone_image(target.id, location)
-        scene.made[target.id] = content
-        scene.intact(target)
+        fixture.array.clone_image(target.id, location)
+        fixture.expected[target.id] = content
+        fixture.require_intact(target)
 
 
 # -- growing, telling, reading ----------------------------------------------
 
 
-def test_new_space_is_zero_where_the_parent_has_data(scene: Scene) -> None:
+def test_new_space_is_zero_where_the_parent_has_data(fixture: Fixture) -> None:
     """A clone that was once cut shows nothing again of what was cut off."""
-    source = scene.volume(2)
-    clone = scene.clone(source)
-    with _opened(scene, clone) as image:
+    source = fixture.volume(2)
+    clone = fixture.clone(source)
+    with _opened(fixture, clone) as image:
         image.resize(GiB)
-    islands = scene.made[clone.id].islands
+    islands = fixture.expected[clone.id].islands
     content = Content(3 * GiB, [i for i in islands if i[0] < GiB])
     assert len(content.islands) < len(islands)
-    scene.array.extend(clone.id, 3)
-    scene.made[clone.id] = content
-    scene.intact(source, clone)
+    fixture.array.extend(clone.id, 3)
+    fixture.expected[clone.id] = content
+    fixture.require_intact(source, clone)
 
 
 @format_2
-def test_a_volume_is_grown_and_never_shrunk(scene: Scene) -> None:
+def test_a_volume_is_grown_and_never_shrunk(fixture: Fixture) -> None:
     """The size that it has is a size to grow to."""
-    volume = scene.volume(2)
+    volume = fixture.volume(2)
     with pytest.raises(ConflictError, match="more than 1 GiB"):
-        scene.array.extend(volume.id, 1)
-    scene.array.extend(volume.id, 2)
-    scene.intact(volume)
+        fixture.array.extend(volume.id, 1)
+    fixture.array.extend(volume.id, 2)
+    fixture.require_intact(volume)
     with pytest.raises(NotFoundError):
-        scene.array.extend(scene.record().id, 2)
+        fixture.array.extend(fixture.record().id, 2)
 
 
-def test_stat_counts_all_that_hangs_on_a_volume(scene: Scene) -> None:
+def test_stat_counts_all_that_hangs_on_a_volume(fixture: Fixture) -> None:
     """On snapshots in the trash, and on somebody else's."""
-    source = scene.volume()
-    assert StoredVolume(size=GiB, clones=0) == scene.array.stat(source.id)
-    scene.clone(source)
-    scene.clone(source)
-    other = scene.target()
-    pool = _pool(scene)
-    with _opened(scene, source) as image:
+    source = fixture.volume()
+    assert StoredVolume(size=GiB, clones=0) == fixture.array.stat(source.id)
+    fixture.clone(source)
+    fixture.clone(source)
+    other = fixture.target()
+    pool = _pool(fixture)
+    with _opened(fixture, source) as image:
         image.create_snap("theirs")
         image.protect_snap("theirs")
     pool.rbd.RBD().clone(
         *(pool.objects, f"volume-{source.id}", "theirs"),
         *(pool.objects, f"volume-{other.id}"),
     )
-    assert StoredVolume(size=GiB, clones=3) == scene.array.stat(source.id)
-    scene.array.discard(other.id)
-    assert StoredVolume(size=GiB, clones=2) == scene.array.stat(source.id)
-    assert None is scene.array.stat(other.id)
-    with _opened(scene, source) as image:
+    assert StoredVolume(size=GiB, clones=3) == fixture.array.stat(source.id)
+    fixture.array.discard(other.id)
+    assert StoredVolume(size=GiB, clones=2) == fixture.array.stat(source.id)
+    assert None is fixture.array.stat(other.id)
+    with _opened(fixture, source) as image:
         image.unprotect_snap("theirs")
         image.remove_snap("theirs")
 
 
 @format_2
 def test_holes_cost_no_reading(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a large volume only the objects are read that are there."""
-    rbd = _pool(scene).rbd
+    rbd = _pool(fixture).rbd
     asked: list[int] = []
 
     def read(image: Any, offset: int, length: int) -> Any:
         asked.append(length)
         return whole.read(image, offset, length)
 
-    source = scene.volume(100)
-    clone = scene.clone(source)
+    source = fixture.volume(100)
+    clone = fixture.clone(source)
     whole = rbd.Image
     monkeypatch.setattr(rbd, "Image", type("Image", (whole,), {"read": read}))
     seen = 0
-    for piece in scene.array.read(clone.id):
+    for piece in fixture.array.read(clone.id):
         seen += len(piece)
     assert 100 * GiB == seen
     # the data lies at three places, and each may touch one object more
-    assert sum(asked) <= scene.data + 3 * 4 * MIB
+    assert sum(asked) <= fixture.data + 3 * 4 * MIB
 
 
 @format_2
-def test_what_is_not_there_is_not_read(scene: Scene) -> None:
+def test_what_is_not_there_is_not_read(fixture: Fixture) -> None:
     """It says so with the first piece."""
     with pytest.raises(NotFoundError):
-        next(scene.array.read(scene.record().id))
+        next(fixture.array.read(fixture.record().id))
 
 
 # -- discarding -------------------------------------------------------------
 
 
-def test_a_source_of_clones_is_not_discarded(scene: Scene) -> None:
+def test_a_source_of_clones_is_not_discarded(fixture: Fixture) -> None:
     """The error names them, and nothing is removed."""
-    source = scene.volume()
-    clones = [scene.clone(source) for _ in range(2)]
-    held = scene.bench.holds()
+    source = fixture.volume()
+    clones = [fixture.clone(source) for _ in range(2)]
+    held = fixture.harness.holds()
     with pytest.raises(ConflictError) as caught:
-        scene.array.discard(source.id)
+        fixture.array.discard(source.id)
     assert all(clone.id in str(caught.value) for clone in clones)
-    assert held == scene.bench.holds()
-    scene.intact(source, *clones)
+    assert held == fixture.harness.holds()
+    fixture.require_intact(source, *clones)
 
 
 @format_2
-def test_somebody_elses_snapshot_keeps_a_volume(scene: Scene) -> None:
+def test_somebody_elses_snapshot_keeps_a_volume(fixture: Fixture) -> None:
     """It is not the array's to remove."""
-    volume = scene.volume()
-    with _opened(scene, volume) as image:
+    volume = fixture.volume()
+    with _opened(fixture, volume) as image:
         image.create_snap("theirs")
     with pytest.raises(ConflictError, match="somebody else's"):
-        scene.array.discard(volume.id)
-    scene.intact(volume)
-    with _opened(scene, volume) as image:
+        fixture.array.discard(volume.id)
+    fixture.require_intact(volume)
+    with _opened(fixture, volume) as image:
         image.remove_snap("theirs")
 
 
 @format_2
-def test_an_open_volume_is_waited_for(ceph: Cluster, scene: Scene) -> None:
+def test_an_open_volume_is_waited_for(ceph: Cluster, fixture: Fixture) -> None:
     """And stays as it is when that takes too long."""
-    volume = scene.volume()
+    volume = fixture.volume()
     hasty = {"rados_connection_retries": 1, "rados_connection_interval": 0.1}
-    with _another(ceph, scene, **hasty) as array, _opened(scene, volume):
+    with _another(ceph, fixture, **hasty) as array, _opened(fixture, volume):
         with pytest.raises(UnavailableError, match="open elsewhere"):
             array.discard(volume.id)
-        scene.intact(volume)
+        fixture.require_intact(volume)
     closed = threading.Event()
-    with ThreadPoolExecutor(1) as thread, _opened(scene, volume):
-        done = thread.submit(scene.array.discard, volume.id)
+    with ThreadPoolExecutor(1) as thread, _opened(fixture, volume):
+        done = thread.submit(fixture.array.discard, volume.id)
         done.add_done_callback(lambda _: closed.set())
         assert not closed.wait(0.5)
     done.result()
-    scene.absent(volume)
+    fixture.require_absent(volume)
 
 
 # -- writing ----------------------------------------------------------------
@@ -661,16 +665,16 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 
 @format_2
-def test_zeros_are_not_written(scene: Scene) -> None:
+def test_zeros_are_not_written(fixture: Fixture) -> None:
     """Only objects that are not all zeros come to be."""
-    volume = scene.target()
+    volume = fixture.target()
     content = Content(GiB // 4)
     content.put(5 * MIB, b"data")
-    scene.write(volume.id, 1, content)
-    scene.made[volume.id] = content.copy(GiB)
-    scene.intact(volume)
-    assert scene.bench.exclusive is not None
-    assert 0 < scene.bench.exclusive(volume.id) <= 4 * MIB
+    fixture.write(volume, content)
+    fixture.expected[volume.id] = content.copy(GiB)
+    fixture.require_intact(volume)
+    assert fixture.harness.exclusive is not None
+    assert 0 < fixture.harness.exclusive(volume.id) <= 4 * MIB
 
 
 @pytest.mark.skipif(
@@ -679,7 +683,7 @@ def test_zeros_are_not_written(scene: Scene) -> None:
 @format_2
 @pytest.mark.parametrize("disk_format", ["qcow2", "vmdk", "vdi"])
 def test_other_formats_are_unpacked(
-    disk_format: str, ceph: Cluster, scene: Scene, tmp_path: Path
+    disk_format: str, ceph: Cluster, fixture: Fixture, tmp_path: Path
 ) -> None:
     """In files without a name, so that nothing can stay."""
     content = Content.make(64 * MIB, 4 * MIB, disk_format)
@@ -689,17 +693,17 @@ def test_other_formats_are_unpacked(
     subprocess.run([*command, str(plain), str(packed)], check=True)
     place = tmp_path / "place"
     place.mkdir()
-    volume = scene.target()
-    with _another(ceph, scene, image_conversion_dir=place) as array:
+    volume = fixture.target()
+    with _another(ceph, fixture, image_conversion_dir=place) as array:
         image = _image(disk_format, packed.stat().st_size)
         array.write(volume.id, 1, image, _pieces(packed))
-        scene.made[volume.id] = content.copy(GiB)
-        scene.intact(volume)
+        fixture.expected[volume.id] = content.copy(GiB)
+        fixture.require_intact(volume)
         for wrong, kind in (
             ("raw", IntegrityError),
             ("ova", UnsupportedError),
         ):
-            image, target = _image(wrong, 1), scene.target()
+            image, target = _image(wrong, 1), fixture.target()
             with pytest.raises(kind):
                 array.write(target.id, 1, image, _pieces(packed))
     assert [] == list(place.iterdir())
@@ -732,15 +736,15 @@ def test_every_error_is_one_of_ours(
     number: int | None,
     kind: type[AdapterError],
     words: str,
-    scene: Scene,
+    fixture: Fixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Librbd's own text is in it, and the remedy."""
-    rbd = _pool(scene).rbd
+    rbd = _pool(fixture).rbd
     error = rbd.Error("told") if number is None else _error(rbd, number)
     monkeypatch.setattr(rbd.RBD, "create", mock.Mock(side_effect=error))
     with pytest.raises(kind, match=words) as caught:
-        scene.write(scene.target().id, 1, Content(MIB))
+        fixture.write(fixture.target(), Content(MIB))
     assert kind is type(caught.value)
     assert "told" in str(caught.value)
 
@@ -752,18 +756,18 @@ def _error(module: Any, number: int) -> Exception:
 
 @format_2
 def test_a_silent_cluster_is_not_waited_for_for_ever(
-    ceph: Cluster, scene: Scene
+    ceph: Cluster, fixture: Fixture
 ) -> None:
     """After rados_connect_timeout it is unavailable."""
-    volume = scene.volume()
-    with _another(ceph, scene, rados_connect_timeout=1) as array:
+    volume = fixture.volume()
+    with _another(ceph, fixture, rados_connect_timeout=1) as array:
         ceph.tell("osd pause")
         try:
             with pytest.raises(UnavailableError, match="does not answer"):
                 array.stat(volume.id)
         finally:
             ceph.tell("osd unpause")
-    scene.intact(volume)
+    fixture.require_intact(volume)
 
 
 @pytest.mark.parametrize(
@@ -778,63 +782,63 @@ def test_a_silent_cluster_is_not_waited_for_for_ever(
     indirect=["bench"],
 )
 def test_a_clone_that_fails_is_undone(
-    broken: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    broken: str, fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever call did its work and failed."""
-    source, target = scene.volume(), scene.target()
-    held = scene.bench.holds()
+    source, target = fixture.volume(), fixture.target()
+    held = fixture.harness.holds()
     with monkeypatch.context() as patch:
-        _break(_pool(scene).rbd, broken, patch, once=True)
+        _break(_pool(fixture).rbd, broken, patch, once=True)
         with pytest.raises(UnavailableError):
-            scene.array.clone_volume(target.id, source)
-    assert held == scene.bench.holds()
-    scene.intact(source)
+            fixture.array.clone_volume(target.id, source)
+    assert held == fixture.harness.holds()
+    fixture.require_intact(source)
 
 
 @pytest.mark.parametrize("broken", ["RBD.clone", "Image.resize"])
 def test_a_clone_of_an_image_that_fails_is_undone(
-    broken: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    broken: str, fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever call did its work and failed."""
-    location, target = scene.image(Content(GiB + 512)), scene.target()
+    location, target = fixture.image(Content(GiB + 512)), fixture.target()
     with monkeypatch.context() as patch:
-        _break(_pool(scene).rbd, broken, patch, once=True)
+        _break(_pool(fixture).rbd, broken, patch, once=True)
         with pytest.raises(UnavailableError):
-            scene.array.clone_image(target.id, location)
-    scene.unchanged()
+            fixture.array.clone_image(target.id, location)
+    fixture.require_unchanged()
 
 
 def test_a_clone_that_cannot_be_undone_is_left_behind(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing else is to be tried; discarding it later is enough."""
-    source, target = scene.volume(), scene.target()
-    held = scene.bench.holds()
+    source, target = fixture.volume(), fixture.target()
+    held = fixture.harness.holds()
     with monkeypatch.context() as patch:
         for name in ("RBD.clone", "RBD.remove"):
-            _break(_pool(scene).rbd, name, patch)
+            _break(_pool(fixture).rbd, name, patch)
         with pytest.raises(LeftBehindError, match=target.id):
-            scene.array.clone_volume(target.id, source)
-    scene.array.discard(target.id)
-    assert held == scene.bench.holds()
+            fixture.array.clone_volume(target.id, source)
+    fixture.array.discard(target.id)
+    assert held == fixture.harness.holds()
 
 
 def test_a_volume_that_is_there_survives_a_failing_clone(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Undoing removes only what was made, even where two make the same."""
-    source, other = scene.volume(), scene.volume()
-    location = scene.image(Content(GiB))
+    source, other = fixture.volume(), fixture.volume()
+    location = fixture.image(Content(GiB))
     never = mock.Mock(return_value=False)
     for known in (True, False):
         with monkeypatch.context() as patch:
             if not known:
-                patch.setattr(type(_pool(scene)), "has", never)
+                patch.setattr(type(_pool(fixture)), "has", never)
             with pytest.raises(ConflictError):
-                scene.array.clone_volume(other.id, source)
+                fixture.array.clone_volume(other.id, source)
             with pytest.raises(ConflictError):
-                scene.array.clone_image(other.id, location)
-    scene.intact(source, other)
+                fixture.array.clone_image(other.id, location)
+    fixture.require_intact(source, other)
 
 
 def _break(
@@ -867,14 +871,14 @@ def _break(
 
 
 def _program(
-    ceph: Cluster, scene: Scene, *arguments: str
+    ceph: Cluster, fixture: Fixture, *arguments: str
 ) -> subprocess.Popen[str]:
     """Start this file as a program on the same array."""
-    pool = _pool(scene)
+    pool = _pool(fixture)
     options = {
         "rbd_pool": pool.objects.get_pool_name(),
         "rbd_ceph_conf": pool.cluster.conffile,
-        "image_pools": sorted(scene.array._image_pools),  # type: ignore[attr-defined]
+        "image_pools": sorted(fixture.array._image_pools),  # type: ignore[attr-defined]
     }
     path = os.pathsep.join(filter(None, (str(ceph.bindings), *sys.path)))
     return subprocess.Popen(
@@ -891,15 +895,15 @@ def _program(
     "action", ["clone_volume", "clone_image", "write", "extend", "discard"]
 )
 def test_a_kill_at_any_instant_leaves_what_discard_removes(
-    action: str, how: str, ceph: Cluster, scene: Scene
+    action: str, how: str, ceph: Cluster, fixture: Fixture
 ) -> None:
     """Between any two calls of librbd, and within them.
 
     Every line and many moments in the deep profile, a few else.
     """
-    location = scene.image(Content.make(GiB + 512, MIB, "image"))
-    before = _objects(scene)
-    worker = _program(ceph, scene, "kill", action, how, str(location))
+    location = fixture.image(Content.make(GiB + 512, MIB, "image"))
+    before = _objects(fixture)
+    worker = _program(ceph, fixture, "kill", action, how, str(location))
     told, said = worker.communicate(timeout=3000)
     assert (0, "") == (worker.returncode, said)
     jobs = json.loads(told)
@@ -907,16 +911,16 @@ def test_a_kill_at_any_instant_leaves_what_discard_removes(
     assert not all(job["killed"] for job in jobs)
     for job in jobs:
         if action == "extend":
-            (found,) = [s for s in [scene.array.stat(job["target"])] if s]
+            (found,) = [s for s in [fixture.array.stat(job["target"])] if s]
             assert found.size in {GiB, 3 * GiB}
-        scene.array.discard(job["target"])
-        scene.array.discard(job["target"])
+        fixture.array.discard(job["target"])
+        fixture.array.discard(job["target"])
     for job in jobs:
         if job["source"] is not None:
             content = _source_content(job["source"]).copy(GiB)
-            content.compare(scene.array.read(job["source"]), "the source")
-            scene.array.discard(job["source"])
-    assert before == _objects(scene)
+            content.compare(fixture.array.read(job["source"]), "the source")
+            fixture.array.discard(job["source"])
+    assert before == _objects(fixture)
 
 
 def _source_content(volume_id: str) -> Content:
