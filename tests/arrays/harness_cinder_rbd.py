@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-import bench_rbd
+import harness_rbd
 from cinder import context, objects
 from cinder.db import api as db
 from cinder.volume import configuration
@@ -15,31 +15,31 @@ from oslo_config import cfg
 
 from clonepolicy import Volume
 from clonepolicy.adapters.cinder import CinderArray, CinderVolumes
-from clonepolicy.testing.conformance import ArrayBench
+from clonepolicy.testing.conformance import ArrayHarness
 
 if TYPE_CHECKING:
     from ceph import Cluster
 
 HOST = "node@ceph"
 DRIVERS_OWN = {
-    "clones-no-source-of-another-size": (
+    "refuses-a-source-whose-size-is-not-as-recorded": (
         "Cinder reads the record anew, and says that it has changed"
     ),
-    "lets-a-broken-stream-through": (
+    "passes-on-errors-of-the-data-stream": (
         "what stops Cinder's image service is told as its own error"
     ),
-    "takes-no-data-for-what-it-is-not": (
+    "refuses-data-in-a-wrong-format": (
         "Cinder takes data in a container for the disk itself"
     ),
-    "finds-its-images": (
+    "finds-stored-images": (
         "a pool that is not there is no missing image to the driver, but an "
         "error"
     ),
-    "clones-anew-after-discard": (
+    "clones-again-after-discard": (
         "the driver's snapshot of the source outlives a deleted clone, so "
         "that the same volume is not cloned again"
     ),
-    "discards-no-data-of-clones": (
+    "discards-a-source-without-harm-to-its-clones": (
         "what has clones is renamed and stays when the last of them goes"
     ),
 }
@@ -63,7 +63,7 @@ def make_driver(cluster: Cluster, pool: str) -> Any:  # noqa: ANN401 - Cinder's
     return driver
 
 
-def make_bench(cluster: Cluster) -> ArrayBench:
+def make_harness(cluster: Cluster) -> ArrayHarness:
     """Put the driver over a pool of its own; Cinder's database is there."""
     pool = f"cinder-{uuid.uuid4().hex[:8]}"
     cluster.add_pool(pool)
@@ -90,20 +90,22 @@ def make_bench(cluster: Cluster) -> ArrayBench:
         row.status = status
         row.save()
 
-    return ArrayBench(
+    return ArrayHarness(
         array=CinderArray(driver=make_driver(cluster, pool), volumes=volumes),
-        overwrite=lambda volume_id, offset, data: bench_rbd.overwrite(
+        overwrite=lambda volume_id, offset, data: harness_rbd.overwrite(
             cluster, pool, volume_id, offset, data
         ),
-        size_of=lambda volume_id: bench_rbd.size_of(cluster, pool, volume_id),
-        holds=lambda: bench_rbd.holds(cluster, pool),
-        exclusive=lambda volume_id: bench_rbd.exclusive(
+        size_of=lambda volume_id: harness_rbd.size_of(
             cluster, pool, volume_id
         ),
-        add_image=lambda pieces: bench_rbd.add_image(
+        holds=lambda: harness_rbd.holds(cluster, pool),
+        exclusive=lambda volume_id: harness_rbd.exclusive(
+            cluster, pool, volume_id
+        ),
+        add_image=lambda pieces: harness_rbd.add_image(
             cluster, "images", pieces
         ),
-        remove_image=lambda location: bench_rbd.remove_image(
+        remove_image=lambda location: harness_rbd.remove_image(
             cluster, location
         ),
         # the driver works in eventlet's threads, and hangs in others

@@ -17,10 +17,10 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench_reflink import add_image, remove_image
+from harness_reflink import add_image, remove_image
 
 from clonepolicy.adapters.qcow2 import Qcow2Array
-from clonepolicy.testing.conformance import ArrayBench
+from clonepolicy.testing.conformance import ArrayHarness
 
 OWN = frozenset({".array-id", ".lock", ".flatten"})
 """Files that are there for the array, and for no volume."""
@@ -35,17 +35,17 @@ exit 1
 """
 
 
-def make_bench(directory: Path, other: Path) -> ArrayBench:
+def make_harness(directory: Path, other: Path) -> ArrayHarness:
     """Make an array and its images in one new directory, one in another."""
     volumes, images = directory / "volumes", directory / "images"
     for path in (volumes, images, other):
         path.mkdir(parents=True)
     array = Qcow2Array(volumes, images=[images])
 
-    return ArrayBench(
+    return ArrayHarness(
         array=array,
         other=Qcow2Array(other),
-        again=partial(Qcow2Array, volumes, images=[images]),
+        reopen=partial(Qcow2Array, volumes, images=[images]),
         overwrite=lambda volume_id, offset, data: overwrite(
             array.path(volume_id), offset, data
         ),

@@ -20,7 +20,7 @@ from ceph import CephError, Cluster
 
 from clonepolicy import GiB, Location, RbdLocation
 from clonepolicy.adapters.rbd import RbdArray, _pool
-from clonepolicy.testing.conformance import ArrayBench
+from clonepolicy.testing.conformance import ArrayHarness
 
 OWN = frozenset({"clonepolicy.locks"})
 """Objects that are there for the array, and for no volume."""
@@ -38,14 +38,16 @@ def open_array(rbd_pool: str, **options: Any) -> RbdArray:  # noqa: ANN401 - pas
     return array
 
 
-def make_bench(cluster: Cluster, ceph_conf: Path | None = None) -> ArrayBench:
+def make_harness(
+    cluster: Cluster, ceph_conf: Path | None = None
+) -> ArrayHarness:
     """Make an array in one new pool, with images in another."""
     tag = uuid.uuid4().hex[:8]
     volumes, images = f"volumes-{tag}", f"images-{tag}"
     for pool in (volumes, images):
         cluster.add_pool(pool)
 
-    again = partial(
+    reopen = partial(
         open_array,
         rbd_pool=volumes,
         rbd_ceph_conf=ceph_conf or cluster.conf,
@@ -59,9 +61,9 @@ def make_bench(cluster: Cluster, ceph_conf: Path | None = None) -> ArrayBench:
         for pool in (volumes, images):
             cluster.remove_pool(pool)
 
-    return ArrayBench(
-        array=again(),
-        again=again,
+    return ArrayHarness(
+        array=reopen(),
+        reopen=reopen,
         overwrite=lambda volume_id, offset, data: overwrite(
             cluster, volumes, volume_id, offset, data
         ),

@@ -13,10 +13,10 @@ from unittest import mock
 
 from clonepolicy import FileLocation, Location
 from clonepolicy.adapters.reflink import ReflinkArray
-from clonepolicy.testing.conformance import ArrayBench
+from clonepolicy.testing.conformance import ArrayHarness
 
 
-def make_bench(place: Path, elsewhere: Path | None = None) -> ArrayBench:
+def make_harness(place: Path, elsewhere: Path | None = None) -> ArrayHarness:
     """Make arrays in new directories; ``elsewhere`` is another system."""
     volumes, images = place / "volumes", place / "images"
     for path in (volumes, images):
@@ -38,10 +38,10 @@ def make_bench(place: Path, elsewhere: Path | None = None) -> ArrayBench:
         path = volumes / f"volume-{volume_id}"
         return path.stat().st_size if path.exists() else None
 
-    return ArrayBench(
+    return ArrayHarness(
         array=array,
         other=other,
-        again=partial(ReflinkArray, volumes, images=[images]),
+        reopen=partial(ReflinkArray, volumes, images=[images]),
         overwrite=overwrite,
         size_of=size_of,
         holds=lambda: [path.name for path in volumes.iterdir()],

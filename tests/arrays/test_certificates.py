@@ -14,17 +14,17 @@ from typing_extensions import override
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-import bench_qcow2
-import bench_rbd
-import bench_reflink
 import ceph as ceph_cluster
+import harness_qcow2
+import harness_rbd
+import harness_reflink
 from ceph import Cluster
 
 import local_support
 from clonepolicy.testing.array_machine import ArrayMachine
 from clonepolicy.testing.conformance import (
     ARRAYS,
-    ArrayBench,
+    ArrayHarness,
     Level,
     Status,
     run,
@@ -38,34 +38,34 @@ xfs, btrfs, place = (
 )
 
 ALWAYS_LEFT_OUT = {
-    "does-not-do-what-it-does-not-declare",
-    "tells-its-limit-before-it-is-hit",
-    "tells-the-limit-of-an-image-before-it-is-hit",
-    "moves-no-bytes-through-the-client",
-    "moves-no-bytes-of-images-through-the-client",
+    "refuses-undeclared-operations",
+    "counts-clones-of-a-volume-up-to-the-limit",
+    "counts-clones-of-an-image-up-to-the-limit",
+    "offloads-clones-to-the-array",
+    "offloads-image-clones-to-the-array",
 }
 """These arrays declare all there is but a limit, and offload nothing."""
 
 LEFT_OUT = {
-    Level.SHARES: ALWAYS_LEFT_OUT | {"copies-if-it-says-so"},
+    Level.SHARES: ALWAYS_LEFT_OUT | {"copies-data-if-it-declares-copies"},
     Level.GROWS: ALWAYS_LEFT_OUT
     | {
-        "shares-its-data",
-        "takes-no-longer-for-more",
-        "takes-no-longer-for-a-larger-image",
+        "shares-data-between-clone-and-source",
+        "clones-in-constant-time",
+        "clones-images-in-constant-time",
     },
 }
 """What says nothing of an array that shares, or of one that copies."""
 
 
-def certify(bench: ArrayBench, level: Level, *left_out: str) -> None:
+def certify(bench: ArrayHarness, level: Level, *left_out: str) -> None:
     """See that every row passes but those that say nothing here."""
     try:
         report = run(ARRAYS, bench)
     finally:
         bench.close()
-    assert {} == report.told(Status.FAIL)
-    assert LEFT_OUT[level] | {*left_out} == report.told(Status.SKIP).keys()
+    assert {} == report.details(Status.FAIL)
+    assert LEFT_OUT[level] | {*left_out} == report.details(Status.SKIP).keys()
     assert (None, level) == (report.problem, report.declared)
 
 
@@ -74,17 +74,17 @@ def test_reflink_is_certified_on_each_file_system(
 ) -> None:
     """It shares on XFS and btrfs, and copies elsewhere, as it says."""
     if "plain" in request.node.name:
-        bench = bench_reflink.make_bench(place)
-        certify(bench, Level.GROWS, "clones-nothing-from-another-array")
+        bench = harness_reflink.make_harness(place)
+        certify(bench, Level.GROWS, "refuses-a-source-on-another-array")
     else:
-        bench = bench_reflink.make_bench(place, tmp_path / "elsewhere")
+        bench = harness_reflink.make_harness(place, tmp_path / "elsewhere")
         certify(bench, Level.SHARES)
 
 
 def test_qcow2_is_certified(xfs: Path, tmp_path: Path) -> None:
     """Chains of layers, by qemu-img."""
     place = xfs / tmp_path.name
-    bench = bench_qcow2.make_bench(place, tmp_path / "other")
+    bench = harness_qcow2.make_harness(place, tmp_path / "other")
     certify(bench, Level.SHARES)
 
 
@@ -93,20 +93,20 @@ def test_rbd_is_certified(ceph: Cluster, clone_format: str) -> None:
     """Clones of protected snapshots, and of snapshots that may go."""
     conf = ceph.conf_with(rbd_default_clone_format=clone_format)
     certify(
-        bench_rbd.make_bench(ceph, conf),
+        harness_rbd.make_harness(ceph, conf),
         Level.SHARES,
-        "clones-nothing-from-another-array",
+        "refuses-a-source-on-another-array",
     )
 
 
 def random_history(
-    make: Callable[[], tuple[ArrayBench, ArrayBench]],
+    make: Callable[[], tuple[ArrayHarness, ArrayHarness]],
 ) -> None:
     """Work on two arrays at random, a few times."""
 
     class Machine(ArrayMachine):
         @override
-        def make(self) -> tuple[ArrayBench, ArrayBench]:
+        def make(self) -> tuple[ArrayHarness, ArrayHarness]:
             return make()
 
     run_state_machine_as_test(
@@ -127,11 +127,11 @@ def test_files_and_layers_keep_their_bytes_apart(
 ) -> None:
     """Random histories of reflink and qcow2 at once, with faults."""
 
-    def make() -> tuple[ArrayBench, ArrayBench]:
+    def make() -> tuple[ArrayHarness, ArrayHarness]:
         here = tmp_path_factory.mktemp("history")
         return (
-            bench_reflink.make_bench(xfs / here.name),
-            bench_qcow2.make_bench(here / "q", here / "other"),
+            harness_reflink.make_harness(xfs / here.name),
+            harness_qcow2.make_harness(here / "q", here / "other"),
         )
 
     random_history(make)
@@ -142,11 +142,11 @@ def test_files_and_ceph_keep_their_bytes_apart(
 ) -> None:
     """Random histories of reflink and rbd at once, with faults."""
 
-    def make() -> tuple[ArrayBench, ArrayBench]:
+    def make() -> tuple[ArrayHarness, ArrayHarness]:
         here = tmp_path_factory.mktemp("history")
         return (
-            bench_reflink.make_bench(btrfs / here.name),
-            bench_rbd.make_bench(ceph),
+            harness_reflink.make_harness(btrfs / here.name),
+            harness_rbd.make_harness(ceph),
         )
 
     random_history(make)
