@@ -1,4 +1,4 @@
-"""A bench for Cinder's own RBD driver, as `CinderArray` wraps it."""
+"""A harness for Cinder's own RBD driver, wrapped by `CinderArray`."""
 
 from __future__ import annotations
 
@@ -21,29 +21,30 @@ if TYPE_CHECKING:
     from ceph import Cluster
 
 HOST = "node@ceph"
-DRIVERS_OWN = {
+KNOWN_FAILURES = {
     "refuses-a-source-whose-size-is-not-as-recorded": (
-        "Cinder reads the record anew, and says that it has changed"
+        "Cinder reads the record again and reports that it has changed"
     ),
     "passes-on-errors-of-the-data-stream": (
-        "what stops Cinder's image service is told as its own error"
+        "Cinder's image service raises an error of its own instead"
     ),
     "refuses-data-in-a-wrong-format": (
-        "Cinder takes data in a container for the disk itself"
+        "Cinder writes the container as if it were the disk"
     ),
     "finds-stored-images": (
-        "a pool that is not there is no missing image to the driver, but an "
-        "error"
+        "for a missing pool the driver raises an error instead of reporting "
+        "a missing image"
     ),
     "clones-again-after-discard": (
-        "the driver's snapshot of the source outlives a deleted clone, so "
-        "that the same volume is not cloned again"
+        "the driver keeps its snapshot of the source when the clone is "
+        "deleted, so that the same clone cannot be made again"
     ),
     "discards-a-source-without-harm-to-its-clones": (
-        "what has clones is renamed and stays when the last of them goes"
+        "a volume with clones is renamed, and stays after the last clone is "
+        "deleted"
     ),
 }
-"""Rows that the driver, or Cinder around it, does not keep."""
+"""Promises that the driver, or Cinder around it, does not keep."""
 
 
 def make_driver(cluster: Cluster, pool: str) -> Any:  # noqa: ANN401 - Cinder's
@@ -64,17 +65,17 @@ def make_driver(cluster: Cluster, pool: str) -> Any:  # noqa: ANN401 - Cinder's
 
 
 def make_harness(cluster: Cluster) -> ArrayHarness:
-    """Put the driver over a pool of its own; Cinder's database is there."""
+    """Start the driver on a new pool; Cinder's database must be open."""
     pool = f"cinder-{uuid.uuid4().hex[:8]}"
     cluster.add_pool(pool)
-    admin = context.RequestContext("user", "bench", is_admin=True)
+    admin = context.RequestContext("user", "harness", is_admin=True)
     volumes = CinderVolumes(context=admin)
     kind = db.volume_type_get_by_name(admin, "__DEFAULT__")["id"]
 
     def new_volume(size: int, status: str) -> Volume:
         row = objects.Volume(
             context=admin,
-            project_id="bench",
+            project_id="harness",
             user_id="user",
             size=size,
             status=status,
@@ -108,10 +109,10 @@ def make_harness(cluster: Cluster) -> ArrayHarness:
         remove_image=lambda location: harness_rbd.remove_image(
             cluster, location
         ),
-        # the driver works in eventlet's threads, and hangs in others
+        # the driver uses eventlet's threads, and hangs in others
         threads=False,
         new_volume=new_volume,
         set_status=set_status,
-        xfail=DRIVERS_OWN,
+        xfail=KNOWN_FAILURES,
         close=lambda: cluster.remove_pool(pool),
     )

@@ -1,4 +1,4 @@
-"""The arrays of this repository hold the kit's certificate."""
+"""The kit certifies the arrays of this repository."""
 
 from __future__ import annotations
 
@@ -37,60 +37,61 @@ xfs, btrfs, place = (
     local_support.place,
 )
 
-ALWAYS_LEFT_OUT = {
+ALWAYS_SKIPPED = {
     "refuses-undeclared-operations",
     "counts-clones-of-a-volume-up-to-the-limit",
     "counts-clones-of-an-image-up-to-the-limit",
     "offloads-clones-to-the-array",
     "offloads-image-clones-to-the-array",
 }
-"""These arrays declare all there is but a limit, and offload nothing."""
+"""The arrays declare everything except a limit and offloaded copies."""
 
-LEFT_OUT = {
-    Level.SHARES: ALWAYS_LEFT_OUT | {"copies-data-if-it-declares-copies"},
-    Level.GROWS: ALWAYS_LEFT_OUT
+SKIPPED = {
+    Level.SHARES: ALWAYS_SKIPPED | {"copies-data-if-it-declares-copies"},
+    Level.GROWS: ALWAYS_SKIPPED
     | {
         "shares-data-between-clone-and-source",
         "clones-in-constant-time",
         "clones-images-in-constant-time",
     },
 }
-"""What says nothing of an array that shares, or of one that copies."""
+"""The checks that do not apply to an array that shares or copies."""
 
 
-def certify(bench: ArrayHarness, level: Level, *left_out: str) -> None:
-    """See that every row passes but those that say nothing here."""
+def certify(harness: ArrayHarness, level: Level, *skipped: str) -> None:
+    """Assert that exactly these checks are skipped, and the others pass."""
     try:
-        report = run(ARRAYS, bench)
+        report = run(ARRAYS, harness)
     finally:
-        bench.close()
+        harness.close()
     assert {} == report.details(Status.FAIL)
-    assert LEFT_OUT[level] | {*left_out} == report.details(Status.SKIP).keys()
+    assert SKIPPED[level] | {*skipped} == report.details(Status.SKIP).keys()
     assert (None, level) == (report.problem, report.declared)
 
 
 def test_reflink_is_certified_on_each_file_system(
     place: Path, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """It shares on XFS and btrfs, and copies elsewhere, as it says."""
+    """It shares data on XFS and btrfs, and copies it elsewhere."""
     if "plain" in request.node.name:
-        bench = harness_reflink.make_harness(place)
-        certify(bench, Level.GROWS, "refuses-a-source-on-another-array")
+        harness = harness_reflink.make_harness(place)
+        certify(harness, Level.GROWS, "refuses-a-source-on-another-array")
     else:
-        bench = harness_reflink.make_harness(place, tmp_path / "elsewhere")
-        certify(bench, Level.SHARES)
+        elsewhere = tmp_path / "elsewhere"
+        harness = harness_reflink.make_harness(place, elsewhere)
+        certify(harness, Level.SHARES)
 
 
 def test_qcow2_is_certified(xfs: Path, tmp_path: Path) -> None:
-    """Chains of layers, by qemu-img."""
+    """Clones are chains of layers."""
     place = xfs / tmp_path.name
-    bench = harness_qcow2.make_harness(place, tmp_path / "other")
-    certify(bench, Level.SHARES)
+    harness = harness_qcow2.make_harness(place, tmp_path / "other")
+    certify(harness, Level.SHARES)
 
 
 @pytest.mark.parametrize("clone_format", ["1", "2"])
 def test_rbd_is_certified(ceph: Cluster, clone_format: str) -> None:
-    """Clones of protected snapshots, and of snapshots that may go."""
+    """With either of Ceph's clone formats."""
     conf = ceph.conf_with(rbd_default_clone_format=clone_format)
     certify(
         harness_rbd.make_harness(ceph, conf),
@@ -102,7 +103,7 @@ def test_rbd_is_certified(ceph: Cluster, clone_format: str) -> None:
 def random_history(
     make: Callable[[], tuple[ArrayHarness, ArrayHarness]],
 ) -> None:
-    """Work on two arrays at random, a few times."""
+    """Run a few random histories of two arrays."""
 
     class Machine(ArrayMachine):
         @override
@@ -125,7 +126,7 @@ def random_history(
 def test_files_and_layers_keep_their_bytes_apart(
     xfs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Random histories of reflink and qcow2 at once, with faults."""
+    """Random histories of reflink and qcow2, with faults."""
 
     def make() -> tuple[ArrayHarness, ArrayHarness]:
         here = tmp_path_factory.mktemp("history")
@@ -140,7 +141,7 @@ def test_files_and_layers_keep_their_bytes_apart(
 def test_files_and_ceph_keep_their_bytes_apart(
     btrfs: Path, ceph: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Random histories of reflink and rbd at once, with faults."""
+    """Random histories of reflink and rbd, with faults."""
 
     def make() -> tuple[ArrayHarness, ArrayHarness]:
         here = tmp_path_factory.mktemp("history")
