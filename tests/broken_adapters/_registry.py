@@ -17,7 +17,8 @@ from clonepolicy.testing.conformance import (
     VOLUMES,
     ArrayHarness,
 )
-from clonepolicy.testing.conformance._check import AnySuite, Harness
+from clonepolicy.testing.conformance._check import AnySuite
+from clonepolicy.testing.conformance._harness import Harness
 from clonepolicy.testing.model import ModelArray, model_bench
 from memory_harnesses import image_harness, volume_harness
 

@@ -2,10 +2,16 @@
 
 from clonepolicy.testing.conformance._check import (
     Check,
+    CheckFailedError,
     Level,
     Need,
     Status,
     Suite,
+    expect_error,
+    fail,
+    require,
+    require_equal,
+    require_same,
 )
 from clonepolicy.testing.conformance._fixture import Fixture
 from clonepolicy.testing.conformance._harness import (
@@ -16,19 +22,11 @@ from clonepolicy.testing.conformance._harness import (
 )
 from clonepolicy.testing.conformance._load import HarnessError, load_harness
 from clonepolicy.testing.conformance._report import Report, Result
-from clonepolicy.testing.conformance._require import (
-    CheckFailedError,
-    expect_error,
-    fail,
-    require,
-    require_equal,
-    require_same,
-)
 from clonepolicy.testing.conformance._run import run, run_check
 from clonepolicy.testing.conformance._unittest import ConformanceTestCase
-from clonepolicy.testing.conformance.checks.arrays import ARRAYS
-from clonepolicy.testing.conformance.checks.image_services import IMAGES
-from clonepolicy.testing.conformance.checks.volume_services import VOLUMES
+from clonepolicy.testing.conformance.checks._arrays import ARRAYS
+from clonepolicy.testing.conformance.checks._image_services import IMAGES
+from clonepolicy.testing.conformance.checks._volume_services import VOLUMES
 
 __all__ = [
     "ARRAYS",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from clonepolicy.testing.conformance._require import fail, require_equal
+from clonepolicy.testing.conformance._check import fail, require_equal
 
 _PIECE = 1 << 20
 _ZEROS = bytes(_PIECE)

@@ -21,9 +21,7 @@ from clonepolicy import (
     RbdLocation,
     Volume,
 )
-from clonepolicy.testing.conformance._content import Content
-from clonepolicy.testing.conformance._harness import ArrayHarness
-from clonepolicy.testing.conformance._require import (
+from clonepolicy.testing.conformance._check import (
     describe,
     expect_error,
     fail,
@@ -32,6 +30,8 @@ from clonepolicy.testing.conformance._require import (
     require_equal,
     require_same,
 )
+from clonepolicy.testing.conformance._content import Content
+from clonepolicy.testing.conformance._harness import ArrayHarness
 
 _DATA = 4 << 20
 """Bytes of data in a volume; the rest is zeros."""
@@ -98,21 +98,17 @@ class Fixture:
         """Make the record of a volume that is to be created."""
         return self.record(size, "creating")
 
-    def content(self, seed: str, size: int = 1) -> Content:
-        """Make random data for a volume of so many GiB."""
-        return Content.make(size * self.harness.gib, self.data, seed)
+    def content(
+        self, seed: str, size: int = 1, data: int | None = None
+    ) -> Content:
+        """Make so many GiB with so many bytes of random data."""
+        data = self.data if data is None else data
+        return Content.make(size * self.harness.gib, data, seed)
 
     def volume(self, size: int = 1, data: int | None = None) -> Volume:
         """Make a volume of so many GiB with so many bytes of data."""
         target = self.target(size)
-        self.write(
-            target,
-            Content.make(
-                size * self.harness.gib,
-                self.data if data is None else data,
-                target.id,
-            ),
-        )
+        self.write(target, self.content(target.id, size, data))
         return self.with_status(target)
 
     def with_status(self, record: Volume, status: str = "available") -> Volume:
@@ -251,7 +247,7 @@ class Fixture:
             self.require_absent(target)
 
     def breaking(self) -> contextlib.AbstractContextManager[object]:
-        """Enter a context in which the array begins changes and then fails."""
+        """Return a context in which the array begins changes and fails."""
         return given(self.harness.breaking, "breaking")()
 
     def expect_clean_failure(

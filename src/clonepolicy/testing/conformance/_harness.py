@@ -42,7 +42,17 @@ def _do_nothing(*_: object) -> None:
 
 
 @attrs.frozen(kw_only=True)
-class ArrayHarness:
+class Harness:
+    """What all harnesses have in common."""
+
+    xfail: Mapping[str, str] = attrs.field(factory=dict)
+    """Known failures: the ids of checks, each with a reason."""
+    close: Callable[[], None] = _do_nothing
+    """Remove everything that the harness and the checks created."""
+
+
+@attrs.frozen(kw_only=True)
+class ArrayHarness(Harness):
     """An array under test, and functions that inspect it.
 
     Every array needs the first four members.  If another one is missing,
@@ -92,10 +102,6 @@ class ArrayHarness:
     records of its own."""
     gib: int = GiB
     """Bytes that the array takes for one GiB; arrays in memory take fewer."""
-    xfail: Mapping[str, str] = attrs.field(factory=dict)
-    """Known failures: the ids of checks, each with a reason."""
-    close: Callable[[], None] = _do_nothing
-    """Remove everything that the harness created."""
 
 
 @attrs.frozen(kw_only=True)
@@ -117,7 +123,7 @@ class LocationHarness:
 
 
 @attrs.frozen(kw_only=True)
-class ImageHarness:
+class ImageHarness(Harness):
     """An image service under test, and functions that inspect it.
 
     All images are raw and bare.
@@ -144,14 +150,10 @@ class ImageHarness:
     gib: int = GiB
     """Bytes that the service counts as one GiB; services in memory take
     fewer."""
-    xfail: Mapping[str, str] = attrs.field(factory=dict)
-    """Known failures: the ids of checks, each with a reason."""
-    close: Callable[[], None] = _do_nothing
-    """Remove everything that the harness and the checks created."""
 
 
 @attrs.frozen(kw_only=True)
-class VolumeHarness:
+class VolumeHarness(Harness):
     """A volume service under test, and functions that inspect it."""
 
     volumes: VolumeService
@@ -175,7 +177,3 @@ class VolumeHarness:
     volume's id."""
     set_quota: Callable[[str, Quota], object] | None = None
     """Limit what a project may have in total."""
-    xfail: Mapping[str, str] = attrs.field(factory=dict)
-    """Known failures: the ids of checks, each with a reason."""
-    close: Callable[[], None] = _do_nothing
-    """Remove everything that the harness and the checks created."""

@@ -18,8 +18,8 @@ from collections.abc import Callable
 import attrs
 
 from clonepolicy import ArrayBackend
+from clonepolicy.testing.conformance._check import fail
 from clonepolicy.testing.conformance._content import Content
-from clonepolicy.testing.conformance._require import fail
 
 _TIMEOUT = 600
 """Seconds after which a call is taken for one that never returns."""

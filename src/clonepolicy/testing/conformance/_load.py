@@ -14,16 +14,15 @@ from typing import Any
 import attrs
 
 from clonepolicy import FactError
-from clonepolicy.testing.conformance._check import AnySuite
+from clonepolicy.testing.conformance._check import AnySuite, describe
 from clonepolicy.testing.conformance._harness import (
     ArrayHarness,
     ImageHarness,
     VolumeHarness,
 )
-from clonepolicy.testing.conformance._require import describe
-from clonepolicy.testing.conformance.checks.arrays import ARRAYS
-from clonepolicy.testing.conformance.checks.image_services import IMAGES
-from clonepolicy.testing.conformance.checks.volume_services import VOLUMES
+from clonepolicy.testing.conformance.checks._arrays import ARRAYS
+from clonepolicy.testing.conformance.checks._image_services import IMAGES
+from clonepolicy.testing.conformance.checks._volume_services import VOLUMES
 
 
 @attrs.frozen

@@ -11,7 +11,8 @@ import attrs
 
 from clonepolicy._terminal.errors import printable
 from clonepolicy._terminal.render import Json, plain, seconds, table
-from clonepolicy.testing.conformance._check import Check, Harness, Status
+from clonepolicy.testing.conformance._check import Check, Status
+from clonepolicy.testing.conformance._harness import Harness
 from clonepolicy.testing.conformance._load import Kind
 from clonepolicy.testing.conformance._report import Report
 

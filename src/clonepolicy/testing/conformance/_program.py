@@ -20,7 +20,8 @@ from clonepolicy._terminal.command import CleanExitCommand, version
 from clonepolicy._terminal.errors import Exit
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import console, emit, say, show
-from clonepolicy.testing.conformance._check import Check, Harness
+from clonepolicy.testing.conformance._check import Check, describe
+from clonepolicy.testing.conformance._harness import Harness
 from clonepolicy.testing.conformance._load import (
     KINDS,
     find_harness,
@@ -37,7 +38,6 @@ from clonepolicy.testing.conformance._output import (
     to_junit,
 )
 from clonepolicy.testing.conformance._report import Result
-from clonepolicy.testing.conformance._require import describe
 from clonepolicy.testing.conformance._run import run
 
 _CODES = """\b

@@ -10,12 +10,8 @@ import attrs
 import pytest
 from typing_extensions import override
 
-from clonepolicy.testing.conformance._check import (
-    Check,
-    Harness,
-    Level,
-    Status,
-)
+from clonepolicy.testing.conformance._check import Check, Level, Status
+from clonepolicy.testing.conformance._harness import Harness
 from clonepolicy.testing.conformance._load import (
     KINDS,
     HarnessError,

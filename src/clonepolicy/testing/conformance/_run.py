@@ -11,14 +11,12 @@ from typing import Any
 from clonepolicy.testing.conformance._check import (
     AnySuite,
     Check,
-    Harness,
-    Status,
-)
-from clonepolicy.testing.conformance._report import Report, Result
-from clonepolicy.testing.conformance._require import (
     CheckFailedError,
+    Status,
     describe,
 )
+from clonepolicy.testing.conformance._harness import Harness
+from clonepolicy.testing.conformance._report import Report, Result
 
 
 def run_check(check: Check[Any], harness: Harness) -> Result:

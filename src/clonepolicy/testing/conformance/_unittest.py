@@ -11,7 +11,7 @@ from typing_extensions import override
 from clonepolicy.testing.conformance._check import AnySuite, Check, Status
 from clonepolicy.testing.conformance._load import HarnessError, open_harness
 from clonepolicy.testing.conformance._run import run_check
-from clonepolicy.testing.conformance.checks.arrays import ARRAYS
+from clonepolicy.testing.conformance.checks._arrays import ARRAYS
 
 __unittest = True  # unittest leaves this module out of tracebacks
 

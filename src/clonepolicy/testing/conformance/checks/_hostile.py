@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from clonepolicy import AdapterError
+from clonepolicy.testing.conformance._check import allow_refusal, expect_error
 from clonepolicy.testing.conformance._harness import (
     ImageHarness,
     VolumeHarness,
-)
-from clonepolicy.testing.conformance._require import (
-    allow_refusal,
-    expect_error,
 )
 from clonepolicy.testing.conformance.checks._statuses import only_changing
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 
+from clonepolicy import AdapterError
+from clonepolicy.testing.conformance._check import expect_error, require_equal
 from clonepolicy.testing.conformance._harness import (
     ImageHarness,
     VolumeHarness,
 )
-from clonepolicy.testing.conformance._require import require_equal
 
 
 @contextlib.contextmanager
@@ -32,3 +33,12 @@ def only_changing(
     for name in sorted(expected.keys() | found.keys()):
         status = found.get(name)
         require_equal(status, expected.get(name), f"{when}: status of {name}")
+
+
+@contextlib.contextmanager
+def expect_refusal(
+    harness: ImageHarness | VolumeHarness, kind: type[AdapterError], what: str
+) -> Iterator[None]:
+    """Fail unless the block raises this error and changes no status."""
+    with only_changing(harness, f"after {what}"), expect_error(kind, what):
+        yield

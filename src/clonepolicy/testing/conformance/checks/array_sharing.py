@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import TypeAlias
 
-from clonepolicy import ArrayBackend, CloneKind, Volume
-from clonepolicy.testing.conformance._check import Level
-from clonepolicy.testing.conformance._content import Content
-from clonepolicy.testing.conformance._fixture import Fixture, ImageLocation
-from clonepolicy.testing.conformance._require import given, require
-from clonepolicy.testing.conformance.checks.arrays._suite import (
+from clonepolicy import CloneKind, Volume
+from clonepolicy.testing.conformance._check import Level, given, require
+from clonepolicy.testing.conformance._fixture import Fixture
+from clonepolicy.testing.conformance.checks._arrays import (
     ARRAYS,
     CLONES,
     COPIES,
@@ -94,7 +91,7 @@ def clones_images_by_the_declared_kind(fixture: Fixture) -> str:
     """A copy-on-write clone of an image shares data; a copy does not."""
 
     def clone(size: int, data: int) -> Volume:
-        content = _content(fixture, size, data)
+        content = fixture.content(f"{data} bytes", size, data)
         return fixture.clone_image(fixture.image(content))
 
     sizes = ((1, fixture.data // 2), (1, 2 * fixture.data))
@@ -104,10 +101,6 @@ def clones_images_by_the_declared_kind(fixture: Fixture) -> str:
     shares = ratio <= _NOTHING
     require(shares is (kind is CloneKind.COPY_ON_WRITE), measured)
     return measured
-
-
-def _content(fixture: Fixture, size: int, data: int) -> Content:
-    return Content.make(size * fixture.harness.gib, data, f"{data} bytes")
 
 
 _Timed: TypeAlias = tuple[int, Callable[[str], None]]
@@ -120,7 +113,7 @@ def clones_in_constant_time(fixture: Fixture) -> str:
 
     def prepare(size: int, data: int) -> _Timed:
         source = fixture.volume(size, data)
-        return size, partial(_clone_to, fixture.array, source)
+        return size, lambda to: fixture.array.clone_volume(to, source)
 
     return _compare_times(fixture, prepare)
 
@@ -130,20 +123,11 @@ def clones_images_in_constant_time(fixture: Fixture) -> str:
     """A copy-on-write clone takes no longer for sixteen times the data."""
 
     def prepare(size: int, data: int) -> _Timed:
-        location = fixture.image(_content(fixture, size, data))
-        return size, partial(_clone_image_to, fixture.array, location)
+        content = fixture.content(f"{data} bytes", size, data)
+        location = fixture.image(content)
+        return size, lambda to: fixture.array.clone_image(to, location)
 
     return _compare_times(fixture, prepare)
-
-
-def _clone_to(array: ArrayBackend, source: Volume, volume_id: str) -> None:
-    array.clone_volume(volume_id, source)
-
-
-def _clone_image_to(
-    array: ArrayBackend, location: ImageLocation, volume_id: str
-) -> None:
-    array.clone_image(volume_id, location)
 
 
 def _compare_times(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clonepolicy import CloneLimitError, StoredImage, StoredVolume, Volume
-from clonepolicy.testing.conformance._check import Level
-from clonepolicy.testing.conformance._fixture import Fixture
-from clonepolicy.testing.conformance._require import (
+from clonepolicy.testing.conformance._check import (
+    Level,
     expect_error,
     require_equal,
 )
-from clonepolicy.testing.conformance.checks.arrays._suite import (
+from clonepolicy.testing.conformance._fixture import Fixture
+from clonepolicy.testing.conformance.checks._arrays import (
     ARRAYS,
     CLONES,
     IMAGES,

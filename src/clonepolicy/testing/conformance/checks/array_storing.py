@@ -13,18 +13,19 @@ from clonepolicy import (
     NotFoundError,
     UnsupportedError,
 )
-from clonepolicy.testing.conformance._check import Level, Need
-from clonepolicy.testing.conformance._content import Content
-from clonepolicy.testing.conformance._fixture import Fixture
-from clonepolicy.testing.conformance._harness import ArrayHarness
-from clonepolicy.testing.conformance._require import (
+from clonepolicy.testing.conformance._check import (
+    Level,
+    Need,
     allow_refusal,
     expect_error,
     fail,
     require_equal,
     require_same,
 )
-from clonepolicy.testing.conformance.checks.arrays._suite import (
+from clonepolicy.testing.conformance._content import Content
+from clonepolicy.testing.conformance._fixture import Fixture
+from clonepolicy.testing.conformance._harness import ArrayHarness
+from clonepolicy.testing.conformance.checks._arrays import (
     ARRAYS,
     BREAKING,
     clones,
@@ -57,7 +58,7 @@ def reads_back_what_was_written(fixture: Fixture) -> str:
 
 @ARRAYS.check(Level.STORES)
 def refuses_data_larger_than_the_volume(fixture: Fixture) -> None:
-    """Data beyond the volume's end is refused and can be discarded."""
+    """Data beyond the volume's end is refused; the rest can be discarded."""
     gib, target = fixture.harness.gib, fixture.target()
     content = Content(gib + 512)
     content.put(gib, b"x" * 512)

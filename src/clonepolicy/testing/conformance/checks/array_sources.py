@@ -9,14 +9,14 @@ from threading import Event
 import attrs
 
 from clonepolicy import ConflictError, IntegrityError, NotFoundError
-from clonepolicy.testing.conformance._check import Level
-from clonepolicy.testing.conformance._fixture import Fixture
-from clonepolicy.testing.conformance._require import (
+from clonepolicy.testing.conformance._check import (
+    Level,
     given,
     require,
     require_same,
 )
-from clonepolicy.testing.conformance.checks.arrays._suite import (
+from clonepolicy.testing.conformance._fixture import Fixture
+from clonepolicy.testing.conformance.checks._arrays import (
     ARRAYS,
     CLONES,
     OTHER,
@@ -78,7 +78,7 @@ def clones_or_refuses_a_source_in_use(fixture: Fixture) -> str:
 
 @ARRAYS.check(Level.CLONES, CLONES, THREADS)
 def clones_a_source_in_use_at_one_instant(fixture: Fixture) -> str:
-    """If a clone has a guest's write, it has all writes made before it."""
+    """If a clone has a guest's write, it has all earlier writes, too."""
     source = fixture.with_status(fixture.volume(), "in-use")
     target, begun, stopped = fixture.target(), Event(), Event()
     offsets = (0, fixture.harness.gib - _MARK)

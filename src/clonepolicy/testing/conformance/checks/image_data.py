@@ -12,9 +12,9 @@ from clonepolicy import (
     IntegrityError,
     NotFoundError,
 )
-from clonepolicy.testing.conformance._check import Level, Need
-from clonepolicy.testing.conformance._harness import ImageHarness
-from clonepolicy.testing.conformance._require import (
+from clonepolicy.testing.conformance._check import (
+    Level,
+    Need,
     allow_refusal,
     describe,
     expect_error,
@@ -22,16 +22,20 @@ from clonepolicy.testing.conformance._require import (
     require,
     require_equal,
 )
+from clonepolicy.testing.conformance._harness import ImageHarness
 from clonepolicy.testing.conformance.checks._hostile import (
     pass_hostile_ids,
 )
-from clonepolicy.testing.conformance.checks._statuses import only_changing
-from clonepolicy.testing.conformance.checks.image_services._suite import (
+from clonepolicy.testing.conformance.checks._image_services import (
     DATA,
     IMAGES,
     missing_id,
     missing_volume,
     require_data,
+)
+from clonepolicy.testing.conformance.checks._statuses import (
+    expect_refusal,
+    only_changing,
 )
 
 _LARGE = random.Random(0).randbytes((1 << 20) + 1)  # noqa: S311 - any bytes will do
@@ -134,10 +138,7 @@ def uploads_all_data(harness: ImageHarness) -> str:
 def refuses_to_upload_over_existing_data(harness: ImageHarness) -> None:
     """An image that has data refuses an upload and keeps its data."""
     image_id = harness.active(DATA)
-    with (
-        only_changing(harness, "after uploading again"),
-        expect_error(ConflictError, "uploading again"),
-    ):
+    with expect_refusal(harness, ConflictError, "uploading again"):
         harness.images.upload(image_id, iter([b"other data"]))
     require_data(harness, image_id)
 

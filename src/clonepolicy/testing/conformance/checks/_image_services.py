@@ -6,9 +6,8 @@ import uuid
 from contextlib import nullcontext
 
 from clonepolicy import CinderLocation
-from clonepolicy.testing.conformance._check import Level, Suite
+from clonepolicy.testing.conformance._check import Level, Suite, require
 from clonepolicy.testing.conformance._harness import ImageHarness
-from clonepolicy.testing.conformance._require import require
 
 
 def offers_locations(harness: ImageHarness) -> bool:

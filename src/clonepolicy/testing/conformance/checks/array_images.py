@@ -5,15 +5,15 @@ from __future__ import annotations
 import attrs
 
 from clonepolicy import ConflictError, FileLocation, NotFoundError
-from clonepolicy.testing.conformance._check import Level
-from clonepolicy.testing.conformance._content import Content
-from clonepolicy.testing.conformance._fixture import Fixture, ImageLocation
-from clonepolicy.testing.conformance._require import (
+from clonepolicy.testing.conformance._check import (
+    Level,
     expect_error,
     require,
     require_equal,
 )
-from clonepolicy.testing.conformance.checks.arrays._suite import (
+from clonepolicy.testing.conformance._content import Content
+from clonepolicy.testing.conformance._fixture import Fixture, ImageLocation
+from clonepolicy.testing.conformance.checks._arrays import (
     ARRAYS,
     BREAKING,
     CLONES,

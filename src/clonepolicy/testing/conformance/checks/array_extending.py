@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from clonepolicy import AdapterError, ConflictError, NotFoundError
-from clonepolicy.testing.conformance._check import Level
+from clonepolicy.testing.conformance._check import Level, expect_error, require
 from clonepolicy.testing.conformance._fixture import Fixture
-from clonepolicy.testing.conformance._require import expect_error, require
-from clonepolicy.testing.conformance.checks.arrays._suite import (
+from clonepolicy.testing.conformance.checks._arrays import (
     ARRAYS,
     BREAKING,
     CLONES,
@@ -77,7 +76,7 @@ def extends_a_clone_with_zeros(fixture: Fixture) -> None:
 
 @ARRAYS.check(Level.GROWS, CLONES, EXTENDS, clones=True)
 def clones_an_extended_volume(fixture: Fixture) -> None:
-    """A clone of an extended volume has its new size, as has its clone."""
+    """A clone of an extended volume has the new size, as has its clone."""
     gib = fixture.harness.gib
     source = fixture.extend(fixture.volume(), 2)
     fixture.overwrite(source, gib + 512, 5)

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clonepolicy import Volume
-from clonepolicy.testing.conformance._check import Level
+from clonepolicy.testing.conformance._check import Level, fail, given, require
 from clonepolicy.testing.conformance._fixture import Fixture
 from clonepolicy.testing.conformance._killed import Call, call_elsewhere
-from clonepolicy.testing.conformance._require import fail, given, require
-from clonepolicy.testing.conformance.checks.arrays._suite import (
+from clonepolicy.testing.conformance.checks._arrays import (
     ARRAYS,
     CLONES,
     EXTENDS,
     IMAGES,
     PROCESSES,
 )
-from clonepolicy.testing.conformance.checks.arrays.extending import (
+from clonepolicy.testing.conformance.checks.array_extending import (
     require_old_or_new_size,
 )
 
@@ -25,7 +24,7 @@ _KILLS = 6
 
 @ARRAYS.check(Level.STORES, PROCESSES)
 def discards_what_a_killed_write_left(fixture: Fixture) -> str:
-    """What a process wrote until it was killed can be discarded."""
+    """What a killed write left can be discarded."""
     reopen = given(fixture.harness.reopen, "reopen")
     content = fixture.content("killed")
     image = fixture.image_record(content)
@@ -41,7 +40,7 @@ def discards_what_a_killed_write_left(fixture: Fixture) -> str:
 
 @ARRAYS.check(Level.CLONES, CLONES, PROCESSES, clones=True)
 def discards_what_a_killed_clone_left(fixture: Fixture) -> str:
-    """What a process cloned can be discarded; the source stays intact."""
+    """What a killed clone left can be discarded; the source stays intact."""
     reopen = given(fixture.harness.reopen, "reopen")
 
     def clone() -> tuple[str, Call]:
@@ -55,7 +54,7 @@ def discards_what_a_killed_clone_left(fixture: Fixture) -> str:
 
 @ARRAYS.check(Level.CLONES, IMAGES, PROCESSES, clones=True)
 def discards_what_a_killed_image_clone_left(fixture: Fixture) -> str:
-    """What a process cloned can be discarded; the image stays intact."""
+    """What a killed clone left can be discarded; the image stays intact."""
     reopen = given(fixture.harness.reopen, "reopen")
     location = fixture.image()
 

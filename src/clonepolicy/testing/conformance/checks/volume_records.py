@@ -7,17 +7,18 @@ import uuid
 import attrs
 
 from clonepolicy import Host, NotFoundError, Quota, QuotaError
-from clonepolicy.testing.conformance._check import Level, Need
-from clonepolicy.testing.conformance._harness import VolumeHarness
-from clonepolicy.testing.conformance._require import (
+from clonepolicy.testing.conformance._check import (
+    Level,
+    Need,
     allow_refusal,
     expect_error,
     given,
     require,
     require_equal,
 )
+from clonepolicy.testing.conformance._harness import VolumeHarness
 from clonepolicy.testing.conformance.checks._statuses import only_changing
-from clonepolicy.testing.conformance.checks.volume_services._suite import (
+from clonepolicy.testing.conformance.checks._volume_services import (
     VOLUMES,
     image_volume,
     new_project,

@@ -13,18 +13,19 @@ from clonepolicy import (
     UnsupportedError,
     check_array_kind,
 )
-from clonepolicy.testing.conformance._check import Level, Need
-from clonepolicy.testing.conformance._content import Content
-from clonepolicy.testing.conformance._fixture import Fixture, ImageLocation
-from clonepolicy.testing.conformance._harness import ArrayHarness
-from clonepolicy.testing.conformance._require import (
+from clonepolicy.testing.conformance._check import (
+    Level,
+    Need,
     expect_error,
     fail,
     given,
     require,
     require_equal,
 )
-from clonepolicy.testing.conformance.checks.arrays._suite import (
+from clonepolicy.testing.conformance._content import Content
+from clonepolicy.testing.conformance._fixture import Fixture, ImageLocation
+from clonepolicy.testing.conformance._harness import ArrayHarness
+from clonepolicy.testing.conformance.checks._arrays import (
     ARRAYS,
     REOPENS,
     clones,
@@ -51,7 +52,7 @@ SILENT = Need[ArrayHarness](
 
 @ARRAYS.check(Level.STORES, OFFERED)
 def declares_what_its_class_declares(fixture: Fixture) -> str:
-    """The array keeps its class's capabilities and a usable API version."""
+    """The array and its class declare the same, for a supported version."""
     kind: Any = type(fixture.array)
     try:
         warning = check_array_kind(kind)
@@ -85,7 +86,7 @@ def has_a_stable_and_unique_identity(fixture: Fixture) -> str:
 
 @ARRAYS.check(Level.STORES, REOPENS)
 def finds_the_same_volumes_when_reopened(fixture: Fixture) -> None:
-    """The array has the same identity and volumes when opened once more."""
+    """An array that is opened once more has the same id and volumes."""
     volume = fixture.volume()
     again = given(fixture.harness.reopen, "reopen")()
     require_equal(
@@ -98,7 +99,7 @@ def finds_the_same_volumes_when_reopened(fixture: Fixture) -> None:
 
 @ARRAYS.check(Level.STORES)
 def declares_a_clone_kind_only_if_it_clones(fixture: Fixture) -> str:
-    """The array declares how it clones if it clones, and only then."""
+    """The array declares a clone kind if it clones, and only then."""
     backend = fixture.backend
     for can, kind, name in (
         (backend.can_clone is True, backend.clone_kind, "clone_kind"),
@@ -115,7 +116,7 @@ def declares_a_clone_kind_only_if_it_clones(fixture: Fixture) -> str:
 
 @ARRAYS.check(Level.STORES, SILENT)
 def refuses_undeclared_operations(fixture: Fixture) -> str:
-    """The array refuses clones, extensions and image clones not declared."""
+    """The array refuses clones and extensions that it does not declare."""
     refused = []
     source, backend = fixture.volume(), fixture.backend
     if not clones(backend):

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from clonepolicy import ArrayBackend, Volume
-from clonepolicy.testing.conformance._check import Level
+from clonepolicy.testing.conformance._check import Level, given
 from clonepolicy.testing.conformance._fixture import Fixture
-from clonepolicy.testing.conformance._require import given
-from clonepolicy.testing.conformance.checks.arrays._suite import (
+from clonepolicy.testing.conformance.checks._arrays import (
     ARRAYS,
     CLONES,
     REOPENS,
@@ -37,7 +36,7 @@ def clones_one_source_several_times_at_once(fixture: Fixture) -> str:
 
 @ARRAYS.check(Level.CLONES, CLONES, REOPENS, THREADS, clones=True)
 def clones_one_source_through_two_openings_at_once(fixture: Fixture) -> str:
-    """An array that was opened twice clones one source at the same time."""
+    """Two openings of an array clone one source at the same time."""
     again = given(fixture.harness.reopen, "reopen")()
     targets = _clone_at_once(fixture, [fixture.array, again])
     for at, target in enumerate(targets):

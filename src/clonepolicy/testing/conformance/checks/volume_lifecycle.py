@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clonepolicy import ConflictError, NotFoundError
-from clonepolicy.testing.conformance._check import Level, Need
-from clonepolicy.testing.conformance._harness import VolumeHarness
-from clonepolicy.testing.conformance._require import (
+from clonepolicy.testing.conformance._check import (
+    Level,
+    Need,
     allow_refusal,
     expect_error,
     require,
     require_equal,
 )
+from clonepolicy.testing.conformance._harness import VolumeHarness
 from clonepolicy.testing.conformance.checks._hostile import pass_hostile_ids
-from clonepolicy.testing.conformance.checks._statuses import only_changing
-from clonepolicy.testing.conformance.checks.volume_services._suite import (
+from clonepolicy.testing.conformance.checks._statuses import (
+    expect_refusal,
+    only_changing,
+)
+from clonepolicy.testing.conformance.checks._volume_services import (
     VOLUMES,
     image_volume,
     new_project,
@@ -36,7 +40,7 @@ def _fill(harness: VolumeHarness, volume_id: str) -> None:
 
 @VOLUMES.check(Level.CLONES, clones=True)
 def creates_an_image_volume_like_its_source(harness: VolumeHarness) -> None:
-    """An image volume is in creation and has none of its source's metadata."""
+    """An image volume is like its source, but in creation, without metadata."""
     volumes = harness.volumes
     for status, previous in (("available", None), ("uploading", "available")):
         source = harness.new_volume(2, status, previous)
@@ -64,10 +68,7 @@ def refuses_an_id_that_is_taken(harness: VolumeHarness) -> None:
     """A volume's id is not given to another volume."""
     first = harness.volumes.get_volume(image_volume(harness))
     other = harness.new_volume(2, "available", None)
-    with (
-        only_changing(harness, "after the same id again"),
-        expect_error(ConflictError, "the same id again"),
-    ):
+    with expect_refusal(harness, ConflictError, "the same id again"):
         harness.volumes.create_image_volume(first.id, other.id, new_project())
     found = harness.volumes.get_volume(first.id)
     require_equal(found, first, "the first volume")
@@ -77,10 +78,7 @@ def refuses_an_id_that_is_taken(harness: VolumeHarness) -> None:
 def refuses_a_missing_source(harness: VolumeHarness) -> None:
     """A missing source makes no image volume."""
     volume_id, missing = harness.volumes.new_id(), harness.volumes.new_id()
-    with (
-        only_changing(harness, "after a missing source"),
-        expect_error(NotFoundError, "a missing source"),
-    ):
+    with expect_refusal(harness, NotFoundError, "a missing source"):
         harness.volumes.create_image_volume(volume_id, missing, new_project())
 
 
@@ -164,23 +162,22 @@ def publishes_volumes_idempotently(harness: VolumeHarness) -> None:
 def refuses_to_publish_a_failed_volume(harness: VolumeHarness) -> None:
     """A volume in error does not become available."""
     volume = harness.new_volume(1, "error", None)
-    with (
-        only_changing(harness, "after publishing"),
-        expect_error(ConflictError, "publishing"),
-    ):
+    with expect_refusal(harness, ConflictError, "publishing"):
         harness.volumes.publish(volume.id)
 
 
 @VOLUMES.check(Level.CLONES, clones=True)
 def unpublishes_volumes_idempotently(harness: VolumeHarness) -> None:
     """An available volume is in creation again, and can be published."""
-    volume_id, other = image_volume(harness), image_volume(harness)
-    for each in (volume_id, other):
-        _fill(harness, each)
-        harness.volumes.publish(each)
-    unpublish = harness.volumes.unpublish
-    _require_idempotent(harness, unpublish, volume_id, "creating")
-    harness.volumes.publish(volume_id)
+    volumes, volume_id = harness.volumes, image_volume(harness)
+    other = image_volume(harness)
+    with only_changing(harness, "after unpublishing", {other: "available"}):
+        for each in (volume_id, other):
+            _fill(harness, each)
+            volumes.publish(each)
+        unpublish = volumes.unpublish
+        _require_idempotent(harness, unpublish, volume_id, "creating")
+    volumes.publish(volume_id)
 
 
 @VOLUMES.check(Level.STORES)
@@ -245,10 +242,7 @@ def refuses_to_delete_a_volume_with_data(harness: VolumeHarness) -> None:
     """A record is not deleted while its volume has data."""
     volume_id = image_volume(harness)
     _fill(harness, volume_id)
-    with (
-        only_changing(harness, "after deleting"),
-        expect_error(ConflictError, "deleting a volume with data"),
-    ):
+    with expect_refusal(harness, ConflictError, "deleting a volume with data"):
         harness.volumes.delete_image_volume(volume_id)
 
 

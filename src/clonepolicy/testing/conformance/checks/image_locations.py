@@ -11,25 +11,26 @@ from clonepolicy import (
     ConflictError,
     NotFoundError,
 )
-from clonepolicy.testing.conformance._check import Level, Need
-from clonepolicy.testing.conformance._harness import (
-    ImageHarness,
-    LocationHarness,
-)
-from clonepolicy.testing.conformance._require import (
+from clonepolicy.testing.conformance._check import (
+    Level,
+    Need,
     allow_refusal,
     expect_error,
     given,
     require,
     require_equal,
 )
-from clonepolicy.testing.conformance.checks._statuses import only_changing
-from clonepolicy.testing.conformance.checks.image_services._suite import (
+from clonepolicy.testing.conformance._harness import (
+    ImageHarness,
+    LocationHarness,
+)
+from clonepolicy.testing.conformance.checks._image_services import (
     DATA,
     IMAGES,
     offers_locations,
     require_data,
 )
+from clonepolicy.testing.conformance.checks._statuses import only_changing
 
 LOCATIONS = Need(
     "not offered: locations (has_location_api, show_multiple_locations)",

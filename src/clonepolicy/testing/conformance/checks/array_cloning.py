@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 
 from clonepolicy import ConflictError
-from clonepolicy.testing.conformance._check import Level
+from clonepolicy.testing.conformance._check import Level, expect_error
 from clonepolicy.testing.conformance._fixture import Fixture
-from clonepolicy.testing.conformance._require import expect_error
-from clonepolicy.testing.conformance.checks.arrays._suite import (
+from clonepolicy.testing.conformance.checks._arrays import (
     ARRAYS,
     BREAKING,
     CLONES,
