@@ -40,7 +40,7 @@ def _fill(harness: VolumeHarness, volume_id: str) -> None:
 
 @VOLUMES.check(Level.CLONES, clones=True)
 def creates_an_image_volume_like_its_source(harness: VolumeHarness) -> None:
-    """An image volume is like its source, but in creation, without metadata."""
+    """An image volume is like its source, in creation, without metadata."""
     volumes = harness.volumes
     for status, previous in (("available", None), ("uploading", "available")):
         source = harness.new_volume(2, status, previous)
