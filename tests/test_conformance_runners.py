@@ -142,29 +142,29 @@ class Cloneless(ConformanceTestCase):
 
 BAD = {
     "harnesses": "expected package.module:function, got 'harnesses'; name",
-    "doors:": "expected package.module:function, got 'doors:'",
-    "doors:broke": "got nothing of that name; did you mean broken",
-    "doors:zzz": "expected zzz in doors, got nothing of that name; define",
+    "author:": "expected package.module:function, got 'author:'",
+    "author:broke": "got nothing of that name; did you mean broken",
+    "author:zzz": "expected zzz in author, got nothing of that name; define",
     "nowhere:harness": "ModuleNotFoundError: No module named 'nowhere'; make",
-    "doors_raises:harness": "ZeroDivisionError: division by zero; make python",
-    "doors_exits:harness": "got SystemExit: 3; make python -c",
-    "doors:NUMBER": "or a function, got int 7; name a function",
-    "doors:raises": "got OSError: [Errno 5] the array is off; make this",
-    "doors:needs": "missing 1 required positional argument: 'place'; make",
-    "doors:wrong": "got dict {'a': 'harness'}; let the function return one",
-    "doors:silent": "that declares what it can do, got ZeroDivisionError",
-    "doors:mistyped": "of checks in xfail, got 'clones-a-clone'; did you mean",
+    "author_raises:harness": "ZeroDivisionError: division by zero; make",
+    "author_exits:harness": "got SystemExit: 3; make python -c",
+    "author:NUMBER": "or a function, got int 7; name a function",
+    "author:raises": "got OSError: [Errno 5] the array is off; make this",
+    "author:needs": "missing 1 required positional argument: 'place'; make",
+    "author:wrong": "got dict {'a': 'harness'}; let the function return one",
+    "author:silent": "that declares what it can do, got ZeroDivisionError",
+    "author:mistyped": "checks in xfail, got 'clones-a-clone'; did you mean",
 }
 """What is wrong with each harness that cannot be opened."""
 
 
 @pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def author(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the directory of an author, with harnesses in it."""
     place = tmp_path_factory.mktemp("author")
-    (place / "doors.py").write_text(HARNESSES)
-    (place / "doors_raises.py").write_text("1 / 0")
-    (place / "doors_exits.py").write_text("import sys; sys.exit(3)")
+    (place / "author.py").write_text(HARNESSES)
+    (place / "author_raises.py").write_text("1 / 0")
+    (place / "author_exits.py").write_text("import sys; sys.exit(3)")
     (place / "pytest.toml").write_text(
         '[pytest]\nstrict = true\nfilterwarnings = ["error"]\n'
     )
@@ -172,10 +172,10 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _there(doors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _there(author: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Change into that directory, and remove what earlier tests left."""
-    monkeypatch.chdir(doors)
-    monkeypatch.syspath_prepend(doors)
+    monkeypatch.chdir(author)
+    monkeypatch.syspath_prepend(author)
     monkeypatch.delenv("COLUMNS", raising=False)
     for name in ("marks", "begun"):
         Path(name).unlink(missing_ok=True)
@@ -226,7 +226,7 @@ def by_unittest(name: str) -> subprocess.CompletedProcess[str]:
 
 def statuses_by_program(name: str) -> tuple[int, dict[str, str]]:
     """Read exit code and statuses from the JSON."""
-    result = by_program(f"doors:{name}", "--json")
+    result = by_program(f"author:{name}", "--json")
     (ran,) = json.loads(result.stdout)["harnesses"]
     found = {check["check"]: check["status"] for check in ran["checks"]}
     return result.exit_code, found
@@ -235,7 +235,7 @@ def statuses_by_program(name: str) -> tuple[int, dict[str, str]]:
 @functools.cache
 def whole_run(name: str) -> tuple[subprocess.CompletedProcess[str], str]:
     """Run pytest with one harness; return the XML, too."""
-    spec = f"doors:{name}"
+    spec = f"author:{name}"
     run_it = by_pytest_in_full if name == "good" else by_pytest
     done = run_it("-v", "--clonepolicy-array", spec, "--junitxml=run.xml")
     return done, Path("run.xml").read_text()
@@ -247,7 +247,7 @@ def statuses_by_pytest(name: str) -> tuple[int, dict[str, str]]:
     words = {"pytest.skip": "SKIP", "pytest.xfail": "XFAIL", None: "FAIL"}
     found = {}
     for case in ET.fromstring(written).iter("testcase"):  # noqa: S314 - ours
-        assert f"doors:{name}" == case.get("classname")
+        assert f"author:{name}" == case.get("classname")
         (status,) = [
             words[child.get("type")]
             for child in case
@@ -259,7 +259,7 @@ def statuses_by_pytest(name: str) -> tuple[int, dict[str, str]]:
 
 def statuses_by_unittest(name: str) -> tuple[int, dict[str, str]]:
     """Read exit code and statuses from the output of -v."""
-    done = by_unittest(f"doors.{name.capitalize()}")
+    done = by_unittest(f"author.{name.capitalize()}")
     words = {
         "ok": "PASS",
         "skipped": "SKIP",
@@ -280,7 +280,7 @@ def statuses_by_unittest(name: str) -> tuple[int, dict[str, str]]:
 @pytest.mark.parametrize(("name", "code"), [("good", 0), ("broken", 1)])
 def test_program_pytest_and_unittest_agree(name: str, code: int) -> None:
     """Every check has one status, and the run one exit code."""
-    suite, harness = load_harness(f"doors:{name}")
+    suite, harness = load_harness(f"author:{name}")
     results = run(suite, harness).results
     expected = {r.check.id: str(r.status) for r in results}
     assert [check.id for check in ARRAYS.checks] == list(expected)
@@ -304,13 +304,13 @@ def test_the_broken_harness_has_every_status() -> None:
 
 def test_the_program_shows_checks_and_the_level() -> None:
     """A line for each check, then counts, level and verdict."""
-    result = by_program("doors:good")
+    result = by_program("author:good")
 
     assert (0, "", "oc") == (result.exit_code, result.stderr, marks())
     lines = result.stdout.splitlines()
     # if a wheel is installed, its name and version follow
     assert lines[0].startswith(
-        "doors:good: clonepolicy.testing.model.ModelArray"
+        "author:good: clonepolicy.testing.model.ModelArray"
     )
     shown = next(line for line in lines if "clones-a-clone" in line)
     pattern = r"PASS +clones-a-clone-of-a-clone +[\d.]+ ms +5 generations"
@@ -327,7 +327,7 @@ def test_the_program_shows_checks_and_the_level() -> None:
 
 def test_a_failed_check_is_shown_with_its_promise() -> None:
     """The promise follows the detail; the level falls."""
-    result = by_program("doors:broken")
+    result = by_program("author:broken")
 
     assert 1 == result.exit_code
     promise = "Writes to a clone reach neither its image nor other clones."
@@ -341,18 +341,18 @@ def test_a_failed_check_is_shown_with_its_promise() -> None:
 
 def test_long_shows_every_promise() -> None:
     """The promises of passed checks, too."""
-    shown = by_program("doors:good", "--long").stdout
+    shown = by_program("author:good", "--long").stdout
     assert [] == [c.id for c in ARRAYS.checks if c.promise not in shown]
 
 
 def test_json_has_the_whole_report() -> None:
     """It is one document, with adapter, level and checks."""
-    written = json.loads(by_program("doors:good", "--json").stdout)
+    written = json.loads(by_program("author:good", "--json").stdout)
 
     assert {"clonepolicy", "harnesses"} == set(written)
     (ran,) = written["harnesses"]
     assert {
-        "harness": "doors:good",
+        "harness": "author:good",
         "kind": "array",
         "adapter": "clonepolicy.testing.model.ModelArray",
         "level_declared": "shares",
@@ -374,7 +374,7 @@ def test_json_has_the_whole_report() -> None:
 
 def test_several_harnesses_run_one_after_the_other() -> None:
     """Each has its summary; if one fails, the program fails."""
-    result = by_program("doors:good", "doors:cloneless", "doors:good")
+    result = by_program("author:good", "author:cloneless", "author:good")
 
     assert (1, "ococ") == (result.exit_code, marks())
     assert 2 == result.stdout.count("\ncertificate\n")
@@ -384,7 +384,7 @@ def test_several_harnesses_run_one_after_the_other() -> None:
 
 def test_some_checks_are_no_certificate() -> None:
     """They may pass, but the level is unknown."""
-    result = by_program("doors:good", "--only", "clones-every-*", "--json")
+    result = by_program("author:good", "--only", "clones-every-*", "--json")
     (ran,) = json.loads(result.stdout)["harnesses"]
     assert [
         "clones-every-byte-of-a-volume",
@@ -393,7 +393,7 @@ def test_some_checks_are_no_certificate() -> None:
     assert (0, None) == (result.exit_code, ran["level_held"])
 
     only = ("--only", "refuses-to-shrink-*", "--only", "clones-a-clone-*")
-    shown = by_program("doors:good", *only).stdout.splitlines()
+    shown = by_program("author:good", *only).stdout.splitlines()
     count = len(ARRAYS.checks)
     verdict = f"no certificate: only 2 of {count} checks ran"
     assert ["level: unknown", verdict] == shown[-2:]
@@ -401,7 +401,7 @@ def test_some_checks_are_no_certificate() -> None:
 
 def test_some_checks_without_a_clone_fail() -> None:
     """A complete run without a clone fails, too."""
-    result = by_program("doors:good", "--only", "refuses-to-shrink-*")
+    result = by_program("author:good", "--only", "refuses-to-shrink-*")
     assert 1 == result.exit_code
 
 
@@ -434,7 +434,7 @@ def test_the_checks_are_listed_without_a_harness() -> None:
 
 def test_junit_escapes_what_xml_cannot_hold() -> None:
     """The file has counts, times and texts."""
-    result = by_program("doors:broken", "--junit", "kit.xml")
+    result = by_program("author:broken", "--junit", "kit.xml")
 
     assert 1 == result.exit_code
     (suite,) = ET.parse("kit.xml").getroot()  # noqa: S314 - ours
@@ -467,12 +467,12 @@ def test_a_bad_harness_is_one_line(spec: str) -> None:
     [
         ((), "name a function that returns a harness; see kit --help"),
         (
-            ("doors:good", "--only", "refuses-to-shrink"),
+            ("author:good", "--only", "refuses-to-shrink"),
             "did you mean refuses",
         ),
-        (("doors:good", "--only", "zzz*"), "'zzz*'; --checks lists them"),
-        (("doors:good", "--junit", "no/file.xml"), "No such file"),
-        (("doors:good", "doors:goods"), "did you mean good"),
+        (("author:good", "--only", "zzz*"), "'zzz*'; --checks lists them"),
+        (("author:good", "--junit", "no/file.xml"), "No such file"),
+        (("author:good", "author:goods"), "did you mean good"),
     ],
 )
 def test_bad_usage_is_one_line(args: tuple[str, ...], text: str) -> None:
@@ -486,7 +486,7 @@ def test_bad_usage_is_one_line(args: tuple[str, ...], text: str) -> None:
 
 def test_errors_are_json_if_json_is_asked_for() -> None:
     """They are one document on standard error."""
-    result = by_program("doors:wrong", "--json")
+    result = by_program("author:wrong", "--json")
 
     assert (2, "") == (result.exit_code, result.stdout)
     assert "usage" == json.loads(result.stderr)["error"]["kind"]
@@ -494,15 +494,15 @@ def test_errors_are_json_if_json_is_asked_for() -> None:
 
 def test_a_harness_need_not_be_a_function() -> None:
     """A module may hold the harness itself."""
-    suite, harness = load_harness("doors:HARNESS")
+    suite, harness = load_harness("author:HARNESS")
     assert ARRAYS is suite
-    assert harness is importlib.import_module("doors").HARNESS
+    assert harness is importlib.import_module("author").HARNESS
 
 
 def test_a_refused_harness_is_closed() -> None:
     """Its function has opened it."""
     with pytest.raises(HarnessError, match="declares what it can do"):
-        load_harness("doors:silent")
+        load_harness("author:silent")
     assert "c" == marks()
 
 
@@ -511,7 +511,7 @@ def test_an_interrupted_run_closes_its_harness() -> None:
     # a process in the background may have inherited to ignore it
     ours = signal.signal(signal.SIGINT, signal.default_int_handler)
     running = subprocess.Popen(
-        [sys.executable, "-m", "clonepolicy.testing", "doors:slow"],
+        [sys.executable, "-m", "clonepolicy.testing", "author:slow"],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -534,7 +534,7 @@ def test_a_terminal_shows_which_check_is_running() -> None:
     running = subprocess.Popen(
         [
             *program,
-            "doors:good",
+            "author:good",
             "--only",
             "clones-every-byte-of-a*",
             "--json",
@@ -553,7 +553,7 @@ def test_a_terminal_shows_which_check_is_running() -> None:
     os.close(ours)
     stdout, _ = running.communicate(timeout=PATIENCE)
 
-    assert b"doors:good: clones-every-byte-of-a-volume" in seen
+    assert b"author:good: clones-every-byte-of-a-volume" in seen
     assert 1 == len(json.loads(stdout)["harnesses"])
 
 
@@ -579,9 +579,9 @@ def test_pytest_needs_no_file_and_shows_the_level() -> None:
     assert 0 == done.returncode
     count = len(ARRAYS.checks)
     assert f"collected {count} items" in done.stdout
-    assert "doors:good::clones-every-byte-of-a-volume PASSED" in done.stdout
+    assert "author:good::clones-every-byte-of-a-volume PASSED" in done.stdout
     assert (
-        "doors:good::copies-data-if-it-declares-copies SKIPPED (not "
+        "author:good::copies-data-if-it-declares-copies SKIPPED (not "
         in done.stdout
     )
     assert "level: shares (declared: shares)\ncertificate" in done.stdout
@@ -593,11 +593,11 @@ def test_pytest_shows_no_frames_of_the_kit() -> None:
 
     assert 1 == done.returncode
     assert (
-        "doors:broken::clones-every-byte-of-a-volume XFAIL (the first"
+        "author:broken::clones-every-byte-of-a-volume XFAIL (the first"
         in done.stdout
     )
     assert re.search(
-        r"__ clones-every-byte-of-an-image \(doors:broken\) _+\n"
+        r"__ clones-every-byte-of-an-image \(author:broken\) _+\n"
         r"volume .*: wrong bytes from offset 0\n"
         r"A clone has the image's bytes, .*\n___",
         done.stdout,
@@ -608,8 +608,8 @@ def test_pytest_selects_and_stops() -> None:
     """Its own options work."""
     done = by_pytest(
         *("-q", "-x", "-k", "unique-identity or declares-what"),
-        *("--clonepolicy-array", "doors:broken"),
-        *("--clonepolicy-array", "doors:good"),
+        *("--clonepolicy-array", "author:broken"),
+        *("--clonepolicy-array", "author:good"),
     )
 
     assert (1, "") == (done.returncode, marks())
@@ -621,7 +621,7 @@ def test_pytest_runs_known_failures_with_runxfail() -> None:
     """They fail, as with pytest's own marks."""
     done = by_pytest(
         *("--runxfail", "-k", "clones-a-clone-of-a-clone"),
-        *("--clonepolicy-array", "doors:broken"),
+        *("--clonepolicy-array", "author:broken"),
     )
     assert 1 == done.returncode
     assert "the same (volume " in done.stdout
@@ -629,7 +629,9 @@ def test_pytest_runs_known_failures_with_runxfail() -> None:
 
 def test_pytest_distributes_checks_over_workers() -> None:
     """Each worker opens a harness; the controller has the summary."""
-    done = by_pytest("-p", "xdist", "-n2", "--clonepolicy-array", "doors:good")
+    done = by_pytest(
+        "-p", "xdist", "-n2", "--clonepolicy-array", "author:good"
+    )
 
     assert (0, "ccoo") == (done.returncode, "".join(sorted(marks())))
     assert "level: shares (declared: shares)\ncertificate" in done.stdout
@@ -638,8 +640,8 @@ def test_pytest_distributes_checks_over_workers() -> None:
 @pytest.mark.parametrize(
     "args",
     [
-        ("doors:cloneless",),
-        ("doors:good", "-k", "no_such_check", "-p", "xdist", "-n1"),
+        ("author:cloneless",),
+        ("author:good", "-k", "no_such_check", "-p", "xdist", "-n1"),
     ],
     ids=" ".join,
 )
@@ -654,36 +656,38 @@ def test_pytest_fails_if_no_clone_was_made(args: tuple[str, ...]) -> None:
 
 def test_pytest_only_collecting_is_no_failure() -> None:
     """Nothing is opened, and there is no summary."""
-    done = by_pytest("--co", "-q", "--clonepolicy-array", "doors:good")
+    done = by_pytest("--co", "-q", "--clonepolicy-array", "author:good")
 
     assert (0, "") == (done.returncode, marks())
-    assert "doors:good::clones-every-byte-of-a-volume\n" in done.stdout
+    assert "author:good::clones-every-byte-of-a-volume\n" in done.stdout
     assert "certificate" not in done.stdout
 
 
 def test_a_bad_name_is_bad_usage_of_pytest() -> None:
     """One line, before any check runs."""
-    done = by_pytest("--clonepolicy-array", "doors:broke")
+    done = by_pytest("--clonepolicy-array", "author:broke")
 
     assert (4, "") == (done.returncode, done.stdout)
-    line = "ERROR: harness doors:broke: expected broke in doors, got nothing "
+    line = (
+        "ERROR: harness author:broke: expected broke in author, got nothing "
+    )
     assert done.stderr.startswith(line)
     assert 1 == done.stderr.strip().count("\n") + 1
 
 
 def test_a_harness_that_does_not_open_fails_every_check() -> None:
     """With one line each; opening is tried once."""
-    done = by_pytest("-q", "--clonepolicy-array", "doors:raises")
+    done = by_pytest("-q", "--clonepolicy-array", "author:raises")
 
     assert (1, "r") == (done.returncode, marks())
-    line = "\nharness doors:raises: expected a harness from a call"
+    line = "\nharness author:raises: expected a harness from a call"
     assert len(ARRAYS.checks) == done.stdout.count(line)
     assert "Traceback" not in done.stdout
 
 
 def test_pytest_names_the_option_for_another_kind_of_harness() -> None:
     """An array is no image service."""
-    done = by_pytest("-x", "--clonepolicy-image-service", "doors:good")
+    done = by_pytest("-x", "--clonepolicy-image-service", "author:good")
 
     assert (1, "oc") == (done.returncode, marks())
     assert "got ArrayHarness; use --clonepolicy-array\n" in done.stdout
@@ -692,7 +696,7 @@ def test_pytest_names_the_option_for_another_kind_of_harness() -> None:
 def test_pytest_does_without_the_plugin() -> None:
     """The plugin can be blocked by its name."""
     done = by_pytest_in_full(
-        "-p", "no:clonepolicy", "--clonepolicy-array", "doors:good"
+        "-p", "no:clonepolicy", "--clonepolicy-array", "author:good"
     )
     assert 4 == done.returncode
     assert "unrecognized arguments: --clonepolicy-array" in done.stderr
@@ -720,7 +724,7 @@ def test_pytest_loads_the_kit_only_if_an_option_is_used() -> None:
 def test_unittest_shows_no_frames_of_the_kit() -> None:
     """A failure is its detail and the promise."""
     done = by_unittest(
-        "doors.Broken.test_clones_one_source_several_times_at_once"
+        "author.Broken.test_clones_one_source_several_times_at_once"
     )
 
     assert 1 == done.returncode
@@ -734,7 +738,7 @@ def test_unittest_shows_no_frames_of_the_kit() -> None:
 
 def test_unittest_fails_if_no_clone_can_be_made() -> None:
     """A test of its own fails, so that the others can run elsewhere."""
-    done = by_unittest("doors.Cloneless")
+    done = by_unittest("author.Cloneless")
 
     assert 1 == done.returncode
     failed = re.findall(r"^FAIL: (\w+)", done.stderr, re.MULTILINE)
@@ -776,7 +780,7 @@ def test_known_failures_are_known_to_one_class_only() -> None:
     class Known(ConformanceTestCase):
         @classmethod
         def make_harness(cls) -> Any:  # noqa: ANN401 - of any kind
-            _, harness = load_harness("doors:broken")
+            _, harness = load_harness("author:broken")
             return harness
 
     class Model(Known):
@@ -797,10 +801,10 @@ def test_known_failures_are_known_to_one_class_only() -> None:
 def test_stestr_distributes_the_tests_over_workers() -> None:
     """Each worker opens a harness of its own."""
     Path(".stestr.conf").write_text("[DEFAULT]\ntest_path=.\n")
-    Path("test_doors.py").write_text("from doors import Good\n")
+    Path("test_author.py").write_text("from author import Good\n")
     try:
         done = process("-m", "stestr", "run", "--concurrency", "2")
     finally:
-        Path("test_doors.py").unlink()
+        Path("test_author.py").unlink()
     assert 0 == done.returncode, done.stdout
     assert f"Ran: {len(ARRAYS.checks) + 1} tests" in done.stdout
