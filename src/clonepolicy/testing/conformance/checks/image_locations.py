@@ -132,7 +132,7 @@ def refuses_to_register_over_existing_data(harness: ImageHarness) -> None:
 
 @IMAGES.check(Level.CLONES, LOCATIONS, clones=True)
 def withdraws_a_location_or_refuses(harness: ImageHarness) -> str:
-    """A location is withdrawn or this fails; its volume stays."""
+    """A location is withdrawn, or the call fails; its volume stays."""
     image_id, location = _register(harness)
     before = dict(harness.statuses())
     try:

@@ -38,7 +38,7 @@ QUOTA = Need[VolumeHarness](
 
 @VOLUMES.check(Level.STORES)
 def makes_unique_volume_ids(harness: VolumeHarness) -> None:
-    """Each new id is another UUID, in the form that Cinder writes."""
+    """Each new id is a different UUID, in the form that Cinder writes."""
     ids = [harness.volumes.new_id() for _ in range(_IDS)]
     require(len(set(ids)) == _IDS, "an id was returned twice")
     for made in ids:
