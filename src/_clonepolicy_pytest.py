@@ -1,7 +1,7 @@
-"""The plugin's door: pytest loads it for everybody, so it loads nothing.
+"""The entry point of the pytest plugin; loads the kit only if it is used.
 
-It lies outside the package, so that pytest does not import that before
-those who measure its coverage have begun.
+Pytest imports this module in every session.  It lies outside the package, so
+that the package is not imported before a coverage measurement begins.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if typing.TYPE_CHECKING:
     import pytest
 
 KINDS = ("array", "image-service", "volume-service")
-"""The kinds of bench, each with an option."""
+"""The kinds of adapters, each with an option."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,13 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             action="append",
             default=[],
             metavar="PACKAGE.MODULE:FUNCTION",
-            help=f"run the rows about {kind.replace('-', ' ')}s on the "
-            "bench that the function makes; may be repeated",
+            help=f"run the checks of {kind.replace('-', ' ')}s against the "
+            "harness that the function returns; may be repeated",
         )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Load the rest, if it was asked for."""
+    """Load the kit if one of the options is used."""
     asked = [
         (kind, spec)
         for kind in KINDS
@@ -38,7 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     ]
     if asked:
         from clonepolicy.testing.conformance._pytest_plugin import (  # noqa: PLC0415 - see above
-            Rows,
+            Checks,
         )
 
-        config.pluginmanager.register(Rows(config, asked), "clonepolicy-rows")
+        plugin = Checks(config, asked)
+        config.pluginmanager.register(plugin, "clonepolicy-checks")

@@ -1,14 +1,20 @@
-"""The kit is tested itself: good arrays pass, and each liar is caught."""
+"""The kit's checks of arrays: good arrays pass, broken arrays are caught."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import attrs
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from broken_adapters import BROKEN_ADAPTERS, BrokenAdapter
 from clonepolicy import (
     ArrayBackend,
     Backend,
@@ -19,26 +25,25 @@ from clonepolicy import (
 from clonepolicy.adapters.memory import ARRAY, POOL, MemoryCloud
 from clonepolicy.testing.conformance import (
     ARRAYS,
-    ArrayBench,
+    ArrayHarness,
     Level,
     Report,
     Status,
-    Table,
-    check,
+    Suite,
     run,
+    run_check,
 )
-from clonepolicy.testing.conformance._array_saboteurs import ARRAY_SABOTEURS
-from clonepolicy.testing.conformance._saboteur import Saboteur
 from clonepolicy.testing.model import EVERYTHING, ModelArray, model_bench
 
 COPY = CloneKind.FULL_COPY
 OFFLOADED = CloneKind.OFFLOADED_COPY
-ROWS = {row.id: row for row in ARRAYS.rows}
+CHECKS = {check.id: check for check in ARRAYS.checks}
+BROKEN_ARRAYS = [b for b in BROKEN_ADAPTERS if b.suite is ARRAYS]
 
 
 def statuses(report: Report) -> dict[str, Status]:
-    """Give the status of each row."""
-    return {result.row.id: result.status for result in report.results}
+    """Return the status of each check."""
+    return {result.check.id: result.status for result in report.results}
 
 
 @pytest.mark.parametrize(
@@ -60,164 +65,169 @@ def statuses(report: Report) -> dict[str, Status]:
         ),
     ],
 )
-def test_an_array_that_keeps_its_word_is_certified(
+def test_an_array_that_keeps_its_promises_is_certified(
     changes: dict[str, object], level: Level
 ) -> None:
-    """Whatever it declares, it is held to that and to no more."""
+    """The checks ask for what the array declares, and for no more."""
     declared = attrs.evolve(EVERYTHING, **changes)  # type: ignore[arg-type]  # fields of several types
     report = run(ARRAYS, model_bench(ModelArray(declared)))
-    assert {} == report.told(Status.FAIL)
+    assert {} == report.details(Status.FAIL)
     assert (None, level) == (report.problem, report.level)
 
 
 @pytest.mark.parametrize("limit", [None, 0])
 def test_a_run_without_a_clone_is_no_certificate(limit: int | None) -> None:
-    """An array that declares no clones keeps its word, and that is little."""
+    """An array that declares no clones keeps its promises, but too few."""
     declared = Backend()
     if limit is not None:
         declared = attrs.evolve(EVERYTHING, clone_limit=limit)
     report = run(ARRAYS, model_bench(ModelArray(declared)))
     assert 0 == report.count(Status.FAIL)
     assert Level.STORES == report.level
-    assert "no row with a clone was executed and passed" == report.problem
+    assert "no check that makes a clone ran and passed" == report.problem
 
 
-@pytest.mark.parametrize("saboteur", ARRAY_SABOTEURS, ids=lambda s: s.name)
-def test_each_saboteur_is_caught(saboteur: Saboteur) -> None:
-    """By every row that it names; and none of them holds a certificate."""
-    bench = saboteur.make()
-    report = run(saboteur.table, bench)
-    bench.close()
+@pytest.mark.parametrize("broken", BROKEN_ARRAYS, ids=lambda b: b.name)
+def test_each_broken_array_is_caught(broken: BrokenAdapter) -> None:
+    """Every check that it names fails, and it gets no certificate."""
+    harness = broken.make()
+    report = run(broken.suite, harness)
+    harness.close()
     found = statuses(report)
-    assert dict.fromkeys(saboteur.caught_by, Status.FAIL) == {
-        row: found[row] for row in saboteur.caught_by
+    assert dict.fromkeys(broken.caught_by, Status.FAIL) == {
+        check_id: found[check_id] for check_id in broken.caught_by
     }
     assert report.problem is not None
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_each_row_catches_somebody(row: str) -> None:
-    """A row that nobody fails would prove nothing."""
-    assert [s.name for s in ARRAY_SABOTEURS if row in s.caught_by]
+@pytest.mark.parametrize("check_id", CHECKS)
+def test_each_check_catches_a_broken_array(check_id: str) -> None:
+    """A check that no array fails proves nothing."""
+    assert [b.name for b in BROKEN_ARRAYS if check_id in b.caught_by]
 
 
-def test_rows_and_saboteurs_say_what_they_are_about() -> None:
-    """Ids are distinct; promises and sins are whole sentences."""
-    assert len(ROWS) == len(ARRAYS.rows)
-    names = [saboteur.name for saboteur in ARRAY_SABOTEURS]
+def test_checks_and_broken_arrays_are_documented() -> None:
+    """Ids and names are distinct; promises and defects are sentences."""
+    assert len(CHECKS) == len(ARRAYS.checks)
+    names = [broken.name for broken in BROKEN_ARRAYS]
     assert len(names) == len(set(names))
     for text in (
-        *(row.promise for row in ARRAYS.rows),
-        *(saboteur.sin for saboteur in ARRAY_SABOTEURS),
+        *(check.promise for check in ARRAYS.checks),
+        *(broken.defect for broken in BROKEN_ARRAYS),
     ):
         assert text.endswith(".")
         assert "\n" not in text
 
 
-def test_what_a_row_measured_is_told() -> None:
-    """Numbers, not just that it passed."""
-    result = check(ROWS["shares-its-data"], model_bench())
+def test_a_passed_check_reports_what_it_measured() -> None:
+    """The detail has numbers."""
+    check = CHECKS["shares-data-between-clone-and-source"]
+    result = run_check(check, model_bench())
     assert Status.PASS is result.status
     assert "clones of [4096, 16384] bytes take [0, 0]" == result.detail
 
 
-def test_a_claim_without_a_measure_fails() -> None:
-    """Who claims copy-on-write has to show it."""
-    blind = attrs.evolve(model_bench(), exclusive=None)
-    result = check(ROWS["shares-its-data"], blind)
+def test_a_capability_that_cannot_be_measured_fails() -> None:
+    """An array that declares copy-on-write has to prove it."""
+    harness = attrs.evolve(model_bench(), exclusive=None)
+    check = CHECKS["shares-data-between-clone-and-source"]
+    result = run_check(check, harness)
     assert Status.FAIL is result.status
     assert (
-        "a kind of clone is claimed; give the bench exclusive" == result.detail
+        "cannot test what the adapter declares: the harness lacks exclusive"
+        == result.detail
     )
 
 
-KILLED = [name for name in ROWS if "kill" in name]
+KILLED = [check_id for check_id in CHECKS if "killed" in check_id]
 
 
-@pytest.mark.parametrize("row", KILLED)
-def test_who_cannot_be_opened_elsewhere_is_not_killed(row: str) -> None:
-    """Pickle cannot tell another process of what is in this one alone."""
-    result = check(ROWS[row], model_bench())
-    assert (Status.SKIP, ROWS[row].needs[-1].missing) == (
+@pytest.mark.parametrize("check_id", KILLED)
+def test_an_array_of_this_process_alone_is_not_killed(check_id: str) -> None:
+    """Pickle cannot carry an array in memory to another process."""
+    check = CHECKS[check_id]
+    result = run_check(check, model_bench())
+    assert (Status.SKIP, check.needs[-1].reason) == (
         result.status,
         result.detail,
     )
 
 
-@pytest.mark.parametrize("row", KILLED)
-def test_an_array_that_does_not_open_elsewhere_fails(row: str) -> None:
-    """And what the other process said is told, in one line."""
-    again = cast("Callable[[], ArrayBackend]", partial(int, "nothing"))
-    result = check(ROWS[row], attrs.evolve(model_bench(), again=again))
-    said = "ValueError: invalid literal for int() with base 10: 'nothing'"
+@pytest.mark.parametrize("check_id", KILLED)
+def test_an_array_that_does_not_open_elsewhere_fails(check_id: str) -> None:
+    """The detail has the last line of the other process's error."""
+    reopen = cast("Callable[[], ArrayBackend]", partial(int, "nothing"))
+    harness = attrs.evolve(model_bench(), reopen=reopen)
+    result = run_check(CHECKS[check_id], harness)
+    error = "ValueError: invalid literal for int() with base 10: 'nothing'"
     assert Status.FAIL is result.status
-    assert f"another process cannot do it: {said}" == result.detail
+    assert result.detail.endswith(f" failed in another process: {error}")
 
 
-def test_what_is_known_to_fail_is_told_and_costs_the_level() -> None:
-    """A reason stands beside it, and the level below is held."""
-    (liar,) = [s for s in ARRAY_SABOTEURS if s.name == "CopiesInSecret"]
-    made = liar.make()
-    assert isinstance(made, ArrayBench)
-    reasons = dict.fromkeys(liar.caught_by, "the firmware is old")
+def test_known_failures_are_reported_and_cost_the_level() -> None:
+    """The detail has the reason, and the array holds the level below."""
+    (broken,) = [b for b in BROKEN_ARRAYS if b.name == "CopiesInSecret"]
+    made = broken.make()
+    assert isinstance(made, ArrayHarness)
+    reasons = dict.fromkeys(broken.caught_by, "the firmware is old")
     report = run(ARRAYS, attrs.evolve(made, xfail=reasons))
-    found = {r.row.id: r for r in report.results}
-    for row in liar.caught_by:
-        assert Status.XFAIL is found[row].status
-        assert found[row].detail.startswith("the firmware is old (")
+    found = {r.check.id: r for r in report.results}
+    for check_id in broken.caught_by:
+        assert Status.XFAIL is found[check_id].status
+        assert found[check_id].detail.startswith("the firmware is old (")
     assert (None, Level.GROWS) == (report.problem, report.level)
     assert Level.SHARES == report.declared
 
 
-def test_what_is_listed_as_failing_and_passes_fails() -> None:
-    """A list of known failures is kept short."""
-    bench = attrs.evolve(
-        model_bench(), xfail={"clones-every-byte": "never worked"}
-    )
-    result = check(ROWS["clones-every-byte"], bench)
+def test_a_known_failure_that_passes_fails() -> None:
+    """So a list of known failures cannot grow stale."""
+    check = CHECKS["clones-every-byte-of-a-volume"]
+    harness = attrs.evolve(model_bench(), xfail={check.id: "never worked"})
+    result = run_check(check, harness)
     assert Status.FAIL is result.status
-    assert "passes, but is listed as failing: never worked" == result.detail
+    assert "passes, but xfail lists it: never worked" == result.detail
 
 
-def test_a_defect_is_a_failure_and_not_the_end() -> None:
-    """What a row did not expect is told, and the rows after it run."""
+def test_an_unexpected_error_fails_only_its_check() -> None:
+    """The detail has the error, and the later checks run."""
 
     def explode(_volume_id: str) -> int:
         message = "no such tool"
         raise OSError(message)
 
-    bench = attrs.evolve(model_bench(), size_of=explode)
-    report = run(ARRAYS, bench)
-    found = {r.row.id: r for r in report.results}
-    assert len(ROWS) == len(found)
-    detail = found["clones-every-byte"].detail
+    harness = attrs.evolve(model_bench(), size_of=explode)
+    report = run(ARRAYS, harness)
+    found = {r.check.id: r for r in report.results}
+    assert len(CHECKS) == len(found)
+    detail = found["clones-every-byte-of-a-volume"].detail
     assert detail.startswith("raised OSError: no such tool (")
 
 
-def test_what_an_array_declares_may_fail_too() -> None:
-    """Asking whether there is anything to be seen is part of the row."""
+def test_an_error_of_get_backend_fails_the_check() -> None:
+    """Asking what the array declares is part of each check."""
 
     class Dumb(ModelArray):
         def get_backend(self) -> Backend:
             message = "not now"
             raise UnavailableError(message)
 
-    result = check(ROWS["clones-every-byte"], model_bench(Dumb()))
+    check = CHECKS["clones-every-byte-of-a-volume"]
+    result = run_check(check, model_bench(Dumb()))
     assert Status.FAIL is result.status
-    told = "raised UnavailableError: not now (test_conformance.py:"
-    assert result.detail.startswith(told)
+    error = "raised UnavailableError: not now (test_conformance.py:"
+    assert result.detail.startswith(error)
 
 
-def test_nothing_of_a_run_stays() -> None:
-    """Every row takes down what it made."""
+def test_a_run_leaves_nothing_behind() -> None:
+    """Every check removes what it created."""
     array = ModelArray()
     run(ARRAYS, model_bench(array))
     assert {} == array.volumes
     assert {} == array.images
 
 
-def memory_bench() -> ArrayBench:
-    """Make the array of the cloud in memory, whose volumes need records."""
+def memory_harness() -> ArrayHarness:
+    """Make the harness of the cloud in memory, whose array reads records."""
     cloud, unit = MemoryCloud(unit=1 << 14), 1 << 14
     declared = attrs.evolve(
         ARRAY,
@@ -231,7 +241,7 @@ def memory_bench() -> ArrayBench:
     }
 
     def new_volume(size: int, status: str) -> Volume:
-        return cloud.add_volume("bench", size, status=status)
+        return cloud.add_volume("harness", size, status=status)
 
     def size_of(volume_id: str) -> int | None:
         held = cloud.volumes.get(volume_id)
@@ -248,8 +258,8 @@ def memory_bench() -> ArrayBench:
             v for v, held in cloud.volumes.items() if held.data is not None
         ]
 
-    return ArrayBench(
-        array=cloud.ports("bench").array,
+    return ArrayHarness(
+        array=cloud.ports("harness").array,
         overwrite=overwrite,
         size_of=size_of,
         holds=holds,
@@ -259,26 +269,42 @@ def memory_bench() -> ArrayBench:
         new_volume=new_volume,
         set_status=lambda v, status: cloud.set_volume(v, status=status),
         gib=unit,
-        xfail={"takes-no-data-for-what-it-is-not": "it unpacks nothing"},
+        xfail={"refuses-data-in-a-wrong-format": "it unpacks no format"},
     )
 
 
 def test_the_cloud_in_memory_is_certified() -> None:
-    """The model of plans keeps the port's contract, too."""
-    report = run(ARRAYS, memory_bench())
-    assert {} == report.told(Status.FAIL)
+    """The cloud with which plans are tested keeps the port's contract."""
+    report = run(ARRAYS, memory_harness())
+    assert {} == report.details(Status.FAIL)
     assert Level.GROWS == report.declared
 
 
-def test_a_table_takes_rows_of_others() -> None:
-    """An author may have promises of his own."""
-    table: Table[ArrayBench] = Table(lambda _: Level.CLONES)
+def test_authors_can_make_suites_of_their_own() -> None:
+    """A suite without a fixture passes the harness to its checks."""
+    suite: Suite[ArrayHarness, ArrayHarness] = Suite(
+        lambda _: Level.CLONES, nullcontext
+    )
 
-    @table.row(Level.CLONES, clones=True)
-    def is_blue(bench: ArrayBench) -> str:
+    @suite.check(Level.CLONES, clones=True)
+    def is_blue(harness: ArrayHarness) -> str:
         """The array is blue."""
-        return str(bench.gib)
+        return str(harness.gib)
 
-    report = run(table, model_bench())
+    report = run(suite, model_bench())
     assert {"is-blue": Status.PASS} == statuses(report)
     assert report.problem is None
+
+
+def test_ids_of_checks_are_unique() -> None:
+    """A second function of the same name is refused."""
+    suite: Suite[ArrayHarness, ArrayHarness] = Suite(
+        lambda _: Level.CLONES, nullcontext
+    )
+
+    def is_blue(_: ArrayHarness) -> None:
+        """The array is blue."""
+
+    suite.check(Level.STORES)(is_blue)
+    with pytest.raises(ValueError, match="already has a check is-blue"):
+        suite.check(Level.STORES)(is_blue)

@@ -1,16 +1,21 @@
-"""Services that keep their promises are certified; each liar is caught."""
+"""The kit's checks of services: good ones pass, broken ones are caught."""
 
 from __future__ import annotations
 
 import datetime
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from broken_adapters import BROKEN_ADAPTERS, BrokenAdapter
 from clonepolicy import (
     CinderLocation,
     GlanceConfig,
@@ -19,42 +24,40 @@ from clonepolicy import (
     Volume,
     parse_location,
 )
-from clonepolicy.adapters import _sizes
-from clonepolicy.adapters.local import LocalCloud, _store
-from clonepolicy.adapters.local._images import insert_image
-from clonepolicy.adapters.local._records import host
-from clonepolicy.adapters.local._volumes import LocalVolumes, insert_volume
+from clonepolicy.adapters import _formats
+from clonepolicy.adapters.local import (
+    LocalCloud,
+    _array,
+    _images,
+    _store,
+    _volumes,
+)
+from clonepolicy.adapters.local._catalogue import host
+from clonepolicy.adapters.local._images import LocalImages
+from clonepolicy.adapters.local._volumes import LocalVolumes
 from clonepolicy.adapters.memory import MemoryCloud, Registration
 from clonepolicy.testing.conformance import (
+    ARRAYS,
     IMAGES,
     VOLUMES,
-    ImageBench,
+    Check,
+    ImageHarness,
     Level,
-    LocationBench,
+    LocationHarness,
     Status,
-    VolumeBench,
-    check,
+    VolumeHarness,
     run,
+    run_check,
 )
-from clonepolicy.testing.conformance._saboteur import Saboteur
-from clonepolicy.testing.conformance._service_saboteurs import (
-    SERVICE_SABOTEURS,
-    image_bench,
-    volume_bench,
-)
+from memory_harnesses import image_harness, volume_harness
 
-TABLES = (IMAGES, VOLUMES)
-ROWS = [row.id for table in TABLES for row in table.rows]
+CHECKS = [check for suite in (IMAGES, VOLUMES) for check in suite.checks]
+BROKEN_SERVICES = [b for b in BROKEN_ADAPTERS if b.suite is not ARRAYS]
 OWNER = "p"
 MIB = 1 << 20
 
 
 # -- the cloud in memory ----------------------------------------------------
-
-
-def memory_images(cloud: MemoryCloud) -> ImageBench:
-    """Make the bench of a cloud in memory, with what is known to be wrong."""
-    return image_bench(cloud)
 
 
 @pytest.mark.parametrize(
@@ -64,49 +67,49 @@ def memory_images(cloud: MemoryCloud) -> ImageBench:
 def test_the_images_in_memory_are_certified(
     registration: Registration, *, can_withdraw: bool
 ) -> None:
-    """Whenever locations are judged, and whether they can be withdrawn."""
+    """Whether locations are examined at once or later, withdrawn or not."""
     cloud = MemoryCloud(registration=registration, can_withdraw=can_withdraw)
-    report = run(IMAGES, memory_images(cloud))
-    assert {} == report.told(Status.FAIL)
+    report = run(IMAGES, image_harness(cloud))
+    assert {} == report.details(Status.FAIL)
     assert (None, Level.CLONES) == (report.problem, report.declared)
-    assert {} == report.told(Status.SKIP)
+    assert {} == report.details(Status.SKIP)
 
 
 def test_images_without_locations_have_no_certificate() -> None:
-    """They store what they are given, and nobody could clone it."""
+    """They store data, but nothing could be cloned."""
     cloud = MemoryCloud(glance=GlanceConfig())
-    report = run(IMAGES, memory_images(cloud))
-    assert {} == report.told(Status.FAIL)
+    report = run(IMAGES, image_harness(cloud))
+    assert {} == report.details(Status.FAIL)
     assert Level.STORES == report.level
-    assert "no row with a clone was executed and passed" == report.problem
+    assert "no check that makes a clone ran and passed" == report.problem
 
 
-def test_offered_locations_have_to_be_shown() -> None:
-    """Who offers them and gives no means to look at them fails."""
-    bench = attrs.evolve(memory_images(MemoryCloud()), locations=None)
-    report = run(IMAGES, bench)
-    assert {"locations are offered; give the bench locations"} == set(
-        report.told(Status.FAIL).values()
-    )
+def test_a_harness_has_to_give_offered_locations() -> None:
+    """A service that offers locations has to prove what it does."""
+    harness = attrs.evolve(image_harness(MemoryCloud()), locations=None)
+    report = run(IMAGES, harness)
+    assert {
+        "cannot test what the adapter declares: the harness lacks locations"
+    } == set(report.details(Status.FAIL).values())
 
 
 def test_a_rejecting_service_fails_where_it_should_register() -> None:
-    """And only there."""
+    """Only checks that make clones fail."""
     cloud = MemoryCloud(registration=Registration.REJECTED)
-    report = run(IMAGES, memory_images(cloud))
-    registering = {row.id for row in IMAGES.rows if row.clones}
-    assert {"shows-nothing-after-it-was-withdrawn"} == registering - {
-        *report.told(Status.FAIL)
+    report = run(IMAGES, image_harness(cloud))
+    registering = {check.id for check in IMAGES.checks if check.clones}
+    assert {"never-shows-a-withdrawn-location"} == registering - {
+        *report.details(Status.FAIL)
     }
-    assert set() == set(report.told(Status.FAIL)) - registering
+    assert set() == set(report.details(Status.FAIL)) - registering
 
 
 def test_the_volumes_in_memory_are_certified() -> None:
-    """No row is left out."""
-    report = run(VOLUMES, volume_bench(MemoryCloud()))
-    assert {} == report.told(Status.FAIL)
+    """No check is skipped."""
+    report = run(VOLUMES, volume_harness(MemoryCloud()))
+    assert {} == report.details(Status.FAIL)
     assert (None, Level.CLONES) == (report.problem, report.level)
-    assert {} == report.told(Status.SKIP)
+    assert {} == report.details(Status.SKIP)
 
 
 # -- the local cloud --------------------------------------------------------
@@ -116,14 +119,15 @@ def test_the_volumes_in_memory_are_certified() -> None:
 def local(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[LocalCloud]:
-    """Make a local cloud whose GiB is small, so that volumes are compared."""
-    monkeypatch.setattr(_sizes, "GiB", 4 * MIB)
+    """Make a local cloud whose GiB is small, so that tests are fast."""
+    for module in (_array, _formats, _images, _store, _volumes):
+        monkeypatch.setattr(module, "GiB", 4 * MIB)
     with LocalCloud.init(tmp_path / "cloud") as cloud:
         yield cloud
 
 
-def local_images(cloud: LocalCloud, folder: Path) -> ImageBench:
-    """Make the bench of a local cloud's image service."""
+def local_images(cloud: LocalCloud, folder: Path) -> ImageHarness:
+    """Make the harness of a local cloud's image service."""
     store, source = cloud._store, folder / "source"
     images = cloud.ports(OWNER, cloud.pools[0].name).images
 
@@ -141,7 +145,7 @@ def local_images(cloud: LocalCloud, folder: Path) -> ImageBench:
             container_format="bare",
         )
         with store.catalogue.transaction("queueing") as db:
-            insert_image(store, db, image, "queued")
+            LocalImages(store, OWNER).insert(db, image, "queued")
         return image.id
 
     def add_volume() -> CinderLocation:
@@ -169,7 +173,7 @@ def local_images(cloud: LocalCloud, folder: Path) -> ImageBench:
             )
         return image_id
 
-    return ImageBench(
+    return ImageHarness(
         images=images,
         queued=queued,
         active=active,
@@ -181,18 +185,18 @@ def local_images(cloud: LocalCloud, folder: Path) -> ImageBench:
         corrupt=lambda image_id: store.image_path(image_id).write_bytes(
             b"other one"
         ),
-        locations=LocationBench(
+        locations=LocationHarness(
             add_volume=add_volume,
             has_volume=lambda location: path(location).exists(),
-            of=locations,
+            locations_of=locations,
             add_image=add_image,
             data_of=lambda location: [path(location).read_bytes()],
         ),
     )
 
 
-def local_volumes(cloud: LocalCloud) -> VolumeBench:
-    """Make the bench of a local cloud's volume service."""
+def local_volumes(cloud: LocalCloud) -> VolumeHarness:
+    """Make the harness of a local cloud's volume service."""
     store, (pool,) = cloud._store, cloud.pools
     volumes = LocalVolumes(store)
 
@@ -212,7 +216,7 @@ def local_volumes(cloud: LocalCloud) -> VolumeBench:
             created_at=datetime.datetime.now(datetime.UTC),
         )
         with store.catalogue.transaction("making a volume") as db:
-            insert_volume(store, db, volume, "v")
+            volumes.insert(db, volume, "v")
             db.execute(
                 "UPDATE volume SET status = ?, previous_status = ? "
                 "WHERE id = ?",
@@ -222,7 +226,7 @@ def local_volumes(cloud: LocalCloud) -> VolumeBench:
             fill(volume.id)
         return volume
 
-    return VolumeBench(
+    return VolumeHarness(
         volumes=volumes,
         new_volume=new_volume,
         statuses=lambda: {
@@ -240,19 +244,19 @@ def local_volumes(cloud: LocalCloud) -> VolumeBench:
 def test_the_local_images_are_certified(
     local: LocalCloud, tmp_path: Path
 ) -> None:
-    """With their files, their volumes and their catalogue."""
+    """No check is skipped."""
     report = run(IMAGES, local_images(local, tmp_path))
-    assert {} == report.told(Status.FAIL)
+    assert {} == report.details(Status.FAIL)
     assert (None, Level.CLONES) == (report.problem, report.declared)
-    assert {} == report.told(Status.SKIP)
+    assert {} == report.details(Status.SKIP)
 
 
 def test_the_local_volumes_are_certified(local: LocalCloud) -> None:
-    """There is no image-volume cache, which is all that is left out."""
+    """Only the check of the image-volume cache is skipped: there is none."""
     report = run(VOLUMES, local_volumes(local))
-    assert {} == report.told(Status.FAIL)
+    assert {} == report.details(Status.FAIL)
     assert (None, Level.CLONES) == (report.problem, report.declared)
-    assert {"tells-the-entries-of-one-image"} == report.told(
+    assert {"returns-the-cache-entries-of-one-image"} == report.details(
         Status.SKIP
     ).keys()
 
@@ -260,29 +264,30 @@ def test_the_local_volumes_are_certified(local: LocalCloud) -> None:
 # -- the kit itself ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("saboteur", SERVICE_SABOTEURS, ids=lambda s: s.name)
-def test_each_saboteur_is_caught(saboteur: Saboteur) -> None:
-    """By every row that it names."""
+@pytest.mark.parametrize("broken", BROKEN_SERVICES, ids=lambda b: b.name)
+def test_each_broken_service_is_caught(broken: BrokenAdapter) -> None:
+    """Every check that it names fails."""
     caught = {
-        row.id: check(row, saboteur.make()).status
-        for row in saboteur.table.rows
-        if row.id in saboteur.caught_by
+        check.id: run_check(check, broken.make()).status
+        for check in broken.suite.checks
+        if check.id in broken.caught_by
     }
-    assert dict.fromkeys(saboteur.caught_by, Status.FAIL) == caught
+    assert dict.fromkeys(broken.caught_by, Status.FAIL) == caught
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_each_row_catches_somebody(row: str) -> None:
-    """A row that nobody fails would prove nothing."""
-    assert [s.name for s in SERVICE_SABOTEURS if row in s.caught_by]
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+def test_each_check_catches_a_broken_service(check: Check[Any]) -> None:
+    """A check that no service fails proves nothing."""
+    assert [b.name for b in BROKEN_SERVICES if check.id in b.caught_by]
 
 
-def test_rows_and_saboteurs_say_what_they_are_about() -> None:
-    """Ids and names are distinct; promises and sins are whole sentences."""
-    names = [saboteur.name for saboteur in SERVICE_SABOTEURS]
-    assert len(ROWS) == len(set(ROWS))
+def test_checks_and_broken_services_are_documented() -> None:
+    """Ids and names are distinct; promises and defects are sentences."""
+    ids = [check.id for check in CHECKS]
+    names = [broken.name for broken in BROKEN_SERVICES]
+    assert len(ids) == len(set(ids))
     assert len(names) == len(set(names))
-    promises = [row.promise for table in TABLES for row in table.rows]
-    for text in (*promises, *(s.sin for s in SERVICE_SABOTEURS)):
+    promises = [check.promise for check in CHECKS]
+    for text in (*promises, *(b.defect for b in BROKEN_SERVICES)):
         assert text.endswith(".")
         assert "\n" not in text

@@ -1,4 +1,4 @@
-"""The example for driver authors is right, and is what the guide shows."""
+"""The example for driver authors works, and the guide shows all of it."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from clonepolicy.testing.conformance import (
     ARRAYS,
     Level,
     Status,
-    check,
     run,
+    run_check,
 )
 from filearray import FileArray, _files
-from filearray.bench import make_bench
+from filearray.harness import make_harness
 
 EXAMPLE = run_guide.ROOT / "examples" / "filearray"
 PAGE = run_guide.PAGE.read_text(encoding="utf-8")
@@ -64,7 +64,7 @@ def record(volume_id: str, status: str = "available") -> Volume:
 
 
 def names(directory: Path) -> set[str]:
-    """Name all that an array holds."""
+    """Name everything that an array holds."""
     return {path.name for path in directory.iterdir()} - {".array-id"}
 
 
@@ -90,12 +90,12 @@ def source(array: FileArray) -> Volume:
     [
         "src/filearray/__init__.py",
         "src/filearray/_files.py",
-        "src/filearray/bench.py",
+        "src/filearray/harness.py",
         "pyproject.toml",
     ],
 )
-def test_the_walk_is_the_file(name: str) -> None:
-    """The blocks under a file's heading are all of it, in its order."""
+def test_the_guide_shows_each_file(name: str) -> None:
+    """The blocks under a file's heading are the whole file, in order."""
     (section,) = re.findall(
         rf"^### `{re.escape(name)}`\n(.*?)^##", PAGE, re.DOTALL | re.MULTILINE
     )
@@ -106,12 +106,12 @@ def test_the_walk_is_the_file(name: str) -> None:
 
 
 def without_blanks(text: str) -> list[str]:
-    """Give the lines of a text that are not empty."""
+    """Return the lines of a text that are not empty."""
     return [line for line in text.splitlines() if line]
 
 
 def test_the_guide_knows_every_capability() -> None:
-    """The table has each field of `Backend`, and rows that there are."""
+    """The table has each field of `Backend`, and only existing checks."""
     section = PAGE.partition("## Declaring")[2].partition("\n## ")[0]
     table = [
         line.split("|")[1:4]
@@ -120,22 +120,22 @@ def test_the_guide_knows_every_capability() -> None:
     ]
     fields = {field.name for field in attrs.fields(Backend)}
     assert fields == {row[0].split("`")[1] for row in table}
-    rows = {row.id for row in ARRAYS.rows}
+    ids = {check.id for check in ARRAYS.checks}
     named = {name for row in table for name in re.findall("`(.*?)`", row[2])}
-    assert named <= rows
+    assert named <= ids
 
 
 def test_the_guide_knows_every_method() -> None:
-    """The contract's table has each method of the example, and no other."""
+    """The contract's table has each method of the example, and no more."""
     section = PAGE.partition("## The contract")[2].partition("\n### ")[0]
-    told = re.findall(r"^\| `(\w+)\(", section, re.MULTILINE)
+    listed = re.findall(r"^\| `(\w+)\(", section, re.MULTILINE)
     public = [name for name in vars(FileArray) if name.islower()]
     methods = [name for name in public if not name.startswith("_")]
-    assert sorted(methods) == sorted(told)
+    assert sorted(methods) == sorted(listed)
 
 
-def test_what_a_command_writes_is_compared() -> None:
-    """Dots stand for what differs, and for nothing else."""
+def test_the_output_of_commands_is_compared() -> None:
+    """An ellipsis stands for what varies, and for nothing else."""
     shown = "PASS  one   … ms\n…\n───\nlast"
     assert alike(shown, "PASS one 1.5 ms\nPASS two\nSKIP three\n─\nlast\n")
     assert alike(shown, "PASS one 1.5 ms\n──────\nlast")
@@ -149,7 +149,7 @@ def test_what_a_command_writes_is_compared() -> None:
 
 
 def test_it_is_small() -> None:
-    """The class, and the file around it, have less than a hundred lines."""
+    """The file has less than a hundred lines, and one class."""
     text = (EXAMPLE / "src/filearray/__init__.py").read_text(encoding="utf-8")
     assert len(text.splitlines()) < 100
     classes = [n for n in ast.parse(text).body if isinstance(n, ast.ClassDef)]
@@ -157,7 +157,7 @@ def test_it_is_small() -> None:
 
 
 def test_its_entry_point_is_there() -> None:
-    """It names a kind of array that is called here, without a warning."""
+    """It names the class, which is accepted without a warning."""
     with (EXAMPLE / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
     target = project["entry-points"]["clonepolicy.array_backends"]["file"]
@@ -168,21 +168,21 @@ def test_its_entry_point_is_there() -> None:
 
 
 def test_it_is_certified() -> None:
-    """Every row passes that is about what it declares."""
-    bench = make_bench()
+    """Every check of what it declares passes."""
+    harness = make_harness()
     try:
-        report = run(ARRAYS, bench)
+        report = run(ARRAYS, harness)
     finally:
-        bench.close()
+        harness.close()
     for status in (Status.FAIL, Status.XFAIL):
-        assert {} == report.told(status)
+        assert {} == report.details(status)
     assert (None, Level.GROWS) == (report.problem, report.level)
 
 
-def test_the_streams_own_error_passes_through(
+def test_errors_of_the_data_pass_through(
     array: FileArray, tmp_path: Path
 ) -> None:
-    """Even one that looks like the file system's."""
+    """Even an error that could be the file system's."""
 
     def broken() -> Iterator[bytes]:
         yield DATA
@@ -193,10 +193,10 @@ def test_the_streams_own_error_passes_through(
     assert set() == names(tmp_path)
 
 
-def test_what_cannot_be_removed_is_told(
+def test_a_file_that_cannot_be_removed_is_reported(
     array: FileArray, source: Volume
 ) -> None:
-    """That is the one failure after which nothing else may be tried."""
+    """After `LeftBehindError`, nothing else is tried for the volume."""
     stuck = mock.patch.object(Path, "unlink", side_effect=PermissionError)
     full = mock.patch.object(os, "fsync", side_effect=OSError)
     with stuck, full, pytest.raises(LeftBehindError):
@@ -206,7 +206,7 @@ def test_what_cannot_be_removed_is_told(
 def test_a_volume_in_use_is_not_copied(
     array: FileArray, source: Volume
 ) -> None:
-    """Its guest would go on writing."""
+    """Its guest could write during the copy."""
     used = attrs.evolve(source, status="in-use")
     with pytest.raises(
         ConflictError, match="is in-use; it can be cloned when"
@@ -214,10 +214,10 @@ def test_a_volume_in_use_is_not_copied(
         array.clone_volume(str(uuid.uuid4()), used)
 
 
-def test_a_volume_that_is_being_made_is_left_to_that(
+def test_only_one_call_makes_a_volume(
     array: FileArray, source: Volume, tmp_path: Path
 ) -> None:
-    """The second one to make it is refused, and takes nothing away."""
+    """A second call is refused and removes nothing."""
     volume_id = str(uuid.uuid4())
 
     def slow() -> Iterator[bytes]:
@@ -230,7 +230,7 @@ def test_a_volume_that_is_being_made_is_left_to_that(
     assert {f"volume-{v}" for v in (volume_id, source.id)} == names(tmp_path)
 
 
-def test_growth_that_fails_is_taken_back(
+def test_a_failed_extension_is_undone(
     array: FileArray, source: Volume
 ) -> None:
     """An error means that nothing has changed."""
@@ -284,7 +284,7 @@ def test_a_kill_leaves_what_discard_removes(
     call: str,
     whole: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    """A volume is there as a whole or not at all, after whatever call."""
+    """A volume exists completely or not at all, whenever the kill comes."""
     volume_id = str(uuid.uuid4())
     paths = [str(EXAMPLE / "src"), *sys.path]
     done = subprocess.run(
@@ -309,7 +309,7 @@ def test_a_kill_leaves_what_discard_removes(
 
 
 class Linked(FileArray):
-    """Takes a hard link for a clone."""
+    """Makes a hard link instead of a clone."""
 
     @override
     def clone_volume(self, volume_id: str, source: Volume) -> None:
@@ -317,7 +317,7 @@ class Linked(FileArray):
 
 
 class InPlace(FileArray):
-    """Copies to where the volume will be, and leaves the half there."""
+    """Copies under the final name, and leaves a failed copy there."""
 
     @override
     def clone_volume(self, volume_id: str, source: Volume) -> None:
@@ -332,7 +332,7 @@ class InPlace(FileArray):
 
 
 class Untranslated(FileArray):
-    """Lets the operating system speak for itself."""
+    """Does not translate errors of the operating system."""
 
     @override
     def extend(self, volume_id: str, size: int) -> None:
@@ -340,7 +340,7 @@ class Untranslated(FileArray):
 
 
 class Named(FileArray):
-    """Takes the name of its driver for its identity."""
+    """Has the name of its driver as its identity."""
 
     @override
     def get_backend(self) -> Backend:
@@ -348,7 +348,7 @@ class Named(FileArray):
 
 
 class Trusting(FileArray):
-    """Takes whatever it is given for an id."""
+    """Does not check ids."""
 
     @override
     def _path(self, volume_id: str) -> Path:
@@ -356,7 +356,7 @@ class Trusting(FileArray):
 
 
 class Replacing(FileArray):
-    """Renames into place, whatever is there."""
+    """Replaces existing data."""
 
     @override
     def write(
@@ -367,33 +367,33 @@ class Replacing(FileArray):
 
 
 @pytest.mark.parametrize(
-    ("kind", "row"),
+    ("kind", "check_id"),
     [
-        (Linked, "keeps-writes-apart"),
-        (InPlace, "fails-to-clone-without-trace"),
-        (Untranslated, "grows-nothing-out-of-nothing"),
-        (Untranslated, "never-shrinks"),
-        (Named, "is-one-array"),
-        (Trusting, "keeps-any-id-apart"),
-        (Replacing, "writes-over-nothing"),
+        (Linked, "isolates-writes-between-clone-and-source"),
+        (InPlace, "leaves-nothing-after-a-failed-clone"),
+        (Untranslated, "refuses-to-extend-a-missing-volume"),
+        (Untranslated, "refuses-to-shrink-a-volume"),
+        (Named, "has-a-stable-and-unique-identity"),
+        (Trusting, "isolates-hostile-volume-ids"),
+        (Replacing, "refuses-to-write-over-existing-data"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_a_beginners_mistake_is_caught(
-    kind: Callable[[Path], FileArray], row: str
+    kind: Callable[[Path], FileArray], check_id: str
 ) -> None:
-    """Each of them fails a row, which the example itself passes."""
-    (asked,) = [r for r in ARRAYS.rows if r.id == row]
-    bench = make_bench()
-    right = bench.array
+    """Each mistake fails a check that the example passes."""
+    (check,) = [c for c in ARRAYS.checks if c.id == check_id]
+    harness = make_harness()
+    right = harness.array
     assert isinstance(right, FileArray)
-    other = bench.other
+    other = harness.other
     assert isinstance(other, FileArray)
     wrong = attrs.evolve(
-        bench, array=kind(right._directory), other=kind(other._directory)
+        harness, array=kind(right._directory), other=kind(other._directory)
     )
     try:
-        assert Status.FAIL is check(asked, wrong).status
-        assert Status.PASS is check(asked, bench).status
+        assert Status.FAIL is run_check(check, wrong).status
+        assert Status.PASS is run_check(check, harness).status
     finally:
-        bench.close()
+        harness.close()

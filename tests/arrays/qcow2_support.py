@@ -20,7 +20,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench_qcow2 import OWN, holds, overwrite
+from harness_qcow2 import OWN, holds, overwrite
 
 import local_support
 from clonepolicy import FileLocation, Image, Volume

@@ -18,13 +18,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import bench_rbd
+import harness_rbd
 import ceph as ceph_module
 from ceph import Cluster
 
 from clonepolicy import Image, Volume
 from clonepolicy.adapters.rbd import RbdArray
-from clonepolicy.testing.conformance import ArrayBench, Scene
+from clonepolicy.testing.conformance import ArrayHarness, Fixture
 from clonepolicy.testing.conformance._content import Content
 
 ceph = ceph_module.ceph
@@ -35,18 +35,18 @@ MIB = 1 << 20
 @pytest.fixture(scope="session", params=["1", "2"], ids="format-{}".format)
 def bench(
     ceph: Cluster, request: pytest.FixtureRequest
-) -> Iterator[ArrayBench]:
+) -> Iterator[ArrayHarness]:
     """Open an array whose clones have format 1 or format 2."""
     conf = ceph.conf_with(rbd_default_clone_format=request.param)
-    found = bench_rbd.make_bench(ceph, conf)
+    found = harness_rbd.make_harness(ceph, conf)
     yield found
     found.close()
 
 
 @pytest.fixture
-def scene(bench: ArrayBench) -> Iterator[Scene]:
+def fixture(bench: ArrayHarness) -> Iterator[Fixture]:
     """Return an array; check that the test leaves nothing in it."""
-    with Scene(bench) as found:
+    with Fixture(bench) as found:
         yield found
     assert found.before == set(bench.holds())
 
@@ -61,34 +61,34 @@ def only(number: str) -> pytest.MarkDecorator:
 format_1, format_2 = only("1"), only("2")
 
 
-def pool_of(scene: Scene) -> Any:
+def pool_of(fixture: Fixture) -> Any:
     """Return the array's pool."""
-    assert isinstance(scene.array, RbdArray)
-    return scene.array._pool
+    assert isinstance(fixture.array, RbdArray)
+    return fixture.array._pool
 
 
-def open_again(ceph: Cluster, scene: Scene, **options: Any) -> RbdArray:
+def open_again(ceph: Cluster, fixture: Fixture, **options: Any) -> RbdArray:
     """Open the same array again, with other options."""
-    pool = pool_of(scene).objects.get_pool_name()
-    images = scene.array._image_pools  # type: ignore[attr-defined]
+    pool = pool_of(fixture).objects.get_pool_name()
+    images = fixture.array._image_pools  # type: ignore[attr-defined]
     more = {"rbd_ceph_conf": ceph.conf, "image_pools": images, **options}
     return RbdArray(rbd_pool=pool, **more)
 
 
 @contextlib.contextmanager
-def opened(scene: Scene, volume: Volume) -> Iterator[Any]:
+def opened(fixture: Fixture, volume: Volume) -> Iterator[Any]:
     """Open a volume as a guest's hypervisor does."""
-    with pool_of(scene).opened(volume.id) as image:
+    with pool_of(fixture).opened(volume.id) as image:
         yield image
 
 
-def ancestors(scene: Scene, volume: Volume) -> int:
+def ancestors(fixture: Fixture, volume: Volume) -> int:
     """Count an image's ancestors."""
-    with opened(scene, volume) as image:
+    with opened(fixture, volume) as image:
         return next(
             count
             for count in itertools.count()
-            if not pool_of(scene).has_ancestors(image, count + 1)
+            if not pool_of(fixture).has_ancestors(image, count + 1)
         )
 
 
@@ -114,14 +114,14 @@ _WORKER = str(Path(__file__).with_name("rbd_worker.py"))
 
 
 def start_worker(
-    ceph: Cluster, scene: Scene, *arguments: str
+    ceph: Cluster, fixture: Fixture, *arguments: str
 ) -> subprocess.Popen[str]:
     """Start `rbd_worker` on the same array."""
-    pool = pool_of(scene)
+    pool = pool_of(fixture)
     options = {
         "rbd_pool": pool.objects.get_pool_name(),
         "rbd_ceph_conf": pool.cluster.conffile,
-        "image_pools": sorted(scene.array._image_pools),  # type: ignore[attr-defined]
+        "image_pools": sorted(fixture.array._image_pools),  # type: ignore[attr-defined]
     }
     path = os.pathsep.join(filter(None, (str(ceph.bindings), *sys.path)))
     return subprocess.Popen(

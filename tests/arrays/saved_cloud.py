@@ -54,7 +54,7 @@ from clonepolicy.adapters.memory import (
     MemoryJournal,
     _names,
 )
-from clonepolicy.testing.conformance import ArrayBench
+from clonepolicy.testing.conformance import ArrayHarness
 from local_support import content, write_source
 
 TENANT = "tenant"
@@ -350,7 +350,7 @@ def _fill(path: Path, data: Iterable[bytes]) -> int:
 # -- what has to hold -------------------------------------------------------
 
 
-def faults(cloud: SavedCloud, bench: ArrayBench) -> list[str]:
+def faults(cloud: SavedCloud, bench: ArrayHarness) -> list[str]:
     """Say what does not hold of a cloud in which nobody is at work."""
     with cloud.records() as records:
         pass

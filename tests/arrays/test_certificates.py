@@ -1,4 +1,4 @@
-"""The arrays of this repository hold the kit's certificate."""
+"""The kit certifies the arrays of this repository."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing_extensions import override
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-import bench_qcow2
-import bench_rbd
-import bench_reflink
 import ceph as ceph_cluster
+import harness_qcow2
+import harness_rbd
+import harness_reflink
 from ceph import Cluster
 
 import local_support
 from clonepolicy.testing.array_machine import ArrayMachine
 from clonepolicy.testing.conformance import (
     ARRAYS,
-    ArrayBench,
+    ArrayHarness,
     Level,
     Status,
     run,
@@ -37,76 +37,77 @@ xfs, btrfs, place = (
     local_support.place,
 )
 
-ALWAYS_LEFT_OUT = {
-    "does-not-do-what-it-does-not-declare",
-    "tells-its-limit-before-it-is-hit",
-    "tells-the-limit-of-an-image-before-it-is-hit",
-    "moves-no-bytes-through-the-client",
-    "moves-no-bytes-of-images-through-the-client",
+ALWAYS_SKIPPED = {
+    "refuses-undeclared-operations",
+    "counts-clones-of-a-volume-up-to-the-limit",
+    "counts-clones-of-an-image-up-to-the-limit",
+    "offloads-clones-to-the-array",
+    "offloads-image-clones-to-the-array",
 }
-"""These arrays declare all there is but a limit, and offload nothing."""
+"""The arrays declare everything except a limit and offloaded copies."""
 
-LEFT_OUT = {
-    Level.SHARES: ALWAYS_LEFT_OUT | {"copies-if-it-says-so"},
-    Level.GROWS: ALWAYS_LEFT_OUT
+SKIPPED = {
+    Level.SHARES: ALWAYS_SKIPPED | {"copies-data-if-it-declares-copies"},
+    Level.GROWS: ALWAYS_SKIPPED
     | {
-        "shares-its-data",
-        "takes-no-longer-for-more",
-        "takes-no-longer-for-a-larger-image",
+        "shares-data-between-clone-and-source",
+        "clones-in-constant-time",
+        "clones-images-in-constant-time",
     },
 }
-"""What says nothing of an array that shares, or of one that copies."""
+"""The checks that do not apply to an array that shares or copies."""
 
 
-def certify(bench: ArrayBench, level: Level, *left_out: str) -> None:
-    """See that every row passes but those that say nothing here."""
+def certify(harness: ArrayHarness, level: Level, *skipped: str) -> None:
+    """Assert that exactly these checks are skipped, and the others pass."""
     try:
-        report = run(ARRAYS, bench)
+        report = run(ARRAYS, harness)
     finally:
-        bench.close()
-    assert {} == report.told(Status.FAIL)
-    assert LEFT_OUT[level] | {*left_out} == report.told(Status.SKIP).keys()
+        harness.close()
+    assert {} == report.details(Status.FAIL)
+    assert SKIPPED[level] | {*skipped} == report.details(Status.SKIP).keys()
     assert (None, level) == (report.problem, report.declared)
 
 
 def test_reflink_is_certified_on_each_file_system(
     place: Path, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """It shares on XFS and btrfs, and copies elsewhere, as it says."""
+    """It shares data on XFS and btrfs, and copies it elsewhere."""
     if "plain" in request.node.name:
-        bench = bench_reflink.make_bench(place)
-        certify(bench, Level.GROWS, "clones-nothing-from-another-array")
+        harness = harness_reflink.make_harness(place)
+        certify(harness, Level.GROWS, "refuses-a-source-on-another-array")
     else:
-        bench = bench_reflink.make_bench(place, tmp_path / "elsewhere")
-        certify(bench, Level.SHARES)
+        elsewhere = tmp_path / "elsewhere"
+        harness = harness_reflink.make_harness(place, elsewhere)
+        certify(harness, Level.SHARES)
 
 
 def test_qcow2_is_certified(xfs: Path, tmp_path: Path) -> None:
-    """Chains of layers, by qemu-img."""
+    """Clones are chains of layers."""
     place = xfs / tmp_path.name
-    bench = bench_qcow2.make_bench(place, tmp_path / "other")
-    certify(bench, Level.SHARES)
+    harness = harness_qcow2.make_harness(place, tmp_path / "other")
+    certify(harness, Level.SHARES)
 
 
 @pytest.mark.parametrize("clone_format", ["1", "2"])
 def test_rbd_is_certified(ceph: Cluster, clone_format: str) -> None:
-    """Clones of protected snapshots, and of snapshots that may go."""
+    """With either of Ceph's clone formats."""
     conf = ceph.conf_with(rbd_default_clone_format=clone_format)
     certify(
-        bench_rbd.make_bench(ceph, conf),
+        harness_rbd.make_harness(ceph, conf),
         Level.SHARES,
-        "clones-nothing-from-another-array",
+        "refuses-a-source-on-another-array",
     )
 
 
 def random_history(
-    make: Callable[[], tuple[ArrayBench, ArrayBench]],
+    make: Callable[[], tuple[ArrayHarness, ArrayHarness]],
 ) -> None:
-    """Work on two arrays at random, a few times."""
+    """Run a few random histories of two arrays."""
 
     class Machine(ArrayMachine):
         @override
-        def make(self) -> tuple[ArrayBench, ArrayBench]:
+        def make(self) -> tuple[ArrayHarness, ArrayHarness]:
             return make()
 
     run_state_machine_as_test(
@@ -125,13 +126,13 @@ def random_history(
 def test_files_and_layers_keep_their_bytes_apart(
     xfs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Random histories of reflink and qcow2 at once, with faults."""
+    """Random histories of reflink and qcow2, with faults."""
 
-    def make() -> tuple[ArrayBench, ArrayBench]:
+    def make() -> tuple[ArrayHarness, ArrayHarness]:
         here = tmp_path_factory.mktemp("history")
         return (
-            bench_reflink.make_bench(xfs / here.name),
-            bench_qcow2.make_bench(here / "q", here / "other"),
+            harness_reflink.make_harness(xfs / here.name),
+            harness_qcow2.make_harness(here / "q", here / "other"),
         )
 
     random_history(make)
@@ -140,13 +141,13 @@ def test_files_and_layers_keep_their_bytes_apart(
 def test_files_and_ceph_keep_their_bytes_apart(
     btrfs: Path, ceph: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Random histories of reflink and rbd at once, with faults."""
+    """Random histories of reflink and rbd, with faults."""
 
-    def make() -> tuple[ArrayBench, ArrayBench]:
+    def make() -> tuple[ArrayHarness, ArrayHarness]:
         here = tmp_path_factory.mktemp("history")
         return (
-            bench_reflink.make_bench(btrfs / here.name),
-            bench_rbd.make_bench(ceph),
+            harness_reflink.make_harness(btrfs / here.name),
+            harness_rbd.make_harness(ceph),
         )
 
     random_history(make)

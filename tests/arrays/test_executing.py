@@ -23,13 +23,13 @@ from typing_extensions import override
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-import bench_rbd
 import ceph as ceph_here
 import executing
-from bench_qcow2 import make_bench as qcow2_bench
-from bench_reflink import make_bench as reflink_bench
+import harness_rbd
 from ceph import Cluster
 from executing import Action, AtCall, Death, Inside, Late, Process
+from harness_qcow2 import make_harness as qcow2_harness
+from harness_reflink import make_harness as reflink_harness
 from saved_cloud import SavedCloud, faults
 
 import local_support
@@ -57,7 +57,7 @@ from clonepolicy import (
 from clonepolicy.adapters.memory import Registration
 from clonepolicy.adapters.qcow2 import Qcow2Array
 from clonepolicy.adapters.reflink import ReflinkArray
-from clonepolicy.testing.conformance import ArrayBench
+from clonepolicy.testing.conformance import ArrayHarness
 from clonepolicy.testing.faults import Fault, Faulty
 
 xfs, btrfs, ceph = local_support.xfs, local_support.btrfs, ceph_here.ceph
@@ -73,7 +73,7 @@ _POINTS = 200 if os.environ.get("CLONEPOLICY_PROFILE") == "deep" else 8
 class Stage:
     """An array, what looks behind it, and a cloud around it."""
 
-    bench: ArrayBench
+    bench: ArrayHarness
     enter: executing.Enter
     """Opens array and cloud, in any process."""
     cloud: SavedCloud
@@ -191,17 +191,17 @@ class Stage:
 Opener = Callable[[], ArrayBackend]
 
 
-def _reflink(place: Path) -> tuple[ArrayBench, Opener]:
-    bench = reflink_bench(place)
+def _reflink(place: Path) -> tuple[ArrayHarness, Opener]:
+    bench = reflink_harness(place)
     images = [place / "images"]
     return bench, partial(ReflinkArray, place / "volumes", images=images)
 
 
-def _qcow2(place: Path) -> tuple[ArrayBench, Opener]:
+def _qcow2(place: Path) -> tuple[ArrayHarness, Opener]:
     for program in ("qemu-img", "qemu-io"):
         if shutil.which(program) is None:
             pytest.skip(f"no {program}; install qemu-utils")
-    bench = qcow2_bench(place, place / "other")
+    bench = qcow2_harness(place, place / "other")
     images = [place / "images"]
     return bench, partial(Qcow2Array, place / "volumes", images=images)
 
@@ -220,15 +220,15 @@ def _kept(
 
 
 @pytest.fixture(scope="module")
-def rbd(ceph: Cluster) -> Iterator[tuple[ArrayBench, Opener]]:
+def rbd(ceph: Cluster) -> Iterator[tuple[ArrayHarness, Opener]]:
     """Give an array in Ceph, which every test leaves as empty as it was."""
     known = set(ceph.connection.list_pools())
-    bench = bench_rbd.make_bench(ceph)
+    bench = harness_rbd.make_harness(ceph)
     assert bench.breaking is not None
     bench = attrs.evolve(bench, breaking=partial(_kept, bench.breaking))
     images, volumes = sorted(set(ceph.connection.list_pools()) - known)
     opener = partial(
-        bench_rbd.open_array,
+        harness_rbd.open_array,
         rbd_pool=volumes,
         rbd_ceph_conf=ceph.conf,
         image_pools=frozenset({images}),
@@ -295,7 +295,7 @@ def sources(decision: CreateDecision) -> list[str]:
 class Breaking(Observer):
     """Lets the array fail in its next so many clones."""
 
-    bench: ArrayBench
+    bench: ArrayHarness
     times: int
     stack: contextlib.ExitStack = attrs.field(factory=contextlib.ExitStack)
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import qcow2_support
-from bench_qcow2 import chain, exclusive, overwrite
+from harness_qcow2 import chain, exclusive, overwrite
 from qcow2_support import (
     MIB,
     SIZE,

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import qcow2_support
-from bench_qcow2 import chain, holds
+from harness_qcow2 import chain, holds
 from qcow2_support import (
     SIZE,
     Action,

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import bench_rbd
+import harness_rbd
 import ceph as ceph_module
 import rbd_support
 from ceph import Cluster
@@ -37,19 +37,19 @@ from clonepolicy import (
     UnavailableError,
     UnsupportedError,
 )
-from clonepolicy.testing.conformance import Scene
+from clonepolicy.testing.conformance import Fixture
 from clonepolicy.testing.conformance._content import Content
 
 ceph = ceph_module.ceph
 bench = rbd_support.bench
-scene = rbd_support.scene
+fixture = rbd_support.fixture
 
 
-def objects_of(scene: Scene) -> set[str]:
+def objects_of(fixture: Fixture) -> set[str]:
     """Name the objects of the pool that belong to volumes."""
     lists = {"rbd_directory", "rbd_children", "rbd_info", "rbd_trash"}
-    found = {entry.key for entry in pool_of(scene).objects.list_objects()}
-    return found - lists - bench_rbd.OWN
+    found = {entry.key for entry in pool_of(fixture).objects.list_objects()}
+    return found - lists - harness_rbd.OWN
 
 
 @format_2
@@ -76,17 +76,17 @@ def test_errors_of_librbd_are_adapter_errors(
     number: int | None,
     kind: type[AdapterError],
     words: str,
-    scene: Scene,
+    fixture: Fixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The error has librbd's text and the remedy."""
-    rbd = pool_of(scene).rbd
+    rbd = pool_of(fixture).rbd
     error = (
         rbd.Error("reason") if number is None else librbd_error(rbd, number)
     )
     monkeypatch.setattr(rbd.RBD, "create", mock.Mock(side_effect=error))
     with pytest.raises(kind, match=words) as caught:
-        scene.write(scene.target().id, 1, Content(MIB))
+        fixture.write(fixture.target(), Content(MIB))
     assert kind is type(caught.value)
     assert "reason" in str(caught.value)
 
@@ -99,18 +99,18 @@ def librbd_error(module: Any, number: int) -> Exception:
 
 @format_2
 def test_waiting_for_a_silent_cluster_ends(
-    ceph: Cluster, scene: Scene
+    ceph: Cluster, fixture: Fixture
 ) -> None:
     """After rados_connect_timeout, the array is unavailable."""
-    volume = scene.volume()
-    with open_again(ceph, scene, rados_connect_timeout=1) as array:
+    volume = fixture.volume()
+    with open_again(ceph, fixture, rados_connect_timeout=1) as array:
         ceph.tell("osd pause")
         try:
             with pytest.raises(UnavailableError, match="does not answer"):
                 array.stat(volume.id)
         finally:
             ceph.tell("osd unpause")
-    scene.intact(volume)
+    fixture.require_intact(volume)
 
 
 @pytest.mark.parametrize(
@@ -125,63 +125,63 @@ def test_waiting_for_a_silent_cluster_ends(
     indirect=["bench"],
 )
 def test_a_clone_that_fails_is_undone(
-    broken: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    broken: str, fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each call fails after doing its work."""
-    source, target = scene.volume(), scene.target()
-    held = scene.bench.holds()
+    source, target = fixture.volume(), fixture.target()
+    held = fixture.harness.holds()
     with monkeypatch.context() as patch:
-        fail_after(pool_of(scene).rbd, broken, patch, once=True)
+        fail_after(pool_of(fixture).rbd, broken, patch, once=True)
         with pytest.raises(UnavailableError):
-            scene.array.clone_volume(target.id, source)
-    assert held == scene.bench.holds()
-    scene.intact(source)
+            fixture.array.clone_volume(target.id, source)
+    assert held == fixture.harness.holds()
+    fixture.require_intact(source)
 
 
 @pytest.mark.parametrize("broken", ["RBD.clone", "Image.resize"])
 def test_a_clone_of_an_image_that_fails_is_undone(
-    broken: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    broken: str, fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each call fails after doing its work."""
-    location, target = scene.image(Content(GiB + 512)), scene.target()
+    location, target = fixture.image(Content(GiB + 512)), fixture.target()
     with monkeypatch.context() as patch:
-        fail_after(pool_of(scene).rbd, broken, patch, once=True)
+        fail_after(pool_of(fixture).rbd, broken, patch, once=True)
         with pytest.raises(UnavailableError):
-            scene.array.clone_image(target.id, location)
-    scene.unchanged()
+            fixture.array.clone_image(target.id, location)
+    fixture.require_unchanged()
 
 
 def test_a_clone_that_cannot_be_undone_is_left_behind(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`LeftBehindError` names the volume; discarding it later cleans up."""
-    source, target = scene.volume(), scene.target()
-    held = scene.bench.holds()
+    source, target = fixture.volume(), fixture.target()
+    held = fixture.harness.holds()
     with monkeypatch.context() as patch:
         for name in ("RBD.clone", "RBD.remove"):
-            fail_after(pool_of(scene).rbd, name, patch)
+            fail_after(pool_of(fixture).rbd, name, patch)
         with pytest.raises(LeftBehindError, match=target.id):
-            scene.array.clone_volume(target.id, source)
-    scene.array.discard(target.id)
-    assert held == scene.bench.holds()
+            fixture.array.clone_volume(target.id, source)
+    fixture.array.discard(target.id)
+    assert held == fixture.harness.holds()
 
 
 def test_an_existing_volume_survives_a_failing_clone(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Undoing removes only its own clone, even if two make the same volume."""
-    source, other = scene.volume(), scene.volume()
-    location = scene.image(Content(GiB))
+    source, other = fixture.volume(), fixture.volume()
+    location = fixture.image(Content(GiB))
     never = mock.Mock(return_value=False)
     for known in (True, False):
         with monkeypatch.context() as patch:
             if not known:
-                patch.setattr(type(pool_of(scene)), "has", never)
+                patch.setattr(type(pool_of(fixture)), "has", never)
             with pytest.raises(ConflictError):
-                scene.array.clone_volume(other.id, source)
+                fixture.array.clone_volume(other.id, source)
             with pytest.raises(ConflictError):
-                scene.array.clone_image(other.id, location)
-    scene.intact(source, other)
+                fixture.array.clone_image(other.id, location)
+    fixture.require_intact(source, other)
 
 
 def fail_after(
@@ -215,15 +215,15 @@ def fail_after(
     "action", ["clone_volume", "clone_image", "write", "extend", "discard"]
 )
 def test_discard_removes_what_a_kill_at_any_instant_leaves(
-    action: str, how: str, ceph: Cluster, scene: Scene
+    action: str, how: str, ceph: Cluster, fixture: Fixture
 ) -> None:
     """Kills come between calls of librbd and within them.
 
     The deep profile kills at every line and at many moments, others at a few.
     """
-    location = scene.image(Content.make(GiB + 512, MIB, "image"))
-    before = objects_of(scene)
-    worker = start_worker(ceph, scene, "kill", action, how, str(location))
+    location = fixture.image(Content.make(GiB + 512, MIB, "image"))
+    before = objects_of(fixture)
+    worker = start_worker(ceph, fixture, "kill", action, how, str(location))
     output, errors = worker.communicate(timeout=3000)
     assert (0, "") == (worker.returncode, errors)
     jobs = json.loads(output)
@@ -231,13 +231,13 @@ def test_discard_removes_what_a_kill_at_any_instant_leaves(
     assert not all(job["killed"] for job in jobs)
     for job in jobs:
         if action == "extend":
-            (found,) = [s for s in [scene.array.stat(job["target"])] if s]
+            (found,) = [s for s in [fixture.array.stat(job["target"])] if s]
             assert found.size in {GiB, 3 * GiB}
-        scene.array.discard(job["target"])
-        scene.array.discard(job["target"])
+        fixture.array.discard(job["target"])
+        fixture.array.discard(job["target"])
     for job in jobs:
         if job["source"] is not None:
             content = source_content(job["source"]).copy(GiB)
-            content.compare(scene.array.read(job["source"]), "the source")
-            scene.array.discard(job["source"])
-    assert before == objects_of(scene)
+            content.compare(fixture.array.read(job["source"]), "the source")
+            fixture.array.discard(job["source"])
+    assert before == objects_of(fixture)

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import bench_rbd
+import harness_rbd
 import ceph as ceph_module
 import rbd_support
 from ceph import Cluster
@@ -30,49 +30,49 @@ from clonepolicy import (
     UnsupportedError,
 )
 from clonepolicy.adapters.rbd import _snapshots as snapshots
-from clonepolicy.testing.conformance import Scene
+from clonepolicy.testing.conformance import Fixture
 from clonepolicy.testing.conformance._content import Content
 
 ceph = ceph_module.ceph
-scene = rbd_support.scene
+fixture = rbd_support.fixture
 
 
-def test_a_clone_of_an_image_is_rounded_up_to_a_gib(scene: Scene) -> None:
+def test_a_clone_of_an_image_is_rounded_up_to_a_gib(fixture: Fixture) -> None:
     """The size is rounded up to a GiB, and zeros follow the data."""
     content = Content.make(GiB + GiB // 2, 4 * MIB, "image")
-    location = scene.image(content)
-    assert StoredImage(size=2) == scene.array.find_image(location)
-    target = scene.target(2)
-    scene.array.clone_image(target.id, location)
-    scene.made[target.id] = content.copy(2 * GiB)
-    scene.intact(target)
+    location = fixture.image(content)
+    assert StoredImage(size=2) == fixture.array.find_image(location)
+    target = fixture.target(2)
+    fixture.array.clone_image(target.id, location)
+    fixture.expected[target.id] = content.copy(2 * GiB)
+    fixture.require_intact(target)
 
 
 @format_2
-def test_each_snapshot_has_its_own_size(ceph: Cluster, scene: Scene) -> None:
+def test_each_snapshot_has_its_own_size(ceph: Cluster, fixture: Fixture) -> None:
     """A snapshot has the image's size at the time of the snapshot."""
-    first = scene.image(Content(GiB))
+    first = fixture.image(Content(GiB))
     assert isinstance(first, RbdLocation)
     names = ("snap", "Schnappschuß", "x" * 200)
-    with bench_rbd.opened(ceph, first.pool, first.image) as image:
+    with harness_rbd.opened(ceph, first.pool, first.image) as image:
         for size, name in enumerate(names[1:], 2):
             image.resize(size * GiB)
             image.create_snap(name)
         image.resize(9 * GiB)
     for size, name in enumerate(names, 1):
         location = attrs.evolve(first, snapshot=name)
-        assert StoredImage(size=size) == scene.array.find_image(location)
-        target = scene.target(size)
-        scene.array.clone_image(target.id, location)
-        scene.sized(target.id, size * GiB)
+        assert StoredImage(size=size) == fixture.array.find_image(location)
+        target = fixture.target(size)
+        fixture.array.clone_image(target.id, location)
+        fixture.require_size(target.id, size * GiB)
 
 
 @format_2
 def test_an_image_may_have_a_parent_in_a_namespace(
-    ceph: Cluster, scene: Scene
+    ceph: Cluster, fixture: Fixture
 ) -> None:
     """The image is found and cloned."""
-    rbd, location = pool_of(scene).rbd, scene.image(Content(GiB))
+    rbd, location = pool_of(fixture).rbd, fixture.image(Content(GiB))
     assert isinstance(location, RbdLocation)
     with (
         ceph.connection.open_ioctx(location.pool) as pool,
@@ -87,11 +87,11 @@ def test_an_image_may_have_a_parent_in_a_namespace(
             with rbd.Image(pool, "child") as child:
                 child.create_snap("snap")
                 there = attrs.evolve(location, image="child")
-                assert StoredImage(size=1) == scene.array.find_image(there)
-                target = scene.target()
-                scene.array.clone_image(target.id, there)
-                scene.sized(target.id, GiB)
-                scene.array.discard(target.id)
+                assert StoredImage(size=1) == fixture.array.find_image(there)
+                target = fixture.target()
+                fixture.array.clone_image(target.id, there)
+                fixture.require_size(target.id, GiB)
+                fixture.array.discard(target.id)
                 child.remove_snap("snap")
             rbd.RBD().remove(pool, "child")
             parent.remove_snap("snap")
@@ -101,41 +101,41 @@ def test_an_image_may_have_a_parent_in_a_namespace(
 
 @format_2
 def test_a_snapshot_that_is_removed_meanwhile_hides_no_other(
-    ceph: Cluster, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ceph: Cluster, fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A snapshot is removed after they were listed."""
-    location = scene.image(Content(GiB))
+    location = fixture.image(Content(GiB))
     assert isinstance(location, RbdLocation)
     ask = snapshots._ask
 
     def remove_late(pool: Any, key: str, method: str, *data: bytes) -> bytes:
         if method == "get_snapshot_name":
-            with contextlib.suppress(pool_of(scene).rbd.ImageNotFound):
+            with contextlib.suppress(pool_of(fixture).rbd.ImageNotFound):
                 image.remove_snap("late")
         return ask(pool, key, method, *data)
 
     with (
-        bench_rbd.opened(ceph, location.pool, location.image) as image,
+        harness_rbd.opened(ceph, location.pool, location.image) as image,
         monkeypatch.context() as patch,
     ):
         image.create_snap("late")
         patch.setattr(snapshots, "_ask", remove_late)
-        assert StoredImage(size=1) == scene.array.find_image(location)
+        assert StoredImage(size=1) == fixture.array.find_image(location)
     gone = attrs.evolve(location, snapshot="late")
-    assert None is scene.array.find_image(gone)
+    assert None is fixture.array.find_image(gone)
 
 
 @format_2
 def test_only_images_of_the_clusters_listed_pools_are_found(
-    ceph: Cluster, scene: Scene
+    ceph: Cluster, fixture: Fixture
 ) -> None:
     """Any other location is not found, and cloning it creates nothing."""
-    found = scene.image(Content(GiB))
+    found = fixture.image(Content(GiB))
     assert isinstance(found, RbdLocation)
-    volume = scene.volume()
-    with opened(scene, volume) as image:
+    volume = fixture.volume()
+    with opened(fixture, volume) as image:
         image.create_snap("snap")
-    volumes = pool_of(scene).objects.get_pool_name()
+    volumes = pool_of(fixture).objects.get_pool_name()
     wrong: list[Location] = [
         attrs.evolve(found, fsid=str(uuid.uuid4())),
         attrs.evolve(found, pool="images"),
@@ -150,38 +150,38 @@ def test_only_images_of_the_clusters_listed_pools_are_found(
         attrs.evolve(found, snapshot=""),
         FileLocation(f"/{found.image}"),
     ]
-    target = scene.target()
+    target = fixture.target()
     for location in wrong:
-        assert None is scene.array.find_image(location)
+        assert None is fixture.array.find_image(location)
         assert isinstance(location, (RbdLocation, FileLocation))
         with pytest.raises(NotFoundError):
-            scene.array.clone_image(target.id, location)
-    scene.absent(target)
-    with open_again(ceph, scene, image_pools={"images", "nowhere"}) as array:
+            fixture.array.clone_image(target.id, location)
+    fixture.require_absent(target)
+    with open_again(ceph, fixture, image_pools={"images", "nowhere"}) as array:
         missing = attrs.evolve(found, pool="nowhere")
         assert None is array.find_image(missing)
-    with opened(scene, volume) as image:
+    with opened(fixture, volume) as image:
         image.remove_snap("snap")
 
 
 def test_an_unprotected_snapshot_is_cloned_by_format_2_only(
-    scene: Scene, request: pytest.FixtureRequest
+    fixture: Fixture, request: pytest.FixtureRequest
 ) -> None:
     """Format 1 raises an error with the remedy, and leaves nothing."""
     content = Content.make(GiB, 4 * MIB, "image")
-    location = scene.image(content)
+    location = fixture.image(content)
     assert isinstance(location, RbdLocation)
     with (
-        pool_of(scene).cluster.open_ioctx(location.pool) as pool,
-        pool_of(scene).rbd.Image(pool, location.image) as image,
+        pool_of(fixture).cluster.open_ioctx(location.pool) as pool,
+        pool_of(fixture).rbd.Image(pool, location.image) as image,
     ):
         image.unprotect_snap(location.snapshot)
-    target = scene.target()
+    target = fixture.target()
     if "format-1" in request.node.name:
         with pytest.raises(UnsupportedError, match="protect the snapshot"):
-            scene.array.clone_image(target.id, location)
-        scene.absent(target)
+            fixture.array.clone_image(target.id, location)
+        fixture.require_absent(target)
     else:
-        scene.array.clone_image(target.id, location)
-        scene.made[target.id] = content
-        scene.intact(target)
+        fixture.array.clone_image(target.id, location)
+        fixture.expected[target.id] = content
+        fixture.require_intact(target)

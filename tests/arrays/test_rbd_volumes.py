@@ -41,11 +41,11 @@ from clonepolicy import (
 )
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.ports import StoredVolume
-from clonepolicy.testing.conformance import Scene
+from clonepolicy.testing.conformance import Fixture
 from clonepolicy.testing.conformance._content import Content
 
 ceph = ceph_module.ceph
-scene = rbd_support.scene
+fixture = rbd_support.fixture
 
 
 @pytest.mark.parametrize("name", ["rados", "rbd"])
@@ -100,143 +100,143 @@ def test_a_missing_cluster_or_pool_is_an_adapter_error(
         )
 
 
-def test_new_space_is_zero_even_if_the_parent_has_data(scene: Scene) -> None:
+def test_new_space_is_zero_even_if_the_parent_has_data(fixture: Fixture) -> None:
     """Extending a shrunk clone does not show the parent's data again."""
-    source = scene.volume(2)
-    clone = scene.clone(source)
-    with opened(scene, clone) as image:
+    source = fixture.volume(2)
+    clone = fixture.clone(source)
+    with opened(fixture, clone) as image:
         image.resize(GiB)
-    islands = scene.made[clone.id].islands
+    islands = fixture.expected[clone.id].islands
     content = Content(3 * GiB, [i for i in islands if i[0] < GiB])
     assert len(content.islands) < len(islands)
-    scene.array.extend(clone.id, 3)
-    scene.made[clone.id] = content
-    scene.intact(source, clone)
+    fixture.array.extend(clone.id, 3)
+    fixture.expected[clone.id] = content
+    fixture.require_intact(source, clone)
 
 
 @format_2
-def test_a_volume_is_grown_and_never_shrunk(scene: Scene) -> None:
+def test_a_volume_is_grown_and_never_shrunk(fixture: Fixture) -> None:
     """Extending to the present size does nothing."""
-    volume = scene.volume(2)
+    volume = fixture.volume(2)
     with pytest.raises(ConflictError, match="more than 1 GiB"):
-        scene.array.extend(volume.id, 1)
-    scene.array.extend(volume.id, 2)
-    scene.intact(volume)
+        fixture.array.extend(volume.id, 1)
+    fixture.array.extend(volume.id, 2)
+    fixture.require_intact(volume)
     with pytest.raises(NotFoundError):
-        scene.array.extend(scene.record().id, 2)
+        fixture.array.extend(fixture.record().id, 2)
 
 
-def test_stat_counts_all_clones_of_a_volume(scene: Scene) -> None:
+def test_stat_counts_all_clones_of_a_volume(fixture: Fixture) -> None:
     """Clones of snapshots in the trash and of others' snapshots count."""
-    source = scene.volume()
-    assert StoredVolume(size=GiB, clones=0) == scene.array.stat(source.id)
-    scene.clone(source)
-    scene.clone(source)
-    other = scene.target()
-    pool = pool_of(scene)
-    with opened(scene, source) as image:
+    source = fixture.volume()
+    assert StoredVolume(size=GiB, clones=0) == fixture.array.stat(source.id)
+    fixture.clone(source)
+    fixture.clone(source)
+    other = fixture.target()
+    pool = pool_of(fixture)
+    with opened(fixture, source) as image:
         image.create_snap("theirs")
         image.protect_snap("theirs")
     pool.rbd.RBD().clone(
         *(pool.objects, f"volume-{source.id}", "theirs"),
         *(pool.objects, f"volume-{other.id}"),
     )
-    assert StoredVolume(size=GiB, clones=3) == scene.array.stat(source.id)
-    scene.array.discard(other.id)
-    assert StoredVolume(size=GiB, clones=2) == scene.array.stat(source.id)
-    assert None is scene.array.stat(other.id)
-    with opened(scene, source) as image:
+    assert StoredVolume(size=GiB, clones=3) == fixture.array.stat(source.id)
+    fixture.array.discard(other.id)
+    assert StoredVolume(size=GiB, clones=2) == fixture.array.stat(source.id)
+    assert None is fixture.array.stat(other.id)
+    with opened(fixture, source) as image:
         image.unprotect_snap("theirs")
         image.remove_snap("theirs")
 
 
 @format_2
 def test_holes_are_not_read(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a large volume, only existing objects are read."""
-    rbd = pool_of(scene).rbd
+    rbd = pool_of(fixture).rbd
     asked: list[int] = []
 
     def read(image: Any, offset: int, length: int) -> Any:
         asked.append(length)
         return whole.read(image, offset, length)
 
-    source = scene.volume(100)
-    clone = scene.clone(source)
+    source = fixture.volume(100)
+    clone = fixture.clone(source)
     whole = rbd.Image
     monkeypatch.setattr(rbd, "Image", type("Image", (whole,), {"read": read}))
     seen = 0
-    for piece in scene.array.read(clone.id):
+    for piece in fixture.array.read(clone.id):
         seen += len(piece)
     assert 100 * GiB == seen
     # the data is at three places, and each may touch one object more
-    assert sum(asked) <= scene.data + 3 * 4 * MIB
+    assert sum(asked) <= fixture.data + 3 * 4 * MIB
 
 
 @format_2
-def test_reading_a_missing_volume_fails(scene: Scene) -> None:
+def test_reading_a_missing_volume_fails(fixture: Fixture) -> None:
     """The first piece raises the error."""
     with pytest.raises(NotFoundError):
-        next(scene.array.read(scene.record().id))
+        next(fixture.array.read(fixture.record().id))
 
 
-def test_a_source_of_clones_is_not_discarded(scene: Scene) -> None:
+def test_a_source_of_clones_is_not_discarded(fixture: Fixture) -> None:
     """The error names the clones, and nothing is removed."""
-    source = scene.volume()
-    clones = [scene.clone(source) for _ in range(2)]
-    held = scene.bench.holds()
+    source = fixture.volume()
+    clones = [fixture.clone(source) for _ in range(2)]
+    held = fixture.harness.holds()
     with pytest.raises(ConflictError) as caught:
-        scene.array.discard(source.id)
+        fixture.array.discard(source.id)
     assert all(clone.id in str(caught.value) for clone in clones)
-    assert held == scene.bench.holds()
-    scene.intact(source, *clones)
+    assert held == fixture.harness.holds()
+    fixture.require_intact(source, *clones)
 
 
 @format_2
-def test_a_volume_with_others_snapshots_is_not_discarded(scene: Scene) -> None:
+def test_a_volume_with_others_snapshots_is_not_discarded(fixture: Fixture) -> None:
     """The array does not remove snapshots that it did not take."""
-    volume = scene.volume()
-    with opened(scene, volume) as image:
+    volume = fixture.volume()
+    with opened(fixture, volume) as image:
         image.create_snap("theirs")
     with pytest.raises(ConflictError, match="that others took"):
-        scene.array.discard(volume.id)
-    scene.intact(volume)
-    with opened(scene, volume) as image:
+        fixture.array.discard(volume.id)
+    fixture.require_intact(volume)
+    with opened(fixture, volume) as image:
         image.remove_snap("theirs")
 
 
 @format_2
 def test_discarding_waits_until_a_volume_is_closed(
-    ceph: Cluster, scene: Scene
+    ceph: Cluster, fixture: Fixture
 ) -> None:
     """If the wait is too long, the volume stays as it is."""
-    volume = scene.volume()
+    volume = fixture.volume()
     hasty = {"rados_connection_retries": 1, "rados_connection_interval": 0.1}
-    with open_again(ceph, scene, **hasty) as array, opened(scene, volume):
+    with open_again(ceph, fixture, **hasty) as array, opened(fixture, volume):
         with pytest.raises(UnavailableError, match="has it open"):
             array.discard(volume.id)
-        scene.intact(volume)
+        fixture.require_intact(volume)
     closed = threading.Event()
-    with ThreadPoolExecutor(1) as thread, opened(scene, volume):
-        done = thread.submit(scene.array.discard, volume.id)
+    with ThreadPoolExecutor(1) as thread, opened(fixture, volume):
+        done = thread.submit(fixture.array.discard, volume.id)
         done.add_done_callback(lambda _: closed.set())
         assert not closed.wait(0.5)
     done.result()
-    scene.absent(volume)
+    fixture.require_absent(volume)
 
 
 @format_2
-def test_zeros_are_not_written(scene: Scene) -> None:
+def test_zeros_are_not_written(fixture: Fixture) -> None:
     """Only objects with other bytes than zeros are created."""
-    volume = scene.target()
+    volume = fixture.target()
     content = Content(GiB // 4)
     content.put(5 * MIB, b"data")
-    scene.write(volume.id, 1, content)
-    scene.made[volume.id] = content.copy(GiB)
-    scene.intact(volume)
-    assert scene.bench.exclusive is not None
-    assert 0 < scene.bench.exclusive(volume.id) <= 4 * MIB
+    fixture.write(volume, content)
+    fixture.expected[volume.id] = content.copy(GiB)
+    fixture.require_intact(volume)
+    assert fixture.harness.exclusive is not None
+    assert 0 < fixture.harness.exclusive(volume.id) <= 4 * MIB
 
 
 @pytest.mark.skipif(
@@ -245,7 +245,7 @@ def test_zeros_are_not_written(scene: Scene) -> None:
 @format_2
 @pytest.mark.parametrize("disk_format", ["qcow2", "vmdk", "vdi"])
 def test_other_formats_are_converted(
-    disk_format: str, ceph: Cluster, scene: Scene, tmp_path: Path
+    disk_format: str, ceph: Cluster, fixture: Fixture, tmp_path: Path
 ) -> None:
     """Conversion uses unnamed files, so that none can stay."""
     content = Content.make(64 * MIB, 4 * MIB, disk_format)
@@ -255,17 +255,17 @@ def test_other_formats_are_converted(
     subprocess.run([*command, str(plain), str(packed)], check=True)
     place = tmp_path / "place"
     place.mkdir()
-    volume = scene.target()
-    with open_again(ceph, scene, image_conversion_dir=place) as array:
+    volume = fixture.target()
+    with open_again(ceph, fixture, image_conversion_dir=place) as array:
         image = image_record(disk_format, packed.stat().st_size)
         array.write(volume.id, 1, image, pieces_of(packed))
-        scene.made[volume.id] = content.copy(GiB)
-        scene.intact(volume)
+        fixture.expected[volume.id] = content.copy(GiB)
+        fixture.require_intact(volume)
         for wrong, kind in (
             ("raw", IntegrityError),
             ("ova", UnsupportedError),
         ):
-            image, target = image_record(wrong, 1), scene.target()
+            image, target = image_record(wrong, 1), fixture.target()
             with pytest.raises(kind):
                 array.write(target.id, 1, image, pieces_of(packed))
     assert [] == list(place.iterdir())

@@ -1,11 +1,10 @@
-"""Run docs/driver-authors.md as a reader would, and compare what it shows.
+"""Run docs/driver-authors.md as a reader would, and compare the output.
 
-Takes Python with pip, and a network or what pip is configured to use.  The
-package is built first, so that pip finds it.  Then every ``sh`` block of the
-page is run in one new directory, in the page's order.  Where a ``text`` block
-follows, it must be what the commands wrote, but that ``…`` stands for any
-text, or alone on a line for any lines, and that blanks and the rules of
-tables may be of any length.
+This needs Python with pip, and a network or what pip is configured to use.
+First the package is built, so that pip finds it.  Then the ``sh`` blocks of
+the page run in one new directory, in the page's order.  If a ``text`` block
+follows, the output must be that text; ``…`` stands for any text, or alone on
+a line for any lines, and blanks and the lines of tables may have any length.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ def blocks(page: str) -> tuple[Block, ...]:
 
 
 def examples(page: str) -> Iterator[tuple[Block, str | None]]:
-    """Give what is to be run, each with what it is said to write."""
+    """Return the blocks to run, each with the output that the page shows."""
     found = blocks(page)
     for at, block in enumerate(found):
         if block.kind == "sh":
@@ -60,7 +59,7 @@ def examples(page: str) -> Iterator[tuple[Block, str | None]]:
 
 
 def alike(shown: str, written: str) -> bool:
-    """Say whether a page shows what was written."""
+    """Say whether the text that a page shows matches the output."""
     pattern = "".join(
         r"(?:.*\n)*?" if line == "…" else _pattern(line) + r"\n"
         for line in _plain(shown)
@@ -79,7 +78,7 @@ def _plain(text: str) -> list[str]:
 
 
 def build(place: Path) -> None:
-    """Build wheel and source distribution, with tools of their own."""
+    """Build wheel and source distribution with tools in a venv."""
     tools = place / "tools"
     python = tools / "bin" / "python"
     for command in (
@@ -91,7 +90,7 @@ def build(place: Path) -> None:
 
 
 def environment(place: Path) -> dict[str, str]:
-    """Give a reader's environment, in which pip finds what was built."""
+    """Return a reader's environment, in which pip finds the package."""
     clean = {
         name: value
         for name, value in os.environ.items()
@@ -102,7 +101,7 @@ def environment(place: Path) -> dict[str, str]:
 
 
 def run(block: Block, place: Path, shown: str | None) -> str | None:
-    """Run a block; give what is wrong with it, or None."""
+    """Run a block; return what is wrong with it, or None."""
     done = subprocess.run(
         ("/bin/sh", "-e", "-c", block.text),
         cwd=place / "empty",
@@ -115,7 +114,7 @@ def run(block: Block, place: Path, shown: str | None) -> str | None:
     )
     where = f"{PAGE.name}:{block.line}:\n{block.text}"
     if done.returncode:
-        return f"{where}ended with {done.returncode}:\n{done.stdout}"
+        return f"{where}exited with {done.returncode}:\n{done.stdout}"
     if shown is None or alike(shown, done.stdout):
         return None
     difference = difflib.unified_diff(
@@ -125,7 +124,7 @@ def run(block: Block, place: Path, shown: str | None) -> str | None:
 
 
 def main() -> str | None:
-    """Run the page; give what is wrong with it, or None."""
+    """Run the page; return what is wrong with it, or None."""
     with tempfile.TemporaryDirectory() as made:
         place = Path(made)
         (place / "empty").mkdir()

@@ -18,7 +18,12 @@ from clonepolicy import (
     NotFoundError,
     Volume,
 )
-from clonepolicy.testing.conformance import ArrayBench, Scene, refused, same
+from clonepolicy.testing.conformance import (
+    ArrayHarness,
+    Fixture,
+    expect_error,
+    require_same,
+)
 
 _CALM, _LOST, _FAILING = "calm", "lost", "failing"
 
@@ -35,27 +40,27 @@ class ArrayMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         """Start with two arrays on which nothing is."""
         super().__init__()
-        benches = self.make()
-        self.scenes = [Scene(bench).__enter__() for bench in benches]
+        harnesses = self.make()
+        self.fixtures = [Fixture(harness).__enter__() for harness in harnesses]
         self.volumes: dict[str, tuple[int, Volume]] = {}
         self.touched: set[str] = set()
 
-    def make(self) -> tuple[ArrayBench, ArrayBench]:
+    def make(self) -> tuple[ArrayHarness, ArrayHarness]:
         """Make two arrays of different identity; they may be of any kind."""
         raise NotImplementedError
 
     @rule(at=st.integers(0, 1), size=st.integers(1, 2), lost=st.booleans())
     def fill(self, at: int, size: int, *, lost: bool) -> None:
         """Write a new volume, and again if nobody heard of it."""
-        scene = self.scenes[at]
-        volume = scene.volume(size)
+        fixture = self.fixtures[at]
+        volume = fixture.volume(size)
         if lost:
-            content = scene.made[volume.id]
-            with refused(ConflictError, "writing again"):
-                scene.write(volume.id, size, content)
-            scene.array.discard(volume.id)
-            scene.absent(volume)
-            scene.write(volume.id, size, content)
+            content = fixture.expected[volume.id]
+            with expect_error(ConflictError, "writing again"):
+                fixture.write(volume, content)
+            fixture.array.discard(volume.id)
+            fixture.require_absent(volume)
+            fixture.write(volume, content)
         self._keep(at, volume)
 
     @precondition(lambda self: self.volumes)
@@ -63,24 +68,24 @@ class ArrayMachine(RuleBasedStateMachine):
     def clone(self, choice: st.DataObject, at: int, mood: str) -> None:
         """Clone a volume, on its own array or on the other one."""
         there, source = self._choose(choice)
-        scene = self.scenes[at]
-        target = scene.target(source.size)
+        fixture = self.fixtures[at]
+        target = fixture.target(source.size)
         if at != there:
-            with refused(NotFoundError, "a source elsewhere"):
-                scene.array.clone_volume(target.id, source)
-            scene.absent(target)
+            with expect_error(NotFoundError, "a source elsewhere"):
+                fixture.array.clone_volume(target.id, source)
+            fixture.require_absent(target)
             return
         try:
             made = self._call(at, mood, "clone_volume", target.id, source)
         except CloneLimitError:
-            scene.absent(target)
+            fixture.require_absent(target)
             return
         if not made:
-            scene.array.discard(target.id)
-            scene.absent(target)
+            fixture.array.discard(target.id)
+            fixture.require_absent(target)
             return
-        scene.made[target.id] = scene.made[source.id].copy()
-        self._keep(at, scene.published(target))
+        fixture.expected[target.id] = fixture.expected[source.id].copy()
+        self._keep(at, fixture.with_status(target))
         self.touched.add(source.id)
 
     @precondition(lambda self: self.volumes)
@@ -88,17 +93,17 @@ class ArrayMachine(RuleBasedStateMachine):
     def grow(self, choice: st.DataObject, more: int, mood: str) -> None:
         """Grow a volume, again and again until it is told that it did."""
         at, volume = self._choose(choice)
-        scene = self.scenes[at]
+        fixture = self.fixtures[at]
         size = volume.size + more
         if not more and mood == _FAILING:
             # there is nothing to do, and so nothing that could fail
             mood = _CALM
         if not self._call(at, mood, "extend", volume.id, size):
-            scene.array.extend(volume.id, size)
-        scene.made[volume.id].size = size * scene.bench.gib
+            fixture.array.extend(volume.id, size)
+        fixture.expected[volume.id].size = size * fixture.harness.gib
         if more:
-            with refused(ConflictError, "shrinking"):
-                scene.array.extend(volume.id, volume.size)
+            with expect_error(ConflictError, "shrinking"):
+                fixture.array.extend(volume.id, volume.size)
         self._keep(at, attrs.evolve(volume, size=size))
 
     @precondition(lambda self: self.volumes)
@@ -106,9 +111,9 @@ class ArrayMachine(RuleBasedStateMachine):
     def overwrite(self, choice: st.DataObject, seed: int, block: int) -> None:
         """Let a guest write to a volume."""
         at, volume = self._choose(choice)
-        scene = self.scenes[at]
-        offset = scene.made[volume.id].size // 16 * block
-        scene.overwrite(volume, offset, seed)
+        fixture = self.fixtures[at]
+        offset = fixture.expected[volume.id].size // 16 * block
+        fixture.overwrite(volume, offset, seed)
         self.touched.update(self.volumes)
 
     @precondition(lambda self: self.volumes)
@@ -116,14 +121,14 @@ class ArrayMachine(RuleBasedStateMachine):
     def discard(self, choice: st.DataObject, *, lost: bool) -> None:
         """Discard a volume, unless clones need it."""
         at, volume = self._choose(choice)
-        scene = self.scenes[at]
+        fixture = self.fixtures[at]
         try:
             for _ in range(1 + lost):
-                scene.array.discard(volume.id)
+                fixture.array.discard(volume.id)
         except ConflictError:
-            scene.intact(volume)
+            fixture.require_intact(volume)
             return
-        scene.absent(volume)
+        fixture.require_absent(volume)
         del self.volumes[volume.id]
         self.touched.discard(volume.id)
         self.touched.update(self.volumes)
@@ -133,25 +138,31 @@ class ArrayMachine(RuleBasedStateMachine):
         """What may have changed is what it should be."""
         for volume_id in self.touched:
             at, volume = self.volumes[volume_id]
-            self.scenes[at].intact(volume)
+            self.fixtures[at].require_intact(volume)
         self.touched.clear()
 
     def teardown(self) -> None:
         """See that every volume is intact, and discard them all."""
         try:
             for at, volume in self.volumes.values():
-                self.scenes[at].intact(volume)
+                self.fixtures[at].require_intact(volume)
             for at, volume in reversed(self._eldest_first()):
-                self.scenes[at].array.discard(volume.id)
-            for scene in self.scenes:
-                scene.unchanged("an array on which all was discarded")
+                self.fixtures[at].array.discard(volume.id)
+            for fixture in self.fixtures:
+                fixture.require_unchanged(
+                    "an array on which all was discarded"
+                )
         finally:
-            for scene in self.scenes:
-                scene.__exit__()
-                scene.bench.close()
+            for fixture in self.fixtures:
+                fixture.__exit__()
+                fixture.harness.close()
 
     def _eldest_first(self) -> list[tuple[int, Volume]]:
-        made = [volume_id for scene in self.scenes for volume_id in scene.made]
+        made = [
+            volume_id
+            for fixture in self.fixtures
+            for volume_id in fixture.expected
+        ]
         return [self.volumes[v] for v in made if v in self.volumes]
 
     def _choose(self, choice: st.DataObject) -> tuple[int, Volume]:
@@ -163,13 +174,13 @@ class ArrayMachine(RuleBasedStateMachine):
 
     def _call(self, at: int, mood: str, method: str, *args: object) -> bool:
         """Make a call in a mood; say whether anybody heard that it worked."""
-        bench = self.scenes[at].bench
-        call = getattr(bench.array, method)
-        if mood == _FAILING and bench.breaking is not None:
-            held = frozenset(bench.holds())
-            with bench.breaking(), refused(AdapterError, method):
+        harness = self.fixtures[at].harness
+        call = getattr(harness.array, method)
+        if mood == _FAILING and harness.breaking is not None:
+            held = frozenset(harness.holds())
+            with harness.breaking(), expect_error(AdapterError, method):
                 call(*args)
-            same(held, bench.holds(), f"{method} that failed")
+            require_same(held, harness.holds(), f"{method} that failed")
             return False
         call(*args)
         return mood != _LOST

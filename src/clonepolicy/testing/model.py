@@ -1,7 +1,7 @@
 """An array in memory that shares blocks: what the kit is tried on.
 
 A GiB is `UNIT` bytes here.  It keeps every promise of `ArrayBackend`; each
-saboteur of the kit breaks one.
+broken adapter of the tests breaks one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from clonepolicy import (
     check_source,
     check_volume_id,
 )
-from clonepolicy.testing.conformance import ArrayBench
+from clonepolicy.testing.conformance import ArrayHarness
 
 UNIT = 1 << 14
 """Bytes that the model takes for a GiB."""
@@ -268,8 +268,8 @@ class ModelArray:
 
 def model_bench(
     array: ModelArray | None = None, other: ModelArray | None = None
-) -> ArrayBench:
-    """Give a bench with every means to measure a model array."""
+) -> ArrayHarness:
+    """Make a harness for an array in memory."""
     tested = ModelArray() if array is None else array
 
     def overwrite(volume_id: str, offset: int, data: bytes) -> None:
@@ -310,7 +310,7 @@ def model_bench(
         finally:
             tested.failing = False
 
-    return ArrayBench(
+    return ArrayHarness(
         array=tested,
         other=type(tested)() if other is None else other,
         overwrite=overwrite,
@@ -321,6 +321,6 @@ def model_bench(
         add_image=add_image,
         remove_image=lambda location: tested.images.pop(location, None),
         breaking=breaking,
-        again=lambda: tested,
+        reopen=lambda: tested,
         gib=UNIT,
     )

@@ -1,4 +1,4 @@
-"""Volumes as plain files of one directory, cloned by copying."""
+"""Volumes as plain files in one directory; a clone is a copy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from filearray import _files
 
 
 class FileArray:
-    """An array of files ``volume-<id>`` in a directory that is there."""
+    """An array of files ``volume-<id>`` in an existing directory."""
 
     API_VERSION: ClassVar[int] = 1
     CAPABILITIES: ClassVar[Backend] = Backend(
@@ -35,13 +35,13 @@ class FileArray:
     )
 
     def __init__(self, directory: Path) -> None:
-        """Open the array that a directory is."""
+        """Open the array in a directory."""
         self._directory = directory.absolute()
         array_id = _files.identify(self._directory)
         self._backend = attrs.evolve(self.CAPABILITIES, array_id=array_id)
 
     def get_backend(self) -> Backend:
-        """Tell what the array is and can do."""
+        """Return what the array is and can do."""
         return self._backend
 
     def _path(self, volume_id: str) -> Path:
@@ -49,43 +49,46 @@ class FileArray:
         return self._directory / f"volume-{volume_id}"
 
     def stat(self, volume_id: str) -> StoredVolume | None:
-        """Tell the file's size."""
+        """Return the file's size in bytes; None: there is no file."""
         with contextlib.suppress(NotFoundError):
             return StoredVolume(size=_files.size_of(self._path(volume_id)))
         return None
 
     def find_image(self, location: Location) -> None:
-        """Find nothing: no images are stored here."""
+        """Return None: the array stores no images."""
 
     def clone_image(self, volume_id: str, location: Location) -> None:
-        """Refuse."""
-        raise UnsupportedError(f"{location} makes no volume {volume_id} here")
+        """Refuse: the array stores no images."""
+        raise UnsupportedError(
+            f"{location} cannot become volume {volume_id}: "
+            "this array stores no images"
+        )
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
-        """Copy another volume, to which nobody may write meanwhile."""
+        """Copy a volume that nobody writes to."""
         check_source(source, self._backend, at_one_instant=False)
         old, size = self._path(source.id), source.size * GiB
-        has = _files.size_of(old)
-        if has != size:
-            raise IntegrityError(f"{old.name} has {has} bytes, not {size}")
+        found = _files.size_of(old)
+        if found != size:
+            raise IntegrityError(f"{old.name} has {found} bytes, not {size}")
         _files.make(self._path(volume_id), size, _files.pieces(old))
 
     def extend(self, volume_id: str, size: int) -> None:
-        """Grow the file."""
-        _files.grow(self._path(volume_id), size * GiB)
+        """Extend the file to a size in GiB."""
+        _files.extend(self._path(volume_id), size * GiB)
 
     def write(
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
     ) -> None:
-        """Make a file of raw data; other formats are not unpacked."""
+        """Write raw data into a new file; refuse other formats."""
         if (image.disk_format, image.container_format) != ("raw", "bare"):
             raise UnsupportedError(f"image {image.id} is not raw and bare")
         _files.make(self._path(volume_id), size * GiB, data)
 
     def read(self, volume_id: str) -> Iterator[bytes]:
-        """Give the file's data."""
+        """Return the file's data, in pieces."""
         yield from _files.pieces(self._path(volume_id))
 
     def discard(self, volume_id: str) -> None:
-        """Remove the file."""
+        """Remove the file, if there is one."""
         _files.remove(self._path(volume_id))

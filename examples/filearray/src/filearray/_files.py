@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, and all that takes."""
+"""Files that exist completely or not at all, and translated errors."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _ZEROS = bytes(_PIECE)
 
 
 @contextlib.contextmanager
-def _adapted() -> Iterator[None]:
-    """Let no error of the operating system out as such."""
+def _translating_errors() -> Iterator[None]:
+    """Translate errors of the operating system into adapter errors."""
     try:
         yield
     except FileNotFoundError as error:
@@ -35,24 +35,24 @@ def _adapted() -> Iterator[None]:
 
 
 def identify(directory: Path) -> str:
-    """Give the identity of a directory, which it gets when it has none."""
+    """Return the identity of a directory; give it one if it has none."""
     mark = directory / ".array-id"
-    with _adapted():
-        # a link is there with all that it says: no half of an id is read
+    with _translating_errors():
+        # a symbolic link is created with its text in one step
         with contextlib.suppress(FileExistsError):
             mark.symlink_to(str(uuid.uuid4()))
         return str(mark.readlink())
 
 
 def size_of(path: Path) -> int:
-    """Tell a file's size."""
-    with _adapted():
+    """Return a file's size in bytes."""
+    with _translating_errors():
         return path.stat().st_size
 
 
 def pieces(path: Path) -> Iterator[bytes]:
-    """Give a file's data, and zeros for holes, which are not read."""
-    with _adapted(), path.open("rb", buffering=0) as file:
+    """Return a file's data; return holes as zeros without reading them."""
+    with _translating_errors(), path.open("rb", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         for at in range(0, size, _PIECE):
             length = min(_PIECE, size - at)
@@ -69,19 +69,19 @@ def _is_hole(fd: int, at: int, length: int) -> bool:
     except OSError as error:
         if error.errno != errno.ENXIO:
             raise
-        return True  # there is none up to the file's end
+        return True  # there is no data up to the end of the file
 
 
 def make(path: Path, size: int, data: Iterator[bytes]) -> None:
-    """Make a file of all of the data and zeros up to a size, or none."""
+    """Make a file of all data, then zeros up to a size in bytes; or none."""
     made = path.with_suffix(".part")
-    with _adapted():
-        # whoever has made this may go on; nobody else makes the file now
+    with _translating_errors():
+        # only the call that creates this file may go on
         made.touch(0o600, exist_ok=False)
     try:
         _check_vacant(path)
         _fill(made, size, data)
-        with _adapted():
+        with _translating_errors():
             made = made.rename(path)
             _sync(path.parent)
     except BaseException as error:
@@ -93,53 +93,53 @@ def make(path: Path, size: int, data: Iterator[bytes]) -> None:
 
 
 def _check_vacant(path: Path) -> None:
-    with _adapted():
+    with _translating_errors():
         if path.exists():
             raise ConflictError(f"{path.name} has data; discard it first")
 
 
 def _fill(path: Path, size: int, data: Iterator[bytes]) -> None:
-    with _adapted():
+    with _translating_errors():
         file = path.open("r+b", buffering=0)
     with file:
-        # what the data raises is not of this file: it is not adapted
+        # errors of the data are not translated: they are not of this file
         for piece in data:
-            with _adapted():
+            with _translating_errors():
                 if file.tell() + len(piece) > size:
                     raise IntegrityError(f"more than {size} bytes of data")
                 if piece == _ZEROS[: len(piece)]:
                     file.seek(len(piece), os.SEEK_CUR)
                 elif file.write(piece) < len(piece):
                     raise OSError(errno.ENOSPC, "no room for all", path)
-        with _adapted():
+        with _translating_errors():
             file.truncate(size)
             os.fsync(file.fileno())
 
 
-def grow(path: Path, size: int) -> None:
-    """Let zeros follow on a file's data; never cut any off."""
-    with _adapted(), path.open("r+b") as file:
-        has = file.seek(0, os.SEEK_END)
-        if has > size:
-            raise ConflictError(f"{path.name} has {has} bytes, over {size}")
+def extend(path: Path, size: int) -> None:
+    """Extend a file with zeros to a size in bytes; never shrink it."""
+    with _translating_errors(), path.open("r+b") as file:
+        found = file.seek(0, os.SEEK_END)
+        if found > size:
+            raise ConflictError(f"{path.name} has {found} bytes, over {size}")
         try:
             file.truncate(size)
             os.fsync(file.fileno())
         except OSError:
-            file.truncate(has)
+            file.truncate(found)
             raise
 
 
 def remove(path: Path) -> None:
-    """Remove a file, and what a kill has left of making it."""
-    with _adapted():
+    """Remove a file, and what a killed process left of making it."""
+    with _translating_errors():
         path.with_suffix(".part").unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         _sync(path.parent)
 
 
 def _sync(directory: Path) -> None:
-    """Let a name that came or went survive a power cut."""
+    """Make new and removed names survive a power cut."""
     fd = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(fd)

@@ -1,57 +1,58 @@
-"""A kit that certifies adapters: rows of promises, measured one by one."""
+"""A kit that certifies adapters: it checks one promise after the other."""
 
-from clonepolicy.testing.conformance._array_rows import ARRAYS
-from clonepolicy.testing.conformance._bench import ArrayBench
-from clonepolicy.testing.conformance._image_rows import (
-    IMAGES,
-    ImageBench,
-    LocationBench,
-)
-from clonepolicy.testing.conformance._load import BenchError, load_bench
-from clonepolicy.testing.conformance._row import (
-    BrokenError,
+from clonepolicy.testing.conformance._check import (
+    Check,
+    CheckFailedError,
     Level,
     Need,
-    Report,
-    Result,
-    Row,
     Status,
-    Table,
-    broken,
-    check,
-    hold,
-    refused,
-    run,
-    same,
+    Suite,
+    expect_error,
+    fail,
+    require,
+    require_equal,
+    require_same,
 )
-from clonepolicy.testing.conformance._scene import Scene
+from clonepolicy.testing.conformance._fixture import Fixture
+from clonepolicy.testing.conformance._harness import (
+    ArrayHarness,
+    ImageHarness,
+    LocationHarness,
+    VolumeHarness,
+)
+from clonepolicy.testing.conformance._load import HarnessError, load_harness
+from clonepolicy.testing.conformance._report import Report, Result
+from clonepolicy.testing.conformance._run import run, run_check
 from clonepolicy.testing.conformance._unittest import ConformanceTestCase
-from clonepolicy.testing.conformance._volume_rows import VOLUMES, VolumeBench
+from clonepolicy.testing.conformance.checks._arrays import ARRAYS
+from clonepolicy.testing.conformance.checks._image_services import IMAGES
+from clonepolicy.testing.conformance.checks._volume_services import VOLUMES
 
 __all__ = [
     "ARRAYS",
     "IMAGES",
     "VOLUMES",
-    "ArrayBench",
-    "BenchError",
-    "BrokenError",
+    "ArrayHarness",
+    "Check",
+    "CheckFailedError",
     "ConformanceTestCase",
-    "ImageBench",
+    "Fixture",
+    "HarnessError",
+    "ImageHarness",
     "Level",
-    "LocationBench",
+    "LocationHarness",
     "Need",
     "Report",
     "Result",
-    "Row",
-    "Scene",
     "Status",
-    "Table",
-    "VolumeBench",
-    "broken",
-    "check",
-    "hold",
-    "load_bench",
-    "refused",
+    "Suite",
+    "VolumeHarness",
+    "expect_error",
+    "fail",
+    "load_harness",
+    "require",
+    "require_equal",
+    "require_same",
     "run",
-    "same",
+    "run_check",
 ]

@@ -1,4 +1,4 @@
-"""What a volume should hold: islands of data in a sea of zeros."""
+"""The bytes that a volume should hold: a few islands of data, and zeros."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from clonepolicy.testing.conformance._row import broken
+from clonepolicy.testing.conformance._check import fail, require_equal
 
 _PIECE = 1 << 20
 _ZEROS = bytes(_PIECE)
@@ -20,11 +20,11 @@ class Content:
     size: int
     """Bytes."""
     islands: list[tuple[int, bytes]] = attrs.field(factory=list)
-    """Offsets and data; later ones lie over earlier ones."""
+    """Offsets and data; a later island overwrites earlier ones."""
 
     @classmethod
     def make(cls, size: int, data: int, seed: str) -> Content:
-        """Put random data at the beginning, amidst, and at the very end."""
+        """Put random data at the beginning, in the middle and at the end."""
         chance = random.Random(seed)  # noqa: S311 - any bytes will do
         part = data // 4
         return cls(
@@ -37,15 +37,15 @@ class Content:
         )
 
     def copy(self, size: int | None = None) -> Content:
-        """Give the same with a size of its own."""
+        """Return a copy, of another size if one is given."""
         return Content(self.size if size is None else size, list(self.islands))
 
     def put(self, offset: int, data: bytes) -> None:
-        """Write over what is there."""
+        """Overwrite bytes at an offset."""
         self.islands.append((offset, data))
 
     def pieces(self) -> Iterator[bytes]:
-        """Give all of it."""
+        """Return all bytes, in pieces."""
         for at in range(0, self.size, _PIECE):
             yield self._piece(at, min(_PIECE, self.size - at))
 
@@ -66,15 +66,14 @@ class Content:
         return bytes(made)
 
     def compare(self, pieces: Iterable[bytes], what: str) -> None:
-        """See that pieces are this, to the last byte."""
+        """Fail unless the pieces are exactly these bytes."""
         at = 0
         for piece in pieces:
             if at + len(piece) > self.size:
-                broken(f"{what}: has more than {self.size} bytes")
+                fail(f"{what}: has more than {self.size} bytes")
             for part in range(0, len(piece), _PIECE):
                 got = piece[part : part + _PIECE]
                 if got != self._piece(at + part, len(got)):
-                    broken(f"{what}: other bytes from offset {at + part}")
+                    fail(f"{what}: wrong bytes from offset {at + part}")
             at += len(piece)
-        if at != self.size:
-            broken(f"{what}: has {at} bytes instead of {self.size}")
+        require_equal(at, self.size, f"{what}: size in bytes")

@@ -1,9 +1,9 @@
-"""Calls of an array in a process of its own, which is killed in the middle.
+"""Calls of an array in another process, which can be killed on the way.
 
-The process is a new Python, which is told by pickle what to open and what to
-call.  It kills itself when it has passed so many points: the calls and
-returns of all functions, C's too.  A point is the same in every run, so that
-a certificate is.
+The other process is a new Python; pickle carries the call to it.  It kills
+itself at a given point.  Points are the calls and returns of all functions,
+also those of C; the same call passes the same points in every run, so that
+results can be repeated.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from collections.abc import Callable
 import attrs
 
 from clonepolicy import ArrayBackend
+from clonepolicy.testing.conformance._check import fail
 from clonepolicy.testing.conformance._content import Content
-from clonepolicy.testing.conformance._row import broken
 
-_PATIENCE = 600
-"""Seconds after which a call is taken for one that never ends."""
+_TIMEOUT = 600
+"""Seconds after which a call is taken for one that never returns."""
 _PROGRAM = f"from {__name__} import main; main()"
 
 
 @attrs.frozen
 class Call:
-    """What another process is to do."""
+    """A call that another process makes."""
 
-    again: Callable[[], ArrayBackend]
-    """Opens the array there."""
+    reopen: Callable[[], ArrayBackend]
+    """Open the array there."""
     method: str
     arguments: tuple[object, ...]
     content: Content | None = None
-    """Data that comes after the arguments."""
+    """Data that is passed in pieces, as the last argument."""
 
 
-def can_be_sent(again: Callable[[], ArrayBackend] | None) -> bool:
-    """Say whether another process can be told how to open an array."""
+def can_be_sent(reopen: Callable[[], ArrayBackend] | None) -> bool:
+    """Say whether pickle can carry this function to another process."""
     try:
-        pickle.dumps(again)
-    except Exception:  # noqa: BLE001 - somebody else's object may fail in any way
+        pickle.dumps(reopen)
+    except Exception:  # noqa: BLE001 - an author's object may fail in any way
         return False
-    return again is not None
+    return reopen is not None
 
 
-def make(call: Call, *, die_at: int = 0) -> int | None:
-    """Have a process make a call, and die at some point; 0: at none.
+def call_elsewhere(call: Call, *, die_at: int = 0) -> int | None:
+    """Have another process make a call and die at a point; 0: never.
 
     Returns:
-        How many points it passed; None: it died.
+        How many points it passed; None: it was killed.
     """
     path = os.pathsep.join(filter(None, sys.path))
     try:
@@ -61,26 +61,26 @@ def make(call: Call, *, die_at: int = 0) -> int | None:
             env={**os.environ, "PYTHONPATH": path},
             capture_output=True,
             check=False,
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT,
         )
     except subprocess.TimeoutExpired:
-        broken(
-            f"{call.method} has taken {_PATIENCE} seconds in another process: "
-            "does it wait for one that was killed?"
+        fail(
+            f"{call.method} has not returned after {_TIMEOUT} seconds in "
+            "another process: it may wait for a process that was killed"
         )
     if done.returncode == -signal.SIGKILL:
         return None
-    said = done.stdout.split()
-    if done.returncode or not said:
+    output = done.stdout.split()
+    if done.returncode or not output:
         *_, last = done.stderr.decode(errors="replace").splitlines() or [""]
-        broken(f"another process cannot do it: {last}")
-    return int(said[-1])
+        fail(f"{call.method} failed in another process: {last}")
+    return int(output[-1])
 
 
 def main() -> None:
-    """Do what standard input says, and say how many points were passed."""
+    """Make the call from standard input; print how many points it passed."""
     call, die_at = pickle.load(sys.stdin.buffer)  # noqa: S301 - the kit wrote it
-    array = call.again()
+    array = call.reopen()
     arguments = list(call.arguments)
     if call.content is not None:
         arguments.append(call.content.pieces())

@@ -1,4 +1,4 @@
-"""Find a bench by its name, open it, and know which rows are about it."""
+"""Find a harness by its name, open it, and choose the suite for it."""
 
 from __future__ import annotations
 
@@ -14,84 +14,87 @@ from typing import Any
 import attrs
 
 from clonepolicy import FactError
-from clonepolicy.testing.conformance._array_rows import ARRAYS
-from clonepolicy.testing.conformance._bench import ArrayBench
-from clonepolicy.testing.conformance._image_rows import IMAGES, ImageBench
-from clonepolicy.testing.conformance._row import Table, told
-from clonepolicy.testing.conformance._volume_rows import VOLUMES, VolumeBench
+from clonepolicy.testing.conformance._check import AnySuite, describe
+from clonepolicy.testing.conformance._harness import (
+    ArrayHarness,
+    ImageHarness,
+    VolumeHarness,
+)
+from clonepolicy.testing.conformance.checks._arrays import ARRAYS
+from clonepolicy.testing.conformance.checks._image_services import IMAGES
+from clonepolicy.testing.conformance.checks._volume_services import VOLUMES
 
 
 @attrs.frozen
 class Kind:
-    """A kind of bench, and the rows about it."""
+    """A kind of adapter: its harness, and its suite."""
 
     name: str
-    bench: type[Any]
-    table: Table[Any]
+    harness: type[Any]
+    suite: AnySuite
     adapter: str
-    """The field in which the adapter under test is."""
+    """The member of the harness that holds the adapter under test."""
     declares: str | None = None
-    """The adapter's method that tells what it can do."""
+    """The adapter's method that returns what it can do."""
 
 
 KINDS = (
-    Kind("array", ArrayBench, ARRAYS, "array", "get_backend"),
-    Kind("image-service", ImageBench, IMAGES, "images", "get_config"),
-    Kind("volume-service", VolumeBench, VOLUMES, "volumes"),
+    Kind("array", ArrayHarness, ARRAYS, "array", "get_backend"),
+    Kind("image-service", ImageHarness, IMAGES, "images", "get_config"),
+    Kind("volume-service", VolumeHarness, VOLUMES, "volumes"),
 )
-"""Every kind of bench; each has an option in ``_clonepolicy_pytest``."""
+"""Every kind of adapter; each has an option in ``_clonepolicy_pytest``."""
 
 
-class BenchError(FactError):
-    """What should give a bench does not: says why, and what to do."""
+class HarnessError(FactError):
+    """A harness cannot be found or used; says why, and what to do."""
 
     def __init__(
-        self, spec: str, expected: str, got: str, remedy: str
+        self, spec: str, expected: str, found: str, remedy: str
     ) -> None:
-        """Say what was named, expected there and found, and the remedy."""
-        super().__init__(f"bench {spec}", got, expected)
-        self.args = (spec, expected, got, remedy)
+        """Say what was named, expected and found, and what to do."""
+        super().__init__(f"harness {spec}", found, expected)
+        self.args = (spec, expected, found, remedy)
         self.remedy = remedy
 
     def __str__(self) -> str:
-        """Give all of it in one line."""
+        """Return all of it in one line."""
         return (
             f"{self.field}: expected {self.expected}, got {self.value}; "
             f"{self.remedy}"
         )
 
 
-def kind_of(bench: object) -> Kind | None:
-    """Find a bench's kind; None: it is no bench."""
+def _kind_of(harness: object) -> Kind | None:
     for kind in KINDS:
-        if isinstance(bench, kind.bench):
+        if isinstance(harness, kind.harness):
             return kind
     return None
 
 
-def load_bench(spec: str) -> tuple[Table[Any], Any]:
-    """Open a bench by its name, ``package.module:function``.
+def load_harness(spec: str) -> tuple[AnySuite, Any]:
+    """Open a harness by its name, ``package.module:function``.
 
     Raises:
-        BenchError: there is none, or it cannot be used.
+        HarnessError: The harness cannot be found or used.
     """
-    kind, bench = open_bench(spec, find_bench(spec))
-    return kind.table, bench
+    kind, harness = open_harness(spec, find_harness(spec))
+    return kind.suite, harness
 
 
-def find_bench(spec: str) -> Callable[[], Any]:
-    """Find what makes a bench, and import no more than its module.
+def find_harness(spec: str) -> Callable[[], Any]:
+    """Find the function that makes a harness; import only its module.
 
-    Modules in the current directory are found, too, as by ``python -m``.
+    The current directory is searched, too, as by ``python -m``.
 
     Raises:
-        BenchError: there is nothing that could make one.
+        HarnessError: The name leads to no function and to no harness.
     """
     named = re.fullmatch(r"([\w.]+):([\w.]+)", spec)
     if named is None:
-        raise BenchError(
+        raise HarnessError(
             *(spec, "package.module:function", repr(spec)),
-            "name a function that makes a bench",
+            "name a function that returns a harness",
         )
     place, name = named.groups()
     here = str(Path.cwd())
@@ -100,82 +103,83 @@ def find_bench(spec: str) -> Callable[[], Any]:
     try:
         module = importlib.import_module(place)
     except (Exception, SystemExit) as error:
-        # somebody else's module may fail in any way
-        raise BenchError(
-            *(spec, f"a module {place} that can be imported", told(error)),
+        # an author's module may fail in any way
+        raise HarnessError(
+            *(spec, f"a module {place} that can be imported", describe(error)),
             f"make python -c 'import {place}' work here",
         ) from error
     try:
         found = operator.attrgetter(name)(module)
     except AttributeError:
-        raise BenchError(
+        raise HarnessError(
             *(spec, f"{name} in {module.__name__}", "nothing of that name"),
-            meant(name, vars(module)) or "define it there",
+            suggest(name, vars(module)) or "define it there",
         ) from None
-    if kind_of(found) is not None:
+    if _kind_of(found) is not None:
         return lambda: found
     if not callable(found):
-        raise BenchError(
-            *(spec, f"{_benches()} or a function", _called(found)),
-            "name a function that makes a bench",
+        raise HarnessError(
+            *(spec, f"{_harnesses()} or a function", _shown(found)),
+            "name a function that returns a harness",
         )
     make: Callable[[], Any] = found
     return make
 
 
-def open_bench(spec: str, make: Callable[[], Any]) -> tuple[Kind, Any]:
-    """Make a bench, and see that it can be used.
+def open_harness(spec: str, make: Callable[[], Any]) -> tuple[Kind, Any]:
+    """Make a harness, and check that it can be used.
 
     Raises:
-        BenchError: it cannot; what was opened is closed again.
+        HarnessError: It cannot be used, and was closed.
     """
     try:
-        bench = make()
+        harness = make()
     except (Exception, SystemExit) as error:
-        raise BenchError(
-            *(spec, "a bench from a call without arguments", told(error)),
-            "see that it works alone",
+        expected = "a harness from a call without arguments"
+        raise HarnessError(
+            *(spec, expected, describe(error)), "make this call work alone"
         ) from error
-    kind = kind_of(bench)
+    kind = _kind_of(harness)
     if kind is None:
-        raise BenchError(
-            *(spec, _benches(), _called(bench)), "let the function return one"
+        raise HarnessError(
+            *(spec, _harnesses(), _shown(harness)),
+            "let the function return one",
         )
     try:
-        _check(spec, kind.table, bench)
+        _validate(spec, kind.suite, harness)
     except BaseException:
-        bench.close()
+        harness.close()
         raise
-    return kind, bench
+    return kind, harness
 
 
-def _check(spec: str, table: Table[Any], bench: Any) -> None:  # noqa: ANN401 - of any kind
-    """See that a bench's rows can be told, and that its xfail names rows."""
+def _validate(spec: str, suite: AnySuite, harness: Any) -> None:  # noqa: ANN401 - of any kind
+    """Check that the adapter declares a level, and that xfail has ids."""
     try:
-        table.level_of(bench)
+        suite.level_of(harness)
     except Exception as error:
-        raise BenchError(
-            *(spec, "an adapter that tells what it can do", told(error)),
-            "make that work first",
+        raise HarnessError(
+            *(spec, "an adapter that declares what it can do"),
+            *(describe(error), "make that work first"),
         ) from error
-    rows = {row.id for row in table.rows}
-    for name in bench.xfail:
-        if name not in rows:
-            raise BenchError(
-                *(spec, "names of rows in xfail", repr(name)),
-                meant(name, rows) or "python -m clonepolicy.testing --rows",
+    ids = {check.id for check in suite.checks}
+    for name in harness.xfail:
+        if name not in ids:
+            raise HarnessError(
+                *(spec, "ids of checks in xfail", repr(name)),
+                suggest(name, ids) or "python -m clonepolicy.testing --checks",
             )
 
 
-def meant(name: str, known: Iterable[str]) -> str:
-    """Ask for the names that somebody might have meant; empty: none."""
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Ask whether a similar name was meant; empty if there is none."""
     near = difflib.get_close_matches(name, known)
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
-def _benches() -> str:
-    return " or ".join(kind.bench.__name__ for kind in KINDS)
+def _harnesses() -> str:
+    return " or ".join(kind.harness.__name__ for kind in KINDS)
 
 
-def _called(value: object) -> str:
+def _shown(value: object) -> str:
     return f"{type(value).__name__} {value!r:.80}"

@@ -20,51 +20,54 @@ from clonepolicy._terminal.command import CleanExitCommand, version
 from clonepolicy._terminal.errors import Exit
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import console, emit, say, show
+from clonepolicy.testing.conformance._check import Check, describe
+from clonepolicy.testing.conformance._harness import Harness
 from clonepolicy.testing.conformance._load import (
     KINDS,
-    find_bench,
-    meant,
-    open_bench,
+    find_harness,
+    open_harness,
+    suggest,
 )
-from clonepolicy.testing.conformance._report import (
-    Told,
-    row_to_dict,
-    rows_table,
-    tell,
-    to_dict,
+from clonepolicy.testing.conformance._output import (
+    AdapterReport,
+    adapter_report,
+    check_to_dict,
+    checks_table,
+    report_table,
+    report_to_dict,
     to_junit,
-    to_table,
 )
-from clonepolicy.testing.conformance._row import Bench, Result, Row, run, told
-from clonepolicy.testing.conformance._words import summary
+from clonepolicy.testing.conformance._report import Result
+from clonepolicy.testing.conformance._run import run
 
 _CODES = """\b
 Exit codes:
-  0    certified, or all rows of --only passed
-  1    a row failed, one that was listed to fail passes, or none made a clone
-  2    bad usage, or a bench that cannot be opened
-  130  interrupted; the bench is closed
+  0    certified, or all checks of --only passed
+  1    a check failed, a known failure passed, or no check made a clone
+  2    bad usage, or a harness that cannot be opened
+  130  interrupted; the harness was closed
 """
 
 
 def _check_patterns(patterns: tuple[str, ...]) -> None:
-    """Refuse what matches no row, those of imported benches included."""
-    known = [row.id for kind in KINDS for row in kind.table.rows]
+    """Refuse a pattern that matches no check, an author's own included."""
+    known = [check.id for kind in KINDS for check in kind.suite.checks]
     for pattern in patterns:
         if not fnmatch.filter(known, pattern):
-            near = meant(pattern, known) or "--rows lists them"
+            near = suggest(pattern, known) or "--checks lists them"
             raise click.BadParameter(
-                f"there is no row {pattern!r}; {near}", param_hint="'--only'"
+                f"there is no check {pattern!r}; {near}",
+                param_hint="'--only'",
             )
 
 
 def _chosen(
-    rows: Sequence[Row[Any]], patterns: tuple[str, ...]
-) -> list[Row[Any]]:
+    checks: Sequence[Check[Any]], patterns: tuple[str, ...]
+) -> list[Check[Any]]:
     return [
-        row
-        for row in rows
-        if any(fnmatch.fnmatchcase(row.id, p) for p in patterns or ("*",))
+        check
+        for check in checks
+        if any(fnmatch.fnmatchcase(check.id, p) for p in patterns or ("*",))
     ]
 
 
@@ -75,30 +78,30 @@ def _chosen(
         "max_content_width": 79,
     },
     epilog=examples(
-        "python -m clonepolicy.testing my_array.bench:make_bench",
-        "python -m clonepolicy.testing my_array.bench:make_bench --long",
-        "python -m clonepolicy.testing my:bench --only 'clones-*' --json",
-        "python -m clonepolicy.testing --rows",
+        "python -m clonepolicy.testing my_array.harness:make_harness",
+        "python -m clonepolicy.testing my_array.harness:make_harness --long",
+        "python -m clonepolicy.testing my:harness --only 'clones-*' --json",
+        "python -m clonepolicy.testing --checks",
     )
     + "\n\n"
     + _CODES,
 )
-@click.argument("benches", nargs=-1, metavar="PACKAGE.MODULE:FUNCTION...")
+@click.argument("harnesses", nargs=-1, metavar="PACKAGE.MODULE:FUNCTION...")
 @click.option(
     "--only",
     multiple=True,
-    metavar="ROW",
-    help="Only this row, or those that match; may be repeated.",
+    metavar="CHECK",
+    help="Run only this check, or those that match; may be repeated.",
 )
-@click.option("--rows", "list_rows", is_flag=True, help="List the rows.")
+@click.option("--checks", "list_checks", is_flag=True, help="List the checks.")
 @click.option(
-    "--long", "promises", is_flag=True, help="Tell what each row promises."
+    "--long", "promises", is_flag=True, help="Show what each check promises."
 )
 @click.option(
     "--junit",
     type=click.File("wb", lazy=False),
     metavar="FILE",
-    help="Write JUnit's XML, too.",
+    help="Also write a report in JUnit's XML.",
 )
 @json_option
 @click.version_option(version())
@@ -106,74 +109,85 @@ def _chosen(
 def program(  # noqa: PLR0913 - one for each option
     context: click.Context,
     *,
-    benches: tuple[str, ...],
+    harnesses: tuple[str, ...],
     only: tuple[str, ...],
-    list_rows: bool,
+    list_checks: bool,
     promises: bool,
     junit: Any,  # noqa: ANN401 - a file that click opened
     as_json: bool,
 ) -> None:
-    """Certify adapters: hold each to what it declares, row by row.
+    """Certify adapters: check that each does what it declares.
 
-    FUNCTION is called without arguments and gives a bench: an adapter, and
-    the means to measure it.
+    FUNCTION is called without arguments and returns a harness: an adapter,
+    and functions that inspect it.
     """
-    found = [(spec, find_bench(spec)) for spec in benches]
+    found = [(spec, find_harness(spec)) for spec in harnesses]
     _check_patterns(only)
-    if list_rows:
-        _list_rows(only, as_json=as_json)
+    if list_checks:
+        _list_checks(only, as_json=as_json)
         return
-    if not benches:
-        raise click.UsageError("name a function that makes a bench")
-    all_told: list[Told] = []
+    if not harnesses:
+        raise click.UsageError("name a function that returns a harness")
+    reports: list[AdapterReport] = []
     for spec, make in found:
         ran = _run(spec, make, only)
         if not as_json:
-            if all_told:
+            if reports:
                 say()
             _show(ran, promises=promises)
-        all_told.append(ran)
+        reports.append(ran)
     if junit is not None:
-        junit.write(to_junit(all_told))
+        junit.write(to_junit(reports))
     if as_json:
-        benches_told = [to_dict(ran) for ran in all_told]
-        emit({"clonepolicy": version(), "benches": benches_told})
-    if any(ran.report.problem for ran in all_told):
+        emit(
+            {
+                "clonepolicy": version(),
+                "harnesses": [report_to_dict(ran) for ran in reports],
+            }
+        )
+    if any(ran.report.problem for ran in reports):
         context.exit(Exit.FAILED)
 
 
-def _run(spec: str, make: Callable[[], Bench], only: tuple[str, ...]) -> Told:
-    # what benches and adapters print is not of the report
+def _run(
+    spec: str, make: Callable[[], Harness], only: tuple[str, ...]
+) -> AdapterReport:
+    # what harnesses and adapters print does not belong to the report
     with contextlib.redirect_stdout(sys.stderr):
-        kind, bench = open_bench(spec, make)
-        with _closing(spec, bench):
-            rows = _chosen(kind.table.rows, only)
-            with _progress(spec, rows) as told_of:
-                report = run(kind.table, bench, rows=rows, told_of=told_of)
-            return tell(spec, kind, bench, report)
+        kind, harness = open_harness(spec, make)
+        with _closing(spec, harness):
+            checks = _chosen(kind.suite.checks, only)
+            with _progress(spec, checks) as on_result:
+                report = run(
+                    kind.suite, harness, checks=checks, on_result=on_result
+                )
+            return adapter_report(spec, kind, harness, report)
 
 
 @contextlib.contextmanager
-def _closing(spec: str, bench: Bench) -> Iterator[None]:
-    """Close a bench in the end; where that fails the report is not lost."""
+def _closing(spec: str, harness: Harness) -> Iterator[None]:
+    """Close a harness at the end; if that fails, warn, to keep the report."""
     try:
         yield
     finally:
         try:
-            bench.close()
-        except Exception as error:  # noqa: BLE001 - somebody else's
-            click.echo(f"warning: bench {spec}: close {told(error)}", err=True)
+            harness.close()
+        except Exception as error:  # noqa: BLE001 - it may fail in any way
+            click.echo(
+                f"warning: harness {spec}: close raised {describe(error)}",
+                err=True,
+            )
 
 
 @contextlib.contextmanager
 def _progress(
-    spec: str, rows: Sequence[Row[Any]]
+    spec: str, checks: Sequence[Check[Any]]
 ) -> Iterator[Callable[[Result], None] | None]:
-    """Name the row that is being run, if standard error is a terminal."""
+    """Show which check is running, if standard error is a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
-    titles = iter([*(f"{spec}: {row.id}" for row in rows), ""])
+    titles = iter([*(f"{spec}: {check.id}" for check in checks), ""])
     with Progress(
         MofNCompleteColumn(),
         BarColumn(),
@@ -181,35 +195,35 @@ def _progress(
         console=console(sys.stderr),
         transient=True,
     ) as progress:
-        task = progress.add_task(next(titles), total=len(rows))
+        task = progress.add_task(next(titles), total=len(checks))
 
-        def told_of(_: Result) -> None:
+        def on_result(_: Result) -> None:
             progress.update(task, advance=1, description=next(titles))
 
-        yield told_of
+        yield on_result
 
 
-def _show(ran: Told, *, promises: bool) -> None:
-    offered = f" of {ran.distribution}" if ran.distribution else ""
-    say(f"{ran.spec}: {ran.adapter}{offered}")
+def _show(ran: AdapterReport, *, promises: bool) -> None:
+    package = f" of {ran.distribution}" if ran.distribution else ""
+    say(f"{ran.spec}: {ran.adapter}{package}")
     say()
-    show(to_table(ran.report, promises=promises))
+    show(report_table(ran.report, promises=promises))
     say()
-    for line in summary(ran.report, ran.kind.table):
+    for line in ran.report.summary():
         say(line)
 
 
-def _list_rows(only: tuple[str, ...], *, as_json: bool) -> None:
-    chosen = {kind.name: _chosen(kind.table.rows, only) for kind in KINDS}
+def _list_checks(only: tuple[str, ...], *, as_json: bool) -> None:
+    chosen = {kind.name: _chosen(kind.suite.checks, only) for kind in KINDS}
     if as_json:
         emit(
             {
-                name: [row_to_dict(row) for row in rows]
-                for name, rows in chosen.items()
+                name: [check_to_dict(check) for check in checks]
+                for name, checks in chosen.items()
             }
         )
         return
-    for name, rows in chosen.items():
-        if rows:
+    for name, checks in chosen.items():
+        if checks:
             say(f"{name}\n")
-            show(rows_table(rows))
+            show(checks_table(checks))

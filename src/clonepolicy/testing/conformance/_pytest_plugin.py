@@ -1,4 +1,4 @@
-"""Rows as pytest's items, for each bench that an option names."""
+"""Checks as pytest's items, for each harness that an option names."""
 
 from __future__ import annotations
 
@@ -6,33 +6,28 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from typing_extensions import override
 
+from clonepolicy.testing.conformance._check import Check, Level, Status
+from clonepolicy.testing.conformance._harness import Harness
 from clonepolicy.testing.conformance._load import (
     KINDS,
-    BenchError,
+    HarnessError,
     Kind,
-    find_bench,
-    open_bench,
+    find_harness,
+    open_harness,
 )
-from clonepolicy.testing.conformance._row import (
-    Bench,
-    Level,
-    Report,
-    Result,
-    Row,
-    Status,
-    check,
-)
-from clonepolicy.testing.conformance._words import summary
+from clonepolicy.testing.conformance._report import Report, Result
+from clonepolicy.testing.conformance._run import run_check
 
-_MINE = "clonepolicy"
-"""The attribute in which a worker's report carries a row's result."""
+_CARRIED = "clonepolicy"
+"""The attribute in which a worker's report carries a check's result."""
 
 
-class BenchNode(pytest.Collector):
-    """A bench: opened when its first row is run, closed at the very end."""
+class HarnessNode(pytest.Collector):
+    """A harness: opened for the first check, closed when the session ends."""
 
     def __init__(
         self,
@@ -41,81 +36,81 @@ class BenchNode(pytest.Collector):
         make: Callable[[], Any],
         **more: Any,  # noqa: ANN401 - as pytest has it
     ) -> None:
-        """Open nothing yet."""
+        """Store how to open the harness."""
         super().__init__(**more)
         self.kind = kind
         self._make = make
-        self._opened: Bench | BenchError | None = None
+        self._opened: Harness | HarnessError | None = None
 
     @override
     def collect(self) -> Iterator[pytest.Item]:
-        """Give an item for each row."""
-        for row in self.kind.table.rows:
-            yield RowItem.from_parent(self, name=row.id, row=row)
+        """Yield an item for each check."""
+        for check in self.kind.suite.checks:
+            yield CheckItem.from_parent(self, name=check.id, check=check)
 
-    def opened(self) -> Bench:
-        """Open the bench, or give the one that is open.
+    def opened(self) -> Harness:
+        """Return the harness, opened once.
 
         Raises:
-            BenchError: it cannot be opened, which is tried once only.
+            HarnessError: It cannot be opened; that is tried only once.
         """
         if self._opened is None:
             try:
                 self._opened = self._open()
-            except BenchError as error:
+            except HarnessError as error:
                 self._opened = error
             self.session.addfinalizer(self._close)
-        if isinstance(self._opened, BenchError):
+        if isinstance(self._opened, HarnessError):
             raise self._opened
         return self._opened
 
-    def _open(self) -> Bench:
-        kind, bench = open_bench(self.name, self._make)
+    def _open(self) -> Harness:
+        kind, harness = open_harness(self.name, self._make)
         if kind is not self.kind:
-            bench.close()
-            raise BenchError(
-                *(self.name, self.kind.bench.__name__, kind.bench.__name__),
-                f"use --clonepolicy-{kind.name}",
+            harness.close()
+            raise HarnessError(
+                *(self.name, self.kind.harness.__name__),
+                *(kind.harness.__name__, f"use --clonepolicy-{kind.name}"),
             )
-        made: Bench = bench
+        made: Harness = harness
         return made
 
     def _close(self) -> None:
-        was, self._opened = self._opened, None
-        if was is not None and not isinstance(was, BenchError):
-            was.close()
+        opened, self._opened = self._opened, None
+        if opened is not None and not isinstance(opened, HarnessError):
+            opened.close()
 
 
-class RowItem(pytest.Item):
-    """A row, to be executed on its parent's bench."""
+class CheckItem(pytest.Item):
+    """A check, to be run against its parent's harness."""
 
-    parent: BenchNode
+    parent: HarnessNode
 
     def __init__(
         self,
         *,
-        row: Row[Any],
+        check: Check[Any],
         **more: Any,  # noqa: ANN401 - as pytest has it
     ) -> None:
-        """Execute nothing yet."""
+        """Store the check."""
         super().__init__(**more)
-        self.row = row
+        self.check = check
         self.carried: tuple[int, str, str, float] | None = None
 
     @override
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Say what failures are headed with."""
+        """Return the heading of a failure."""
         return self.path, None, f"{self.name} ({self.parent.name})"
 
     @override
     def runtest(self) -> None:
-        """Execute the row, and say how that went in pytest's terms."""
+        """Run the check; translate its result into pytest's outcomes."""
         try:
-            bench = self.parent.opened()
-        except BenchError as error:
+            harness = self.parent.opened()
+        except HarnessError as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from None
-        result = check(self.row, bench)
-        declared = self.parent.kind.table.level_of(bench)
+        result = run_check(self.check, harness)
+        declared = self.parent.kind.suite.level_of(harness)
         self.carried = (
             int(declared),
             str(result.status),
@@ -130,44 +125,45 @@ class RowItem(pytest.Item):
             case Status.SKIP:
                 pytest.skip(result.detail)
             case Status.XFAIL:
-                # does nothing under --runxfail, so that it fails below
+                # under --runxfail this returns, and the test fails below
                 pytest.xfail(result.detail)
             case Status.FAIL:
                 pass
-        pytest.fail(f"{result.detail}\n{self.row.promise}", pytrace=False)
+        pytest.fail(f"{result.detail}\n{self.check.promise}", pytrace=False)
 
 
-class Rows:
-    """Adds benches to what is collected, and sums up what came of them."""
+class Checks:
+    """Adds harnesses to what pytest collects, and summarizes the results."""
 
     def __init__(
         self, config: pytest.Config, asked: Iterable[tuple[str, str]]
     ) -> None:
-        """Find the benches.
+        """Find the harnesses: the name of a kind, the name of a harness.
 
         Raises:
-            pytest.UsageError: one cannot be found.
+            pytest.UsageError: A harness cannot be found.
         """
         self._config = config
         self._nodes: dict[str, tuple[Kind, Callable[[], Any]]] = {}
         self._reports: dict[str, Report] = {}
         kinds = {kind.name: kind for kind in KINDS}
         for name, spec in asked:
+            kind = kinds[name]
             try:
-                self._nodes[spec] = kinds[name], find_bench(spec)
-            except BenchError as error:
+                self._nodes[spec] = kind, find_harness(spec)
+            except HarnessError as error:
                 raise pytest.UsageError(str(error)) from None
-            self._reports[spec] = Report(declared=Level.NONE, results=())
+            self._reports[spec] = Report(suite=kind.suite, declared=Level.NONE)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """Let the session have the benches, too."""
+        """Add the harnesses to the session."""
         report = yield
         if isinstance(collector, pytest.Session) and report.passed:
             report.result.extend(
-                BenchNode.from_parent(
+                HarnessNode.from_parent(
                     collector, name=spec, nodeid=spec, kind=kind, make=make
                 )
                 for spec, (kind, make) in self._nodes.items()
@@ -178,35 +174,37 @@ class Rows:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Let the report carry what came of a row, from a worker too."""
+        """Attach a check's result to the report, also in a worker."""
         report = yield
-        if isinstance(item, RowItem) and call.when == "call":
-            vars(report)[_MINE] = item.carried
+        if isinstance(item, CheckItem) and call.when == "call":
+            vars(report)[_CARRIED] = item.carried
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep what came of a row."""
-        carried = vars(report).get(_MINE)
+        """Collect a check's result."""
+        carried = vars(report).get(_CARRIED)
         if carried is None:
             return
         spec, _, name = report.nodeid.partition("::")
-        rows = {row.id: row for row in self._nodes[spec][0].table.rows}
+        before = self._reports[spec]
+        checks = {check.id: check for check in before.suite.checks}
         declared, status, detail, seconds = carried
         result = Result(
-            row=rows[name],
+            check=checks[name],
             status=Status(status),
             detail=detail,
             seconds=seconds,
         )
-        self._reports[spec] = Report(
+        self._reports[spec] = attrs.evolve(
+            before,
             declared=Level(declared),
-            results=(*self._reports[spec].results, result),
+            results=(*before.results, result),
         )
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Let no run pass in which a bench had no clone made."""
+        """Fail a session in which no check of a harness made a clone."""
         good = {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
-        if self._says_nothing() or session.exitstatus not in good:
+        if self._is_silent() or session.exitstatus not in good:
             return
         if any(report.problem for report in self._reports.values()):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -214,17 +212,16 @@ class Rows:
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter
     ) -> None:
-        """Tell which level each adapter holds, or why it has none."""
-        if self._says_nothing():
+        """Write the level of each adapter, or why it has no certificate."""
+        if self._is_silent():
             return
         terminalreporter.section("clonepolicy")
         for spec, report in self._reports.items():
-            table = self._nodes[spec][0].table
-            for line in (spec, *summary(report, table)):
+            for line in (spec, *report.summary()):
                 terminalreporter.write_line(line)
 
-    def _says_nothing(self) -> bool:
-        """Whether it is a worker, whose controller speaks, or runs nothing."""
+    def _is_silent(self) -> bool:
+        """Say whether this is a worker, or a session that only collects."""
         return bool(
             hasattr(self._config, "workerinput")
             or self._config.option.collectonly

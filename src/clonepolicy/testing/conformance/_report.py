@@ -1,171 +1,99 @@
-"""What came of a run, as JSON, as JUnit's XML, and as a table."""
+"""The outcome of a run, and whether it is a certificate."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Sequence
-from importlib.metadata import packages_distributions, version
 from typing import Any
 
 import attrs
 
-from clonepolicy._terminal.errors import printable
-from clonepolicy._terminal.render import Json, plain, seconds, table
-from clonepolicy.testing.conformance._load import Kind
-from clonepolicy.testing.conformance._row import Bench, Report, Row, Status
-from clonepolicy.testing.conformance._words import is_whole, problem, word
-
-_JUNIT = {
-    Status.FAIL: "failure",
-    Status.SKIP: "skipped",
-    Status.XFAIL: "skipped",
-}
+from clonepolicy.testing.conformance._check import (
+    AnySuite,
+    Check,
+    Level,
+    Status,
+)
 
 
-@attrs.frozen
-class Told:
-    """A bench's report, and what it is about."""
+@attrs.frozen(kw_only=True)
+class Result:
+    """The outcome of one check."""
 
-    spec: str
-    kind: Kind
-    adapter: str
-    distribution: str | None
-    declares: Json | None
-    report: Report
-
-
-def tell(spec: str, kind: Kind, bench: Bench, report: Report) -> Told:
-    """Say what a report is about."""
-    adapter = getattr(bench, kind.adapter)
-    cls = type(adapter)
-    declared = None
-    if kind.declares is not None:
-        declared = plain(getattr(adapter, kind.declares)())
-    return Told(
-        spec=spec,
-        kind=kind,
-        adapter=f"{cls.__module__}.{cls.__qualname__}",
-        distribution=_distribution(cls.__module__),
-        declares=declared,
-        report=report,
-    )
+    check: Check[Any]
+    status: Status
+    detail: str
+    """What was measured, or what is wrong; may be empty."""
+    seconds: float
 
 
-def _distribution(module: str) -> str | None:
-    offers = packages_distributions().get(module.partition(".")[0], [])
-    named = sorted({f"{name} {version(name)}" for name in offers})
-    return ", ".join(named) or None
+@attrs.frozen(kw_only=True)
+class Report:
+    """The outcome of a run of a suite, or of a part of it."""
 
+    suite: AnySuite
+    declared: Level
+    results: tuple[Result, ...] = ()
 
-def to_dict(told: Told) -> Json:
-    """Write a report as JSON's own types."""
-    report = told.report
-    whole = is_whole(report, told.kind.table)
-    return {
-        "bench": told.spec,
-        "kind": told.kind.name,
-        "adapter": told.adapter,
-        "distribution": told.distribution,
-        "declares": told.declares,
-        "level_declared": word(report.declared),
-        "level_held": word(report.level) if whole else None,
-        "counts": {str(status): report.count(status) for status in Status},
-        "rows": [
-            {
-                "row": result.row.id,
-                "status": str(result.status),
-                "detail": result.detail,
-                "seconds": result.seconds,
-                "promise": result.row.promise,
-                "level": word(result.row.level),
-            }
-            for result in report.results
-        ],
-        "problem": problem(report, told.kind.table),
-    }
+    @property
+    def level(self) -> Level:
+        """The highest level up to which the adapter keeps all promises."""
+        broken = [
+            result.check.level
+            for result in self.results
+            if result.status in {Status.FAIL, Status.XFAIL}
+        ]
+        return Level(min((self.declared, *(level - 1 for level in broken))))
 
+    @property
+    def problem(self) -> str | None:
+        """Why the checks that ran do not certify the adapter, or None."""
+        failed = self.count(Status.FAIL)
+        if failed:
+            return f"{failed} of {len(self.results)} checks failed"
+        if not any(
+            result.check.clones and result.status is Status.PASS
+            for result in self.results
+        ):
+            return "no check that makes a clone ran and passed"
+        return None
 
-def row_to_dict(row: Row[Any]) -> Json:
-    """Write a row as JSON's own types."""
-    return {
-        "row": row.id,
-        "promise": row.promise,
-        "level": word(row.level),
-        "clones": row.clones,
-        "left_out_if": [need.missing for need in row.needs],
-    }
+    @property
+    def is_complete(self) -> bool:
+        """Whether every check of the suite ran."""
+        return len(self.results) == len(self.suite.checks)
 
+    @property
+    def certificate_problem(self) -> str | None:
+        """Why the report is no certificate; None: it is one."""
+        if self.problem is None and not self.is_complete:
+            return f"only {self._extent} ran"
+        return self.problem
 
-def to_table(report: Report, *, promises: bool) -> object:
-    """Show what came of each row; what failed with its promise."""
-    rows = []
-    for result in report.results:
-        failed = result.status in {Status.FAIL, Status.XFAIL}
-        parts = [result.detail] if result.detail else []
-        if promises or failed:
-            parts.append(result.row.promise)
-        took = None if not result.executed else seconds(result.seconds)
-        told = "\n".join(parts) or None
-        rows.append((result.status, result.row.id, took, told))
-    return table(
-        ("status", "row", "time", "what was measured, or is wrong"),
-        rows,
-        right=("time",),
-        whole=("status", "row", "time"),
-    )
+    @property
+    def _extent(self) -> str:
+        return f"{len(self.results)} of {len(self.suite.checks)} checks"
 
+    def count(self, status: Status) -> int:
+        """Count the checks with a status."""
+        return len(self.details(status))
 
-def rows_table(rows: Iterable[Row[Any]]) -> object:
-    """Show what rows promise, and when they are left out."""
-    return table(
-        ("level", "row", "promise, and when it is left out"),
-        (
-            (
-                word(row.level),
-                row.id,
-                "\n".join(
-                    (row.promise, *(f"- {n.missing}" for n in row.needs))
-                ),
+    def details(self, status: Status) -> dict[str, str]:
+        """Return the details of the checks with a status, by their ids."""
+        return {
+            result.check.id: result.detail
+            for result in self.results
+            if result.status is status
+        }
+
+    def summary(self) -> tuple[str, ...]:
+        """Summarize the report in three lines: counts, level and verdict."""
+        counts = ", ".join(f"{self.count(s)} {s}" for s in Status)
+        level = "level: unknown"
+        if self.is_complete:
+            level = (
+                f"level: {self.level.label} (declared: {self.declared.label})"
             )
-            for row in rows
-        ),
-        whole=("level", "row"),
-    )
-
-
-def to_junit(all_told: Sequence[Told]) -> bytes:
-    """Write reports as JUnit's XML: a suite for each bench."""
-    suites = ET.Element("testsuites")
-    for told in all_told:
-        report = told.report
-        skipped = report.count(Status.SKIP) + report.count(Status.XFAIL)
-        suite = ET.SubElement(
-            suites,
-            "testsuite",
-            name=told.spec,
-            tests=str(len(report.results)),
-            failures=str(report.count(Status.FAIL)),
-            errors="0",
-            skipped=str(skipped),
-            time=_time(sum(result.seconds for result in report.results)),
-        )
-        for result in report.results:
-            case = ET.SubElement(
-                suite,
-                "testcase",
-                classname=told.spec,
-                name=result.row.id,
-                time=_time(result.seconds),
-            )
-            tag = _JUNIT.get(result.status)
-            if tag is not None:
-                # what XML cannot hold is not printable, either
-                message = printable(result.detail)
-                said = ET.SubElement(case, tag, message=message)
-                said.text = result.row.promise
-    written: bytes = ET.tostring(suites, "utf-8", xml_declaration=True)
-    return written
-
-
-def _time(duration: float) -> str:
-    return f"{duration:.3f}"
+        problem = self.certificate_problem
+        verdict = "certificate"
+        if problem is not None:
+            verdict = f"no certificate: {problem}"
+        return f"{self._extent}: {counts}", level, verdict

@@ -1,4 +1,4 @@
-"""Rows as methods of a test case, for unittest and stestr."""
+"""Checks as the methods of a test case, for unittest and stestr."""
 
 from __future__ import annotations
 
@@ -8,86 +8,82 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from clonepolicy.testing.conformance._array_rows import ARRAYS
-from clonepolicy.testing.conformance._load import BenchError, open_bench
-from clonepolicy.testing.conformance._row import (
-    Row,
-    Status,
-    Table,
-    check,
-)
+from clonepolicy.testing.conformance._check import AnySuite, Check, Status
+from clonepolicy.testing.conformance._load import HarnessError, open_harness
+from clonepolicy.testing.conformance._run import run_check
+from clonepolicy.testing.conformance.checks._arrays import ARRAYS
 
-__unittest = True  # lets unittest leave this module out of tracebacks
+__unittest = True  # unittest leaves this module out of tracebacks
 
 
 class ConformanceTestCase(unittest.TestCase):
-    """A test for each row; a subclass gives ``make_bench``.
+    """A test for each check; a subclass defines ``make_harness``.
 
-    Rows that the bench lists in ``xfail`` are expected failures.
+    Checks that the harness lists in ``xfail`` are expected failures.
     """
 
-    table: ClassVar[Table[Any]] = ARRAYS
-    """The rows; they must be about the kind of bench that is made."""
-    make_bench: ClassVar[Callable[[], Any]]
-    """Makes the bench, once for the class and process."""
-    _bench: ClassVar[Any]
+    suite: ClassVar[AnySuite] = ARRAYS
+    """The checks, for the kind of harness that is made."""
+    make_harness: ClassVar[Callable[[], Any]]
+    """Make the harness, once for the class in each process."""
+    _harness: ClassVar[Any]
 
     def __init_subclass__(cls, **more: Any) -> None:  # noqa: ANN401 - as object has it
-        """Give a class that has a bench its methods."""
+        """Add a test for each check to a class that makes a harness."""
         super().__init_subclass__(**more)
-        if not hasattr(cls, "make_bench"):
+        if not hasattr(cls, "make_harness"):
             return
-        methods = [_method(row) for row in cls.table.rows]
-        for method in (*methods, test_some_clone_row_applies):
+        methods = [_method(check) for check in cls.suite.checks]
+        for method in (*methods, test_some_clone_check_applies):
             setattr(cls, method.__name__, method)
 
     @override
     @classmethod
     def setUpClass(cls) -> None:
-        """Open the bench."""
+        """Make the harness."""
         super().setUpClass()
-        name = f"{cls.__module__}:{cls.__qualname__}.make_bench"
-        kind, cls._bench = open_bench(name, cls.make_bench)
-        cls.addClassCleanup(cls._bench.close)
-        if kind.table is not cls.table:
-            raise BenchError(
-                *(name, "a bench for the class's table", kind.bench.__name__),
-                f"let the class have the table of {kind.name}s",
+        name = f"{cls.__module__}:{cls.__qualname__}.make_harness"
+        kind, cls._harness = open_harness(name, cls.make_harness)
+        cls.addClassCleanup(cls._harness.close)
+        if kind.suite is not cls.suite:
+            raise HarnessError(
+                *(name, "a harness for the class's suite"),
+                *(kind.harness.__name__, f"set suite to that of {kind.name}s"),
             )
-        for row_id in cls._bench.xfail:
-            unittest.expectedFailure(getattr(cls, _method_name(row_id)))
+        for check_id in cls._harness.xfail:
+            unittest.expectedFailure(getattr(cls, _method_name(check_id)))
 
 
-def _method_name(row_id: str) -> str:
-    return f"test_{row_id.replace('-', '_')}"
+def _method_name(check_id: str) -> str:
+    return f"test_{check_id.replace('-', '_')}"
 
 
-def _method(row: Row[Any]) -> Callable[[ConformanceTestCase], None]:
+def _method(check: Check[Any]) -> Callable[[ConformanceTestCase], None]:
     def method(self: ConformanceTestCase) -> None:
-        bench = self._bench
-        result = check(row, bench)
+        harness = self._harness
+        result = run_check(check, harness)
         match result.status:
             case Status.SKIP:
                 self.skipTest(result.detail)
-            case Status.FAIL if row.id in bench.xfail:
-                # it passes: unittest tells of an unexpected success
+            case Status.FAIL if check.id in harness.xfail:
+                # the check passed: unittest reports an unexpected success
                 pass
             case Status.FAIL | Status.XFAIL:
-                self.fail(f"{result.detail}\n{row.promise}")
+                self.fail(f"{result.detail}\n{check.promise}")
             case Status.PASS:
                 pass
 
-    method.__doc__ = row.promise
-    method.__name__ = _method_name(row.id)
+    method.__doc__ = check.promise
+    method.__name__ = _method_name(check.id)
     return method
 
 
-def test_some_clone_row_applies(self: ConformanceTestCase) -> None:
-    """The bench lets at least one row pass that makes a clone."""
+def test_some_clone_check_applies(self: ConformanceTestCase) -> None:
+    """At least one check that makes a clone applies to the adapter."""
     if not any(
-        row.clones
-        and row.id not in self._bench.xfail
-        and row.missing(self._bench) is None
-        for row in self.table.rows
+        check.clones
+        and check.id not in self._harness.xfail
+        and check.skip_reason(self._harness) is None
+        for check in self.suite.checks
     ):
-        self.fail("no row with a clone applies: see what is skipped")
+        self.fail("no check that makes a clone applies: see the skipped ones")

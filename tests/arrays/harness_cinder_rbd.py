@@ -1,11 +1,11 @@
-"""A bench for Cinder's own RBD driver, as `CinderArray` wraps it."""
+"""A harness for Cinder's own RBD driver, wrapped by `CinderArray`."""
 
 from __future__ import annotations
 
 import uuid
 from typing import TYPE_CHECKING, Any
 
-import bench_rbd
+import harness_rbd
 from cinder import context, objects
 from cinder.db import api as db
 from cinder.volume import configuration
@@ -15,35 +15,36 @@ from oslo_config import cfg
 
 from clonepolicy import Volume
 from clonepolicy.adapters.cinder import CinderArray, CinderVolumes
-from clonepolicy.testing.conformance import ArrayBench
+from clonepolicy.testing.conformance import ArrayHarness
 
 if TYPE_CHECKING:
     from ceph import Cluster
 
 HOST = "node@ceph"
-DRIVERS_OWN = {
-    "clones-no-source-of-another-size": (
-        "Cinder reads the record anew, and says that it has changed"
+KNOWN_FAILURES = {
+    "refuses-a-source-whose-size-is-not-as-recorded": (
+        "Cinder reads the record again and reports that it has changed"
     ),
-    "lets-a-broken-stream-through": (
-        "what stops Cinder's image service is told as its own error"
+    "passes-on-errors-of-the-data-stream": (
+        "Cinder's image service raises an error of its own instead"
     ),
-    "takes-no-data-for-what-it-is-not": (
-        "Cinder takes data in a container for the disk itself"
+    "refuses-data-in-a-wrong-format": (
+        "Cinder writes the container as if it were the disk"
     ),
-    "finds-its-images": (
-        "a pool that is not there is no missing image to the driver, but an "
-        "error"
+    "finds-stored-images": (
+        "for a missing pool the driver raises an error instead of reporting "
+        "a missing image"
     ),
-    "clones-anew-after-discard": (
-        "the driver's snapshot of the source outlives a deleted clone, so "
-        "that the same volume is not cloned again"
+    "clones-again-after-discard": (
+        "the driver keeps its snapshot of the source when the clone is "
+        "deleted, so that the same clone cannot be made again"
     ),
-    "discards-no-data-of-clones": (
-        "what has clones is renamed and stays when the last of them goes"
+    "discards-a-source-without-harm-to-its-clones": (
+        "a volume with clones is renamed, and stays after the last clone is "
+        "deleted"
     ),
 }
-"""Rows that the driver, or Cinder around it, does not keep."""
+"""Promises that the driver, or Cinder around it, does not keep."""
 
 
 def make_driver(cluster: Cluster, pool: str) -> Any:  # noqa: ANN401 - Cinder's
@@ -63,18 +64,18 @@ def make_driver(cluster: Cluster, pool: str) -> Any:  # noqa: ANN401 - Cinder's
     return driver
 
 
-def make_bench(cluster: Cluster) -> ArrayBench:
-    """Put the driver over a pool of its own; Cinder's database is there."""
+def make_harness(cluster: Cluster) -> ArrayHarness:
+    """Start the driver on a new pool; Cinder's database must be open."""
     pool = f"cinder-{uuid.uuid4().hex[:8]}"
     cluster.add_pool(pool)
-    admin = context.RequestContext("user", "bench", is_admin=True)
+    admin = context.RequestContext("user", "harness", is_admin=True)
     volumes = CinderVolumes(context=admin)
     kind = db.volume_type_get_by_name(admin, "__DEFAULT__")["id"]
 
     def new_volume(size: int, status: str) -> Volume:
         row = objects.Volume(
             context=admin,
-            project_id="bench",
+            project_id="harness",
             user_id="user",
             size=size,
             status=status,
@@ -90,26 +91,28 @@ def make_bench(cluster: Cluster) -> ArrayBench:
         row.status = status
         row.save()
 
-    return ArrayBench(
+    return ArrayHarness(
         array=CinderArray(driver=make_driver(cluster, pool), volumes=volumes),
-        overwrite=lambda volume_id, offset, data: bench_rbd.overwrite(
+        overwrite=lambda volume_id, offset, data: harness_rbd.overwrite(
             cluster, pool, volume_id, offset, data
         ),
-        size_of=lambda volume_id: bench_rbd.size_of(cluster, pool, volume_id),
-        holds=lambda: bench_rbd.holds(cluster, pool),
-        exclusive=lambda volume_id: bench_rbd.exclusive(
+        size_of=lambda volume_id: harness_rbd.size_of(
             cluster, pool, volume_id
         ),
-        add_image=lambda pieces: bench_rbd.add_image(
+        holds=lambda: harness_rbd.holds(cluster, pool),
+        exclusive=lambda volume_id: harness_rbd.exclusive(
+            cluster, pool, volume_id
+        ),
+        add_image=lambda pieces: harness_rbd.add_image(
             cluster, "images", pieces
         ),
-        remove_image=lambda location: bench_rbd.remove_image(
+        remove_image=lambda location: harness_rbd.remove_image(
             cluster, location
         ),
-        # the driver works in eventlet's threads, and hangs in others
+        # the driver uses eventlet's threads, and hangs in others
         threads=False,
         new_volume=new_volume,
         set_status=set_status,
-        xfail=DRIVERS_OWN,
+        xfail=KNOWN_FAILURES,
         close=lambda: cluster.remove_pool(pool),
     )

@@ -1,4 +1,4 @@
-"""A bench for the array of qcow2 files, with QEMU's own tools."""
+"""A harness for the array of qcow2 files, with QEMU's own tools."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench_reflink import add_image, remove_image
+from harness_reflink import add_image, remove_image
 
 from clonepolicy.adapters.qcow2 import Qcow2Array
-from clonepolicy.testing.conformance import ArrayBench
+from clonepolicy.testing.conformance import ArrayHarness
 
 OWN = frozenset({".array-id", ".lock", ".flatten"})
-"""Files that are there for the array, and for no volume."""
+"""Files of the array itself, which belong to no volume."""
 
 _BREAKING = """#!/bin/sh
-# begins what is to be made, and fails; what is there it does not touch
+# makes new files and then fails; does not change existing files
 case "$1" in
 create | convert) {qemu_img} "$@" ;;
 esac
@@ -35,17 +35,17 @@ exit 1
 """
 
 
-def make_bench(directory: Path, other: Path) -> ArrayBench:
-    """Make an array and its images in one new directory, one in another."""
+def make_harness(directory: Path, other: Path) -> ArrayHarness:
+    """Make an array with images in one new directory, another in a second."""
     volumes, images = directory / "volumes", directory / "images"
     for path in (volumes, images, other):
         path.mkdir(parents=True)
     array = Qcow2Array(volumes, images=[images])
 
-    return ArrayBench(
+    return ArrayHarness(
         array=array,
         other=Qcow2Array(other),
-        again=partial(Qcow2Array, volumes, images=[images]),
+        reopen=partial(Qcow2Array, volumes, images=[images]),
         overwrite=lambda volume_id, offset, data: overwrite(
             array.path(volume_id), offset, data
         ),
@@ -64,46 +64,46 @@ def overwrite(path: Path, offset: int, data: bytes) -> None:
         file.write(data)
         file.flush()
         write = f"write -s {file.name} {offset} {len(data)}"
-        _tell("qemu-io", "-f", "qcow2", "-c", write, str(path))
+        _output("qemu-io", "-f", "qcow2", "-c", write, str(path))
 
 
 def size_of(path: Path) -> int | None:
-    """Give a volume's virtual size; None: it is not there."""
+    """Return a volume's virtual size in bytes; None: there is no volume."""
     return chain(path)[0]["virtual-size"] if path.exists() else None
 
 
 def chain(path: Path) -> list[dict[str, Any]]:
-    """Give what qemu-img says of a volume's file and of all it rests on."""
+    """Return what qemu-img reports of a volume's file and its layers."""
     command = ("info", "-f", "qcow2", "--backing-chain", "--output=json")
     found: list[dict[str, Any]] = json.loads(
-        _tell("qemu-img", *command, str(path))
+        _output("qemu-img", *command, str(path))
     )
     return found
 
 
 def holds(directory: Path) -> Collection[str]:
-    """Name the volumes, and all files on which none of them rests."""
+    """Name the volumes, and all files that are no volume's layer."""
     volumes = set(directory.glob("volume-*"))
-    rests = {
+    layers = {
         Path(file["filename"]).name for path in volumes for file in chain(path)
     }
     names = {path.name for path in directory.iterdir()}
-    return {path.name for path in volumes} | (names - rests - OWN)
+    return {path.name for path in volumes} | (names - layers - OWN)
 
 
 def exclusive(path: Path) -> int:
-    """Give the bytes of data that lie in a volume's own file."""
+    """Return the bytes of data in a volume's own file."""
     command = ("map", "-f", "qcow2", "--output=json", str(path))
     return sum(
         extent["length"]
-        for extent in json.loads(_tell("qemu-img", *command))
+        for extent in json.loads(_output("qemu-img", *command))
         if extent["depth"] == 0 and extent["data"]
     )
 
 
 @contextlib.contextmanager
 def breaking() -> Iterator[None]:
-    """Put a qemu-img first that fails."""
+    """Put a failing qemu-img first in PATH."""
     qemu_img = shutil.which("qemu-img")
     with tempfile.TemporaryDirectory() as place:
         broken = Path(place) / "qemu-img"
@@ -114,7 +114,7 @@ def breaking() -> Iterator[None]:
             yield
 
 
-def _tell(*command: str) -> str:
+def _output(*command: str) -> str:
     return subprocess.run(
         command, check=True, capture_output=True, text=True
     ).stdout

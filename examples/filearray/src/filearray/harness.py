@@ -1,4 +1,4 @@
-"""What the kit measures the array by; nothing here goes through it."""
+"""The harness with which the kit inspects the array from outside."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from unittest import mock
 
-from clonepolicy.testing.conformance import ArrayBench
+from clonepolicy.testing.conformance import ArrayHarness
 from filearray import FileArray
 
 
-def make_bench() -> ArrayBench:
-    """Make two arrays in a directory that goes with the bench."""
+def make_harness() -> ArrayHarness:
+    """Make two arrays in a temporary directory."""
     place = tempfile.TemporaryDirectory()
     here, there = Path(place.name, "here"), Path(place.name, "there")
     here.mkdir()
@@ -32,10 +32,10 @@ def make_bench() -> ArrayBench:
         path = file(volume_id)
         return path.stat().st_size if path.exists() else None
 
-    return ArrayBench(
+    return ArrayHarness(
         array=FileArray(here),
         other=FileArray(there),
-        again=partial(FileArray, here),
+        reopen=partial(FileArray, here),
         overwrite=overwrite,
         size_of=size_of,
         holds=lambda: [path.name for path in here.iterdir()],

@@ -1,4 +1,4 @@
-"""A bench for the array in Ceph, with librbd and Ceph's own programs."""
+"""A harness for the array in Ceph, with librbd and Ceph's programs."""
 
 from __future__ import annotations
 
@@ -20,32 +20,34 @@ from ceph import CephError, Cluster
 
 from clonepolicy import GiB, Location, RbdLocation
 from clonepolicy.adapters.rbd import RbdArray, _pool
-from clonepolicy.testing.conformance import ArrayBench
+from clonepolicy.testing.conformance import ArrayHarness
 
 OWN = frozenset({"clonepolicy.locks"})
-"""Objects that are there for the array, and for no volume."""
+"""Objects of the array itself, which belong to no volume."""
 
 
 _OPENED: defaultdict[str, list[RbdArray]] = defaultdict(list)
-"""What is to be closed before the pool goes, by the pool's name."""
+"""Open arrays, by pool; they are closed before the pool is removed."""
 
 
 def open_array(rbd_pool: str, **options: Any) -> RbdArray:  # noqa: ANN401 - passed on
-    """Open an array whose locks last little longer than those who died."""
+    """Open an array whose locks expire soon after their process died."""
     vars(_pool)["_LOCKED"] = 5
     array = RbdArray(rbd_pool=rbd_pool, **options)
     _OPENED[rbd_pool].append(array)
     return array
 
 
-def make_bench(cluster: Cluster, ceph_conf: Path | None = None) -> ArrayBench:
+def make_harness(
+    cluster: Cluster, ceph_conf: Path | None = None
+) -> ArrayHarness:
     """Make an array in one new pool, with images in another."""
     tag = uuid.uuid4().hex[:8]
     volumes, images = f"volumes-{tag}", f"images-{tag}"
     for pool in (volumes, images):
         cluster.add_pool(pool)
 
-    again = partial(
+    reopen = partial(
         open_array,
         rbd_pool=volumes,
         rbd_ceph_conf=ceph_conf or cluster.conf,
@@ -59,9 +61,9 @@ def make_bench(cluster: Cluster, ceph_conf: Path | None = None) -> ArrayBench:
         for pool in (volumes, images):
             cluster.remove_pool(pool)
 
-    return ArrayBench(
-        array=again(),
-        again=again,
+    return ArrayHarness(
+        array=reopen(),
+        reopen=reopen,
         overwrite=lambda volume_id, offset, data: overwrite(
             cluster, volumes, volume_id, offset, data
         ),
@@ -101,7 +103,7 @@ def overwrite(
 def guest(
     cluster: Cluster, pool: str, volume_id: str
 ) -> Iterator[Callable[[int, bytes], object]]:
-    """Keep a volume open, and give what writes to it, at once."""
+    """Open a volume, and yield a function that writes to it and flushes."""
     with opened(cluster, pool, f"volume-{volume_id}") as image:
 
         def write(offset: int, data: bytes) -> None:
@@ -112,20 +114,20 @@ def guest(
 
 
 def size_of(cluster: Cluster, pool: str, volume_id: str) -> int | None:
-    """Give a volume's size; None: it is not there."""
+    """Return a volume's size in bytes; None: there is no volume."""
     try:
-        said = cluster.run(
+        output = cluster.run(
             "rbd", "info", "--format", "json", f"{pool}/volume-{volume_id}"
         )
     except CephError as error:
         if "No such file or directory" not in str(error):
             raise
         return None
-    return int(json.loads(said)["size"])
+    return int(json.loads(output)["size"])
 
 
 def holds(cluster: Cluster, pool: str) -> Collection[str]:
-    """Name the images, their snapshots out of the trash, and the notes."""
+    """Name images, snapshots that are not in the trash, and other objects."""
     rbd: Any = importlib.import_module("rbd")
     with cluster.connection.open_ioctx(pool) as objects:
         names = set(rbd.RBD().list(objects))
@@ -148,7 +150,7 @@ def holds(cluster: Cluster, pool: str) -> Collection[str]:
 
 
 def exclusive(cluster: Cluster, pool: str, volume_id: str) -> int:
-    """Give the bytes in a volume's own objects."""
+    """Return the bytes in a volume's own objects."""
     lengths: list[int] = []
 
     def count(_start: int, length: int, exists: bool) -> None:  # noqa: FBT001 - librbd calls it
@@ -162,7 +164,7 @@ def exclusive(cluster: Cluster, pool: str, volume_id: str) -> int:
 def add_image(
     cluster: Cluster, pool: str, pieces: Iterator[bytes]
 ) -> RbdLocation:
-    """Put raw data where Glance puts it, with a snapshot as Glance makes."""
+    """Store raw data as Glance does, with a protected snapshot."""
     rbd: Any = importlib.import_module("rbd")
     name = str(uuid.uuid4())
     with cluster.connection.open_ioctx(pool) as objects:
@@ -182,7 +184,7 @@ def add_image(
 
 
 def remove_image(cluster: Cluster, location: Location) -> None:
-    """Remove an image; what hangs on it gets its data."""
+    """Remove an image; flatten its clones first."""
     assert isinstance(location, RbdLocation)
     rbd: Any = importlib.import_module("rbd")
     with opened(cluster, location.pool, location.image) as image:
@@ -197,7 +199,7 @@ def remove_image(cluster: Cluster, location: Location) -> None:
 
 @contextlib.contextmanager
 def breaking() -> Iterator[None]:
-    """Let librbd clone and resize, and fail thereafter."""
+    """Make librbd's clone and resize fail after they have succeeded."""
     rbd: Any = importlib.import_module("rbd")
 
     class Image(rbd.Image):  # type: ignore[misc] # the bindings have no types
@@ -212,7 +214,7 @@ def breaking() -> Iterator[None]:
 
 
 def failing_after(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Make of a call one that does its work and fails."""
+    """Return a function that makes the call and then fails."""
     rbd: Any = importlib.import_module("rbd")
 
     def fail(*args: Any, **more: Any) -> None:  # noqa: ANN401 - whatever it takes

@@ -1,4 +1,4 @@
-"""A bench for arrays of files, measured with filefrag."""
+"""A harness for arrays of files, which are measured with filefrag."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from unittest import mock
 
 from clonepolicy import FileLocation, Location
 from clonepolicy.adapters.reflink import ReflinkArray
-from clonepolicy.testing.conformance import ArrayBench
+from clonepolicy.testing.conformance import ArrayHarness
 
 
-def make_bench(place: Path, elsewhere: Path | None = None) -> ArrayBench:
-    """Make arrays in new directories; ``elsewhere`` is another system."""
+def make_harness(place: Path, elsewhere: Path | None = None) -> ArrayHarness:
+    """Make arrays in new directories; ``elsewhere`` is another file system."""
     volumes, images = place / "volumes", place / "images"
     for path in (volumes, images):
         path.mkdir(parents=True)
@@ -38,10 +38,10 @@ def make_bench(place: Path, elsewhere: Path | None = None) -> ArrayBench:
         path = volumes / f"volume-{volume_id}"
         return path.stat().st_size if path.exists() else None
 
-    return ArrayBench(
+    return ArrayHarness(
         array=array,
         other=other,
-        again=partial(ReflinkArray, volumes, images=[images]),
+        reopen=partial(ReflinkArray, volumes, images=[images]),
         overwrite=overwrite,
         size_of=size_of,
         holds=lambda: [path.name for path in volumes.iterdir()],
@@ -55,7 +55,7 @@ def make_bench(place: Path, elsewhere: Path | None = None) -> ArrayBench:
 
 
 def add_image(images: Path, pieces: Iterator[bytes]) -> Location:
-    """Put a sparse raw file into a directory of images."""
+    """Store raw data as a sparse file in a directory of images."""
     path = images / str(uuid.uuid4())
     with path.open("wb") as file:
         for piece in pieces:
@@ -70,20 +70,20 @@ def add_image(images: Path, pieces: Iterator[bytes]) -> Location:
 
 
 def remove_image(location: Location) -> None:
-    """Remove such a file again."""
+    """Remove such a file."""
     Path(str(location).removeprefix("file://")).unlink(missing_ok=True)
 
 
 def exclusive(path: Path) -> int:
-    """Give the bytes of a file's extents that no other file shares."""
-    told = subprocess.run(
+    """Return the bytes of a file's extents that no other file shares."""
+    output = subprocess.run(
         ["filefrag", "-s", "-b1", "-v", str(path)],  # noqa: S607 - e2fsprogs
         check=True,
         capture_output=True,
         text=True,
     ).stdout
     # a line for each extent: number, logical, physical, length, flags
-    rows = [line.split(":") for line in told.splitlines()]
+    rows = [line.split(":") for line in output.splitlines()]
     extents = [row for row in rows if row[0].strip().isdigit()]
     return sum(
         int(row[3])

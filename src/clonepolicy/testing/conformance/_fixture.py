@@ -1,0 +1,276 @@
+"""The volumes of one check on an array, and what each should hold."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Self, TypeAlias
+
+import attrs
+
+from clonepolicy import (
+    AdapterError,
+    ArrayBackend,
+    Backend,
+    FileLocation,
+    GiB,
+    Image,
+    LeftBehindError,
+    RbdLocation,
+    Volume,
+)
+from clonepolicy.testing.conformance._check import (
+    describe,
+    expect_error,
+    fail,
+    given,
+    require,
+    require_equal,
+    require_same,
+)
+from clonepolicy.testing.conformance._content import Content
+from clonepolicy.testing.conformance._harness import ArrayHarness
+
+_DATA = 4 << 20
+"""Bytes of data in a volume; the rest is zeros."""
+
+ImageLocation: TypeAlias = RbdLocation | FileLocation
+
+
+@attrs.define
+class Fixture:
+    """Creates volumes, compares their data, and discards them at the end."""
+
+    harness: ArrayHarness
+    expected: dict[str, Content] = attrs.field(factory=dict)
+    """What each volume should hold, by id, in the order of creation."""
+    images: dict[ImageLocation, Content] = attrs.field(factory=dict)
+    """What each stored image holds."""
+    before: frozenset[str] = frozenset()
+    """What the array held when the check began."""
+
+    def __enter__(self) -> Self:
+        """Record what the array holds."""
+        self.before = frozenset(self.harness.holds())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Discard all volumes, clones first; ignore errors."""
+        for volume_id in reversed(self.expected):
+            with contextlib.suppress(Exception):
+                self.array.discard(volume_id)
+        for location in self.images:
+            if self.harness.remove_image is not None:
+                with contextlib.suppress(Exception):
+                    self.harness.remove_image(location)
+
+    @property
+    def array(self) -> ArrayBackend:
+        """The array under test."""
+        return self.harness.array
+
+    @property
+    def backend(self) -> Backend:
+        """What the array declares."""
+        return self.array.get_backend()
+
+    @property
+    def data(self) -> int:
+        """How many bytes of data a volume gets."""
+        return min(_DATA, self.harness.gib // 4)
+
+    def within_limit(self, clones: int) -> int:
+        """Return how many of these clones one source may have."""
+        limit = self.backend.clone_limit
+        return clones if limit is None else min(clones, limit)
+
+    # -- making volumes and images ------------------------------------------
+
+    def record(self, size: int = 1, status: str = "available") -> Volume:
+        """Make the record of a volume without data; the size is in GiB."""
+        volume = self.harness.new_volume(size, status)
+        self.expected[volume.id] = Content(size * self.harness.gib)
+        return volume
+
+    def target(self, size: int = 1) -> Volume:
+        """Make the record of a volume that is to be created."""
+        return self.record(size, "creating")
+
+    def content(
+        self, seed: str, size: int = 1, data: int | None = None
+    ) -> Content:
+        """Make so many GiB with so many bytes of random data."""
+        data = self.data if data is None else data
+        return Content.make(size * self.harness.gib, data, seed)
+
+    def volume(self, size: int = 1, data: int | None = None) -> Volume:
+        """Make a volume of so many GiB with so many bytes of data."""
+        target = self.target(size)
+        self.write(target, self.content(target.id, size, data))
+        return self.with_status(target)
+
+    def with_status(self, record: Volume, status: str = "available") -> Volume:
+        """Change the status in a record; return the changed record."""
+        self.harness.set_status(record.id, status)
+        return attrs.evolve(record, status=status)
+
+    def write(
+        self,
+        target: Volume,
+        content: Content,
+        pieces: Iterator[bytes] | None = None,
+        formats: tuple[str, str] = ("raw", "bare"),
+    ) -> None:
+        """Write a content, or these pieces instead, into a new volume."""
+        data = content.pieces() if pieces is None else pieces
+        image = self.image_record(content, formats)
+        self.array.write(target.id, target.size, image, data)
+        full = target.size * self.harness.gib
+        self.expected[target.id] = content.copy(full)
+
+    def image_record(
+        self, content: Content, formats: tuple[str, str] = ("raw", "bare")
+    ) -> Image:
+        """Make the record of an image: its disk and its container format."""
+        return Image(
+            id=str(uuid.UUID(int=0)),
+            status="active",
+            disk_format=formats[0],
+            container_format=formats[1],
+            size=content.size * GiB // self.harness.gib,
+        )
+
+    def clone(self, source: Volume) -> Volume:
+        """Clone a volume."""
+        target = self.target(source.size)
+        self.clone_to(target, source)
+        return self.with_status(target)
+
+    def clone_to(self, target: Volume, source: Volume) -> None:
+        """Clone a volume to a target, whose record keeps its status."""
+        self.array.clone_volume(target.id, source)
+        self.expected[target.id] = self.expected[source.id].copy()
+
+    def extend(self, volume: Volume, size: int) -> Volume:
+        """Extend a volume to so many GiB; return the record of that size."""
+        self.array.extend(volume.id, size)
+        self.expected[volume.id].size = size * self.harness.gib
+        return attrs.evolve(volume, size=size)
+
+    def image(self, content: Content | None = None) -> ImageLocation:
+        """Store an image: 1 GiB with random data unless a content is given."""
+        content = content or self.content("image")
+        location = given(self.harness.add_image, "add_image")(content.pieces())
+        if not isinstance(location, (RbdLocation, FileLocation)):
+            fail(f"add_image returned {location}, expected rbd:// or file://")
+        self.images[location] = content
+        return location
+
+    def clone_image(self, location: ImageLocation) -> Volume:
+        """Clone a stored image to a new volume of whole GiB."""
+        content, gib = self.images[location], self.harness.gib
+        target = self.target(-(-content.size // gib))
+        self.array.clone_image(target.id, location)
+        self.expected[target.id] = content.copy(target.size * gib)
+        return self.with_status(target)
+
+    def overwrite(self, volume: Volume, offset: int, seed: int) -> None:
+        """Write to a volume as a guest would."""
+        data = bytes([seed]) * 512 + bytes(range(256)) * 2
+        self.harness.overwrite(volume.id, offset, data)
+        self.expected[volume.id].put(offset, data)
+
+    @contextlib.contextmanager
+    def guest(
+        self, volume: Volume
+    ) -> Iterator[Callable[[int, bytes], object]]:
+        """Open a volume as a guest does; yield a function that writes."""
+        if self.harness.guest is None:
+            yield partial(self.harness.overwrite, volume.id)
+            return
+        with self.harness.guest(volume.id) as write:
+            yield write
+
+    # -- requirements -------------------------------------------------------
+
+    def require_intact(self, *volumes: Volume) -> None:
+        """Fail unless volumes hold exactly what they should."""
+        self._require_intact(volume.id for volume in volumes)
+
+    def require_all_intact(self) -> None:
+        """Fail unless all volumes hold exactly what they should."""
+        self._require_intact(self.expected)
+
+    def _require_intact(self, volume_ids: Iterable[str]) -> None:
+        for volume_id in volume_ids:
+            content = self.expected[volume_id]
+            content.compare(self.array.read(volume_id), f"volume {volume_id}")
+            self.require_size(volume_id, content.size)
+
+    def require_size(self, volume_id: str, size: int) -> None:
+        """Fail unless the array and its own tools report this size."""
+        require_equal(self.harness.size_of(volume_id), size, "size by tools")
+        try:
+            found = self.array.stat(volume_id)
+        except AdapterError:
+            return
+        full = size * GiB // self.harness.gib
+        require_equal(found and found.size, full, "size by stat")
+
+    def require_absent(self, *volumes: Volume) -> None:
+        """Fail if the array still has data of these volumes."""
+        for volume in volumes:
+            size = self.harness.size_of(volume.id)
+            require(size is None, f"volume {volume.id} still has {size} bytes")
+
+    def require_unchanged(self, when: str = "at the end") -> None:
+        """Fail unless the array holds what it held when the check began."""
+        require_same(self.before, self.harness.holds(), when)
+
+    @contextlib.contextmanager
+    def leaving_nothing(self, when: str) -> Iterator[None]:
+        """Fail unless the array holds the same before and after the block."""
+        before = frozenset(self.harness.holds())
+        yield
+        require_same(before, self.harness.holds(), when)
+
+    def expect_clone_error(
+        self, kind: type[AdapterError], source: Volume, what: str
+    ) -> None:
+        """Fail unless a clone raises this error and leaves nothing behind."""
+        target = self.target(source.size)
+        with self.leaving_nothing(what):
+            with expect_error(kind, what):
+                self.array.clone_volume(target.id, source)
+            self.require_absent(target)
+
+    def breaking(self) -> contextlib.AbstractContextManager[object]:
+        """Return a context in which the array begins changes and fails."""
+        return given(self.harness.breaking, "breaking")()
+
+    def expect_clean_failure(
+        self, target: Volume, clone: Callable[[], None]
+    ) -> None:
+        """Fail unless a clone on a failing array leaves nothing behind.
+
+        If the array raises `LeftBehindError`, `discard` must remove what is
+        left.
+        """
+        held, left = frozenset(self.harness.holds()), False
+        with self.breaking():
+            try:
+                clone()
+            except AdapterError as error:
+                left = isinstance(error, LeftBehindError)
+            except Exception as error:  # noqa: BLE001 - any other is wrong
+                fail(f"a failing clone raised {describe(error)}")
+            else:
+                fail("a failing clone raised nothing")
+        if left:
+            found = frozenset(self.harness.holds())
+            require(found != held, "LeftBehindError, but nothing is left")
+            self.array.discard(target.id)
+        self.require_absent(target)
+        require_same(held, self.harness.holds(), "after a failed clone")

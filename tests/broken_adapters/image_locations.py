@@ -1,0 +1,177 @@
+"""Image services that handle locations wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from typing_extensions import override
+
+from broken_adapters._registry import broken_images
+from clonepolicy import (
+    CinderLocation,
+    ConflictError,
+    Location,
+)
+from clonepolicy.adapters._memory_ports import Images
+from clonepolicy.adapters.memory import MemoryCloud, Registration
+
+_LATE = partial(MemoryCloud, registration=Registration.LATE)
+_WITHDRAWING = partial(MemoryCloud, can_withdraw=True)
+
+
+@broken_images("registers-a-volume-as-image-data", cloud=_LATE)
+class DoesNotWait(Images):
+    """It verifies a location that is not shown yet."""
+
+    @override
+    def verify_location(self, image_id: str, location: CinderLocation) -> None:
+        if self._held(image_id).pending != location:
+            super().verify_location(image_id, location)
+
+
+@broken_images("registers-a-volume-as-image-data")
+class ConsumesTheVolume(Images):
+    """It deletes the volume whose location it registers."""
+
+    @override
+    def add_location(self, image_id: str, location: CinderLocation) -> None:
+        super().add_location(image_id, location)
+        self.cloud.volumes.pop(location.volume_id, None)
+
+
+@broken_images("registers-locations-idempotently")
+class RegistersOnlyOnce(Images):
+    """It fails if the location is already registered."""
+
+    @override
+    def add_location(self, image_id: str, location: CinderLocation) -> None:
+        if location in self._held(image_id).locations:
+            message = f"image {image_id} is at {location} already: go on"
+            raise ConflictError(message)
+        super().add_location(image_id, location)
+
+
+@broken_images("registers-locations-idempotently")
+class RegistersEachTime(Images):
+    """It shows a location as often as it was registered."""
+
+    @override
+    def add_location(self, image_id: str, location: CinderLocation) -> None:
+        held = self._held(image_id)
+        if location in held.locations:
+            held.locations = (*held.locations, location)
+        super().add_location(image_id, location)
+
+
+@broken_images("refuses-to-register-over-existing-data")
+class AddsASecondSource(Images):
+    """It registers a location of an image that has data."""
+
+    @override
+    def add_location(self, image_id: str, location: CinderLocation) -> None:
+        held = self._held(image_id)
+        if location not in held.locations and held.record.status == "active":
+            held.locations = (*held.locations, location)
+        super().add_location(image_id, location)
+
+
+@broken_images("withdraws-a-location-or-refuses")
+class SaysThatItWithdrew(Images):
+    """It returns, but the location is still shown."""
+
+    @override
+    def withdraw_location(
+        self, image_id: str, location: CinderLocation
+    ) -> None:
+        pass
+
+
+@broken_images("withdraws-a-location-or-refuses", cloud=_WITHDRAWING)
+class DeletesTheVolume(Images):
+    """It deletes the volume whose location it withdraws."""
+
+    @override
+    def withdraw_location(
+        self, image_id: str, location: CinderLocation
+    ) -> None:
+        super().withdraw_location(image_id, location)
+        self.cloud.volumes.pop(location.volume_id, None)
+
+
+@broken_images("withdraws-a-location-or-refuses", cloud=_WITHDRAWING)
+class LeavesNoData(Images):
+    """It leaves an image without data in status active."""
+
+    @override
+    def withdraw_location(
+        self, image_id: str, location: CinderLocation
+    ) -> None:
+        super().withdraw_location(image_id, location)
+        if image_id in self.cloud.images:
+            self.cloud.set_image(image_id, status="active")
+
+
+@broken_images("never-shows-a-withdrawn-location", cloud=_LATE)
+class WithdrawsTooEarly(Images):
+    """It does not withdraw a location that is not shown yet."""
+
+    @override
+    def withdraw_location(
+        self, image_id: str, location: CinderLocation
+    ) -> None:
+        held = self.cloud.images.get(image_id)
+        if held is not None and held.pending != location:
+            super().withdraw_location(image_id, location)
+
+
+@broken_images("never-discards-an-image-with-a-location", cloud=_LATE)
+class DiscardsTooEarly(Images):
+    """It deletes an image whose location is not shown yet."""
+
+    @override
+    def discard(self, image_id: str) -> None:
+        held = self.cloud.images.get(image_id)
+        if held is not None and held.record.status == "queued":
+            del self.cloud.images[image_id]
+
+
+@broken_images(
+    "returns-the-locations-of-an-image", "returns-locations-in-order"
+)
+class TellsNoLocation(Images):
+    """It returns no locations."""
+
+    @override
+    def get_locations(self, image_id: str) -> tuple[Location, ...]:
+        return ()
+
+
+@broken_images("returns-the-locations-of-an-image")
+class InventsALocation(Images):
+    """It returns a location for an image that has none."""
+
+    @override
+    def get_locations(self, image_id: str) -> tuple[Location, ...]:
+        found = super().get_locations(image_id)
+        return found or (CinderLocation(image_id),)
+
+
+@broken_images("returns-locations-in-order")
+class TurnsLocationsRound(Images):
+    """It returns the last location first."""
+
+    @override
+    def get_locations(self, image_id: str) -> tuple[Location, ...]:
+        return super().get_locations(image_id)[::-1]
+
+
+@broken_images("downloads-the-data-of-a-registered-volume")
+class GivesZeros(Images):
+    """It returns zeros for a volume that it cannot read."""
+
+    @override
+    def download(self, image_id: str) -> Iterator[bytes]:
+        for piece in super().download(image_id):
+            here = self.cloud.images[image_id].data is not None
+            yield piece if here else bytes(len(piece))
