@@ -12,6 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from typing_extensions import override
 
 from clonepolicy import Backend
+from clonepolicy.adapters.memory import EVERYTHING, MemoryArray
 from clonepolicy.testing.array_machine import ArrayMachine
 from clonepolicy.testing.conformance import ArrayBench
 from clonepolicy.testing.conformance._array_saboteurs import (
@@ -21,17 +22,17 @@ from clonepolicy.testing.conformance._array_saboteurs import (
     ReachesAcross,
     TakesClonesAlong,
 )
-from clonepolicy.testing.model import EVERYTHING, ModelArray, model_bench
+from clonepolicy.testing.memory import memory_harness
 
 
 class Models(ArrayMachine):
     """One model with a limit, one without."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
+    DEFAULT: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
 
     @override
     def make(self) -> tuple[ArrayBench, ArrayBench]:
-        return model_bench(), model_bench(ModelArray(self.DOES))
+        return memory_harness(), memory_harness(MemoryArray(self.DEFAULT))
 
 
 TestModels: type[unittest.TestCase] = Models.TestCase
@@ -50,13 +51,13 @@ TestModels.settings = settings(  # type: ignore[attr-defined]  # hypothesis adds
         TakesClonesAlong,
     ],
 )
-def test_the_machine_finds_what_is_wrong(kind: type[ModelArray]) -> None:
+def test_the_machine_finds_what_is_wrong(kind: type[MemoryArray]) -> None:
     """It breaks on arrays that fail in combination."""
 
     class Machine(ArrayMachine):
         @override
         def make(self) -> tuple[ArrayBench, ArrayBench]:
-            return model_bench(kind()), model_bench(kind())
+            return memory_harness(kind()), memory_harness(kind())
 
     with pytest.raises(AssertionError):
         run_state_machine_as_test(

@@ -14,9 +14,14 @@ from clonepolicy import (
     Backend,
     CloneKind,
     UnavailableError,
-    Volume,
 )
-from clonepolicy.adapters.memory import ARRAY, POOL, MemoryCloud
+from clonepolicy.adapters.memory import (
+    EVERYTHING,
+    MEMORY_GIB,
+    POOL,
+    MemoryArray,
+    MemoryCloud,
+)
 from clonepolicy.testing.conformance import (
     ARRAYS,
     ArrayBench,
@@ -29,7 +34,7 @@ from clonepolicy.testing.conformance import (
 )
 from clonepolicy.testing.conformance._array_saboteurs import ARRAY_SABOTEURS
 from clonepolicy.testing.conformance._saboteur import Saboteur
-from clonepolicy.testing.model import EVERYTHING, ModelArray, model_bench
+from clonepolicy.testing.memory import memory_harness
 
 COPY = CloneKind.FULL_COPY
 OFFLOADED = CloneKind.OFFLOADED_COPY
@@ -65,7 +70,7 @@ def test_an_array_that_keeps_its_word_is_certified(
 ) -> None:
     """Whatever it declares, it is held to that and to no more."""
     declared = attrs.evolve(EVERYTHING, **changes)  # type: ignore[arg-type]  # fields of several types
-    report = run(ARRAYS, model_bench(ModelArray(declared)))
+    report = run(ARRAYS, memory_harness(MemoryArray(declared)))
     assert {} == report.told(Status.FAIL)
     assert (None, level) == (report.problem, report.level)
 
@@ -76,7 +81,7 @@ def test_a_run_without_a_clone_is_no_certificate(limit: int | None) -> None:
     declared = Backend()
     if limit is not None:
         declared = attrs.evolve(EVERYTHING, clone_limit=limit)
-    report = run(ARRAYS, model_bench(ModelArray(declared)))
+    report = run(ARRAYS, memory_harness(MemoryArray(declared)))
     assert 0 == report.count(Status.FAIL)
     assert Level.STORES == report.level
     assert "no row with a clone was executed and passed" == report.problem
@@ -116,14 +121,14 @@ def test_rows_and_saboteurs_say_what_they_are_about() -> None:
 
 def test_what_a_row_measured_is_told() -> None:
     """Numbers, not just that it passed."""
-    result = check(ROWS["shares-its-data"], model_bench())
+    result = check(ROWS["shares-its-data"], memory_harness())
     assert Status.PASS is result.status
     assert "clones of [4096, 16384] bytes take [0, 0]" == result.detail
 
 
 def test_a_claim_without_a_measure_fails() -> None:
     """Who claims copy-on-write has to show it."""
-    blind = attrs.evolve(model_bench(), exclusive=None)
+    blind = attrs.evolve(memory_harness(), exclusive=None)
     result = check(ROWS["shares-its-data"], blind)
     assert Status.FAIL is result.status
     assert (
@@ -137,7 +142,7 @@ KILLED = [name for name in ROWS if "kill" in name]
 @pytest.mark.parametrize("row", KILLED)
 def test_who_cannot_be_opened_elsewhere_is_not_killed(row: str) -> None:
     """Pickle cannot tell another process of what is in this one alone."""
-    result = check(ROWS[row], model_bench())
+    result = check(ROWS[row], memory_harness())
     assert (Status.SKIP, ROWS[row].needs[-1].missing) == (
         result.status,
         result.detail,
@@ -148,7 +153,7 @@ def test_who_cannot_be_opened_elsewhere_is_not_killed(row: str) -> None:
 def test_an_array_that_does_not_open_elsewhere_fails(row: str) -> None:
     """And what the other process said is told, in one line."""
     again = cast("Callable[[], ArrayBackend]", partial(int, "nothing"))
-    result = check(ROWS[row], attrs.evolve(model_bench(), again=again))
+    result = check(ROWS[row], attrs.evolve(memory_harness(), again=again))
     said = "ValueError: invalid literal for int() with base 10: 'nothing'"
     assert Status.FAIL is result.status
     assert f"another process cannot do it: {said}" == result.detail
@@ -172,7 +177,7 @@ def test_what_is_known_to_fail_is_told_and_costs_the_level() -> None:
 def test_what_is_listed_as_failing_and_passes_fails() -> None:
     """A list of known failures is kept short."""
     bench = attrs.evolve(
-        model_bench(), xfail={"clones-every-byte": "never worked"}
+        memory_harness(), xfail={"clones-every-byte": "never worked"}
     )
     result = check(ROWS["clones-every-byte"], bench)
     assert Status.FAIL is result.status
@@ -186,7 +191,7 @@ def test_a_defect_is_a_failure_and_not_the_end() -> None:
         message = "no such tool"
         raise OSError(message)
 
-    bench = attrs.evolve(model_bench(), size_of=explode)
+    bench = attrs.evolve(memory_harness(), size_of=explode)
     report = run(ARRAYS, bench)
     found = {r.row.id: r for r in report.results}
     assert len(ROWS) == len(found)
@@ -197,12 +202,12 @@ def test_a_defect_is_a_failure_and_not_the_end() -> None:
 def test_what_an_array_declares_may_fail_too() -> None:
     """Asking whether there is anything to be seen is part of the row."""
 
-    class Dumb(ModelArray):
+    class Dumb(MemoryArray):
         def get_backend(self) -> Backend:
             message = "not now"
             raise UnavailableError(message)
 
-    result = check(ROWS["clones-every-byte"], model_bench(Dumb()))
+    result = check(ROWS["clones-every-byte"], memory_harness(Dumb()))
     assert Status.FAIL is result.status
     told = "raised UnavailableError: not now (test_conformance.py:"
     assert result.detail.startswith(told)
@@ -210,64 +215,18 @@ def test_what_an_array_declares_may_fail_too() -> None:
 
 def test_nothing_of_a_run_stays() -> None:
     """Every row takes down what it made."""
-    array = ModelArray()
-    run(ARRAYS, model_bench(array))
+    array = MemoryArray()
+    run(ARRAYS, memory_harness(array))
     assert {} == array.volumes
     assert {} == array.images
 
 
-def memory_bench() -> ArrayBench:
-    """Make the array of the cloud in memory, whose volumes need records."""
-    cloud, unit = MemoryCloud(unit=1 << 14), 1 << 14
-    declared = attrs.evolve(
-        ARRAY,
-        image_schemes=frozenset(),
-        image_clone_kind=None,
-        clone_across_pools=None,
-    )
-    cloud.arrays = {
-        POOL: declared,
-        "other": attrs.evolve(declared, array_id="other"),
-    }
-
-    def new_volume(size: int, status: str) -> Volume:
-        return cloud.add_volume("bench", size, status=status)
-
-    def size_of(volume_id: str) -> int | None:
-        held = cloud.volumes.get(volume_id)
-        return None if held is None or held.data is None else len(held.data)
-
-    def overwrite(volume_id: str, offset: int, data: bytes) -> None:
-        held = cloud.held_volume(volume_id)
-        assert held.data is not None
-        end = offset + len(data)
-        held.data = held.data[:offset] + data + held.data[end:]
-
-    def holds() -> list[str]:
-        return [
-            v for v, held in cloud.volumes.items() if held.data is not None
-        ]
-
-    return ArrayBench(
-        array=cloud.ports("bench").array,
-        overwrite=overwrite,
-        size_of=size_of,
-        holds=holds,
-        exclusive=lambda v: len(
-            (cloud.volume_data(v) or b"").replace(b"\0", b"")
-        ),
-        new_volume=new_volume,
-        set_status=lambda v, status: cloud.set_volume(v, status=status),
-        gib=unit,
-        xfail={"takes-no-data-for-what-it-is-not": "it unpacks nothing"},
-    )
-
-
-def test_the_cloud_in_memory_is_certified() -> None:
-    """The model of plans keeps the port's contract, too."""
-    report = run(ARRAYS, memory_bench())
+def test_the_array_of_the_cloud_in_memory_is_certified() -> None:
+    """The array that plans are tested on keeps the port's contract, too."""
+    cloud = MemoryCloud(gib=MEMORY_GIB)
+    report = run(ARRAYS, memory_harness(cloud.arrays[POOL]))
     assert {} == report.told(Status.FAIL)
-    assert Level.GROWS == report.declared
+    assert Level.SHARES == report.declared
 
 
 def test_a_table_takes_rows_of_others() -> None:
@@ -279,6 +238,6 @@ def test_a_table_takes_rows_of_others() -> None:
         """The array is blue."""
         return str(bench.gib)
 
-    report = run(table, model_bench())
+    report = run(table, memory_harness())
     assert {"is-blue": Status.PASS} == statuses(report)
     assert report.problem is None

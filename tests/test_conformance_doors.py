@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from clonepolicy.adapters.memory import MemoryArray
 from clonepolicy.testing.conformance import (
     ARRAYS,
     IMAGES,
@@ -33,7 +34,7 @@ from clonepolicy.testing.conformance import (
     run,
 )
 from clonepolicy.testing.conformance._program import program
-from clonepolicy.testing.model import ModelArray, model_bench
+from clonepolicy.testing.memory import memory_harness
 
 SHARES = next(row for row in ARRAYS.rows if row.id == "shares-its-data")
 
@@ -48,13 +49,14 @@ import attrs
 
 from clonepolicy import Backend
 from clonepolicy.testing.conformance import ConformanceTestCase
-from clonepolicy.testing.model import ModelArray, model_bench
+from clonepolicy.adapters.memory import MemoryArray
+from clonepolicy.testing.memory import memory_harness
 
-BENCH = model_bench()
+BENCH = memory_harness()
 NUMBER = 7
 
 
-class Cuts(ModelArray):
+class Cuts(MemoryArray):
     """Loses the first block of every clone."""
 
     def cloned(self, held, parent):
@@ -63,7 +65,7 @@ class Cuts(ModelArray):
         return made
 
 
-class Slow(ModelArray):
+class Slow(MemoryArray):
     def discard(self, volume_id):
         pathlib.Path("begun").touch()
         time.sleep(0.2)
@@ -77,12 +79,12 @@ def mark(text):
 
 def good():
     mark("o")
-    return attrs.evolve(model_bench(), close=lambda: mark("c"))
+    return attrs.evolve(memory_harness(), close=lambda: mark("c"))
 
 
 def broken():
     return attrs.evolve(
-        model_bench(Cuts()),
+        memory_harness(Cuts()),
         xfail={
             "clones-every-byte": "the first \x00 \ud800 block",
             "clones-clones": "the same",
@@ -92,11 +94,11 @@ def broken():
 
 
 def cloneless():
-    return model_bench(ModelArray(Backend()))
+    return memory_harness(MemoryArray(Backend()))
 
 
 def slow():
-    return attrs.evolve(model_bench(Slow()), close=lambda: mark("c"))
+    return attrs.evolve(memory_harness(Slow()), close=lambda: mark("c"))
 
 
 def raises():
@@ -105,7 +107,7 @@ def raises():
 
 
 def needs(place):
-    return model_bench()
+    return memory_harness()
 
 
 def wrong():
@@ -113,13 +115,13 @@ def wrong():
 
 
 def silent():
-    bench = model_bench()
+    bench = memory_harness()
     bench.array.get_backend = lambda: 1 / 0
     return attrs.evolve(bench, close=lambda: mark("c"))
 
 
 def mistyped():
-    return attrs.evolve(model_bench(), xfail={"clone-every-byte": "no"})
+    return attrs.evolve(memory_harness(), xfail={"clone-every-byte": "no"})
 
 
 class Good(ConformanceTestCase):
@@ -304,7 +306,7 @@ def test_the_program_shows_rows_and_the_level() -> None:
     lines = result.stdout.splitlines()
     # whose it is stands behind it where a wheel is installed
     assert lines[0].startswith(
-        "doors:good: clonepolicy.testing.model.ModelArray"
+        "doors:good: clonepolicy.adapters.memory._array.MemoryArray"
     )
     row = next(line for line in lines if "clones-clones" in line)
     assert re.fullmatch(r"PASS +clones-clones +[\d.]+ ms +5 generations", row)
@@ -347,7 +349,7 @@ def test_json_has_all_that_is_known() -> None:
     assert {
         "bench": "doors:good",
         "kind": "array",
-        "adapter": "clonepolicy.testing.model.ModelArray",
+        "adapter": "clonepolicy.adapters.memory._array.MemoryArray",
         "level_declared": "shares",
         "level_held": "shares",
         "problem": None,
@@ -734,7 +736,7 @@ def test_a_class_has_the_tests_of_its_table() -> None:
 
     class Volumes(ConformanceTestCase):
         table = VOLUMES
-        make_bench = staticmethod(model_bench)
+        make_bench = staticmethod(memory_harness)
 
     names = unittest.defaultTestLoader.getTestCaseNames(Volumes)
     rows = {f"test_{row.id.replace('-', '_')}" for row in VOLUMES.rows}
@@ -756,7 +758,7 @@ def test_known_failures_are_known_to_one_class_only() -> None:
     class Model(Known):
         @classmethod
         def make_bench(cls) -> Any:  # noqa: ANN401 - of any kind
-            return model_bench(ModelArray())
+            return memory_harness(MemoryArray())
 
     known, model = outcome(Known), outcome(Model)
     assert 2 == len(known.expectedFailures)

@@ -36,23 +36,23 @@ from clonepolicy import (
     UnsupportedError,
     Volume,
 )
+from clonepolicy.adapters.memory import (
+    BLOCK_SIZE,
+    EVERYTHING,
+    MEMORY_GIB,
+    Block,
+    BlockMap,
+    MemoryArray,
+)
 from clonepolicy.testing.conformance._array_rows import ARRAYS
 from clonepolicy.testing.conformance._bench import ArrayBench
 from clonepolicy.testing.conformance._saboteur import Saboteur
-from clonepolicy.testing.model import (
-    BLOCK,
-    EVERYTHING,
-    UNIT,
-    Block,
-    ModelArray,
-    Stored,
-    model_bench,
-)
+from clonepolicy.testing.memory import memory_harness
 
 ARRAY_SABOTEURS: list[Saboteur] = []
 """Every array that breaks a promise."""
 
-T = TypeVar("T", bound=ModelArray)
+T = TypeVar("T", bound=MemoryArray)
 
 
 def _caught_by(*rows: str) -> Callable[[type[T]], type[T]]:
@@ -62,7 +62,7 @@ def _caught_by(*rows: str) -> Callable[[type[T]], type[T]]:
                 name=kind.__name__,
                 sin=(kind.__doc__ or "").strip(),
                 table=ARRAYS,
-                make=lambda: model_bench(kind()),
+                make=lambda: memory_harness(kind()),
                 caught_by=frozenset(rows),
             )
         )
@@ -75,21 +75,21 @@ def _caught_by(*rows: str) -> Callable[[type[T]], type[T]]:
 
 
 @_caught_by("declares-what-it-is")
-class FromTheFuture(ModelArray):
+class FromTheFuture(MemoryArray):
     """It was written for a version of the port that nobody knows yet."""
 
     API_VERSION: ClassVar[int] = 99
 
 
 @_caught_by("declares-what-it-is")
-class Boaster(ModelArray):
+class Boaster(MemoryArray):
     """Its class declares what the array cannot do."""
 
     CAPABILITIES: ClassVar[Backend] = Backend(clone_across_pools=True)
 
 
 @_caught_by("is-one-array")
-class Nameless(ModelArray):
+class Nameless(MemoryArray):
     """It has no identity."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Nameless(ModelArray):
 
 
 @_caught_by("is-one-array")
-class Namesake(ModelArray):
+class Namesake(MemoryArray):
     """It calls itself by its driver's name, as every other one does."""
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class Namesake(ModelArray):
 
 
 @_caught_by("is-one-array")
-class Fickle(ModelArray):
+class Fickle(MemoryArray):
     """It is another array at each asking."""
 
     @override
@@ -117,17 +117,17 @@ class Fickle(ModelArray):
 
 
 @_caught_by("says-how-it-clones")
-class Reticent(ModelArray):
+class Reticent(MemoryArray):
     """It does not say how it clones."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_kind=None)
+    DEFAULT: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_kind=None)
 
 
 @_caught_by("does-not-do-what-it-does-not-declare")
-class HiddenTalent(ModelArray):
+class HiddenTalent(MemoryArray):
     """It clones and grows, and does not say so."""
 
-    DOES: ClassVar[Backend] = Backend()
+    DEFAULT: ClassVar[Backend] = Backend()
 
     @override
     def check_can(self, able: bool | None, what: str) -> None:
@@ -135,7 +135,7 @@ class HiddenTalent(ModelArray):
 
 
 @_caught_by("gives-back-what-was-written")
-class LosesTheTail(ModelArray):
+class LosesTheTail(MemoryArray):
     """It loses the last block that is written."""
 
     @override
@@ -148,19 +148,19 @@ class LosesTheTail(ModelArray):
 
 
 @_caught_by("takes-no-more-than-fits")
-class CutsToFit(ModelArray):
+class CutsToFit(MemoryArray):
     """It cuts off what does not fit."""
 
     @override
     def write(
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
     ) -> None:
-        whole = b"".join(data)[: size * UNIT]
+        whole = b"".join(data)[: size * MEMORY_GIB]
         super().write(volume_id, size, image, iter((whole,)))
 
 
 @_caught_by("lets-a-broken-stream-through")
-class CallsItDone(ModelArray):
+class CallsItDone(MemoryArray):
     """It takes a stream that breaks off for one that ends."""
 
     @override
@@ -178,7 +178,7 @@ def _swallowed(data: Iterator[bytes]) -> Iterator[bytes]:
 
 
 @_caught_by("takes-no-data-for-what-it-is-not")
-class TakesAnything(ModelArray):
+class TakesAnything(MemoryArray):
     """It takes any data for raw, whatever it is said to be."""
 
     @override
@@ -190,7 +190,7 @@ class TakesAnything(ModelArray):
 
 
 @_caught_by("fills-many-at-once")
-class SharesABuffer(ModelArray):
+class SharesABuffer(MemoryArray):
     """It puts together in one place what is written to several volumes."""
 
     def __init__(self) -> None:
@@ -207,7 +207,7 @@ class SharesABuffer(ModelArray):
 
 
 @_caught_by("reads-several-in-turns")
-class ReadsWithOneHead(ModelArray):
+class ReadsWithOneHead(MemoryArray):
     """All readings go on where any of them was."""
 
     def __init__(self) -> None:
@@ -218,13 +218,13 @@ class ReadsWithOneHead(ModelArray):
     def read(self, volume_id: str) -> Iterator[bytes]:
         held, self.at = self.volume(volume_id), 0
         while self.at < held.size:
-            block = held.blocks.get(self.at // BLOCK)
-            self.at += BLOCK
-            yield bytes(BLOCK) if block is None else block.data
+            block = held.blocks.get(self.at // BLOCK_SIZE)
+            self.at += BLOCK_SIZE
+            yield bytes(BLOCK_SIZE) if block is None else block.data
 
 
 @_caught_by("fails-to-write-without-harm")
-class StaysLocked(ModelArray):
+class StaysLocked(MemoryArray):
     """A volume whose writing failed can neither be filled nor discarded."""
 
     def __init__(self) -> None:
@@ -250,7 +250,7 @@ class StaysLocked(ModelArray):
 
 
 @_caught_by("writes-over-nothing", "clones-over-nothing")
-class WritesOver(ModelArray):
+class WritesOver(MemoryArray):
     """It gives new data to a volume that has some."""
 
     @override
@@ -259,7 +259,7 @@ class WritesOver(ModelArray):
 
 
 @_caught_by("knows-nothing-of-a-missing-volume")
-class ReadsAnything(ModelArray):
+class ReadsAnything(MemoryArray):
     """It gives no data, and no error, of a volume that is not there."""
 
     @override
@@ -269,7 +269,7 @@ class ReadsAnything(ModelArray):
 
 
 @_caught_by("stat-agrees-with-the-arrays-own-tools")
-class Remembers(ModelArray):
+class Remembers(MemoryArray):
     """It tells the size that a volume had at first."""
 
     def __init__(self) -> None:
@@ -283,7 +283,7 @@ class Remembers(ModelArray):
 
 
 @_caught_by("discards-once-and-again")
-class DiscardsOnce(ModelArray):
+class DiscardsOnce(MemoryArray):
     """It fails to discard what is discarded already."""
 
     @override
@@ -293,7 +293,7 @@ class DiscardsOnce(ModelArray):
 
 
 @_caught_by("discards-once-and-again")
-class KeepsTheTrash(ModelArray):
+class KeepsTheTrash(MemoryArray):
     """It keeps, under another name, what it discards."""
 
     @override
@@ -304,7 +304,7 @@ class KeepsTheTrash(ModelArray):
 
 
 @_caught_by("keeps-any-id-apart")
-class Traverses(ModelArray):
+class Traverses(MemoryArray):
     """It takes an id for a path, and discards what that leads to."""
 
     @override
@@ -313,7 +313,7 @@ class Traverses(ModelArray):
 
 
 @_caught_by("keeps-any-id-apart")
-class CaseBlind(ModelArray):
+class CaseBlind(MemoryArray):
     """It takes ids that differ in case for one."""
 
     @override
@@ -322,7 +322,7 @@ class CaseBlind(ModelArray):
 
 
 @_caught_by("finds-no-image-elsewhere")
-class FindsEverything(ModelArray):
+class FindsEverything(MemoryArray):
     """It finds an image wherever it is told to look."""
 
     @override
@@ -331,7 +331,7 @@ class FindsEverything(ModelArray):
 
 
 @_caught_by("finds-no-image-elsewhere")
-class ChokesOnForeigners(ModelArray):
+class ChokesOnForeigners(MemoryArray):
     """It fails where a location is not of its kind."""
 
     @override
@@ -346,52 +346,52 @@ class ChokesOnForeigners(ModelArray):
 
 
 @_caught_by("grows-and-keeps")
-class GrowsDirt(ModelArray):
+class GrowsDirt(MemoryArray):
     """What it grows by holds what lay there before."""
 
     @override
     def extend(self, volume_id: str, size: int) -> None:
         end = self.volume(volume_id).size
         super().extend(volume_id, size)
-        if size * UNIT > end:
+        if size * MEMORY_GIB > end:
             self.volume(volume_id).put(end, b"dirt")
 
 
 @_caught_by("grows-and-keeps")
-class GrowsOnce(ModelArray):
+class GrowsOnce(MemoryArray):
     """It fails to grow a volume to the size that it has."""
 
     @override
     def extend(self, volume_id: str, size: int) -> None:
-        if self.volume(volume_id).size == size * UNIT:
+        if self.volume(volume_id).size == size * MEMORY_GIB:
             message = "it has that size"
             raise ConflictError(message)
         super().extend(volume_id, size)
 
 
 @_caught_by("never-shrinks")
-class Shrinks(ModelArray):
+class Shrinks(MemoryArray):
     """It takes any size for one to be brought about."""
 
     @override
     def extend(self, volume_id: str, size: int) -> None:
         held = self.volume(volume_id)
-        held.size = min(held.size, size * UNIT)
+        held.size = min(held.size, size * MEMORY_GIB)
         super().extend(volume_id, size)
 
 
 @_caught_by("grows-nothing-out-of-nothing")
-class GrowsNothing(ModelArray):
+class GrowsNothing(MemoryArray):
     """It makes a volume of zeros by growing one that is not there."""
 
     @override
     def extend(self, volume_id: str, size: int) -> None:
-        self.volumes.setdefault(volume_id, Stored(0))
+        self.volumes.setdefault(volume_id, BlockMap(0))
         super().extend(volume_id, size)
 
 
 @_caught_by("fails-to-grow-without-harm")
-class LosesItByGrowing(ModelArray):
+class LosesItByGrowing(MemoryArray):
     """Growth that fails costs the data."""
 
     @override
@@ -407,40 +407,42 @@ class LosesItByGrowing(ModelArray):
 
 
 @_caught_by("clones-every-byte", "clones-every-byte-of-an-image")
-class ClonesTheHead(ModelArray):
+class ClonesTheHead(MemoryArray):
     """It clones all blocks but the last."""
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         made = super().cloned(held, parent)
         made.blocks.pop(max(made.blocks, default=0), None)
         return made
 
 
 @_caught_by("keeps-writes-apart", "never-writes-to-an-image")
-class Aliases(ModelArray):
+class Aliases(MemoryArray):
     """Its clone is the source by another name."""
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         return held
 
 
 @_caught_by("grows-a-clone")
-class SeesItsParent(ModelArray):
+class SeesItsParent(MemoryArray):
     """A clone that grows shows what its source has there by then."""
 
     @override
     def extend(self, volume_id: str, size: int) -> None:
         held = self.volume(volume_id)
-        ghost = {UNIT // BLOCK: Block(b"ghost".ljust(BLOCK, b"\0"))}
+        ghost = {
+            MEMORY_GIB // BLOCK_SIZE: Block(b"ghost".ljust(BLOCK_SIZE, b"\0"))
+        }
         super().extend(volume_id, size)
         if held.parent is not None:
             held.blocks = {**ghost, **held.blocks}
 
 
 @_caught_by("clones-what-grew")
-class ClonesTheFirstSize(ModelArray):
+class ClonesTheFirstSize(MemoryArray):
     """It clones as much of a volume as that had at first."""
 
     def __init__(self) -> None:
@@ -453,14 +455,14 @@ class ClonesTheFirstSize(ModelArray):
         super().extend(volume_id, size)
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         made = super().cloned(held, parent)
         made.size = self.first.get(parent, made.size)
         return made
 
 
 @_caught_by("clones-and-grows-clones-of-images")
-class KeepsImagesSmall(ModelArray):
+class KeepsImagesSmall(MemoryArray):
     """What was cloned from an image does not grow."""
 
     @override
@@ -472,7 +474,7 @@ class KeepsImagesSmall(ModelArray):
 
 
 @_caught_by("clones-no-missing-source", "clones-no-missing-image")
-class ClonesNothing(ModelArray):
+class ClonesNothing(MemoryArray):
     """It makes a volume of zeros where there is no source."""
 
     @override
@@ -480,7 +482,7 @@ class ClonesNothing(ModelArray):
         try:
             super().clone_volume(volume_id, source)
         except NotFoundError:
-            self.volumes[volume_id] = Stored(source.size * UNIT)
+            self.volumes[volume_id] = BlockMap(source.size * MEMORY_GIB)
 
     @override
     def clone_image(
@@ -489,11 +491,11 @@ class ClonesNothing(ModelArray):
         try:
             super().clone_image(volume_id, location)
         except NotFoundError:
-            self.volumes[volume_id] = Stored(UNIT)
+            self.volumes[volume_id] = BlockMap(MEMORY_GIB)
 
 
 @_caught_by("clones-no-busy-source")
-class Impatient(ModelArray):
+class Impatient(MemoryArray):
     """It clones a source whatever goes on with it."""
 
     @override
@@ -504,7 +506,7 @@ class Impatient(ModelArray):
 
 
 @_caught_by("clones-a-source-in-use-or-refuses-it")
-class TearsWhatIsInUse(ModelArray):
+class TearsWhatIsInUse(MemoryArray):
     """Its clone of a source in use lacks what was not yet written."""
 
     @override
@@ -515,23 +517,23 @@ class TearsWhatIsInUse(ModelArray):
 
 
 @_caught_by("clones-a-source-in-use-at-one-instant")
-class CopiesPieceByPiece(ModelArray):
+class CopiesPieceByPiece(MemoryArray):
     """It clones a source in use from the beginning to the end."""
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         made = super().cloned(held, parent)
         self.lock.release()
         time.sleep(0.02)
         self.lock.acquire()
         later = super().cloned(held, parent).blocks
-        half = held.size // BLOCK // 2
+        half = held.size // BLOCK_SIZE // 2
         made.blocks |= {at: later[at] for at in later if at >= half}
         return made
 
 
 @_caught_by("clones-while-uploading")
-class BusyWhileUploading(ModelArray):
+class BusyWhileUploading(MemoryArray):
     """It declares to clone while uploading, and does not."""
 
     @override
@@ -543,46 +545,46 @@ class BusyWhileUploading(ModelArray):
 
 
 @_caught_by("clones-no-source-of-another-size")
-class Truncates(ModelArray):
+class Truncates(MemoryArray):
     """It makes the clone as large as the record says, by cutting."""
 
     @override
     def clone_volume(self, volume_id: str, source: Volume) -> None:
-        has = self.volume(source.id).size // UNIT
+        has = self.volume(source.id).size // MEMORY_GIB
         super().clone_volume(volume_id, attrs.evolve(source, size=has))
-        self.volume(volume_id).size = source.size * UNIT
+        self.volume(volume_id).size = source.size * MEMORY_GIB
 
 
 @_caught_by("clones-nothing-from-another-array")
-class ReachesAcross(ModelArray):
+class ReachesAcross(MemoryArray):
     """It finds a source on whatever array has it."""
 
-    everywhere: ClassVar[dict[str, Stored]] = {}
+    everywhere: ClassVar[dict[str, BlockMap]] = {}
 
     def __init__(self) -> None:
         super().__init__()
         self.volumes = _Shared(self.everywhere)
 
     @override
-    def volume(self, volume_id: str) -> Stored:
+    def volume(self, volume_id: str) -> BlockMap:
         return self.volumes.get(volume_id) or self.everywhere[volume_id]
 
 
-class _Shared(dict[str, Stored]):
+class _Shared(dict[str, BlockMap]):
     """Tells everybody of what is put into it."""
 
-    def __init__(self, everywhere: dict[str, Stored]) -> None:
+    def __init__(self, everywhere: dict[str, BlockMap]) -> None:
         super().__init__()
         self.everywhere = everywhere
 
     @override
-    def __setitem__(self, key: str, value: Stored) -> None:
+    def __setitem__(self, key: str, value: BlockMap) -> None:
         super().__setitem__(key, value)
         self.everywhere[key] = value
 
 
 @_caught_by("clones-anew-after-discard", "discards-no-data-of-clones")
-class LeavesSnapshots(ModelArray):
+class LeavesSnapshots(MemoryArray):
     """The snapshot that a clone was made by stays for ever."""
 
     @override
@@ -592,11 +594,11 @@ class LeavesSnapshots(ModelArray):
 
 
 @_caught_by("clones-clones")
-class ClonesTheEldest(ModelArray):
+class ClonesTheEldest(MemoryArray):
     """A clone of a clone is one of what that was made of."""
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         eldest = held
         while eldest.parent is not None and eldest.parent in self.volumes:
             eldest = self.volumes[eldest.parent]
@@ -604,7 +606,7 @@ class ClonesTheEldest(ModelArray):
 
 
 @_caught_by("clones-many-at-once")
-class OneAtATime(ModelArray):
+class OneAtATime(MemoryArray):
     """It refuses to clone a source that is just being cloned."""
 
     def __init__(self) -> None:
@@ -623,7 +625,7 @@ class OneAtATime(ModelArray):
             self.cloning.release()
 
 
-class LocksForItselfAlone(ModelArray):
+class LocksForItselfAlone(MemoryArray):
     """Its lock on a source is none for who opened the array again."""
 
     def __init__(self) -> None:
@@ -631,7 +633,7 @@ class LocksForItselfAlone(ModelArray):
         self.snapshots: set[str] = set()
         self.cloning = threading.Lock()
 
-    def again(self) -> ModelArray:
+    def again(self) -> MemoryArray:
         """Open the same array, with another lock."""
         opened = copy.copy(self)
         opened.cloning = threading.Lock()
@@ -651,7 +653,7 @@ class LocksForItselfAlone(ModelArray):
 
 def _opened_again() -> ArrayBench:
     array = LocksForItselfAlone()
-    return attrs.evolve(model_bench(array), again=array.again)
+    return attrs.evolve(memory_harness(array), again=array.again)
 
 
 ARRAY_SABOTEURS.append(
@@ -666,7 +668,7 @@ ARRAY_SABOTEURS.append(
 
 
 @_caught_by("discards-no-data-of-clones")
-class TakesClonesAlong(ModelArray):
+class TakesClonesAlong(MemoryArray):
     """What a source shared with its clones goes with it."""
 
     @override
@@ -680,17 +682,17 @@ class TakesClonesAlong(ModelArray):
 @_caught_by(
     "fails-to-clone-without-trace", "fails-to-clone-an-image-without-trace"
 )
-class LeavesTheHalf(ModelArray):
+class LeavesTheHalf(MemoryArray):
     """A clone that fails stays, half made."""
 
     @override
-    def put(self, volume_id: str, made: Stored) -> None:
+    def put(self, volume_id: str, made: BlockMap) -> None:
         self.volumes[volume_id] = made
         self.fail_if_asked()
 
 
 @_caught_by("fails-to-clone-without-trace")
-class LeaksItsClients(ModelArray):
+class LeaksItsClients(MemoryArray):
     """Its client library's own error comes out."""
 
     @override
@@ -701,7 +703,7 @@ class LeaksItsClients(ModelArray):
 
 
 @_caught_by("fails-to-clone-without-trace")
-class SwallowsErrors(ModelArray):
+class SwallowsErrors(MemoryArray):
     """It says nothing where it fails."""
 
     @override
@@ -713,10 +715,10 @@ class SwallowsErrors(ModelArray):
 
 
 @_caught_by("tells-its-limit-before-it-is-hit")
-class CountsNothing(ModelArray):
+class CountsNothing(MemoryArray):
     """It has a limit, and does not count towards it."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
+    DEFAULT: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
 
     @override
     def stat(self, volume_id: str) -> StoredVolume | None:
@@ -725,10 +727,10 @@ class CountsNothing(ModelArray):
 
 
 @_caught_by("tells-its-limit-before-it-is-hit")
-class ForgetsItsLimit(ModelArray):
+class ForgetsItsLimit(MemoryArray):
     """It declares a limit that it does not keep."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
+    DEFAULT: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
 
     @override
     def check_limit(self, parent: str) -> None:
@@ -736,10 +738,10 @@ class ForgetsItsLimit(ModelArray):
 
 
 @_caught_by("tells-the-limit-of-an-image-before-it-is-hit")
-class CountsNoClonesOfImages(ModelArray):
+class CountsNoClonesOfImages(MemoryArray):
     """It counts the clones of volumes alone."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
+    DEFAULT: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
 
     @override
     def find_image(self, location: Location) -> StoredImage | None:
@@ -748,10 +750,10 @@ class CountsNoClonesOfImages(ModelArray):
 
 
 @_caught_by("does-not-do-what-it-does-not-declare")
-class ClonesBeyondNone(ModelArray):
+class ClonesBeyondNone(MemoryArray):
     """It declares that a source may have no clones, and clones."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=0)
+    DEFAULT: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=0)
 
     @override
     def check_limit(self, parent: str) -> None:
@@ -761,7 +763,7 @@ class ClonesBeyondNone(ModelArray):
 # -- kills ------------------------------------------------------------------
 
 
-class _Files(MutableMapping[Any, Stored]):
+class _Files(MutableMapping[Any, BlockMap]):
     """Keeps each value in a file, for every process that looks there."""
 
     def __init__(self, place: Path) -> None:
@@ -772,16 +774,16 @@ class _Files(MutableMapping[Any, Stored]):
         return self.place / quote(str(key), safe="")
 
     @override
-    def __getitem__(self, key: object) -> Stored:
+    def __getitem__(self, key: object) -> BlockMap:
         try:
             data = self._path(key).read_bytes()
         except FileNotFoundError:
             raise KeyError(key) from None
-        stored: Stored = pickle.loads(data)  # noqa: S301 - written below
+        stored: BlockMap = pickle.loads(data)  # noqa: S301 - written below
         return stored
 
     @override
-    def __setitem__(self, key: object, value: Stored) -> None:
+    def __setitem__(self, key: object, value: BlockMap) -> None:
         new = self.place.parent / str(uuid.uuid4())
         new.write_bytes(pickle.dumps(value))
         new.rename(self._path(key))
@@ -800,7 +802,7 @@ class _Files(MutableMapping[Any, Stored]):
         return len(list(self.place.iterdir()))
 
 
-class ForgetsTheDead(ModelArray):
+class ForgetsTheDead(MemoryArray):
     """What it begins bears a name that dies with the process."""
 
     def __init__(self, place: Path) -> None:
@@ -810,7 +812,7 @@ class ForgetsTheDead(ModelArray):
         self.images = _Files(place / "images")
 
     @override
-    def put(self, volume_id: str, made: Stored) -> None:
+    def put(self, volume_id: str, made: BlockMap) -> None:
         begun = str(uuid.uuid4())
         self.volumes[begun] = made
         # so that it is there most of the time
@@ -830,7 +832,7 @@ class ForgetsTheDead(ModelArray):
 
     @override
     def extend(self, volume_id: str, size: int) -> None:
-        grown = Stored(0)
+        grown = BlockMap(0)
         for piece in self.volumes.pop(volume_id).pieces():
             grown.put(grown.size, piece)
             grown.size += len(piece)
@@ -841,7 +843,7 @@ class ForgetsTheDead(ModelArray):
 def _in_files() -> ArrayBench:
     place = Path(tempfile.mkdtemp())
     return attrs.evolve(
-        model_bench(ForgetsTheDead(place), ModelArray()),
+        memory_harness(ForgetsTheDead(place), MemoryArray()),
         again=partial(ForgetsTheDead, place),
         close=partial(shutil.rmtree, place),
     )
@@ -869,34 +871,34 @@ ARRAY_SABOTEURS.append(
 
 
 @_caught_by("shares-its-data", "clones-images-as-it-says")
-class CopiesInSecret(ModelArray):
+class CopiesInSecret(MemoryArray):
     """It declares copy-on-write, and copies."""
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         return held.copied(parent)
 
 
 @_caught_by("takes-no-longer-for-more", "takes-no-longer-for-a-larger-image")
-class TakesItsTime(ModelArray):
+class TakesItsTime(MemoryArray):
     """Its clones share, after reading all that they share."""
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         time.sleep(0.0005 * len(held.blocks))
         return super().cloned(held, parent)
 
 
 @_caught_by("copies-if-it-says-so")
-class SharesInSecret(ModelArray):
+class SharesInSecret(MemoryArray):
     """It declares full copies, and shares."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(
+    DEFAULT: ClassVar[Backend] = attrs.evolve(
         EVERYTHING, clone_kind=CloneKind.FULL_COPY
     )
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         return held.shared(parent)
 
 
@@ -904,18 +906,18 @@ class SharesInSecret(ModelArray):
     "moves-no-bytes-through-the-client",
     "moves-no-bytes-of-images-through-the-client",
 )
-class CopiesByHand(ModelArray):
+class CopiesByHand(MemoryArray):
     """It declares that the array copies, and reads and writes all data."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(
+    DEFAULT: ClassVar[Backend] = attrs.evolve(
         EVERYTHING,
         clone_kind=CloneKind.OFFLOADED_COPY,
         image_clone_kind=CloneKind.OFFLOADED_COPY,
     )
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
-        self.moved += len(held.blocks) * BLOCK
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
+        self.moved += len(held.blocks) * BLOCK_SIZE
         return super().cloned(held, parent)
 
 
@@ -924,7 +926,7 @@ ARRAY_SABOTEURS.append(
         name="MeasuresNothing",
         sin="Its bench finds that no volume takes any space.",
         table=ARRAYS,
-        make=lambda: attrs.evolve(model_bench(), exclusive=lambda _: 0),
+        make=lambda: attrs.evolve(memory_harness(), exclusive=lambda _: 0),
         caught_by=frozenset({"measures-what-is-written"}),
     )
 )
@@ -933,7 +935,7 @@ ARRAY_SABOTEURS.append(
         name="ForgetsEverything",
         sin="Opened again, it is another array on which nothing is.",
         table=ARRAYS,
-        make=lambda: attrs.evolve(model_bench(), again=ModelArray),
+        make=lambda: attrs.evolve(memory_harness(), again=MemoryArray),
         caught_by=frozenset({"is-the-same-array-when-opened-again"}),
     )
 )
@@ -943,18 +945,18 @@ ARRAY_SABOTEURS.append(
 
 
 @_caught_by("finds-its-images")
-class RoundsDown(ModelArray):
+class RoundsDown(MemoryArray):
     """It tells the whole GiB that fit into an image."""
 
     @override
     def find_image(self, location: Location) -> StoredImage | None:
         found = super().find_image(location)
-        whole = self.images[location].size // UNIT if found else 0
+        whole = self.images[location].size // MEMORY_GIB if found else 0
         return found and attrs.evolve(found, size=whole)
 
 
 @_caught_by("clones-every-byte-of-an-image")
-class StopsShort(ModelArray):
+class StopsShort(MemoryArray):
     """The clone of an image ends where the image does."""
 
     @override
@@ -966,7 +968,7 @@ class StopsShort(ModelArray):
 
 
 @_caught_by("clones-images-over-nothing")
-class ReplacesByImages(ModelArray):
+class ReplacesByImages(MemoryArray):
     """An image takes the place of what a volume has."""
 
     @override

@@ -29,8 +29,13 @@ from clonepolicy import (
     UnavailableError,
     Volume,
 )
-from clonepolicy.adapters._memory_ports import Images, Volumes
-from clonepolicy.adapters.memory import POOL, MemoryCloud, Registration
+from clonepolicy.adapters.memory import (
+    POOL,
+    MemoryCloud,
+    MemoryImages,
+    MemoryVolumes,
+    Registration,
+)
 from clonepolicy.testing.conformance._image_rows import (
     IMAGES,
     ImageBench,
@@ -43,8 +48,8 @@ _MINE = "alice"
 _LATE = MemoryCloud(registration=Registration.LATE)
 _YIELDING = MemoryCloud(can_withdraw=True)
 
-I = TypeVar("I", bound=Images)  # noqa: E741 - as V below
-V = TypeVar("V", bound=Volumes)
+I = TypeVar("I", bound=MemoryImages)  # noqa: E741 - as V below
+V = TypeVar("V", bound=MemoryVolumes)
 
 _SABOTEURS: list[Saboteur] = []
 
@@ -53,7 +58,8 @@ _SABOTEURS: list[Saboteur] = []
 
 
 def image_bench(
-    cloud: MemoryCloud, kind: Callable[[MemoryCloud, str], Images] = Images
+    cloud: MemoryCloud,
+    kind: Callable[[MemoryCloud, str], MemoryImages] = MemoryImages,
 ) -> ImageBench:
     """Make the bench of a cloud's image service."""
 
@@ -92,12 +98,13 @@ def image_bench(
             add_image=add_image,
             data_of=read,
         ),
-        gib=cloud.unit,
+        gib=cloud.gib,
     )
 
 
 def volume_bench(
-    cloud: MemoryCloud, kind: Callable[[MemoryCloud], Volumes] = Volumes
+    cloud: MemoryCloud,
+    kind: Callable[[MemoryCloud], MemoryVolumes] = MemoryVolumes,
 ) -> VolumeBench:
     """Make the bench of a cloud's volume service."""
 
@@ -107,7 +114,7 @@ def volume_bench(
         )
 
     def fill(volume_id: str) -> None:
-        cloud.volumes[volume_id].data = b"data"
+        cloud.fill_volume(volume_id, b"data")
 
     def cache(image_id: str, volume_id: str) -> None:
         source = cloud.volume(volume_id)
@@ -121,7 +128,7 @@ def volume_bench(
             for volume_id, held in cloud.volumes.items()
         },
         is_readonly=lambda volume_id: cloud.volumes[volume_id].readonly,
-        array_id=cloud.arrays[POOL].array_id,
+        array_id=cloud.arrays[POOL].backend.array_id,
         fill=fill,
         cache=cache,
         set_quota=cloud.limits.__setitem__,
@@ -178,7 +185,7 @@ def _volumes(*rows: str) -> Callable[[type[V]], type[V]]:
 
 
 @_images("tells-what-it-offers")
-class ChangesItsMind(Images):
+class ChangesItsMind(MemoryImages):
     """It offers something else at each asking."""
 
     @override
@@ -190,7 +197,7 @@ class ChangesItsMind(Images):
 
 
 @_images("reads-an-image")
-class CountsInGiB(Images):
+class CountsInGiB(MemoryImages):
     """It tells an image's size in GiB."""
 
     @override
@@ -201,7 +208,7 @@ class CountsInGiB(Images):
 
 
 @_images("reads-an-image")
-class TellsOfOneStatusOnly(Images):
+class TellsOfOneStatusOnly(MemoryImages):
     """It takes every image for active."""
 
     @override
@@ -210,7 +217,7 @@ class TellsOfOneStatusOnly(Images):
 
 
 @_images("finds-no-missing-image", "takes-nothing-else-for-an-image")
-class LeaksItsClientsError(Images):
+class LeaksItsClientsError(MemoryImages):
     """It lets an error of its client out."""
 
     @override
@@ -220,7 +227,7 @@ class LeaksItsClientsError(Images):
 
 
 @_images("finds-no-missing-image", "takes-nothing-else-for-an-image")
-class FindsEverything(Images):
+class FindsEverything(MemoryImages):
     """It finds an image under any id."""
 
     @override
@@ -232,7 +239,7 @@ class FindsEverything(Images):
 
 
 @_images("finds-no-missing-image")
-class MakesWhatItUploadsTo(Images):
+class MakesWhatItUploadsTo(MemoryImages):
     """It makes an image of an upload to none."""
 
     @override
@@ -244,16 +251,18 @@ class MakesWhatItUploadsTo(Images):
 
 
 @_images("hides-what-is-not-for-the-requester")
-class ShowsToAll(Images):
+class ShowsToAll(MemoryImages):
     """It asks with credentials that see everything."""
 
     @override
     def get_image(self, image_id: str) -> Image:
-        return attrs.evolve(self._held(image_id).record, visible=True)
+        return attrs.evolve(
+            self.cloud.image_row(image_id).record, visible=True
+        )
 
 
 @_images("hides-what-is-not-for-the-requester")
-class TellsThatItHides(Images):
+class TellsThatItHides(MemoryImages):
     """It lets others know that there is an image that they may not see."""
 
     @override
@@ -268,16 +277,16 @@ class TellsThatItHides(Images):
 
 
 @_images("hides-locations-from-whoever-sees-no-image")
-class ShowsLocationsToAll(Images):
+class ShowsLocationsToAll(MemoryImages):
     """It tells anybody where an image's data lies."""
 
     @override
     def get_locations(self, image_id: str) -> tuple[Location, ...]:
-        return self._held(image_id).locations
+        return self.cloud.image_row(image_id).locations
 
 
 @_images("gives-exactly-the-bytes")
-class LosesTheEnd(Images):
+class LosesTheEnd(MemoryImages):
     """It loses the last piece of a download."""
 
     @override
@@ -287,16 +296,16 @@ class LosesTheEnd(Images):
 
 
 @_images("notices-other-data")
-class Trusts(Images):
+class Trusts(MemoryImages):
     """It compares what it gives with nothing."""
 
     @override
-    def _checked(self, image: Image, data: bytes) -> Iterator[bytes]:
+    def checked(self, image: Image, data: bytes) -> Iterator[bytes]:
         yield data
 
 
 @_images("gives-nothing-where-there-is-no-data")
-class GivesNothingForData(Images):
+class GivesNothingForData(MemoryImages):
     """It gives no bytes, and no error, for an image without data."""
 
     @override
@@ -307,7 +316,7 @@ class GivesNothingForData(Images):
 
 
 @_images("takes-all-of-an-upload")
-class StopsAtAnEmptyPiece(Images):
+class StopsAtAnEmptyPiece(MemoryImages):
     """It takes an empty piece for the end of the data."""
 
     @override
@@ -316,7 +325,7 @@ class StopsAtAnEmptyPiece(Images):
 
 
 @_images("takes-all-of-an-upload")
-class LeavesItSaving(Images):
+class LeavesItSaving(MemoryImages):
     """It takes the data and forgets to say so."""
 
     @override
@@ -326,18 +335,18 @@ class LeavesItSaving(Images):
 
 
 @_images("uploads-over-nothing")
-class Overwrites(Images):
+class Overwrites(MemoryImages):
     """It takes data for an image that has some."""
 
     @override
     def upload(self, image_id: str, data: Iterable[bytes]) -> None:
-        self._held(image_id)
+        self.cloud.image_row(image_id)
         self.cloud.set_image(image_id, status="queued")
         super().upload(image_id, data)
 
 
 @_images("lets-a-broken-stream-through")
-class KeepsWhatCame(Images):
+class KeepsWhatCame(MemoryImages):
     """It makes an image of the data that came before the error."""
 
     @override
@@ -347,7 +356,7 @@ class KeepsWhatCame(Images):
 
 
 @_images("lets-a-broken-stream-through")
-class CoversUp(Images):
+class CoversUp(MemoryImages):
     """It tells another error than that of the data."""
 
     @override
@@ -362,17 +371,17 @@ class CoversUp(Images):
 
 
 @_images("discards-what-has-no-data")
-class DiscardsOnlyOnce(Images):
+class DiscardsOnlyOnce(MemoryImages):
     """It fails where there is nothing to discard."""
 
     @override
     def discard(self, image_id: str) -> None:
-        self._held(image_id)
+        self.cloud.image_row(image_id)
         super().discard(image_id)
 
 
 @_images("discards-what-has-no-data")
-class DiscardsNothing(Images):
+class DiscardsNothing(MemoryImages):
     """It leaves images without data behind."""
 
     @override
@@ -381,7 +390,7 @@ class DiscardsNothing(Images):
 
 
 @_images("discards-no-data", "discards-no-volume")
-class DiscardsData(Images):
+class DiscardsData(MemoryImages):
     """It deletes an image whatever it has."""
 
     @override
@@ -394,7 +403,7 @@ class DiscardsData(Images):
     "makes-no-image-of-a-missing-volume",
     "takes-nothing-else-for-an-image",
 )
-class BelievesEverything(Images):
+class BelievesEverything(MemoryImages):
     """It verifies without looking."""
 
     @override
@@ -403,21 +412,21 @@ class BelievesEverything(Images):
 
 
 @_images("withdraws-nothing-where-there-is-none")
-class WithdrawsOnlyWhatIsThere(Images):
+class WithdrawsOnlyWhatIsThere(MemoryImages):
     """It fails where there is nothing to withdraw."""
 
     @override
     def withdraw_location(
         self, image_id: str, location: CinderLocation
     ) -> None:
-        if location not in self._held(image_id).locations:
+        if location not in self.cloud.image_row(image_id).locations:
             message = f"image {image_id} is not at {location}: look there"
             raise NotFoundError(message)
         super().withdraw_location(image_id, location)
 
 
 @_images("withdraws-nothing-where-there-is-none")
-class WithdrawsTheImage(Images):
+class WithdrawsTheImage(MemoryImages):
     """It deletes an image to be rid of its locations."""
 
     @override
@@ -428,19 +437,19 @@ class WithdrawsTheImage(Images):
 
 
 @_images("makes-no-image-of-a-missing-volume")
-class TakesAnyLocation(Images):
+class TakesAnyLocation(MemoryImages):
     """It does not ask whether there is such a volume."""
 
     @override
     def add_location(self, image_id: str, location: CinderLocation) -> None:
-        held = self._held(image_id)
+        held = self.cloud.image_row(image_id)
         if held.record.status == "queued":
             held.locations = (location,)
             self.cloud.set_image(image_id, status="active")
 
 
 @_images("makes-no-image-of-a-missing-volume", cloud=_LATE)
-class LeavesARejectedImageSaving(Images):
+class LeavesARejectedImageSaving(MemoryImages):
     """It holds an image that was given a bad location for ever."""
 
     @override
@@ -451,7 +460,7 @@ class LeavesARejectedImageSaving(Images):
 
 
 @_images("takes-nothing-else-for-an-image")
-class TakesTheLastPart(Images):
+class TakesTheLastPart(MemoryImages):
     """It puts ids into paths as they are."""
 
     @override
@@ -460,17 +469,17 @@ class TakesTheLastPart(Images):
 
 
 @_images("registers-a-volume", cloud=_LATE)
-class DoesNotWait(Images):
+class DoesNotWait(MemoryImages):
     """It takes a location that was handed in for one that is shown."""
 
     @override
     def verify_location(self, image_id: str, location: CinderLocation) -> None:
-        if self._held(image_id).pending != location:
+        if self.cloud.image_row(image_id).pending != location:
             super().verify_location(image_id, location)
 
 
 @_images("registers-a-volume")
-class ConsumesTheVolume(Images):
+class ConsumesTheVolume(MemoryImages):
     """It copies the volume's data, and deletes it."""
 
     @override
@@ -480,43 +489,43 @@ class ConsumesTheVolume(Images):
 
 
 @_images("registers-once-and-again")
-class RegistersOnlyOnce(Images):
+class RegistersOnlyOnce(MemoryImages):
     """It fails where the location is there already."""
 
     @override
     def add_location(self, image_id: str, location: CinderLocation) -> None:
-        if location in self._held(image_id).locations:
+        if location in self.cloud.image_row(image_id).locations:
             message = f"image {image_id} is at {location} already: go on"
             raise ConflictError(message)
         super().add_location(image_id, location)
 
 
 @_images("registers-once-and-again")
-class RegistersEachTime(Images):
+class RegistersEachTime(MemoryImages):
     """It shows a location as often as it was added."""
 
     @override
     def add_location(self, image_id: str, location: CinderLocation) -> None:
-        held = self._held(image_id)
+        held = self.cloud.image_row(image_id)
         if location in held.locations:
             held.locations = (*held.locations, location)
         super().add_location(image_id, location)
 
 
 @_images("registers-over-nothing")
-class AddsASecondSource(Images):
+class AddsASecondSource(MemoryImages):
     """It registers a location of an image that has data."""
 
     @override
     def add_location(self, image_id: str, location: CinderLocation) -> None:
-        held = self._held(image_id)
+        held = self.cloud.image_row(image_id)
         if location not in held.locations and held.record.status == "active":
             held.locations = (*held.locations, location)
         super().add_location(image_id, location)
 
 
 @_images("withdraws-from-sight-or-refuses")
-class SaysThatItWithdrew(Images):
+class SaysThatItWithdrew(MemoryImages):
     """It returns although the location is still shown."""
 
     @override
@@ -527,7 +536,7 @@ class SaysThatItWithdrew(Images):
 
 
 @_images("withdraws-from-sight-or-refuses", cloud=_YIELDING)
-class DeletesTheVolume(Images):
+class DeletesTheVolume(MemoryImages):
     """It deletes the volume that it withdraws."""
 
     @override
@@ -539,7 +548,7 @@ class DeletesTheVolume(Images):
 
 
 @_images("withdraws-from-sight-or-refuses", cloud=_YIELDING)
-class LeavesNoData(Images):
+class LeavesNoData(MemoryImages):
     """It leaves an image active that has no data any more."""
 
     @override
@@ -552,7 +561,7 @@ class LeavesNoData(Images):
 
 
 @_images("shows-nothing-after-it-was-withdrawn", cloud=_LATE)
-class WithdrawsTooEarly(Images):
+class WithdrawsTooEarly(MemoryImages):
     """It takes for withdrawn what is only not shown yet."""
 
     @override
@@ -565,7 +574,7 @@ class WithdrawsTooEarly(Images):
 
 
 @_images("discards-no-volume", cloud=_LATE)
-class DiscardsTooEarly(Images):
+class DiscardsTooEarly(MemoryImages):
     """It discards an image that is only not active yet."""
 
     @override
@@ -576,7 +585,7 @@ class DiscardsTooEarly(Images):
 
 
 @_images("tells-where-the-data-lies", "tells-locations-in-order")
-class TellsNoLocation(Images):
+class TellsNoLocation(MemoryImages):
     """It tells of every image that it lies nowhere."""
 
     @override
@@ -585,7 +594,7 @@ class TellsNoLocation(Images):
 
 
 @_images("tells-where-the-data-lies")
-class InventsALocation(Images):
+class InventsALocation(MemoryImages):
     """It tells a location of an image that has none."""
 
     @override
@@ -595,7 +604,7 @@ class InventsALocation(Images):
 
 
 @_images("tells-locations-in-order")
-class TurnsLocationsRound(Images):
+class TurnsLocationsRound(MemoryImages):
     """It tells the last location first."""
 
     @override
@@ -604,7 +613,7 @@ class TurnsLocationsRound(Images):
 
 
 @_images("gives-the-bytes-of-a-volume")
-class GivesZeros(Images):
+class GivesZeros(MemoryImages):
     """It gives zeros for a volume that it cannot read."""
 
     @override
@@ -618,7 +627,7 @@ class GivesZeros(Images):
 
 
 @_volumes("makes-ids-that-are-new")
-class GivesOneId(Volumes):
+class GivesOneId(MemoryVolumes):
     """It gives the same id to all."""
 
     @override
@@ -627,7 +636,7 @@ class GivesOneId(Volumes):
 
 
 @_volumes("makes-ids-that-are-new")
-class GivesHexadecimals(Volumes):
+class GivesHexadecimals(MemoryVolumes):
     """It writes ids without hyphens."""
 
     @override
@@ -636,7 +645,7 @@ class GivesHexadecimals(Volumes):
 
 
 @_volumes("reads-a-volume")
-class CountsInMiB(Volumes):
+class CountsInMiB(MemoryVolumes):
     """It tells a volume's size in MiB."""
 
     @override
@@ -646,7 +655,7 @@ class CountsInMiB(Volumes):
 
 
 @_volumes("reads-a-volume")
-class SeesNoUpload(Volumes):
+class SeesNoUpload(MemoryVolumes):
     """It tells a volume that is uploading as what it was before."""
 
     @override
@@ -657,7 +666,7 @@ class SeesNoUpload(Volumes):
 
 
 @_volumes("finds-no-missing-volume", "takes-nothing-else-for-a-volume")
-class FindsAnyVolume(Volumes):
+class FindsAnyVolume(MemoryVolumes):
     """It finds a volume under any id."""
 
     @override
@@ -670,7 +679,7 @@ class FindsAnyVolume(Volumes):
 
 
 @_volumes("finds-no-missing-volume", "takes-nothing-else-for-a-volume")
-class PublishesNothing(Volumes):
+class PublishesNothing(MemoryVolumes):
     """It is content where there is no volume to publish."""
 
     @override
@@ -680,7 +689,7 @@ class PublishesNothing(Volumes):
 
 
 @_volumes("finds-no-missing-volume", "takes-nothing-else-for-a-volume")
-class WritesIntoThinAir(Volumes):
+class WritesIntoThinAir(MemoryVolumes):
     """It is content where there is no volume to write metadata of."""
 
     @override
@@ -690,7 +699,7 @@ class WritesIntoThinAir(Volumes):
 
 
 @_volumes("undoes-nothing-of-a-missing-volume")
-class WantsAVolumeToFail(Volumes):
+class WantsAVolumeToFail(MemoryVolumes):
     """It fails to fail a volume that is not there."""
 
     @override
@@ -700,7 +709,7 @@ class WantsAVolumeToFail(Volumes):
 
 
 @_volumes("undoes-nothing-of-a-missing-volume", "deletes-once-and-again")
-class DeletesOnlyOnce(Volumes):
+class DeletesOnlyOnce(MemoryVolumes):
     """It fails to delete a volume that is not there."""
 
     @override
@@ -710,7 +719,7 @@ class DeletesOnlyOnce(Volumes):
 
 
 @_volumes("tells-the-array-of-a-volume")
-class CountsArrays(Volumes):
+class CountsArrays(MemoryVolumes):
     """It names another array at each asking."""
 
     @override
@@ -719,16 +728,16 @@ class CountsArrays(Volumes):
 
 
 @_volumes("knows-no-array-of-another-place")
-class HasOneArrayForAll(Volumes):
+class HasOneArrayForAll(MemoryVolumes):
     """It takes every place for one on its own array."""
 
     @override
     def get_backend(self, volume: Volume) -> Backend:
-        return self.cloud.arrays[POOL]
+        return self.cloud.arrays[POOL].get_backend()
 
 
 @_volumes("knows-no-entry-of-an-unknown-image")
-class HasNoTuple(Volumes):
+class HasNoTuple(MemoryVolumes):
     """It gives None where the cache has nothing."""
 
     @override
@@ -737,7 +746,7 @@ class HasNoTuple(Volumes):
 
 
 @_volumes("tells-the-entries-of-one-image")
-class GivesTheWholeCache(Volumes):
+class GivesTheWholeCache(MemoryVolumes):
     """It gives every image's entries."""
 
     @override
@@ -746,7 +755,7 @@ class GivesTheWholeCache(Volumes):
 
 
 @_volumes("tells-what-is-left")
-class TellsTheLimit(Volumes):
+class TellsTheLimit(MemoryVolumes):
     """It tells what a project may have in all for what is left."""
 
     @override
@@ -755,7 +764,7 @@ class TellsTheLimit(Volumes):
 
 
 @_volumes("tells-that-there-is-no-limit")
-class TellsZero(Volumes):
+class TellsZero(MemoryVolumes):
     """It tells no limit as zero."""
 
     @override
@@ -765,7 +774,7 @@ class TellsZero(Volumes):
 
 
 @_volumes("makes-nothing-beyond-the-quota")
-class KnowsNoQuota(Volumes):
+class KnowsNoQuota(MemoryVolumes):
     """It makes image volumes without end."""
 
     @override
@@ -780,7 +789,7 @@ class KnowsNoQuota(Volumes):
 
 
 @_volumes("makes-nothing-beyond-the-quota")
-class CountsTooLate(Volumes):
+class CountsTooLate(MemoryVolumes):
     """It leaves the record behind for which there was no quota."""
 
     @override
@@ -797,7 +806,7 @@ class CountsTooLate(Volumes):
 
 
 @_volumes("makes-an-image-volume")
-class CopiesMetadata(Volumes):
+class CopiesMetadata(MemoryVolumes):
     """It takes over what a tenant wrote on the source."""
 
     @override
@@ -810,7 +819,7 @@ class CopiesMetadata(Volumes):
 
 
 @_volumes("makes-an-image-volume")
-class KeepsItAtHome(Volumes):
+class KeepsItAtHome(MemoryVolumes):
     """It leaves an image volume to its source's owner."""
 
     @override
@@ -822,7 +831,7 @@ class KeepsItAtHome(Volumes):
 
 
 @_volumes("makes-an-image-volume")
-class MakesItAvailable(Volumes):
+class MakesItAvailable(MemoryVolumes):
     """It says of an image volume without data that it is available."""
 
     @override
@@ -834,7 +843,7 @@ class MakesItAvailable(Volumes):
 
 
 @_volumes("makes-an-image-volume")
-class HoldsTheSource(Volumes):
+class HoldsTheSource(MemoryVolumes):
     """It changes its source while making an image volume."""
 
     @override
@@ -846,7 +855,7 @@ class HoldsTheSource(Volumes):
 
 
 @_volumes("makes-no-second-of-an-id")
-class ReplacesRecords(Volumes):
+class ReplacesRecords(MemoryVolumes):
     """It writes a new record over one with the same id."""
 
     @override
@@ -860,7 +869,7 @@ class ReplacesRecords(Volumes):
 @_volumes(
     "makes-nothing-of-a-missing-source", "takes-nothing-else-for-a-volume"
 )
-class NeedsNoSource(Volumes):
+class NeedsNoSource(MemoryVolumes):
     """It makes a record of a source that is not there."""
 
     @override
@@ -873,36 +882,36 @@ class NeedsNoSource(Volumes):
 
 
 @_volumes("keeps-metadata")
-class ForgetsOtherMetadata(Volumes):
+class ForgetsOtherMetadata(MemoryVolumes):
     """It keeps only what was written last."""
 
     @override
     def set_metadata(self, volume_id: str, key: str, value: str) -> None:
-        self.cloud.held_volume(volume_id).metadata.clear()
+        self.cloud.volume_row(volume_id).metadata.clear()
         super().set_metadata(volume_id, key, value)
 
 
 @_volumes("keeps-metadata")
-class KeepsTheFirstWord(Volumes):
+class KeepsTheFirstWord(MemoryVolumes):
     """It never replaces an item of metadata."""
 
     @override
     def set_metadata(self, volume_id: str, key: str, value: str) -> None:
-        self.cloud.held_volume(volume_id).metadata.setdefault(key, value)
+        self.cloud.volume_row(volume_id).metadata.setdefault(key, value)
 
 
 @_volumes("marks-as-read-only")
-class TurnsTheMark(Volumes):
+class TurnsTheMark(MemoryVolumes):
     """It takes the mark away when it is set again."""
 
     @override
     def set_readonly(self, volume_id: str) -> None:
-        held = self.cloud.held_volume(volume_id)
+        held = self.cloud.volume_row(volume_id)
         held.readonly = not held.readonly
 
 
 @_volumes("marks-as-read-only")
-class MarksAll(Volumes):
+class MarksAll(MemoryVolumes):
     """It marks every volume."""
 
     @override
@@ -913,7 +922,7 @@ class MarksAll(Volumes):
 
 
 @_volumes("publishes-once-and-again")
-class PublishesOnlyOnce(Volumes):
+class PublishesOnlyOnce(MemoryVolumes):
     """It fails where a volume is available already."""
 
     @override
@@ -925,7 +934,7 @@ class PublishesOnlyOnce(Volumes):
 
 
 @_volumes("publishes-once-and-again")
-class PublishesAll(Volumes):
+class PublishesAll(MemoryVolumes):
     """It publishes every volume in creation."""
 
     @override
@@ -936,7 +945,7 @@ class PublishesAll(Volumes):
 
 
 @_volumes("publishes-nothing-that-failed")
-class PublishesFailures(Volumes):
+class PublishesFailures(MemoryVolumes):
     """It makes a volume in error available."""
 
     @override
@@ -946,7 +955,7 @@ class PublishesFailures(Volumes):
 
 
 @_volumes("unpublishes-once-and-again")
-class TakesNothingBack(Volumes):
+class TakesNothingBack(MemoryVolumes):
     """It leaves a volume available that was to be taken back."""
 
     @override
@@ -955,7 +964,7 @@ class TakesNothingBack(Volumes):
 
 
 @_volumes("unpublishes-once-and-again", "undoes-nothing-of-a-missing-volume")
-class TakesBackOnlyOnce(Volumes):
+class TakesBackOnlyOnce(MemoryVolumes):
     """It fails where there is nothing to take back."""
 
     @override
@@ -967,7 +976,7 @@ class TakesBackOnlyOnce(Volumes):
 
 
 @_volumes("unpublishes-only-what-is-available")
-class TakesBackWhatIsUsed(Volumes):
+class TakesBackWhatIsUsed(MemoryVolumes):
     """It takes any volume back, whoever uses it."""
 
     @override
@@ -977,7 +986,7 @@ class TakesBackWhatIsUsed(Volumes):
 
 
 @_volumes("fails-once-and-again")
-class FailsNothing(Volumes):
+class FailsNothing(MemoryVolumes):
     """It leaves a volume in creation for ever."""
 
     @override
@@ -986,7 +995,7 @@ class FailsNothing(Volumes):
 
 
 @_volumes("fails-once-and-again")
-class FailsAll(Volumes):
+class FailsAll(MemoryVolumes):
     """It puts every volume in creation into error."""
 
     @override
@@ -996,7 +1005,7 @@ class FailsAll(Volumes):
 
 
 @_volumes("fails-only-what-is-in-creation")
-class FailsWhatHasData(Volumes):
+class FailsWhatHasData(MemoryVolumes):
     """It puts any volume into error."""
 
     @override
@@ -1006,7 +1015,7 @@ class FailsWhatHasData(Volumes):
 
 
 @_volumes("restores-once-and-again")
-class RestoresToAvailable(Volumes):
+class RestoresToAvailable(MemoryVolumes):
     """It makes every volume that was uploading available."""
 
     @override
@@ -1015,7 +1024,7 @@ class RestoresToAvailable(Volumes):
 
 
 @_volumes("restores-once-and-again")
-class RestoresAll(Volumes):
+class RestoresAll(MemoryVolumes):
     """It ends every upload that is on its way."""
 
     @override
@@ -1025,7 +1034,7 @@ class RestoresAll(Volumes):
 
 
 @_volumes("restores-only-what-is-uploading")
-class RestoresWithoutLooking(Volumes):
+class RestoresWithoutLooking(MemoryVolumes):
     """It makes any volume available."""
 
     @override
@@ -1035,7 +1044,7 @@ class RestoresWithoutLooking(Volumes):
 
 
 @_volumes("deletes-once-and-again", "tells-what-is-left")
-class DeletesNothing(Volumes):
+class DeletesNothing(MemoryVolumes):
     """It leaves the records of image volumes behind."""
 
     @override
@@ -1044,7 +1053,7 @@ class DeletesNothing(Volumes):
 
 
 @_volumes("deletes-once-and-again")
-class DeletesAll(Volumes):
+class DeletesAll(MemoryVolumes):
     """It deletes every image volume that is in creation."""
 
     @override
@@ -1055,7 +1064,7 @@ class DeletesAll(Volumes):
 
 
 @_volumes("deletes-no-data")
-class ForgetsData(Volumes):
+class ForgetsData(MemoryVolumes):
     """It deletes the record of data that is still there."""
 
     @override
@@ -1064,7 +1073,7 @@ class ForgetsData(Volumes):
 
 
 @_volumes("takes-nothing-else-for-a-volume")
-class TrimsIds(Volumes):
+class TrimsIds(MemoryVolumes):
     """It reads an id out of whatever stands around it."""
 
     @override
