@@ -1,4 +1,4 @@
-"""Random histories of two arrays at once, with faults."""
+"""Random operations on two arrays, with faults."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from clonepolicy.testing.conformance._array_saboteurs import (
 from clonepolicy.testing.memory import memory_harness
 
 
-class Models(ArrayMachine):
-    """One model with a limit, one without."""
+class MemoryArrays(ArrayMachine):
+    """One array has a clone limit, the other has none."""
 
     DEFAULT: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
 
@@ -35,8 +35,8 @@ class Models(ArrayMachine):
         return memory_harness(), memory_harness(MemoryArray(self.DEFAULT))
 
 
-TestModels: type[unittest.TestCase] = Models.TestCase
-TestModels.settings = settings(  # type: ignore[attr-defined]  # hypothesis adds it
+TestMemoryArrays: type[unittest.TestCase] = MemoryArrays.TestCase
+TestMemoryArrays.settings = settings(  # type: ignore[attr-defined]  # hypothesis adds it
     max_examples=settings().max_examples, stateful_step_count=30
 )
 
@@ -51,8 +51,8 @@ TestModels.settings = settings(  # type: ignore[attr-defined]  # hypothesis adds
         TakesClonesAlong,
     ],
 )
-def test_the_machine_finds_what_is_wrong(kind: type[MemoryArray]) -> None:
-    """It breaks on arrays that fail in combination."""
+def test_the_machine_finds_a_broken_adapter(kind: type[MemoryArray]) -> None:
+    """Each defect shows only in a combination of operations."""
 
     class Machine(ArrayMachine):
         @override

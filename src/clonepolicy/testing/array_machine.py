@@ -1,4 +1,4 @@
-"""A machine that works on two arrays at random, and lets them fail."""
+"""A hypothesis state machine that works on two arrays."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ from clonepolicy import (
 )
 from clonepolicy.testing.conformance import ArrayBench, Scene, refused, same
 
-_CALM, _LOST, _FAILING = "calm", "lost", "failing"
+_LOST, _FAILING = "answer lost", "array fails"
 
-moods = st.sampled_from((_CALM, _CALM, _LOST, _FAILING))
-"""How a call ends: well, well but nobody hears of it, or in the middle."""
+faults = st.sampled_from((None, None, _LOST, _FAILING))
+"""The fault of a call: none, it works but its answer is lost, or it fails
+half-way."""
 
 
 class ArrayMachine(RuleBasedStateMachine):
-    """Every volume has its bytes, on its own array, whatever fails.
+    """Fills, clones, grows and discards volumes at random, with faults.
 
-    Subclass it with a `make` of your own, and run its ``TestCase``.
+    After each operation every volume must hold its bytes, on its own array.
+    To test an array, subclass the machine, implement `make`, and run its
+    ``TestCase``.
     """
 
     def __init__(self) -> None:
-        """Start with two arrays on which nothing is."""
+        """Start with two empty arrays."""
         super().__init__()
         benches = self.make()
         self.scenes = [Scene(bench).__enter__() for bench in benches]
@@ -41,17 +44,17 @@ class ArrayMachine(RuleBasedStateMachine):
         self.touched: set[str] = set()
 
     def make(self) -> tuple[ArrayBench, ArrayBench]:
-        """Make two arrays of different identity; they may be of any kind."""
+        """Return two empty arrays of any kind, with different identities."""
         raise NotImplementedError
 
     @rule(at=st.integers(0, 1), size=st.integers(1, 2), lost=st.booleans())
     def fill(self, at: int, size: int, *, lost: bool) -> None:
-        """Write a new volume, and again if nobody heard of it."""
+        """Write a new volume; if the answer is lost, write it again."""
         scene = self.scenes[at]
         volume = scene.volume(size)
         if lost:
             content = scene.made[volume.id]
-            with refused(ConflictError, "writing again"):
+            with refused(ConflictError, "write to a volume that has data"):
                 scene.write(volume.id, size, content)
             scene.array.discard(volume.id)
             scene.absent(volume)
@@ -59,19 +62,19 @@ class ArrayMachine(RuleBasedStateMachine):
         self._keep(at, volume)
 
     @precondition(lambda self: self.volumes)
-    @rule(choice=st.data(), at=st.integers(0, 1), mood=moods)
-    def clone(self, choice: st.DataObject, at: int, mood: str) -> None:
-        """Clone a volume, on its own array or on the other one."""
+    @rule(choice=st.data(), at=st.integers(0, 1), fault=faults)
+    def clone(self, choice: st.DataObject, at: int, fault: str | None) -> None:
+        """Clone a volume on its own array; the other one must refuse."""
         there, source = self._choose(choice)
         scene = self.scenes[at]
         target = scene.target(source.size)
         if at != there:
-            with refused(NotFoundError, "a source elsewhere"):
+            with refused(NotFoundError, "clone of a volume on another array"):
                 scene.array.clone_volume(target.id, source)
             scene.absent(target)
             return
         try:
-            made = self._call(at, mood, "clone_volume", target.id, source)
+            made = self._call(at, fault, "clone_volume", target.id, source)
         except CloneLimitError:
             scene.absent(target)
             return
@@ -84,27 +87,29 @@ class ArrayMachine(RuleBasedStateMachine):
         self.touched.add(source.id)
 
     @precondition(lambda self: self.volumes)
-    @rule(choice=st.data(), more=st.integers(0, 2), mood=moods)
-    def grow(self, choice: st.DataObject, more: int, mood: str) -> None:
-        """Grow a volume, again and again until it is told that it did."""
+    @rule(choice=st.data(), more=st.integers(0, 2), fault=faults)
+    def grow(
+        self, choice: st.DataObject, more: int, fault: str | None
+    ) -> None:
+        """Grow a volume; after a fault, repeat the call."""
         at, volume = self._choose(choice)
         scene = self.scenes[at]
         size = volume.size + more
-        if not more and mood == _FAILING:
-            # there is nothing to do, and so nothing that could fail
-            mood = _CALM
-        if not self._call(at, mood, "extend", volume.id, size):
+        if not more and fault == _FAILING:
+            # the volume has that size already: no change can fail
+            fault = None
+        if not self._call(at, fault, "extend", volume.id, size):
             scene.array.extend(volume.id, size)
         scene.made[volume.id].size = size * scene.bench.gib
         if more:
-            with refused(ConflictError, "shrinking"):
+            with refused(ConflictError, "extend to a smaller size"):
                 scene.array.extend(volume.id, volume.size)
         self._keep(at, attrs.evolve(volume, size=size))
 
     @precondition(lambda self: self.volumes)
     @rule(choice=st.data(), seed=st.integers(0, 255), block=st.integers(0, 15))
     def overwrite(self, choice: st.DataObject, seed: int, block: int) -> None:
-        """Let a guest write to a volume."""
+        """Write to a volume as a guest does."""
         at, volume = self._choose(choice)
         scene = self.scenes[at]
         offset = scene.made[volume.id].size // 16 * block
@@ -114,7 +119,7 @@ class ArrayMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.volumes)
     @rule(choice=st.data(), lost=st.booleans())
     def discard(self, choice: st.DataObject, *, lost: bool) -> None:
-        """Discard a volume, unless clones need it."""
+        """Discard a volume; the array may refuse if clones need it."""
         at, volume = self._choose(choice)
         scene = self.scenes[at]
         try:
@@ -130,27 +135,27 @@ class ArrayMachine(RuleBasedStateMachine):
 
     @invariant()
     def touched_volumes_are_intact(self) -> None:
-        """What may have changed is what it should be."""
+        """Check the volumes that the last operation may have changed."""
         for volume_id in self.touched:
             at, volume = self.volumes[volume_id]
             self.scenes[at].intact(volume)
         self.touched.clear()
 
     def teardown(self) -> None:
-        """See that every volume is intact, and discard them all."""
+        """Check all volumes, discard them, and check that nothing is left."""
         try:
             for at, volume in self.volumes.values():
                 self.scenes[at].intact(volume)
-            for at, volume in reversed(self._eldest_first()):
+            for at, volume in reversed(self._oldest_first()):
                 self.scenes[at].array.discard(volume.id)
             for scene in self.scenes:
-                scene.unchanged("an array on which all was discarded")
+                scene.unchanged("an array after all volumes were discarded")
         finally:
             for scene in self.scenes:
                 scene.__exit__()
                 scene.bench.close()
 
-    def _eldest_first(self) -> list[tuple[int, Volume]]:
+    def _oldest_first(self) -> list[tuple[int, Volume]]:
         made = [volume_id for scene in self.scenes for volume_id in scene.made]
         return [self.volumes[v] for v in made if v in self.volumes]
 
@@ -161,15 +166,17 @@ class ArrayMachine(RuleBasedStateMachine):
         self.volumes[volume.id] = (at, volume)
         self.touched.add(volume.id)
 
-    def _call(self, at: int, mood: str, method: str, *args: object) -> bool:
-        """Make a call in a mood; say whether anybody heard that it worked."""
+    def _call(
+        self, at: int, fault: str | None, method: str, *args: object
+    ) -> bool:
+        """Make a call; return whether it worked and its answer arrived."""
         bench = self.scenes[at].bench
         call = getattr(bench.array, method)
-        if mood == _FAILING and bench.breaking is not None:
+        if fault == _FAILING and bench.breaking is not None:
             held = frozenset(bench.holds())
             with bench.breaking(), refused(AdapterError, method):
                 call(*args)
-            same(held, bench.holds(), f"{method} that failed")
+            same(held, bench.holds(), f"a failed {method}")
             return False
         call(*args)
-        return mood != _LOST
+        return fault != _LOST
