@@ -115,8 +115,7 @@ class BlockMap:
 class MemoryArray:
     """An `ArrayBackend` that keeps volumes and images in dictionaries.
 
-    A subclass can replace any method; that is how the kit's broken adapters
-    are made.
+    The kit's broken adapters are subclasses that replace a method.
     """
 
     API_VERSION: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""What may never hold of a cloud in memory, and what may hold no longer."""
+"""Checks that a cloud in memory is consistent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from clonepolicy.adapters.memory._state import CloudState
 
 
 def contradictions(cloud: CloudState) -> Iterator[str]:
-    """Yield each row that says what is not so, and data without a row."""
+    """Yield each row that contradicts another row or the data."""
     for image_id, image in cloud.images.items():
         for location in image.locations:
             if (
@@ -26,11 +26,11 @@ def contradictions(cloud: CloudState) -> Iterator[str]:
     for pool, array in cloud.arrays.items():
         for volume_id in array.volumes:
             if volume_id not in cloud.volumes:
-                yield f"pool {pool}: data of volume {volume_id}, deleted"
+                yield f"pool {pool}: data of deleted volume {volume_id}"
 
 
 def leftovers(cloud: CloudState, excused: Collection[str]) -> Iterator[str]:
-    """Yield each image and volume that is half made, but for excused ids."""
+    """Yield each image and volume that is half made; skip excused ids."""
     shown = {
         location.volume_id
         for image in cloud.images.values()

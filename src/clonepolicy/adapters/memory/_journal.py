@@ -11,7 +11,7 @@ from clonepolicy import Entry, Plan, Ref
 
 @attrs.define
 class MemoryJournal:
-    """A `Journal` in memory; `crash` says that its entries' owners died."""
+    """A `Journal` in memory; `crash` simulates the death of all owners."""
 
     entries: dict[str, Entry] = attrs.field(factory=dict)
     dead: set[str] = attrs.field(factory=set)

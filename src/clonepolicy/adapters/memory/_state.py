@@ -92,9 +92,9 @@ class VolumeRow:
 
 @attrs.define(kw_only=True)
 class CloudState:
-    """The rows and options of a cloud, and the means to change them.
+    """The rows and options of a cloud, with methods to change them.
 
-    The data of volumes lies on the arrays.
+    The arrays keep the data of volumes.
     """
 
     config: Config = CONFIG
@@ -106,7 +106,7 @@ class CloudState:
     """The array of each pool; the keys are ``host@backend#pool``."""
     registration: Registration = Registration.AT_ONCE
     can_withdraw: bool = False
-    """Whether Glance lets go the last location of an active image."""
+    """Whether Glance removes the last location of an active image."""
     images: dict[str, ImageRow] = attrs.field(factory=dict)
     volumes: dict[str, VolumeRow] = attrs.field(factory=dict)
     cache: list[CacheEntry] = attrs.field(factory=list)
@@ -299,7 +299,7 @@ class CloudState:
             array.discard(volume_id)
 
     def volume_data(self, volume_id: str) -> bytes | None:
-        """Return a volume's bytes, or None if no array has any."""
+        """Return a volume's bytes, or None if no array has them."""
         self.volume_row(volume_id)
         return self._data(volume_id)
 
