@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import attrs
 
-from clonepolicy import (
-    AdapterError,
-    ArrayBackend,
-    ImageService,
-    Journal,
-    Ports,
-    VolumeService,
-)
+from clonepolicy import AdapterError, Journal, Ports
 
 
 class Kill(BaseException):
@@ -81,23 +74,19 @@ class Faulty:
     ) -> None:
         """Wrap ports and a journal; without faults, only record calls."""
         self.ports = Ports(
-            images=cast("ImageService", self._watch("images", ports.images)),
-            volumes=cast(
-                "VolumeService", self._watch("volumes", ports.volumes)
-            ),
-            array=cast("ArrayBackend", self._watch("array", ports.array)),
+            images=self._watch("images", ports.images),
+            volumes=self._watch("volumes", ports.volumes),
+            array=self._watch("array", ports.array),
         )
-        self.journal = (
-            None
-            if journal is None
-            else cast("Journal", self._watch("journal", journal))
-        )
+        self.journal: Journal | None = None
+        if journal is not None:
+            self.journal = self._watch("journal", journal)
         self.calls: list[Call] = []
         self._faults = tuple(faults)
         self._fired: Counter[int] = Counter()
         self._killed: Kill | None = None
 
-    def _watch(self, name: str, target: object) -> _Watched:
+    def _watch(self, name: str, target: object) -> Any:  # noqa: ANN401 - it stands for any port
         return _Watched(self, name, target)
 
     def restart(self) -> None:

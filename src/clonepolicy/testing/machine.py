@@ -234,11 +234,7 @@ class ExecutorMachine(RuleBasedStateMachine):
 
     def active(self) -> list[str]:
         """Return the ids of the active images."""
-        return [
-            image_id
-            for image_id in self.images
-            if self._image_status(image_id) == "active"
-        ]
+        return [i for i in self.images if self._image_status(i) == "active"]
 
     def _image_status(self, image_id: str) -> str:
         try:
@@ -252,9 +248,7 @@ class ExecutorMachine(RuleBasedStateMachine):
     def available(self) -> list[str]:
         """Return the ids of the available volumes."""
         return [
-            volume_id
-            for volume_id in self.volumes
-            if self._volume_status(volume_id) == "available"
+            v for v in self.volumes if self._volume_status(v) == "available"
         ]
 
     @invariant()
@@ -264,7 +258,7 @@ class ExecutorMachine(RuleBasedStateMachine):
 
     @invariant()
     def data_is_what_was_written(self) -> None:
-        """Every volume has its data or is not available; so do images."""
+        """Every available volume and active image has its data."""
         for volume_id, data in self.volumes.items():
             status = self._volume_status(volume_id)
             if status in {"available", "uploading"}:

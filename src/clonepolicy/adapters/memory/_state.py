@@ -10,7 +10,6 @@ from typing import Any
 import attrs
 
 from clonepolicy import (
-    Backend,
     CacheEntry,
     CinderLocation,
     Config,
@@ -277,11 +276,6 @@ class CloudState:
     def array_of(self, volume: Volume) -> MemoryArray | None:
         """Return the array of a volume's pool; None if no array has it."""
         return self.arrays.get(str(volume.host))
-
-    def backend_of(self, volume: Volume) -> Backend:
-        """Return the backend of a volume's array, an empty one if none."""
-        array = self.array_of(volume)
-        return Backend() if array is None else array.get_backend()
 
     def set_volume(
         self,

@@ -30,8 +30,9 @@ class MemoryVolumes:
         return self.cloud.volume(volume_id)
 
     def get_backend(self, volume: Volume) -> Backend:
-        """Return the backend of a volume's pool."""
-        return self.cloud.backend_of(volume)
+        """Return the backend of a volume's array, or an empty one."""
+        array = self.cloud.array_of(volume)
+        return Backend() if array is None else array.get_backend()
 
     def get_cache_entries(self, image_id: str) -> tuple[CacheEntry, ...]:
         """Return the cache entries of an image with their current sources."""
