@@ -26,6 +26,7 @@ from clonepolicy.adapters.memory import (
     CONFIG,
     INTERNAL,
     POOL,
+    MemoryArray,
     MemoryCloud,
 )
 
@@ -66,7 +67,7 @@ class Requests:
         """
         self._size = size
         self._cloud = MemoryCloud(
-            arrays={POOL: array.get_backend()},
+            arrays={POOL: MemoryArray(array.get_backend())},
             config=attrs.evolve(
                 CONFIG, trusted_image_pools=frozenset({images})
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clonepolicy import CacheEntry, CinderLocation, Volume
-from clonepolicy.adapters._memory_ports import Images, Volumes
+from clonepolicy.adapters.memory import MemoryImages, MemoryVolumes
 from clonepolicy.adapters.memory import POOL, MemoryCloud
 from clonepolicy.testing.conformance import (
     ImageHarness,
@@ -17,7 +17,7 @@ OWNER = "alice"
 
 
 def image_harness(
-    cloud: MemoryCloud, kind: Callable[[MemoryCloud, str], Images] = Images
+    cloud: MemoryCloud, kind: Callable[[MemoryCloud, str], MemoryImages] = MemoryImages
 ) -> ImageHarness:
     """Make the harness of a cloud's image service."""
 
@@ -50,12 +50,12 @@ def image_harness(
             add_image=add_image,
             data_of=lambda at: [cloud.volume_data(at.volume_id) or b""],
         ),
-        gib=cloud.unit,
+        gib=cloud.gib,
     )
 
 
 def volume_harness(
-    cloud: MemoryCloud, kind: Callable[[MemoryCloud], Volumes] = Volumes
+    cloud: MemoryCloud, kind: Callable[[MemoryCloud], MemoryVolumes] = MemoryVolumes
 ) -> VolumeHarness:
     """Make the harness of a cloud's volume service."""
 
@@ -65,7 +65,7 @@ def volume_harness(
         )
 
     def fill(volume_id: str) -> None:
-        cloud.volumes[volume_id].data = b"data"
+        cloud.fill_volume(volume_id, b"data")
 
     def cache(image_id: str, volume_id: str) -> None:
         source = cloud.volume(volume_id)
@@ -79,7 +79,7 @@ def volume_harness(
             for volume_id, held in cloud.volumes.items()
         },
         is_readonly=lambda volume_id: cloud.volumes[volume_id].readonly,
-        array_id=cloud.arrays[POOL].array_id,
+        array_id=cloud.arrays[POOL].backend.array_id,
         fill=fill,
         cache=cache,
         set_quota=cloud.limits.__setitem__,

@@ -1,10 +1,8 @@
-"""Random histories of two arrays at once, with faults."""
+"""Random operations on two arrays, with faults."""
 
 from __future__ import annotations
 
-import sys
 import unittest
-from pathlib import Path
 from typing import ClassVar
 
 import attrs
@@ -13,33 +11,32 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from typing_extensions import override
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from broken_adapters.arrays_cloning import (
+from clonepolicy import Backend
+from clonepolicy.adapters.memory import EVERYTHING, MemoryArray
+from clonepolicy.testing.array_machine import ArrayMachine
+from clonepolicy.testing.conformance import ArrayHarness
+from clonepolicy.testing.conformance._array_saboteurs import (
     Aliases,
     LeavesTheHalf,
+    LosesItByGrowing,
     ReachesAcross,
     TakesClonesAlong,
 )
-from broken_adapters.arrays_storing import LosesItByGrowing
-from clonepolicy import Backend
-from clonepolicy.testing.array_machine import ArrayMachine
-from clonepolicy.testing.conformance import ArrayHarness
-from clonepolicy.testing.model import EVERYTHING, ModelArray, model_bench
+from clonepolicy.testing.memory import memory_harness
 
 
-class Models(ArrayMachine):
-    """One model with a limit, one without."""
+class MemoryArrays(ArrayMachine):
+    """One array has a clone limit, the other has none."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
+    DEFAULT: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
 
     @override
     def make(self) -> tuple[ArrayHarness, ArrayHarness]:
-        return model_bench(), model_bench(ModelArray(self.DOES))
+        return memory_harness(), memory_harness(MemoryArray(self.DEFAULT))
 
 
-TestModels: type[unittest.TestCase] = Models.TestCase
-TestModels.settings = settings(  # type: ignore[attr-defined]  # hypothesis adds it
+TestMemoryArrays: type[unittest.TestCase] = MemoryArrays.TestCase
+TestMemoryArrays.settings = settings(  # type: ignore[attr-defined]  # hypothesis adds it
     max_examples=settings().max_examples, stateful_step_count=30
 )
 
@@ -54,13 +51,13 @@ TestModels.settings = settings(  # type: ignore[attr-defined]  # hypothesis adds
         TakesClonesAlong,
     ],
 )
-def test_the_machine_finds_what_is_wrong(kind: type[ModelArray]) -> None:
-    """It breaks on arrays that fail in combination."""
+def test_the_machine_finds_a_broken_adapter(kind: type[MemoryArray]) -> None:
+    """Each defect shows only in a combination of operations."""
 
     class Machine(ArrayMachine):
         @override
         def make(self) -> tuple[ArrayHarness, ArrayHarness]:
-            return model_bench(kind()), model_bench(kind())
+            return memory_harness(kind()), memory_harness(kind())
 
     with pytest.raises(AssertionError):
         run_state_machine_as_test(

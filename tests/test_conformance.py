@@ -33,7 +33,8 @@ from clonepolicy.testing.conformance import (
     run,
     run_check,
 )
-from clonepolicy.testing.model import EVERYTHING, ModelArray, model_bench
+from clonepolicy.adapters.memory import EVERYTHING, MemoryArray
+from clonepolicy.testing.memory import memory_harness
 
 COPY = CloneKind.FULL_COPY
 OFFLOADED = CloneKind.OFFLOADED_COPY
@@ -70,7 +71,7 @@ def test_an_array_that_keeps_its_promises_is_certified(
 ) -> None:
     """The checks ask for what the array declares, and for no more."""
     declared = attrs.evolve(EVERYTHING, **changes)  # type: ignore[arg-type]  # fields of several types
-    report = run(ARRAYS, model_bench(ModelArray(declared)))
+    report = run(ARRAYS, memory_harness(MemoryArray(declared)))
     assert {} == report.details(Status.FAIL)
     assert (None, level) == (report.problem, report.level)
 
@@ -81,7 +82,7 @@ def test_a_run_without_a_clone_is_no_certificate(limit: int | None) -> None:
     declared = Backend()
     if limit is not None:
         declared = attrs.evolve(EVERYTHING, clone_limit=limit)
-    report = run(ARRAYS, model_bench(ModelArray(declared)))
+    report = run(ARRAYS, memory_harness(MemoryArray(declared)))
     assert 0 == report.count(Status.FAIL)
     assert Level.STORES == report.level
     assert "no check that makes a clone ran and passed" == report.problem
@@ -122,14 +123,14 @@ def test_checks_and_broken_arrays_are_documented() -> None:
 def test_a_passed_check_reports_what_it_measured() -> None:
     """The detail has numbers."""
     check = CHECKS["shares-data-between-clone-and-source"]
-    result = run_check(check, model_bench())
+    result = run_check(check, memory_harness())
     assert Status.PASS is result.status
     assert "clones of [4096, 16384] bytes take [0, 0]" == result.detail
 
 
 def test_a_capability_that_cannot_be_measured_fails() -> None:
     """An array that declares copy-on-write has to prove it."""
-    harness = attrs.evolve(model_bench(), exclusive=None)
+    harness = attrs.evolve(memory_harness(), exclusive=None)
     check = CHECKS["shares-data-between-clone-and-source"]
     result = run_check(check, harness)
     assert Status.FAIL is result.status
@@ -146,7 +147,7 @@ KILLED = [check_id for check_id in CHECKS if "killed" in check_id]
 def test_an_array_of_this_process_alone_is_not_killed(check_id: str) -> None:
     """Pickle cannot carry an array in memory to another process."""
     check = CHECKS[check_id]
-    result = run_check(check, model_bench())
+    result = run_check(check, memory_harness())
     assert (Status.SKIP, check.needs[-1].reason) == (
         result.status,
         result.detail,
@@ -157,7 +158,7 @@ def test_an_array_of_this_process_alone_is_not_killed(check_id: str) -> None:
 def test_an_array_that_does_not_open_elsewhere_fails(check_id: str) -> None:
     """The detail has the last line of the other process's error."""
     reopen = cast("Callable[[], ArrayBackend]", partial(int, "nothing"))
-    harness = attrs.evolve(model_bench(), reopen=reopen)
+    harness = attrs.evolve(memory_harness(), reopen=reopen)
     result = run_check(CHECKS[check_id], harness)
     error = "ValueError: invalid literal for int() with base 10: 'nothing'"
     assert Status.FAIL is result.status
@@ -182,7 +183,7 @@ def test_known_failures_are_reported_and_cost_the_level() -> None:
 def test_a_known_failure_that_passes_fails() -> None:
     """So a list of known failures cannot grow stale."""
     check = CHECKS["clones-every-byte-of-a-volume"]
-    harness = attrs.evolve(model_bench(), xfail={check.id: "never worked"})
+    harness = attrs.evolve(memory_harness(), xfail={check.id: "never worked"})
     result = run_check(check, harness)
     assert Status.FAIL is result.status
     assert "passes, but xfail lists it: never worked" == result.detail
@@ -195,7 +196,7 @@ def test_an_unexpected_error_fails_only_its_check() -> None:
         message = "no such tool"
         raise OSError(message)
 
-    harness = attrs.evolve(model_bench(), size_of=explode)
+    harness = attrs.evolve(memory_harness(), size_of=explode)
     report = run(ARRAYS, harness)
     found = {r.check.id: r for r in report.results}
     assert len(CHECKS) == len(found)
@@ -206,13 +207,13 @@ def test_an_unexpected_error_fails_only_its_check() -> None:
 def test_an_error_of_get_backend_fails_the_check() -> None:
     """Asking what the array declares is part of each check."""
 
-    class Dumb(ModelArray):
+    class Dumb(MemoryArray):
         def get_backend(self) -> Backend:
             message = "not now"
             raise UnavailableError(message)
 
     check = CHECKS["clones-every-byte-of-a-volume"]
-    result = run_check(check, model_bench(Dumb()))
+    result = run_check(check, memory_harness(Dumb()))
     assert Status.FAIL is result.status
     error = "raised UnavailableError: not now (test_conformance.py:"
     assert result.detail.startswith(error)
@@ -220,8 +221,8 @@ def test_an_error_of_get_backend_fails_the_check() -> None:
 
 def test_a_run_leaves_nothing_behind() -> None:
     """Every check removes what it created."""
-    array = ModelArray()
-    run(ARRAYS, model_bench(array))
+    array = MemoryArray()
+    run(ARRAYS, memory_harness(array))
     assert {} == array.volumes
     assert {} == array.images
 
@@ -248,7 +249,7 @@ def memory_harness() -> ArrayHarness:
         return None if held is None or held.data is None else len(held.data)
 
     def overwrite(volume_id: str, offset: int, data: bytes) -> None:
-        held = cloud.held_volume(volume_id)
+        held = cloud.volume_row(volume_id)
         assert held.data is not None
         end = offset + len(data)
         held.data = held.data[:offset] + data + held.data[end:]
@@ -291,7 +292,7 @@ def test_authors_can_make_suites_of_their_own() -> None:
         """The array is blue."""
         return str(harness.gib)
 
-    report = run(suite, model_bench())
+    report = run(suite, memory_harness())
     assert {"is-blue": Status.PASS} == statuses(report)
     assert report.problem is None
 

@@ -33,7 +33,8 @@ from clonepolicy.testing.conformance import (
     run,
 )
 from clonepolicy.testing.conformance._program import program
-from clonepolicy.testing.model import ModelArray, model_bench
+from clonepolicy.adapters.memory import MemoryArray
+from clonepolicy.testing.memory import memory_harness
 
 SHARES = next(
     check
@@ -52,13 +53,14 @@ import attrs
 
 from clonepolicy import Backend
 from clonepolicy.testing.conformance import ConformanceTestCase
-from clonepolicy.testing.model import ModelArray, model_bench
+from clonepolicy.adapters.memory import MemoryArray
+from clonepolicy.testing.memory import memory_harness
 
-HARNESS = model_bench()
+HARNESS = memory_harness()
 NUMBER = 7
 
 
-class Cuts(ModelArray):
+class Cuts(MemoryArray):
     """Loses the first block of every clone."""
 
     def cloned(self, held, parent):
@@ -67,7 +69,7 @@ class Cuts(ModelArray):
         return made
 
 
-class Slow(ModelArray):
+class Slow(MemoryArray):
     def discard(self, volume_id):
         pathlib.Path("begun").touch()
         time.sleep(0.2)
@@ -81,12 +83,12 @@ def mark(text):
 
 def good():
     mark("o")
-    return attrs.evolve(model_bench(), close=lambda: mark("c"))
+    return attrs.evolve(memory_harness(), close=lambda: mark("c"))
 
 
 def broken():
     return attrs.evolve(
-        model_bench(Cuts()),
+        memory_harness(Cuts()),
         xfail={
             "clones-every-byte-of-a-volume": "the first \x00 \ud800 block",
             "clones-a-clone-of-a-clone": "the same",
@@ -96,11 +98,11 @@ def broken():
 
 
 def cloneless():
-    return model_bench(ModelArray(Backend()))
+    return memory_harness(MemoryArray(Backend()))
 
 
 def slow():
-    return attrs.evolve(model_bench(Slow()), close=lambda: mark("c"))
+    return attrs.evolve(memory_harness(Slow()), close=lambda: mark("c"))
 
 
 def raises():
@@ -109,7 +111,7 @@ def raises():
 
 
 def needs(place):
-    return model_bench()
+    return memory_harness()
 
 
 def wrong():
@@ -117,13 +119,13 @@ def wrong():
 
 
 def silent():
-    harness = model_bench()
+    harness = memory_harness()
     harness.array.get_backend = lambda: 1 / 0
     return attrs.evolve(harness, close=lambda: mark("c"))
 
 
 def mistyped():
-    return attrs.evolve(model_bench(), xfail={"clones-a-clone": "no"})
+    return attrs.evolve(memory_harness(), xfail={"clones-a-clone": "no"})
 
 
 class Good(ConformanceTestCase):
@@ -310,7 +312,7 @@ def test_the_program_shows_checks_and_the_level() -> None:
     lines = result.stdout.splitlines()
     # if a wheel is installed, its name and version follow
     assert lines[0].startswith(
-        "author:good: clonepolicy.testing.model.ModelArray"
+        "author:good: clonepolicy.adapters.memory._array.MemoryArray"
     )
     shown = next(line for line in lines if "clones-a-clone" in line)
     pattern = r"PASS +clones-a-clone-of-a-clone +[\d.]+ ms +5 generations"
@@ -354,7 +356,7 @@ def test_json_has_the_whole_report() -> None:
     assert {
         "harness": "author:good",
         "kind": "array",
-        "adapter": "clonepolicy.testing.model.ModelArray",
+        "adapter": "clonepolicy.adapters.memory._array.MemoryArray",
         "level_declared": "shares",
         "level_held": "shares",
         "problem": None,
@@ -764,7 +766,7 @@ def test_a_class_has_the_tests_of_its_suite() -> None:
 
     class Volumes(ConformanceTestCase):
         suite = VOLUMES
-        make_harness = staticmethod(model_bench)
+        make_harness = staticmethod(memory_harness)
 
     names = unittest.defaultTestLoader.getTestCaseNames(Volumes)
     checks = {f"test_{c.id.replace('-', '_')}" for c in VOLUMES.checks}
@@ -786,7 +788,7 @@ def test_known_failures_are_known_to_one_class_only() -> None:
     class Model(Known):
         @classmethod
         def make_harness(cls) -> Any:  # noqa: ANN401 - of any kind
-            return model_bench(ModelArray())
+            return memory_harness(MemoryArray())
 
     known, model = outcome(Known), outcome(Model)
     assert 2 == len(known.expectedFailures)

@@ -1,52 +1,52 @@
-"""A plan's calls fail one by one and two by two: nothing is left behind."""
+"""Each call of a plan fails, one or two at a time; nothing is left behind."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import attrs
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 from clonepolicy import (
     AdapterError,
-    CinderLocation,
+    CreateDecision,
+    LeftBehindError,
     Outcome,
     Plan,
     Ports,
-    RbdLocation,
     UnavailableError,
-    decide_create,
-    decide_upload,
+    UploadDecision,
     execute,
-    gather_create,
-    gather_upload,
     recover,
 )
 from clonepolicy.adapters.memory import (
-    INTERNAL,
     MemoryCloud,
     MemoryJournal,
     Registration,
 )
 from clonepolicy.testing.faults import Fault, Faulty, Kill
-
-DATA = b"bytes of an image"
-
-
-class UnsafeError(AdapterError):
-    """A failure after which nothing else may be tried."""
-
-    safe_to_fall_back = False
+from memory_support import (
+    DATA,
+    TENANT,
+    add_source,
+    add_stored_image,
+    ask_create,
+    ask_upload,
+)
 
 
 class DefectError(Exception):
-    """What no port should ever raise."""
+    """An exception that no port may raise."""
 
 
 @attrs.frozen(kw_only=True)
-class World:
-    """A cloud, and a plan that is yet to be carried out in it."""
+class Case:
+    """A cloud, and a plan that nobody has executed in it."""
 
     cloud: MemoryCloud
     plan: Plan
@@ -56,261 +56,239 @@ class World:
 
     @property
     def ports(self) -> Ports:
-        """The ports of the tenant who asks."""
-        return self.cloud.ports("tenant")
+        """The tenant's ports."""
+        return self.cloud.ports(TENANT)
 
-    def reached(self) -> bool:
-        """Say whether what was asked for is there."""
+    def snapshot(self) -> str:
+        """Return all rows and data as text, to compare later."""
+        cloud = self.cloud
+        data = [array.volumes for array in cloud.arrays.values()]
+        return repr((cloud.images, cloud.volumes, data))
+
+    def succeeded(self) -> bool:
+        """Say whether the volume is available and the image active."""
         image = self.cloud.images.get(self.image_id)
         volume = self.cloud.volumes[self.volume_id].record
         return volume.status == "available" and (
             image is not None and image.record.status == "active"
         )
 
-    def assert_ended(self) -> None:
-        """See that everything is whole, or gone, or says so."""
+    def assert_nothing_is_half_made(self) -> None:
+        """Check that everything is whole, or deleted, or in error."""
         cloud = self.cloud
         assert not self.journal.entries
         assert not cloud.audit()
-        held = cloud.volumes[self.volume_id]
-        if held.record.previous_status is None:
-            ends = {
-                "available": cloud.padded(DATA, held.record.size),
+        volume = cloud.volumes[self.volume_id].record
+        data = cloud.volume_data(self.volume_id)
+        if volume.previous_status is None:
+            expected = {
+                "available": cloud.padded(DATA, volume.size),
                 "error": None,
             }
-            assert ends[held.record.status] == held.data
+            assert expected[volume.status] == data
         else:
-            assert cloud.padded(DATA, 5) == held.data
-            assert held.record.status == "available"
+            assert cloud.padded(DATA, 5) == data
+            assert volume.status == "available"
             if self.image_id in cloud.images:
-                assert cloud.image_data(self.image_id) == held.data
+                assert cloud.image_data(self.image_id) == data
 
 
-def creating(
-    cloud: MemoryCloud, image_id: str, *, size: int = 5, empty: bool = False
-) -> World:
-    """Ask for a volume of an image."""
-    volume = cloud.add_volume("tenant", size, status="creating")
-    ports = cloud.ports("tenant")
-    request = gather_create(image_id, volume, cloud.config, ports)
-    plan = decide_create(request).plan
-    return World(
+def case(
+    cloud: MemoryCloud,
+    decision: CreateDecision | UploadDecision,
+    *,
+    abandon: bool = False,
+) -> Case:
+    """Make a case of a decision; ``abandon`` removes all attempts."""
+    request, plan = decision.found.request, decision.plan
+    return Case(
         cloud=cloud,
-        plan=Plan((), plan.abandon) if empty else plan,
-        volume_id=volume.id,
-        image_id=image_id,
+        plan=Plan((), plan.abandon) if abandon else plan,
+        volume_id=request.volume.id,
+        image_id=request.image.id,
     )
 
 
-def backing(cloud: MemoryCloud) -> CinderLocation:
-    """Add the volume of an image of the tenant's."""
-    volume = cloud.add_volume(INTERNAL, 5, data=DATA)
-    cloud.volumes[volume.id].metadata["image_owner"] = "tenant"
-    return CinderLocation(volume.id)
-
-
-def located(count: int, *, size: int = 5, data: bytes | None = None) -> World:
-    """Ask for a volume of an image with so many volumes behind it."""
+def cloned(sources: int, *, size: int = 5, data: bytes | None = None) -> Case:
+    """Create a volume from an image that lies in so many volumes."""
     cloud = MemoryCloud()
-    locations = tuple(backing(cloud) for _ in range(count))
-    image_id = cloud.add_image("tenant", data, locations=locations)
+    locations = tuple(add_source(cloud) for _ in range(sources))
+    image_id = cloud.add_image(TENANT, data, locations=locations)
     cloud.set_image(image_id, size=1)
-    return creating(cloud, image_id, size=size)
+    return case(cloud, ask_create(cloud, image_id, size))
 
 
-def stored() -> World:
-    """Ask for a volume of an image that lies on the array."""
+def stored() -> Case:
+    """Create a volume from an image that lies on the array."""
     cloud = MemoryCloud()
-    image_id = cloud.add_image("tenant", DATA)
-    location = RbdLocation("array", "images", image_id, "snap")
-    cloud.stored[location] = DATA
-    cloud.images[image_id].locations = (location,)
-    return creating(cloud, image_id)
+    image_id, _ = add_stored_image(cloud)
+    return case(cloud, ask_create(cloud, image_id))
 
 
-def uploading(
+def downloaded(*, abandon: bool = False) -> Case:
+    """Create a volume from an image that lies in Glance only."""
+    cloud = MemoryCloud()
+    decision = ask_create(cloud, cloud.add_image(TENANT, DATA))
+    return case(cloud, decision, abandon=abandon)
+
+
+def uploaded(
     registration: Registration = Registration.AT_ONCE,
     *,
     can_withdraw: bool = False,
     enabled: bool = True,
-    empty: bool = False,
-) -> World:
-    """Ask for an image of a volume."""
+    abandon: bool = False,
+) -> Case:
+    """Upload a volume; ``enabled`` allows to register its clone."""
     cloud = MemoryCloud(registration=registration, can_withdraw=can_withdraw)
     cloud.config = attrs.evolve(
         cloud.config, image_upload_use_cinder_backend=enabled
     )
-    volume = cloud.add_volume(
-        "tenant",
-        5,
-        data=DATA,
-        status="uploading",
-        previous_status="available",
-    )
-    image_id = cloud.add_image("tenant", None)
-    request = gather_upload(
-        volume.id, image_id, "tenant", cloud.config, cloud.ports("tenant")
-    )
-    plan = decide_upload(request).plan
-    return World(
-        cloud=cloud,
-        plan=Plan((), plan.abandon) if empty else plan,
-        volume_id=volume.id,
-        image_id=image_id,
-    )
+    return case(cloud, ask_upload(cloud), abandon=abandon)
 
 
-def plain(*, empty: bool = False) -> World:
-    """Ask for a volume of an image that lies with Glance alone."""
-    cloud = MemoryCloud()
-    return creating(cloud, cloud.add_image("tenant", DATA), empty=empty)
-
-
-SHAPES: Mapping[str, tuple[Callable[[], World], tuple[str, ...]]] = {
-    "clone": (partial(located, 1), ("clone", "download")),
-    "clone, extend": (partial(located, 1, size=7), ("clone", "download")),
+CASES: Mapping[str, tuple[Callable[[], Case], tuple[str, ...]]] = {
+    "clone": (partial(cloned, 1), ("clone", "download")),
+    "clone, extend": (partial(cloned, 1, size=7), ("clone", "download")),
     "two candidates": (
-        partial(located, 2, data=DATA),
+        partial(cloned, 2, data=DATA),
         ("clone", "clone", "download"),
     ),
     "array image": (stored, ("clone", "download")),
-    "download": (plain, ("download",)),
-    "register": (uploading, ("register", "upload")),
+    "download": (downloaded, ("download",)),
+    "register": (uploaded, ("register", "upload")),
     "register, withdrawable": (
-        partial(uploading, can_withdraw=True),
+        partial(uploaded, can_withdraw=True),
         ("register", "upload"),
     ),
     "register, late": (
-        partial(uploading, Registration.LATE),
+        partial(uploaded, Registration.LATE),
         ("register", "upload"),
     ),
     "register, rejected": (
-        partial(uploading, Registration.REJECTED),
+        partial(uploaded, Registration.REJECTED),
         ("register", "upload"),
     ),
-    "upload": (partial(uploading, enabled=False), ("upload",)),
-    "abandon create": (partial(plain, empty=True), ()),
-    "abandon upload": (partial(uploading, empty=True), ()),
+    "upload": (partial(uploaded, enabled=False), ("upload",)),
+    "abandon create": (partial(downloaded, abandon=True), ()),
+    "abandon upload": (partial(uploaded, abandon=True), ()),
 }
+"""Each case and the attempts of its plan."""
 
-Way = tuple[type[BaseException], bool]
+FaultKind = tuple[type[BaseException], bool]
+"""What is raised, and whether the call takes effect first."""
 
-WAYS: tuple[Way, ...] = tuple(
+FAULTS: tuple[FaultKind, ...] = tuple(
     (kind, after)
     for kind in (
         UnavailableError,
-        UnsafeError,
+        LeftBehindError,
         Kill,
         KeyboardInterrupt,
         DefectError,
     )
     for after in (False, True)
 )
-"""What is raised, and whether the call takes effect before that."""
 
-PLANNED = (Kill, KeyboardInterrupt, DefectError, AdapterError)
-
-every_shape = pytest.mark.parametrize("shape", SHAPES)
+INJECTED = (Kill, KeyboardInterrupt, DefectError, AdapterError)
 
 
-def run(world: World, faulty: Faulty) -> Outcome | None:
-    """Carry the plan out; None if that raises."""
+def run(subject: Case, faulty: Faulty) -> Outcome | None:
+    """Execute the plan; return None if an injected fault comes out."""
     try:
-        return execute(world.plan, faulty.ports, journal=faulty.journal)
-    except PLANNED:
+        return execute(subject.plan, faulty.ports, journal=faulty.journal)
+    except INJECTED:
         return None
 
 
-def endure(shape: str, *faults: Fault) -> int:
-    """Carry out, crash, recover, and see; count the calls until then."""
-    world = SHAPES[shape][0]()
-    faulty = Faulty(world.ports, world.journal, faults)
-    before = (repr(world.cloud.images), repr(world.cloud.volumes))
-    outcome = run(world, faulty)
-    if world.journal.begun:
-        assert not world.cloud.audit(world.journal.open())
+def survive(name: str, *faults: Fault) -> int:
+    """Execute, crash, recover twice and check; count the calls."""
+    subject = CASES[name][0]()
+    faulty = Faulty(subject.ports, subject.journal, faults)
+    before = subject.snapshot()
+    outcome = run(subject, faulty)
+    if subject.journal.begun:
+        assert not subject.cloud.audit(subject.journal.open())
     if outcome is not None:
-        assert outcome.settled is (not world.journal.entries)
-        # what is reached stays reached, be the closing done or not
+        assert outcome.settled is (not subject.journal.entries)
+        # an attempt that succeeded stays so, even if closing fails
         if outcome.settled:
-            assert outcome.attempt is None or world.reached()
-    if not world.journal.begun:
-        after = (repr(world.cloud.images), repr(world.cloud.volumes))
-        assert before == after
+            assert outcome.attempt is None or subject.succeeded()
+    if not subject.journal.begun:
+        assert before == subject.snapshot()
         return len(faulty.calls)
-    recovered(world, faulty)
-    made = len(faulty.calls)
+    crash_and_recover(subject, faulty)
+    calls = len(faulty.calls)
     faulty.restart()
-    settled = [o.settled for o in recovered(world, faulty)]
-    assert all(settled)
-    world.assert_ended()
-    return made
+    assert all(o.settled for o in crash_and_recover(subject, faulty))
+    subject.assert_nothing_is_half_made()
+    return calls
 
 
-def recovered(world: World, faulty: Faulty) -> tuple[Outcome, ...]:
-    """Start anew after a crash; nothing if that fails too."""
-    world.journal.crash()
+def crash_and_recover(subject: Case, faulty: Faulty) -> tuple[Outcome, ...]:
+    """Recover in a new process; return nothing if a fault comes out."""
+    subject.journal.crash()
     faulty.restart()
     assert faulty.journal is not None
     try:
         return recover(faulty.journal, faulty.ports)
-    except PLANNED:
-        assert not world.cloud.audit(world.journal.open())
+    except INJECTED:
+        assert not subject.cloud.audit(subject.journal.open())
         return ()
 
 
-def calls(shape: str) -> range:
-    """Number the calls of a run without faults."""
-    return range(endure(shape))
+def calls(name: str) -> range:
+    """Return the numbers of the calls that a case makes without faults."""
+    return range(survive(name))
 
 
-@every_shape
-def test_a_shape_is_what_it_says(shape: str) -> None:
-    """Every plan has the attempts that its shape is named after."""
-    make, attempts = SHAPES[shape]
-    world = make()
-    assert attempts == tuple(a.name.split()[0] for a in world.plan.attempts)
-    assert endure(shape) > 0
+@pytest.mark.parametrize("name", CASES)
+def test_a_case_has_the_attempts_it_is_named_after(name: str) -> None:
+    """And without faults it makes calls and leaves nothing half made."""
+    make, attempts = CASES[name]
+    plan = make().plan
+    assert attempts == tuple(a.name.split()[0] for a in plan.attempts)
+    assert survive(name) > 0
 
 
-def test_every_single_fault_is_endured() -> None:
-    """1700 cases: every call of every shape fails in every way."""
-    cases = [
-        endure(shape, Fault(at, kind(), after=after))
-        for shape in SHAPES
-        for at in calls(shape)
-        for kind, after in WAYS
+def test_a_plan_survives_every_single_fault() -> None:
+    """1700 runs: every call of every case, with every kind of fault."""
+    runs = [
+        survive(name, Fault(at, kind(), after=after))
+        for name in CASES
+        for at in calls(name)
+        for kind, after in FAULTS
     ]
     expected = 1700
-    assert expected == len(cases)
+    assert expected == len(runs)
 
 
-FIRST: tuple[Way, ...] = (
+FIRST: tuple[FaultKind, ...] = (
     (UnavailableError, False),
     (UnavailableError, True),
     (KeyboardInterrupt, True),
     (Kill, True),
 )
-SECOND: tuple[Way, ...] = (
+SECOND: tuple[FaultKind, ...] = (
     (UnavailableError, True),
     (Kill, False),
     (Kill, True),
 )
 
 
-def test_every_second_fault_is_endured() -> None:
-    """15330 cases: a second call fails, be it of undoing or recovering."""
-    cases = 0
-    for shape in SHAPES:
-        for at in calls(shape):
+def test_a_plan_survives_every_second_fault() -> None:
+    """15330 runs: the second fault hits a step, an undoing or a recovery."""
+    runs = 0
+    for name in CASES:
+        for at in calls(name):
             for kind, after in FIRST:
                 one = Fault(at, kind(), after=after)
-                for then in range(at + 1, endure(shape, one)):
+                for then in range(at + 1, survive(name, one)):
                     for other, late in SECOND:
-                        endure(shape, one, Fault(then, other(), after=late))
-                        cases += 1
+                        survive(name, one, Fault(then, other(), after=late))
+                        runs += 1
     expected = 15330
-    assert expected == cases
+    assert expected == runs
 
 
 UNDOABLE = (
@@ -322,29 +300,31 @@ UNDOABLE = (
     "register, withdrawable",
     "upload",
 )
-"""Shapes of which every step that is taken can be taken back."""
+"""The cases whose steps can all be undone."""
 
 
-@pytest.mark.parametrize("shape", UNDOABLE)
+@pytest.mark.parametrize("name", UNDOABLE)
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, DefectError])
-def test_what_no_port_raises_passes_after_everything_is_undone(
-    shape: str, kind: type[BaseException]
+def test_any_other_exception_is_raised_after_everything_is_undone(
+    name: str, kind: type[BaseException]
 ) -> None:
     """A defect or an interrupt in any step leaves nothing to recover."""
-    watched = SHAPES[shape][0]()
+    watched = CASES[name][0]()
     faulty = Faulty(watched.ports, watched.journal)
     run(watched, faulty)
     for at, call in enumerate(faulty.calls):
         if call.name.startswith("journal.") or call.name == "volumes.new_id":
             continue
         for after in (False, True):
-            world = SHAPES[shape][0]()
+            subject = CASES[name][0]()
             faults = [Fault(at, kind(), after=after)]
-            faulty = Faulty(world.ports, world.journal, faults)
+            faulty = Faulty(subject.ports, subject.journal, faults)
             with pytest.raises(kind):
-                execute(world.plan, faulty.ports, journal=faulty.journal)
+                execute(subject.plan, faulty.ports, journal=faulty.journal)
             if call.name == "volumes.restore":
-                # the end was reached: closing is left to recovery
-                assert not world.cloud.audit(world.journal.open())
-                recovered(world, Faulty(world.ports, world.journal))
-            world.assert_ended()
+                # the upload succeeded; recovery repeats the closing
+                assert not subject.cloud.audit(subject.journal.open())
+                crash_and_recover(
+                    subject, Faulty(subject.ports, subject.journal)
+                )
+            subject.assert_nothing_is_half_made()

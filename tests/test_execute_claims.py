@@ -1,69 +1,60 @@
-"""What an execution promises, one promise at a time."""
+"""The promises of an execution, one by one."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import attrs
 import pytest
 from typing_extensions import override
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 from clonepolicy import (
     AdapterError,
     Clone,
     ConflictError,
+    LeftBehindError,
     Observer,
-    Outcome,
-    Ports,
-    RbdLocation,
     Register,
     StaleError,
     Step,
     UnavailableError,
-    decide_create,
-    decide_upload,
     execute,
-    gather_create,
-    gather_upload,
     recover,
 )
 from clonepolicy.adapters.memory import (
+    BLOCK_SIZE,
+    INTERNAL,
+    POOL,
     MemoryCloud,
     MemoryJournal,
     Registration,
 )
 from clonepolicy.testing.faults import Fault, Faulty
+from memory_support import (
+    DATA,
+    TENANT,
+    add_stored_image,
+    ask_create,
+    ask_upload,
+    errors,
+    store,
+)
 
-DATA = b"bytes of an image"
 
-
-class UnsafeError(AdapterError):
-    """A failure after which nothing else may be tried."""
-
-    safe_to_fall_back = False
-
-
-def registration(cloud: MemoryCloud, status: str = "uploading") -> Register:
+def registration(cloud: MemoryCloud) -> Register:
     """Decide to register a volume's clone."""
-    volume = cloud.add_volume(
-        "tenant", 5, data=DATA, status=status, previous_status="available"
-    )
-    image_id = cloud.add_image("tenant", None)
-    request = gather_upload(
-        volume.id, image_id, "tenant", cloud.config, cloud.ports("tenant")
-    )
-    decision = decide_upload(request)
+    decision = ask_upload(cloud)
     assert isinstance(decision, Register)
     return decision
 
 
 def clone_of(cloud: MemoryCloud, image_id: str, size: int = 5) -> Clone:
     """Decide to clone an image."""
-    volume = cloud.add_volume("tenant", size, status="creating")
-    request = gather_create(
-        image_id, volume, cloud.config, cloud.ports("tenant")
-    )
-    decision = decide_create(request)
+    decision = ask_create(cloud, image_id, size)
     assert isinstance(decision, Clone)
     return decision
 
@@ -71,14 +62,14 @@ def clone_of(cloud: MemoryCloud, image_id: str, size: int = 5) -> Clone:
 def registered(cloud: MemoryCloud) -> str:
     """Add an image by registering a volume's clone."""
     decision = registration(cloud)
-    outcome = execute(decision.plan, cloud.ports("tenant"))
+    outcome = execute(decision.plan, cloud.ports(TENANT))
     assert outcome.attempt == "register"
     return decision.found.request.image.id
 
 
 @attrs.define
 class Recorder(Observer):
-    """Writes everything down."""
+    """Records every call of a hook."""
 
     heard: list[str] = attrs.field(factory=list)
 
@@ -105,11 +96,11 @@ class Recorder(Observer):
 
 
 def test_an_observer_hears_everything_in_order() -> None:
-    """Attempts, steps, failures, undoing and bytes come as they happen."""
-    cloud = MemoryCloud(unit=1)
+    """Attempts, steps, failures, undoing and bytes, as they happen."""
+    cloud = MemoryCloud(gib=BLOCK_SIZE)
     decision = registration(cloud)
     faulty = Faulty(
-        cloud.ports("tenant"),
+        cloud.ports(TENANT),
         faults=[Fault("array.clone_volume", UnavailableError())],
     )
     recorder = Recorder()
@@ -126,8 +117,7 @@ def test_an_observer_hears_everything_in_order() -> None:
         "done DeleteImageVolume",
         "attempt upload",
         "begin UploadImage",
-        *["moved 3"] * 5,
-        "moved 2",
+        *[f"moved {BLOCK_SIZE}"] * 5,
         "done UploadImage",
         "begin RestoreVolume",
         "done RestoreVolume",
@@ -135,13 +125,13 @@ def test_an_observer_hears_everything_in_order() -> None:
     assert expected == recorder.heard
 
 
-def test_an_unsafe_error_ends_the_plan() -> None:
-    """No further attempt is made where the error forbids it."""
+def test_no_attempt_follows_an_error_that_forbids_it() -> None:
+    """``safe_to_fall_back`` is False; everything is undone."""
     cloud = MemoryCloud()
     decision = registration(cloud)
     faulty = Faulty(
-        cloud.ports("tenant"),
-        faults=[Fault("array.clone_volume", UnsafeError())],
+        cloud.ports(TENANT),
+        faults=[Fault("array.clone_volume", LeftBehindError())],
     )
     outcome = execute(decision.plan, faulty.ports)
     assert outcome.attempt is None
@@ -150,62 +140,56 @@ def test_an_unsafe_error_ends_the_plan() -> None:
     assert not cloud.images
 
 
-def test_what_cannot_be_undone_is_finished() -> None:
-    """Glance keeps the location, so that its answer need only come late."""
+def test_an_attempt_that_cannot_be_undone_is_finished() -> None:
+    """Glance keeps the location, so verifying it again succeeds."""
     cloud = MemoryCloud(can_withdraw=False)
     decision = registration(cloud)
     faulty = Faulty(
-        cloud.ports("tenant"),
+        cloud.ports(TENANT),
         faults=[Fault("images.verify_location", UnavailableError())],
     )
     outcome = execute(decision.plan, faulty.ports)
-    expected = ["UnavailableError", "ConflictError"]
-    assert expected == [type(f.error).__name__ for f in outcome.failures]
+    assert ["UnavailableError", "ConflictError"] == errors(outcome)
     assert outcome.attempt == "register"
     assert outcome.settled
     assert not cloud.audit()
 
 
-def test_recovery_finishes_what_cannot_be_undone() -> None:
-    """What was left undone for an outage ends when that is over."""
+def test_recovery_finishes_an_attempt_that_cannot_be_undone() -> None:
+    """During an outage neither works; afterwards recovery finishes it."""
     cloud, journal = MemoryCloud(can_withdraw=False), MemoryJournal()
     decision = registration(cloud)
     fault = Fault("images.verify_location", UnavailableError(), times=2)
-    faulty = Faulty(cloud.ports("tenant"), journal, [fault])
+    faulty = Faulty(cloud.ports(TENANT), journal, [fault])
     outcome = execute(decision.plan, faulty.ports, journal=faulty.journal)
     assert not outcome.settled
     assert not cloud.audit(journal.open())
     journal.crash()
-    (recovered,) = recover(journal, cloud.ports("tenant"))
+    (recovered,) = recover(journal, cloud.ports(TENANT))
     assert recovered.attempt == "register"
     assert recovered.settled
     assert not cloud.audit()
 
 
-def test_a_published_volume_that_is_used_is_not_erased() -> None:
-    """A lost answer to publishing does not cost the user's data."""
+def test_a_published_volume_that_is_in_use_keeps_its_data() -> None:
+    """The answer to ``publish`` is lost after a user attached the volume."""
     cloud = MemoryCloud()
     decision = clone_of(cloud, registered(cloud))
     volume_id = decision.found.request.volume.id
 
-    class Attached(Observer):
+    class Attach(Observer):
         @override
         def step_failed(self, step: Step, error: AdapterError) -> None:
             if cloud.volume(volume_id).status == "available":
                 cloud.set_volume(volume_id, status="in-use")
 
     faulty = Faulty(
-        cloud.ports("tenant"),
+        cloud.ports(TENANT),
         faults=[Fault("volumes.publish", UnavailableError(), after=True)],
     )
-    outcome = execute(decision.plan, faulty.ports, observer=Attached())
+    outcome = execute(decision.plan, faulty.ports, observer=Attach())
     assert outcome.settled
-    assert cloud.padded(DATA, 5) == cloud.volumes[volume_id].data
-
-
-def errors(outcome: Outcome) -> list[str]:
-    """Name the errors of an outcome."""
-    return [type(failure.error).__name__ for failure in outcome.failures]
+    assert cloud.padded(DATA, 5) == cloud.volume_data(volume_id)
 
 
 Change = Callable[[MemoryCloud, str], object]
@@ -214,11 +198,8 @@ CHANGES: dict[str, tuple[Change, list[str]]] = {
     "nothing": (lambda _cloud, _id: None, []),
     "attached": (lambda cloud, i: cloud.set_volume(i, status="in-use"), []),
     "cloned": (
-        lambda cloud, i: cloud.volumes.update(
-            {
-                v.id: attrs.evolve(cloud.volumes[v.id], parent=i)
-                for v in [cloud.add_volume("tenant", 5, data=DATA)]
-            }
+        lambda cloud, i: cloud.arrays[POOL].clone_volume(
+            cloud.new_id(), cloud.volume(i)
         ),
         [],
     ),
@@ -230,86 +211,79 @@ CHANGES: dict[str, tuple[Change, list[str]]] = {
         lambda cloud, i: cloud.set_volume(i, status="error"),
         ["StaleError"],
     ),
-    "given away": (
+    "transferred": (
         lambda cloud, i: cloud.set_volume(i, project_id="stranger"),
         ["StaleError"],
     ),
     "extended": (lambda cloud, i: cloud.set_volume(i, size=6), ["StaleError"]),
-    "gone": (lambda cloud, i: cloud.volumes.pop(i, None), ["NotFoundError"]),
+    "deleted": (lambda cloud, i: cloud.delete_volume(i), ["NotFoundError"]),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_source_is_looked_at_again_before_it_is_cloned(change: str) -> None:
-    """What no longer is what was decided upon is not cloned."""
+def test_a_source_is_checked_again_before_it_is_cloned(change: str) -> None:
+    """A source that differs from what the decision saw is not cloned."""
     cloud = MemoryCloud()
     decision = clone_of(cloud, registered(cloud))
     source = decision.source.source
     make, expected = CHANGES[change]
     make(cloud, getattr(source, "id", ""))
-    outcome = execute(decision.plan, cloud.ports("tenant"))
+    outcome = execute(decision.plan, cloud.ports(TENANT))
     assert expected == errors(outcome)[:1]
 
 
-def stored(cloud: MemoryCloud) -> tuple[str, RbdLocation]:
-    """Add an image that lies on the array."""
-    image_id = cloud.add_image("tenant", DATA)
-    location = RbdLocation("array", "images", image_id, "snap")
-    cloud.stored[location] = DATA
-    cloud.images[image_id].locations = (location,)
-    return image_id, location
-
-
-def test_a_stored_image_is_not_stale_for_having_more_clones() -> None:
-    """Somebody else's clone in the meantime changes nothing."""
+def test_a_stored_image_that_got_more_clones_is_still_cloned() -> None:
+    """A clone that somebody else made meanwhile does not matter."""
     cloud = MemoryCloud()
-    image_id, _location = stored(cloud)
+    image_id, _location = add_stored_image(cloud)
     one, two = clone_of(cloud, image_id), clone_of(cloud, image_id)
     for decision in (one, two):
-        outcome = execute(decision.plan, cloud.ports("tenant"))
+        outcome = execute(decision.plan, cloud.ports(TENANT))
         assert not outcome.failures
 
 
-def test_a_stored_image_that_is_replaced_is_stale() -> None:
-    """An image of another size is not the one that was decided upon."""
+def test_a_stored_image_that_was_replaced_is_not_cloned() -> None:
+    """An image of another size is not the one that the decision saw."""
     cloud = MemoryCloud()
-    image_id, location = stored(cloud)
+    image_id, location = add_stored_image(cloud)
     decision = clone_of(cloud, image_id)
-    cloud.stored[location] = DATA * 2
-    outcome = execute(decision.plan, cloud.ports("tenant"))
+    store(cloud, location, DATA * 2)
+    outcome = execute(decision.plan, cloud.ports(TENANT))
     assert isinstance(outcome.failures[0].error, StaleError)
     assert outcome.attempt == "download"
 
 
-def test_an_image_that_is_deactivated_is_not_downloaded() -> None:
-    """Falling back to a download asks again whether that is allowed."""
+def test_a_deactivated_image_is_not_downloaded() -> None:
+    """The status is checked again before falling back to a download."""
     cloud = MemoryCloud()
-    image_id, location = stored(cloud)
+    image_id, location = add_stored_image(cloud)
     decision = clone_of(cloud, image_id)
-    del cloud.stored[location]
+    del cloud.arrays[POOL].images[location]
     cloud.set_image(image_id, status="deactivated")
-    outcome = execute(decision.plan, cloud.ports("tenant"))
+    outcome = execute(decision.plan, cloud.ports(TENANT))
     expected = ["StaleError", "StaleError"]
     assert expected == errors(outcome)
     assert outcome.attempt is None
     assert not cloud.audit()
 
 
-def test_an_image_deactivated_in_mid_registration_is_never_half_made() -> None:
-    """While neither way is open the journal holds; later it is finished."""
+def test_an_image_deactivated_during_registration_stays_in_the_journal() -> (
+    None
+):
+    """It can be neither finished nor undone; later recovery finishes it."""
     cloud, journal = MemoryCloud(), MemoryJournal()
     decision = registration(cloud)
     image_id = decision.found.request.image.id
 
-    class Deactivated(Observer):
+    class Deactivate(Observer):
         @override
         def step_done(self, step: Step) -> None:
             if type(step).__name__ == "AddLocation":
                 cloud.set_image(image_id, status="deactivated")
 
-    ports = cloud.ports("tenant")
+    ports = cloud.ports(TENANT)
     outcome = execute(
-        decision.plan, ports, journal=journal, observer=Deactivated()
+        decision.plan, ports, journal=journal, observer=Deactivate()
     )
     assert not outcome.settled
     assert not cloud.audit(journal.open())
@@ -321,17 +295,17 @@ def test_an_image_deactivated_in_mid_registration_is_never_half_made() -> None:
 
 
 @pytest.mark.parametrize("how", Registration)
-def test_what_is_registered_can_be_cloned(how: Registration) -> None:
-    """What Glance accepts, now or late, the next create clones."""
+def test_a_registered_image_can_be_cloned(how: Registration) -> None:
+    """Whether Glance accepts the location at once or late."""
     cloud = MemoryCloud(registration=how)
     decision = registration(cloud)
-    outcome = execute(decision.plan, cloud.ports("tenant"))
+    outcome = execute(decision.plan, cloud.ports(TENANT))
     rejected = how is Registration.REJECTED
     assert ("upload" if rejected else "register") == outcome.attempt
     if not rejected:
         image_id = decision.found.request.image.id
         created = clone_of(cloud, image_id, size=6)
-        assert not execute(created.plan, cloud.ports("tenant")).failures
+        assert not execute(created.plan, cloud.ports(TENANT)).failures
     assert not cloud.audit()
 
 
@@ -342,85 +316,77 @@ def test_a_volume_outlives_the_location_that_names_it() -> None:
     faults = [
         Fault("images.verify_location", UnavailableError(), times=9),
     ]
-    faulty = Faulty(cloud.ports("tenant"), faults=faults)
+    faulty = Faulty(cloud.ports(TENANT), faults=faults)
     outcome = execute(decision.plan, faulty.ports)
     assert not outcome.settled
     (image_volume,) = outcome.ids.values()
-    assert cloud.padded(DATA, 5) == cloud.volumes[image_volume].data
+    assert cloud.padded(DATA, 5) == cloud.volume_data(image_volume)
     assert isinstance(outcome.failures[1].error, ConflictError)
 
 
-def test_a_quota_that_is_used_up_meanwhile_ends_in_an_upload() -> None:
-    """Registering is given up before anything is made."""
+def test_an_upload_follows_if_the_quota_was_used_up_meanwhile() -> None:
+    """Registering fails before it creates anything."""
     cloud = MemoryCloud()
     decision = registration(cloud)
     limit = attrs.evolve(decision.found.request.clone_quota, volumes=0)
-    cloud.limits["internal-tenant"] = limit
-    outcome = execute(decision.plan, cloud.ports("tenant"))
+    cloud.limits[INTERNAL] = limit
+    outcome = execute(decision.plan, cloud.ports(TENANT))
     expected = ["QuotaError"]
     assert expected == errors(outcome)
     assert outcome.attempt == "upload"
     assert not cloud.audit()
 
 
-def test_recovering_nothing_does_nothing() -> None:
-    """Who is alive takes care of their own plans."""
+def test_recovery_leaves_the_plans_of_living_processes_alone() -> None:
+    """An entry whose owner did not die is not recovered."""
     cloud, journal = MemoryCloud(), MemoryJournal()
-    decision = registration(cloud)
-    journal.begin(decision.plan, {})
-    ports: Ports = cloud.ports("tenant")
-    assert not recover(journal, ports)
+    journal.begin(registration(cloud).plan, {})
+    assert not recover(journal, cloud.ports(TENANT))
 
 
-def test_what_an_undoing_may_have_erased_is_never_published() -> None:
-    """An erasing whose answer was lost is repeated, and nothing before it."""
+def test_a_volume_that_undoing_may_have_erased_is_never_published() -> None:
+    """Recovery repeats an undoing whose answer was lost, and goes on back."""
     cloud, journal = MemoryCloud(), MemoryJournal()
-    image_id = cloud.add_image("tenant", DATA)
-    volume = cloud.add_volume("tenant", 5, status="creating")
-    request = gather_create(
-        image_id, volume, cloud.config, cloud.ports("tenant")
-    )
+    decision = ask_create(cloud, cloud.add_image(TENANT, DATA))
     faults = [
         Fault("volumes.publish", UnavailableError()),
         Fault("array.discard", UnavailableError(), after=True),
     ]
-    faulty = Faulty(cloud.ports("tenant"), journal, faults)
-    outcome = execute(
-        decide_create(request).plan, faulty.ports, journal=faulty.journal
-    )
+    faulty = Faulty(cloud.ports(TENANT), journal, faults)
+    outcome = execute(decision.plan, faulty.ports, journal=faulty.journal)
     assert not outcome.settled
     journal.crash()
     again = [Fault("volumes.unpublish", UnavailableError())]
-    faulty = Faulty(cloud.ports("tenant"), journal, again)
+    faulty = Faulty(cloud.ports(TENANT), journal, again)
     assert faulty.journal is not None
     recover(faulty.journal, faulty.ports)
     assert not cloud.audit(journal.open())
-    assert cloud.volumes[volume.id].record.status == "error"
+    assert cloud.volume(decision.found.request.volume.id).status == "error"
 
 
-def test_what_is_reached_stays_reached_if_closing_fails() -> None:
-    """The upload is there, and the volume gets its status back later."""
+def test_an_attempt_that_succeeded_stays_so_if_closing_fails() -> None:
+    """The image is registered; recovery restores the volume's status."""
     cloud, journal = MemoryCloud(), MemoryJournal()
     decision = registration(cloud)
     faults = [Fault("volumes.restore", UnavailableError())]
-    faulty = Faulty(cloud.ports("tenant"), journal, faults)
+    faulty = Faulty(cloud.ports(TENANT), journal, faults)
     outcome = execute(decision.plan, faulty.ports, journal=faulty.journal)
     assert "register" == outcome.attempt
     assert not outcome.settled
     journal.crash()
-    (recovered,) = recover(journal, cloud.ports("tenant"))
+    (recovered,) = recover(journal, cloud.ports(TENANT))
     assert "register" == recovered.attempt
     assert recovered.settled
     assert not cloud.audit()
 
 
-def test_a_clone_is_not_made_of_an_image_that_was_deactivated() -> None:
-    """Nor of one that has become another since the decision."""
+def test_an_image_that_changed_since_the_decision_is_not_cloned() -> None:
+    """It was deactivated, or has another format."""
     for change in ({"status": "deactivated"}, {"disk_format": "qcow2"}):
         cloud = MemoryCloud()
         image_id = registered(cloud)
         decision = clone_of(cloud, image_id)
         cloud.set_image(image_id, **change)
-        outcome = execute(decision.plan, cloud.ports("tenant"))
+        outcome = execute(decision.plan, cloud.ports(TENANT))
         assert "StaleError" == errors(outcome)[0]
         assert not cloud.audit()

@@ -1,11 +1,15 @@
-"""Facts are fetched as they are, and what cannot be fetched is a fact."""
+"""Gathering fetches every fact, and records which could not be fetched."""
 
 from __future__ import annotations
 
 import datetime
+import sys
+from pathlib import Path
 
 import attrs
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 from clonepolicy import (
     AdapterError,
@@ -37,55 +41,48 @@ from clonepolicy.adapters.memory import (
     MemoryCloud,
 )
 from clonepolicy.testing.faults import Fault, Faulty
+from memory_support import DATA, TENANT, add_source, store
 
-DATA = b"bytes of an image"
+RBD = RbdLocation("array", "images", "name", "snap")
 
 
 def create(
     cloud: MemoryCloud, image_id: str, *failing: str, times: int = 99
 ) -> CreateRequest:
-    """Gather a create of which some calls fail."""
-    volume = cloud.add_volume("tenant", 5, status="creating")
+    """Gather a create while some calls fail."""
+    volume = cloud.add_volume(TENANT, 5, status="creating")
     faults = [Fault(name, UnavailableError(), times=times) for name in failing]
-    ports = Faulty(cloud.ports("tenant"), faults=faults).ports
+    ports = Faulty(cloud.ports(TENANT), faults=faults).ports
     return gather_create(image_id, volume, cloud.config, ports)
 
 
 def upload(
-    cloud: MemoryCloud, *failing: str, project_id: str = "tenant"
+    cloud: MemoryCloud, *failing: str, project_id: str = TENANT
 ) -> UploadRequest:
-    """Gather an upload of which some calls fail."""
-    volume = cloud.add_volume("tenant", 5, data=DATA)
-    image_id = cloud.add_image("tenant", None)
+    """Gather an upload while some calls fail."""
+    volume = cloud.add_volume(TENANT, 5, data=DATA)
+    image_id = cloud.add_image(TENANT, None)
     faults = [Fault(name, UnavailableError()) for name in failing]
     ports = Faulty(cloud.ports(project_id), faults=faults).ports
-    return gather_upload(volume.id, image_id, "tenant", cloud.config, ports)
+    return gather_upload(volume.id, image_id, TENANT, cloud.config, ports)
 
 
 def located(cloud: MemoryCloud, *locations: Location) -> str:
     """Add an image with data and locations."""
-    return cloud.add_image("tenant", DATA, locations=locations)
-
-
-def backing(cloud: MemoryCloud) -> str:
-    """Add a volume that may be an image's data."""
-    volume = cloud.add_volume(INTERNAL, 5, data=DATA)
-    cloud.volumes[volume.id].metadata["image_owner"] = "tenant"
-    return volume.id
+    return cloud.add_image(TENANT, DATA, locations=locations)
 
 
 def test_every_fact_of_a_create_is_gathered() -> None:
-    """Image, volume, backend, options, locations and cache come together."""
+    """Image, volume, backend, options, locations and cache entries."""
     cloud = MemoryCloud()
-    volume_id = backing(cloud)
-    rbd = RbdLocation("array", "images", "name", "snap")
-    cloud.stored[rbd] = DATA
-    image_id = located(cloud, CinderLocation(volume_id), rbd)
+    location = add_source(cloud)
+    store(cloud, RBD)
+    image_id = located(cloud, location, RBD)
     moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     entry = CacheEntry(
         image_id=image_id,
         image_updated_at=moment,
-        source=cloud.volume(volume_id),
+        source=cloud.volume(location.volume_id),
     )
     cloud.cache.append(entry)
     request = create(cloud, image_id)
@@ -94,44 +91,44 @@ def test_every_fact_of_a_create_is_gathered() -> None:
     assert request.backend == ARRAY
     assert request.image.visible
     (image_volume,) = request.image_volumes
-    assert cloud.volume(volume_id) == image_volume.source
+    assert cloud.volume(location.volume_id) == image_volume.source
     assert image_volume.backend == ARRAY
     (array_image,) = request.array_images
-    assert cloud.find_stored(rbd) == array_image.source
+    assert cloud.arrays[POOL].find_image(RBD) == array_image.source
     assert (attrs.evolve(entry, backend=ARRAY),) == request.cache_entries
 
 
-def test_a_quota_that_is_not_given_is_without_limit() -> None:
-    """The new volume is counted already, unless somebody says otherwise."""
+def test_a_create_without_a_quota_has_no_limit() -> None:
+    """Cinder has reserved the new volume; a caller may pass a quota."""
     cloud = MemoryCloud()
     image_id = located(cloud)
     assert Quota() == create(cloud, image_id).quota
-    volume = cloud.add_volume("tenant", 5, status="creating")
-    ports, quota = cloud.ports("tenant"), Quota(volumes=0)
+    volume = cloud.add_volume(TENANT, 5, status="creating")
+    ports, quota = cloud.ports(TENANT), Quota(volumes=0)
     request = gather_create(image_id, volume, cloud.config, ports, quota=quota)
     assert quota == request.quota
 
 
-def test_locations_that_cannot_be_read_are_a_fact() -> None:
-    """The create goes on without them, and knows that it does."""
+def test_a_create_records_that_locations_cannot_be_read() -> None:
+    """The image is downloaded."""
     cloud = MemoryCloud()
-    image_id = located(cloud, CinderLocation(backing(cloud)))
+    image_id = located(cloud, add_source(cloud))
     request = create(cloud, image_id, "images.get_locations")
     assert request.image.locations_from is LocationsFrom.UNREADABLE
     assert not request.image_volumes
     assert isinstance(decide_create(request), Download)
 
 
-def test_locations_that_glance_hides_are_a_fact() -> None:
-    """A Glance without either interface leaves the download."""
+def test_a_create_records_that_glance_hides_locations() -> None:
+    """Glance has neither interface; the image is downloaded."""
     cloud = MemoryCloud(glance=GlanceConfig())
-    request = create(cloud, located(cloud, CinderLocation(backing(cloud))))
+    request = create(cloud, located(cloud, add_source(cloud)))
     assert request.image.locations_from is LocationsFrom.UNREADABLE
     assert isinstance(decide_create(request), Download)
 
 
 def test_a_missing_volume_is_a_candidate_without_a_source() -> None:
-    """A dangling location is seen, and is no reason to fail."""
+    """A dangling location does not make gathering fail."""
     cloud = MemoryCloud()
     location = CinderLocation(cloud.new_id())
     request = create(cloud, located(cloud, location))
@@ -144,26 +141,23 @@ def test_a_missing_volume_is_a_candidate_without_a_source() -> None:
 @pytest.mark.parametrize(
     "failing", ["volumes.get_volume", "volumes.get_backend"]
 )
-def test_a_source_that_cannot_be_looked_up_is_passed_over(
-    failing: str,
-) -> None:
-    """One that fails does not hide the next one."""
+def test_a_source_that_cannot_be_looked_up_is_skipped(failing: str) -> None:
+    """The next source is cloned."""
     cloud = MemoryCloud()
-    one, two = backing(cloud), backing(cloud)
-    image_id = located(cloud, CinderLocation(one), CinderLocation(two))
+    one, two = add_source(cloud), add_source(cloud)
+    image_id = located(cloud, one, two)
     request = create(cloud, image_id, failing, times=1)
     sources = [found.source for found in request.image_volumes]
-    expected = [None, cloud.volume(two)]
+    expected = [None, cloud.volume(two.volume_id)]
     assert expected == sources
     assert isinstance(decide_create(request), Clone)
 
 
-def test_an_array_image_that_cannot_be_looked_up_is_passed_over() -> None:
-    """An array that does not answer leaves the download."""
+def test_an_array_image_that_cannot_be_looked_up_is_skipped() -> None:
+    """The array does not answer; the candidate has no source."""
     cloud = MemoryCloud()
-    rbd = RbdLocation("array", "images", "name", "snap")
-    cloud.stored[rbd] = DATA
-    request = create(cloud, located(cloud, rbd), "array.find_image")
+    store(cloud, RBD)
+    request = create(cloud, located(cloud, RBD), "array.find_image")
     (found,) = request.array_images
     assert found.source is None
 
@@ -171,16 +165,16 @@ def test_an_array_image_that_cannot_be_looked_up_is_passed_over() -> None:
 @pytest.mark.parametrize(
     "failing", ["images.get_config", "volumes.get_cache_entries"]
 )
-def test_what_only_a_clone_needs_does_not_stop_a_create(failing: str) -> None:
-    """Without Glance's options or the cache, a download is still open."""
+def test_a_call_that_only_clones_need_may_fail(failing: str) -> None:
+    """Without Glance's options or the cache, the image is downloaded."""
     cloud = MemoryCloud()
     request = create(cloud, located(cloud), failing)
     assert isinstance(decide_create(request), Download)
 
 
 @pytest.mark.parametrize("failing", ["images.get_image", "array.get_backend"])
-def test_what_every_create_needs_is_raised(failing: str) -> None:
-    """Without image or array there is nothing to decide."""
+def test_a_call_that_every_create_needs_may_not_fail(failing: str) -> None:
+    """Without the image or the array there is nothing to decide."""
     cloud = MemoryCloud()
     with pytest.raises(UnavailableError):
         create(cloud, located(cloud), failing)
@@ -197,12 +191,12 @@ def test_what_every_create_needs_is_raised(failing: str) -> None:
         "cinder://{}#x",
     ],
 )
-def test_a_lenient_location_is_looked_up_for_policies_that_take_it(
+def test_a_location_is_looked_up_as_leniently_as_cinder_reads_it(
     text: str,
 ) -> None:
-    """What Cinder reads out of a location is found; SAFE refuses it."""
+    """Other policies may accept the volume; SAFE does not."""
     cloud = MemoryCloud()
-    volume_id = backing(cloud)
+    volume_id = add_source(cloud).volume_id
     location = parse_location(text.format(volume_id))
     request = create(cloud, located(cloud, location))
     (found,) = request.image_volumes
@@ -215,7 +209,7 @@ def test_a_lenient_location_is_looked_up_for_policies_that_take_it(
     "text", ["cinder://", "cinder://not-a-volume", "cinder://[x"]
 )
 def test_a_location_that_names_no_volume_is_kept(text: str) -> None:
-    """Nobody can look it up; the decision names it nevertheless."""
+    """It cannot be looked up; the request names it without a source."""
     cloud = MemoryCloud()
     request = create(cloud, located(cloud, parse_location(text)))
     (found,) = request.image_volumes
@@ -223,8 +217,8 @@ def test_a_location_that_names_no_volume_is_kept(text: str) -> None:
     assert found.source is None
 
 
-def test_locations_are_told_apart_by_what_they_mean_to_name() -> None:
-    """Text that says cinder is about volumes; all else is about arrays."""
+def test_only_locations_that_say_cinder_are_image_volumes() -> None:
+    """All other locations, even malformed ones, are array images."""
     cloud = MemoryCloud()
     texts = ["https://example.org/x", "file:///a/../b", " cinder:x", "rbd://x"]
     image_id = located(cloud, *map(parse_location, texts))
@@ -238,10 +232,10 @@ def test_locations_are_told_apart_by_what_they_mean_to_name() -> None:
 def test_duplicates_are_looked_up_once() -> None:
     """A location that Glance shows twice is one candidate."""
     cloud = MemoryCloud()
-    one, two = CinderLocation(backing(cloud)), CinderLocation(backing(cloud))
+    one, two = add_source(cloud), add_source(cloud)
     image_id = located(cloud, one, two, one)
-    volume = cloud.add_volume("tenant", 5, status="creating")
-    faulty = Faulty(cloud.ports("tenant"))
+    volume = cloud.add_volume(TENANT, 5, status="creating")
+    faulty = Faulty(cloud.ports(TENANT))
     request = gather_create(image_id, volume, cloud.config, faulty.ports)
     found = [candidate.location for candidate in request.image_volumes]
     assert [one, two] == found
@@ -256,13 +250,13 @@ def test_duplicates_are_looked_up_once() -> None:
 def test_every_fact_of_an_upload_is_gathered() -> None:
     """Image, volume, backend, options and the clone project's quota."""
     cloud = MemoryCloud(limits={INTERNAL: Quota(volumes=3, gigabytes=20)})
-    backing(cloud)
+    add_source(cloud)
     request = upload(cloud)
     expected = Quota(volumes=2, gigabytes=15)
     assert expected == request.clone_quota
     assert request.image.status == "queued"
     assert request.volume.status == "available"
-    assert request.backend == cloud.arrays[POOL]
+    assert request.backend == ARRAY
     assert cloud.glance == request.glance
     assert not request.force
 
@@ -276,20 +270,20 @@ def test_every_fact_of_an_upload_is_gathered() -> None:
         "volumes.get_quota",
     ],
 )
-def test_what_every_upload_needs_is_raised(failing: str) -> None:
-    """Without one of these there is nothing to decide."""
+def test_a_call_that_every_upload_needs_may_not_fail(failing: str) -> None:
+    """Without one of these facts there is nothing to decide."""
     with pytest.raises(UnavailableError):
         upload(MemoryCloud(), failing)
 
 
 def test_an_upload_goes_on_without_glances_options() -> None:
-    """What Glance offers is needed to register, not to send bytes."""
+    """Only registering needs them; the bytes are uploaded."""
     request = upload(MemoryCloud(), "images.get_config")
     assert isinstance(decide_upload(request), Upload)
 
 
-def test_an_image_that_is_not_shown_is_not_gathered() -> None:
-    """The requester's own eyes count."""
+def test_an_image_that_the_requester_does_not_see_is_not_gathered() -> None:
+    """Its owner has not shared it."""
     cloud = MemoryCloud()
     image_id = cloud.add_image("stranger", DATA)
     with pytest.raises(NotFoundError):

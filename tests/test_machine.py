@@ -1,4 +1,4 @@
-"""Random histories of the model cloud, of every kind of Glance."""
+"""Random operations on the cloud in memory, with every kind of Glance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from clonepolicy.testing.machine import Cloud, CloudJournal, ExecutorMachine
 
 
 class Prompt(ExecutorMachine):
-    """Glance judges at once, and never lets a location go."""
+    """Glance checks locations at once and keeps them."""
 
     @override
     def make(self) -> tuple[Cloud, CloudJournal]:
@@ -24,7 +24,7 @@ class Prompt(ExecutorMachine):
 
 
 class Lenient(ExecutorMachine):
-    """Glance lets an active image's last location go."""
+    """Glance removes even the last location of an active image."""
 
     @override
     def make(self) -> tuple[Cloud, CloudJournal]:
@@ -32,7 +32,7 @@ class Lenient(ExecutorMachine):
 
 
 class Late(ExecutorMachine):
-    """Glance accepts locations after it has answered."""
+    """Glance accepts locations only after it has answered."""
 
     @override
     def make(self) -> tuple[Cloud, CloudJournal]:
@@ -40,7 +40,7 @@ class Late(ExecutorMachine):
 
 
 class Rejecting(ExecutorMachine):
-    """Glance drops locations after it has answered."""
+    """Glance rejects locations after it has answered."""
 
     @override
     def make(self) -> tuple[Cloud, CloudJournal]:

@@ -1,7 +1,7 @@
-"""What SAFE promises, whatever else changes: stated without its rules.
+"""The promises of SAFE, checked without its rules.
 
-Each promise is drawn over requests that clone but for a few facts, and
-over any requests at all.
+Each property is tested with requests in which only a few facts prevent a
+clone, or with any requests.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CREATES = some.create_requests() | some.near_misses()
 
 @st.composite
 def clones(draw: st.DrawFn) -> Clone:
-    """Draw decisions that clone."""
+    """Draw decisions to clone."""
     decision = decide_create(draw(some.near_misses()))
     assume(isinstance(decision, Clone))
     assert isinstance(decision, Clone)
@@ -57,7 +57,7 @@ def clones(draw: st.DrawFn) -> Clone:
 
 @st.composite
 def registrations(draw: st.DrawFn) -> Register:
-    """Draw decisions that register."""
+    """Draw decisions to register."""
     paths = draw(
         st.lists(st.sampled_from(sorted(UPLOAD_AXES)), max_size=4, unique=True)
     )
@@ -68,21 +68,21 @@ def registrations(draw: st.DrawFn) -> Register:
     return decision
 
 
-def asked(decision: Clone) -> CreateRequest:
-    """Give the request of a create decision."""
+def request_of(decision: Clone) -> CreateRequest:
+    """Return the request of a decision to clone."""
     assert isinstance(decision.request, CreateRequest)
     return decision.request
 
 
 class TestOwnership:
-    """Nobody gets at a volume that the image's owner does not own."""
+    """Nobody gets the data of a volume that is not the image owner's."""
 
     @given(decision=clones())
-    def test_an_image_volume_is_the_owners_or_vouched_for(
+    def test_an_image_volume_is_the_image_owners_or_a_trusted_projects(
         self, decision: Clone
     ) -> None:
-        """By a project that no tenant can write to."""
-        request, candidate = asked(decision), decision.source
+        """A trusted project's volume must name the owner in its metadata."""
+        request, candidate = request_of(decision), decision.source
         if isinstance(candidate, ImageVolume):
             source, owner = candidate.source, request.image.owner
             assert source is not None
@@ -96,7 +96,7 @@ class TestOwnership:
     def test_the_requesters_project_never_matters(
         self, request: CreateRequest, project: str
     ) -> None:
-        """Whether they may have the image is Glance's to say."""
+        """Glance decides whether the requester may use the image."""
         volume = attrs.evolve(request.volume, project_id=project)
         other = attrs.evolve(request, volume=volume)
         one, two = decide_create(request), decide_create(other)
@@ -107,7 +107,7 @@ class TestOwnership:
     def test_a_tenants_own_metadata_proves_nothing(
         self, request: CreateRequest, owner: str | None
     ) -> None:
-        """image_owner counts in trusted projects only."""
+        """``image_owner`` counts only on volumes of trusted projects."""
 
         def claimed(candidate: ImageVolume) -> ImageVolume:
             source = candidate.source
@@ -125,14 +125,14 @@ class TestOwnership:
 
 
 class TestData:
-    """What is cloned is the image, whole, readable, and no larger."""
+    """A clone is the whole image, readable, and large enough."""
 
     @given(decision=clones())
     def test_only_plain_raw_images_are_cloned_from_locations(
         self, decision: Clone
     ) -> None:
-        """Raw, bare, without a key or a signature that binds."""
-        image = asked(decision).image
+        """Raw and bare, without a key, and without a signature to verify."""
+        image = request_of(decision).image
         assert image.encryption_key_id is None
         if not isinstance(decision.source, CacheEntry):
             assert ("raw", "bare") == (
@@ -140,15 +140,15 @@ class TestData:
                 image.container_format,
             )
         assert not image.signed or (
-            "disabled" == asked(decision).config.verify_glance_signatures
+            "disabled" == request_of(decision).config.verify_glance_signatures
         )
 
     @given(decision=clones())
-    def test_nothing_shrinks_and_what_must_grow_grows(
+    def test_a_clone_never_shrinks_and_grows_to_the_requested_size(
         self, decision: Clone
     ) -> None:
-        """The source is no larger, and the plan extends to the size."""
-        source, size = decision.source.source, asked(decision).volume.size
+        """If the source is smaller, the plan extends the clone."""
+        source, size = decision.source.source, request_of(decision).volume.size
         assert source is not None
         assert source.size <= size
         steps = decision.plan.attempts[0].steps
@@ -156,21 +156,21 @@ class TestData:
         extended = size if source.size < size else None
         assert extended == decision.extend_to
         assert ([] if extended is None else [extended]) == grown
-        assert (asked(decision).image.size or 0) <= size * GiB
+        assert (request_of(decision).image.size or 0) <= size * GiB
 
     @given(decision=clones())
-    def test_no_key_is_shared_and_none_is_lost(self, decision: Clone) -> None:
-        """Neither side is encrypted."""
-        assert asked(decision).volume.encryption_key_id is None
+    def test_no_key_is_shared_or_lost(self, decision: Clone) -> None:
+        """Neither the volume nor the source is encrypted."""
+        assert request_of(decision).volume.encryption_key_id is None
         assert decision.source.source is not None
         assert decision.source.source.encryption_key_id is None
 
     @given(decision=clones())
-    def test_the_source_is_at_rest_and_the_image_active(
+    def test_the_source_is_ready_and_the_image_active(
         self, decision: Clone
     ) -> None:
-        """And the requester may see and have it."""
-        image, source = asked(decision).image, decision.source.source
+        """The requester may see and download the image."""
+        image, source = request_of(decision).image, decision.source.source
         assert "active" == image.status
         assert image.visible
         assert image.downloadable
@@ -185,8 +185,8 @@ class TestLocality:
     def test_pools_are_crossed_only_within_a_known_array(
         self, decision: Clone
     ) -> None:
-        """And only where the array declares that it can."""
-        request, candidate = asked(decision), decision.source
+        """The array must also declare that it clones across pools."""
+        request, candidate = request_of(decision), decision.source
         source = candidate.source
         if not isinstance(source, Volume):
             return
@@ -203,27 +203,27 @@ class TestLocality:
 
     @given(decision=clones())
     def test_cinder_locations_need_the_scheme(self, decision: Clone) -> None:
-        """The operator opens this path, and nobody else."""
+        """Only the operator can allow this route."""
         if isinstance(decision.source, ImageVolume):
-            schemes = asked(decision).config.allowed_direct_url_schemes
+            schemes = request_of(decision).config.allowed_direct_url_schemes
             assert "cinder" in schemes
 
 
 class TestUpload:
-    """What is registered can be had, and what fails leaves nothing."""
+    """A registration is safe, and a refused one still allows an upload."""
 
     @given(decision=registrations())
     def test_an_encrypted_volume_is_never_registered(
         self, decision: Register
     ) -> None:
-        """Its key would be shared, or lost."""
+        """Its key would be shared or lost."""
         assert decision.request.volume.encryption_key_id is None
 
     @given(decision=registrations())
-    def test_the_owner_is_named_before_the_location_is(
+    def test_the_owner_is_written_before_the_location(
         self, decision: Register
     ) -> None:
-        """Then the location, then its image, and then a look at it."""
+        """Then come the location, the image's id, and the verification."""
         steps = [
             step.key if isinstance(step, SetVolumeMetadata) else type(step)
             for step in decision.plan.attempts[0].steps
@@ -239,12 +239,12 @@ class TestUpload:
         assert wanted == [step for step in steps if step in wanted]
 
     @given(request=some.upload_requests())
-    def test_no_clone_obstacle_fails_an_upload(
+    def test_a_reason_not_to_clone_does_not_refuse_an_upload(
         self, request: UploadRequest
     ) -> None:
-        """An upload is refused only for what the bytes cannot do either."""
+        """Only a reason that also prevents the upload of bytes refuses it."""
         decision = decide_upload(request)
-        closes_both = {
+        prevents_both = {
             Reason.VOLUME_NOT_UPLOADABLE,
             Reason.FORCE_DISABLED,
             Reason.FORMAT_FOR_ENCRYPTED_UPLOAD,
@@ -254,23 +254,23 @@ class TestUpload:
         }
         reasons = {finding.reason for finding in decision.findings}
         refused = type(decision).__name__ == "Refuse"
-        assert refused == bool(reasons & closes_both)
+        assert refused == bool(reasons & prevents_both)
 
 
 class TestAgainstTheOthers:
-    """SAFE clones less than Cinder, and says why."""
+    """SAFE clones less often than Cinder, and says why."""
 
     @given(request=some.near_misses())
-    def test_what_safe_clones_cinder_or_the_spec_clones_or_is_vouched_for(
+    def test_other_policies_clone_what_safe_clones_with_four_exceptions(
         self, request: CreateRequest
     ) -> None:
-        """The one addition: trusted projects, arrays that identify."""
+        """Shared images, dropped locations, room to convert, cache entries."""
         decision = decide_create(request)
         if not isinstance(decision, Clone):
             return
         others = [decide_create(request, p) for p in (LIBERTY, CINDER_29)]
         source, image = decision.source.source, request.image
-        # the image is shared, and its own volume never said whose it is
+        # the image is shared, and its volume has no image_owner
         shared = (
             isinstance(source, Volume)
             and isinstance(decision.source, ImageVolume)
@@ -278,15 +278,16 @@ class TestAgainstTheOthers:
             and source.project_id == image.owner
             and source.image_owner != image.owner
         )
-        # Cinder drops locations without a direct URL, and asks for room to
-        # convert before it looks into the cache
+        # Cinder drops locations without a direct URL, and requires room to
+        # convert before it reads the cache
         dropped = (
             image.locations_from == "image" and image.direct_url is None
         ) or not (
             request.conversion_free is None
             or request.conversion_free > (image.size or 0)
         )
-        # Cinder's cache wants the very pool, and reads no locations
+        # Cinder's cache accepts only entries of the same pool, and reads no
+        # locations
         cached = isinstance(decision.source, CacheEntry) and (
             image.size is None or image.locations_from == "unreadable"
         )
@@ -298,10 +299,10 @@ class TestAgainstTheOthers:
         )
 
     @given(request=some.near_misses())
-    def test_what_cinder_clones_and_safe_does_not_has_a_reason(
+    def test_safe_gives_a_reason_if_only_cinder_clones(
         self, request: CreateRequest
     ) -> None:
-        """Never a difference without a finding."""
+        """Each difference has a finding."""
         cinder = decide_create(request, CINDER_29)
         safe = decide_create(request)
         if isinstance(cinder, Clone) and not isinstance(safe, Clone):

@@ -33,7 +33,7 @@ MIB = 1 << 20
 
 
 @pytest.fixture(scope="session", params=["1", "2"], ids="format-{}".format)
-def bench(
+def harness(
     ceph: Cluster, request: pytest.FixtureRequest
 ) -> Iterator[ArrayHarness]:
     """Open an array whose clones have format 1 or format 2."""
@@ -44,17 +44,17 @@ def bench(
 
 
 @pytest.fixture
-def fixture(bench: ArrayHarness) -> Iterator[Fixture]:
+def fixture(harness: ArrayHarness) -> Iterator[Fixture]:
     """Return an array; check that the test leaves nothing in it."""
-    with Fixture(bench) as found:
+    with Fixture(harness) as found:
         yield found
-    assert found.before == set(bench.holds())
+    assert found.before == set(harness.holds())
 
 
 def only(number: str) -> pytest.MarkDecorator:
     """Run a test on an array of one clone format only."""
     return pytest.mark.parametrize(
-        "bench", [number], indirect=True, ids=[f"format-{number}"]
+        "harness", [number], indirect=True, ids=[f"format-{number}"]
     )
 
 

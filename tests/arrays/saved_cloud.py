@@ -1,9 +1,9 @@
-"""A cloud that outlives those who work in it, around a real array.
+"""A cloud around a real array that survives the death of its processes.
 
-The model's own records and journal lie in one file: each call locks it,
-reads it, does its work and replaces it.  So a process may die at any
-instant, and several may work at once.  The volumes' data is the array's;
-images that have bytes of their own keep them in files.
+The rows and the journal of a cloud in memory lie in one file.  Each call
+locks the file, reads it, does its work and replaces it.  So a process may
+die at any instant, and several may work at once.  The array keeps the data
+of volumes; files keep the data of images.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import pickle
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -45,20 +44,19 @@ from clonepolicy import (
     gather_create,
     gather_upload,
 )
-from clonepolicy.adapters._files import paths, sparse
-from clonepolicy.adapters.local._process_lock import ProcessLock
+from clonepolicy.adapters import _files
+from clonepolicy.adapters.local._owners import Owner
 from clonepolicy.adapters.memory import (
     INTERNAL,
     POOL,
+    MemoryArray,
     MemoryCloud,
     MemoryJournal,
-    _names,
+    named_ids,
 )
-from clonepolicy.testing.conformance import ArrayHarness
-from local_support import content, write_source
+from local_support import write_source
 
 TENANT = "tenant"
-_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RAW = Image(
     id=str(uuid.UUID(int=0)),
     status="active",
@@ -69,15 +67,15 @@ _RAW = Image(
 
 @attrs.define(kw_only=True)
 class Records(MemoryCloud):
-    """The model, its journal, and what is counted."""
+    """The content of the file: rows, journal and counters."""
 
     journal: MemoryJournal = attrs.field(factory=MemoryJournal)
     owners: dict[str, str] = attrs.field(factory=dict)
-    """Who takes care of an entry of the journal."""
+    """The owner of each journal entry."""
     named: set[str] = attrs.field(factory=set)
-    """Every volume and image that some plan was ever about."""
+    """The ids of all volumes and images that any plan has named."""
     tally: dict[str, int] = attrs.field(factory=dict)
-    """How often something came about."""
+    """How often each kind of event has happened."""
 
     @override
     def new_id(self) -> str:
@@ -85,13 +83,8 @@ class Records(MemoryCloud):
 
     @override
     def volume(self, volume_id: str) -> Volume:
-        # only the array knows
+        # only the real array can count clones
         return attrs.evolve(super().volume(volume_id), clones=None)
-
-    def leftovers(self) -> Iterator[str]:
-        """List what some plan was about and left half made."""
-        everything = {*self.images, *self.volumes}
-        return self._leftovers(frozenset(everything - self.named))
 
 
 class SavedCloud:
@@ -100,85 +93,87 @@ class SavedCloud:
     def __init__(
         self, place: Path, open_array: Callable[[], ArrayBackend]
     ) -> None:
-        """Enter a cloud, or make one."""
+        """Open a cloud; create it if the directory does not exist."""
         self._place = place
         self.source = place / "source"
         self.array = open_array()
+        # it has the backend, and never any data
+        self._arrays = {POOL: MemoryArray(self.array.get_backend(), gib=GiB)}
         if not place.exists():
             for path in (place, place / "alive", place / "images"):
                 path.mkdir()
             write_source(self.source)
-            self._save(
-                Records(unit=GiB, arrays={POOL: self.array.get_backend()})
-            )
-        self.owner = ProcessLock.acquire(place / "alive")
+            self._save(Records(gib=GiB))
+        self.owner = Owner.enter(place / "alive")
 
     @contextlib.contextmanager
     def records(self) -> Iterator[Records]:
-        """Give the records to be read and changed, to one at a time."""
+        """Lock the records, yield them, and save what was changed."""
         with (self._place / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             old, new = self._place / "records", self._place / "records.new"
             if not old.exists():
                 new.rename(old)
-            records = pickle.loads(old.read_bytes())  # noqa: S301 - our own
+            records = pickle.loads(old.read_bytes())  # noqa: S301 - written by `_save`
+            records.arrays = self._arrays
             try:
                 yield records
             finally:
                 self._save(records)
 
     def _save(self, records: Records) -> None:
+        records.arrays = {}
         new = self._place / "records.new"
         new.write_bytes(pickle.dumps(records))
-        # replacing it in one step, ext4 would wait for the disk
+        # to replace the file in one step, ext4 would wait for the disk
         old = self._place / "records"
         old.unlink(missing_ok=True)
         new.rename(old)
 
     @property
     def ports(self) -> Ports:
-        """The ports of the tenant."""
+        """The tenant's ports."""
         return Ports(
             images=cast("ImageService", _Images(self, "images")),
-            volumes=cast("VolumeService", _Saved(self, "volumes")),
+            volumes=cast("VolumeService", _SavedPort(self, "volumes")),
             array=self.array,
         )
 
     @property
     def journal(self) -> SavedJournal:
-        """The journal of everybody's plans."""
+        """The journal that all processes share."""
         return SavedJournal(self)
 
     def path(self, image_id: str) -> Path:
-        """Give the place of an image's own bytes, whether there are any."""
+        """Return the path of an image's data, which may not exist."""
         return self._place / "images" / image_id
 
-    # -- what there is ------------------------------------------------------
+    # -- adding images and volumes ------------------------------------------
 
     def add_volume(self, *, for_image: bool = False) -> Volume:
         """Add a volume of 1 GiB with the source's data."""
         with self.records() as records:
             project = INTERNAL if for_image else TENANT
             volume = records.add_volume(project, 1, status="creating")
-            held = records.volumes[volume.id]
-            held.for_image = for_image
+            row = records.volumes[volume.id]
+            row.for_image = for_image
             if for_image:
-                held.metadata["image_owner"] = TENANT
+                row.metadata["image_owner"] = TENANT
         self.array.write(volume.id, 1, _RAW, _stream(self.source))
         with self.records() as records:
             records.set_volume(volume.id, status="available")
         return volume
 
     def add_image(self, *locations: Location) -> str:
-        """Add an image of the source's bytes, with locations beside."""
+        """Add an image with the source's data and with locations."""
         with self.records() as records:
             image_id = records.add_image(TENANT, None, locations=locations)
             for location in locations:
                 if not isinstance(location, CinderLocation):
-                    # what lies on an array bears the image's id
-                    held = records.images.pop(image_id)
+                    # a stored image has the image's id in its name
+                    row = records.images.pop(image_id)
                     image_id = _stored_id(location)
-                    records.images[image_id] = held
+                    records.images[image_id] = row
             size = self.source.stat().st_size
             records.set_image(
                 image_id, id=image_id, status="active", size=size
@@ -186,15 +181,15 @@ class SavedCloud:
         shutil.copy(self.source, self.path(image_id))
         return image_id
 
-    def count(self, what: str) -> None:
-        """Note that something came about once more."""
+    def count(self, event: str) -> None:
+        """Add one to the tally of an event."""
         with self.records() as records:
-            records.tally[what] = records.tally.get(what, 0) + 1
+            records.tally[event] = records.tally.get(event, 0) + 1
 
-    # -- what is asked for --------------------------------------------------
+    # -- asking for decisions -----------------------------------------------
 
     def decide_create(self, image_id: str, size: int = 1) -> CreateDecision:
-        """Ask for a new volume of an image."""
+        """Ask for a new volume from an image."""
         with self.records() as records:
             volume = records.add_volume(TENANT, size, status="creating")
             config = records.config
@@ -202,7 +197,7 @@ class SavedCloud:
         return decide_create(request)
 
     def decide_upload(self, volume_id: str) -> UploadDecision:
-        """Ask for a new image of a volume that is available."""
+        """Ask for a new image from a volume that is available."""
         with self.records() as records:
             before = records.volume(volume_id).status
             if before not in {"available", "uploading"}:
@@ -220,8 +215,8 @@ class SavedCloud:
 
 
 @attrs.frozen
-class _Saved:
-    """Has the model's port do each call on the records as they are saved."""
+class _SavedPort:
+    """A port in memory whose every call loads and saves the records."""
 
     cloud: SavedCloud
     port: str
@@ -236,11 +231,11 @@ class _Saved:
 
 
 @attrs.frozen
-class _Images(_Saved):
-    """Glance with a store of files, which reads volumes where it has none."""
+class _Images(_SavedPort):
+    """Glance with its data in files, or else in the image's first volume."""
 
     def download(self, image_id: str) -> Iterator[bytes]:
-        """Give an image's data."""
+        """Return an image's data."""
         status = self.get_image(image_id).status
         if status != "active":
             message = f"image {image_id} is {status}: it has no data"
@@ -255,44 +250,36 @@ class _Images(_Saved):
         return self.cloud.array.read(locations[0].volume_id)
 
     def upload(self, image_id: str, data: Iterable[bytes]) -> None:
-        """Take a queued image's data."""
+        """Fill a queued image."""
         with self.cloud.records() as records:
-            _check_there(records, image_id)
-            if records.images[image_id].record.status != "queued":
+            if records.image_row(image_id).record.status != "queued":
                 message = f"image {image_id} is not queued"
                 raise ConflictError(message)
             records.set_image(image_id, status="saving")
         path = self.cloud.path(image_id)
-        size = _fill(path, data)
+        size = fill(path, data)
         with self.cloud.records() as records:
             try:
-                _check_there(records, image_id)
+                records.set_image(image_id, status="active", size=size)
             except NotFoundError:
+                # another process deleted the volume, and so the image
                 path.unlink()
                 raise
-            records.set_image(image_id, status="active", size=size)
-
-
-def _check_there(records: MemoryCloud, image_id: str) -> None:
-    # who deletes the volume that an image is in deletes the image
-    if image_id not in records.images:
-        message = f"image {image_id} was deleted"
-        raise NotFoundError(message)
 
 
 @attrs.frozen
 class SavedJournal:
-    """The model's journal, which learns who is dead from the kernel."""
+    """The saved journal; the kernel's locks say which owners are dead."""
 
     cloud: SavedCloud
 
     def begin(self, plan: Plan, ids: Mapping[Ref, str]) -> str:
-        """Remember a plan before its first step; give its entry's id."""
+        """Store a plan before its first step; return the entry's id."""
         with self.cloud.records() as records:
             entry_id = records.journal.begin(plan, ids)
             entry = records.journal.entries[entry_id]
-            records.named.update(_names(entry))
-            # saved with every call, and by far the largest
+            records.named.update(named_ids(entry))
+            # every call pickles the records; the plan is the largest part
             packed = cast("Plan", pickle.dumps(plan))
             records.journal.entries[entry_id] = attrs.evolve(
                 entry, plan=packed
@@ -303,18 +290,18 @@ class SavedJournal:
     def mark(
         self, entry_id: str, attempt: int, step: int, *, undoing: bool
     ) -> None:
-        """Remember what is about to begin."""
+        """Store which step begins now."""
         with self.cloud.records() as records:
             records.journal.mark(entry_id, attempt, step, undoing=undoing)
 
     def end(self, entry_id: str) -> None:
-        """Forget a plan that came to its end."""
+        """Delete the entry of a plan that is finished."""
         with self.cloud.records() as records:
             records.journal.end(entry_id)
             del records.owners[entry_id]
 
     def interrupted(self) -> tuple[Entry, ...]:
-        """Give the entries of which nobody alive takes care, now ours."""
+        """Return the entries of dead owners; this process owns them now."""
         mine = self.cloud.owner.token
         with self.cloud.records() as records:
             records.journal.dead = {
@@ -326,7 +313,7 @@ class SavedJournal:
             records.owners.update((entry.id, mine) for entry in entries)
         plans = [cast("bytes", entry.plan) for entry in entries]
         return tuple(
-            attrs.evolve(entry, plan=pickle.loads(plan))  # noqa: S301 - our own
+            attrs.evolve(entry, plan=pickle.loads(plan))  # noqa: S301 - written by `begin`
             for entry, plan in zip(entries, plans, strict=True)
         )
 
@@ -338,54 +325,11 @@ def _stored_id(location: Location) -> str:
 
 
 def _stream(path: Path) -> Iterator[bytes]:
-    with paths.closing(paths.open_read(path)) as fd:
-        yield from sparse.stream(fd, path.stat().st_size)
+    with _files.opened(_files.open_read(path)) as fd:
+        yield from _files.stream(fd, path.stat().st_size)
 
 
-def _fill(path: Path, data: Iterable[bytes]) -> int:
+def fill(path: Path, data: Iterable[bytes]) -> int:
+    """Write data to a file; return the number of bytes."""
     with path.open("w+b") as file:
-        return sparse.fill(file.fileno(), data)
-
-
-# -- what has to hold -------------------------------------------------------
-
-
-def faults(cloud: SavedCloud, bench: ArrayHarness) -> list[str]:
-    """Say what does not hold of a cloud in which nobody is at work."""
-    with cloud.records() as records:
-        pass
-    whole = {
-        volume_id: held.record.size * GiB
-        for volume_id, held in records.volumes.items()
-        if held.record.status == "available"
-    }
-    expected = content(cloud.source)
-    found = [f"plan left: {entry}" for entry in records.journal.open()]
-    found += records.leftovers()
-    for name in bench.holds():
-        ids = _UUID.findall(name)
-        if not ids or not whole.keys() >= {*ids}:
-            found.append(f"of no volume that is whole: {name}")
-    for volume_id, size in whole.items():
-        told = bench.size_of(volume_id)
-        if told != size:
-            found.append(f"volume {volume_id}: {told} instead of {size} bytes")
-            continue
-        spool = cloud.path("spool")
-        read = _fill(spool, bench.array.read(volume_id))
-        if (read, content(spool)) != (size, expected):
-            found.append(f"volume {volume_id}: other data")
-    for image_id, image in records.images.items():
-        path = cloud.path(image_id)
-        if image.record.status != "active":
-            continue
-        if path.exists() and content(path) != expected:
-            found.append(f"image {image_id}: other data")
-        found += [
-            f"image {image_id}: {location} is not whole"
-            for location in image.locations
-            if getattr(location, "volume_id", None) not in {None, *whole}
-        ]
-        if not path.exists() and not image.locations:
-            found.append(f"image {image_id}: no data")
-    return found
+        return _files.fill(file.fileno(), data)

@@ -41,7 +41,7 @@ from clonepolicy.testing.conformance import Fixture
 from clonepolicy.testing.conformance._content import Content
 
 ceph = ceph_module.ceph
-bench = rbd_support.bench
+harness = rbd_support.harness
 fixture = rbd_support.fixture
 
 
@@ -114,7 +114,7 @@ def test_waiting_for_a_silent_cluster_ends(
 
 
 @pytest.mark.parametrize(
-    ("bench", "broken"),
+    ("harness", "broken"),
     [
         ("1", "RBD.clone"),
         ("1", "Image.protect_snap"),
@@ -122,7 +122,7 @@ def test_waiting_for_a_silent_cluster_ends(
         ("2", "Image.create_snap"),
         ("2", "Image.remove_snap2"),
     ],
-    indirect=["bench"],
+    indirect=["harness"],
 )
 def test_a_clone_that_fails_is_undone(
     broken: str, fixture: Fixture, monkeypatch: pytest.MonkeyPatch

@@ -19,7 +19,8 @@ from clonepolicy.testing.conformance import (
 )
 from clonepolicy.testing.conformance._check import AnySuite
 from clonepolicy.testing.conformance._harness import Harness
-from clonepolicy.testing.model import ModelArray, model_bench
+from clonepolicy.adapters.memory import MemoryArray
+from clonepolicy.testing.memory import memory_harness
 from memory_harnesses import image_harness, volume_harness
 
 K = TypeVar("K", bound=type[Any])
@@ -58,8 +59,8 @@ def _register(
     return add
 
 
-def _array_harness(kind: type[ModelArray]) -> ArrayHarness:
-    return model_bench(kind())
+def _array_harness(kind: type[MemoryArray]) -> ArrayHarness:
+    return memory_harness(kind())
 
 
 def broken_array(

@@ -24,23 +24,23 @@ from clonepolicy import (
     Volume,
 )
 from clonepolicy.testing.conformance import ArrayHarness
-from clonepolicy.testing.model import (
-    BLOCK,
+from clonepolicy.testing.memory import memory_harness
+from clonepolicy.adapters.memory import (
+    BLOCK_SIZE,
     EVERYTHING,
-    UNIT,
+    MEMORY_GIB,
     Block,
-    ModelArray,
-    Stored,
-    model_bench,
+    MemoryArray,
+    BlockMap,
 )
 
 
 @broken_array("clones-every-byte-of-a-volume", "clones-every-byte-of-an-image")
-class ClonesTheHead(ModelArray):
+class ClonesTheHead(MemoryArray):
     """It clones all blocks but the last."""
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         made = super().cloned(held, parent)
         made.blocks.pop(max(made.blocks, default=0), None)
         return made
@@ -50,29 +50,29 @@ class ClonesTheHead(ModelArray):
     "isolates-writes-between-clone-and-source",
     "isolates-writes-between-clones-and-their-image",
 )
-class Aliases(ModelArray):
+class Aliases(MemoryArray):
     """Its clone is its source under another name."""
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         return held
 
 
 @broken_array("extends-a-clone-with-zeros")
-class SeesItsParent(ModelArray):
+class SeesItsParent(MemoryArray):
     """An extended clone shows later data of its source."""
 
     @override
     def extend(self, volume_id: str, size: int) -> None:
         held = self.volume(volume_id)
-        ghost = {UNIT // BLOCK: Block(b"ghost".ljust(BLOCK, b"\0"))}
+        ghost = {MEMORY_GIB // BLOCK_SIZE: Block(b"ghost".ljust(BLOCK_SIZE, b"\0"))}
         super().extend(volume_id, size)
         if held.parent is not None:
             held.blocks = {**ghost, **held.blocks}
 
 
 @broken_array("clones-an-extended-volume")
-class ClonesTheFirstSize(ModelArray):
+class ClonesTheFirstSize(MemoryArray):
     """A clone has the first size that its source had."""
 
     def __init__(self) -> None:
@@ -85,14 +85,14 @@ class ClonesTheFirstSize(ModelArray):
         super().extend(volume_id, size)
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         made = super().cloned(held, parent)
         made.size = self.first.get(parent, made.size)
         return made
 
 
 @broken_array("clones-and-extends-a-clone-of-an-image")
-class KeepsImagesSmall(ModelArray):
+class KeepsImagesSmall(MemoryArray):
     """It does not extend clones of images."""
 
     @override
@@ -106,7 +106,7 @@ class KeepsImagesSmall(ModelArray):
 @broken_array(
     "refuses-to-clone-a-missing-source", "refuses-to-clone-a-missing-image"
 )
-class ClonesNothing(ModelArray):
+class ClonesNothing(MemoryArray):
     """It creates an empty volume if the source is missing."""
 
     @override
@@ -114,7 +114,7 @@ class ClonesNothing(ModelArray):
         try:
             super().clone_volume(volume_id, source)
         except NotFoundError:
-            self.volumes[volume_id] = Stored(source.size * UNIT)
+            self.volumes[volume_id] = BlockMap(source.size * MEMORY_GIB)
 
     @override
     def clone_image(
@@ -123,11 +123,11 @@ class ClonesNothing(ModelArray):
         try:
             super().clone_image(volume_id, location)
         except NotFoundError:
-            self.volumes[volume_id] = Stored(UNIT)
+            self.volumes[volume_id] = BlockMap(MEMORY_GIB)
 
 
 @broken_array("refuses-to-clone-a-busy-source")
-class Impatient(ModelArray):
+class Impatient(MemoryArray):
     """It clones a source in any status."""
 
     @override
@@ -138,7 +138,7 @@ class Impatient(ModelArray):
 
 
 @broken_array("clones-or-refuses-a-source-in-use")
-class TearsWhatIsInUse(ModelArray):
+class TearsWhatIsInUse(MemoryArray):
     """Its clone of a source in use lacks a block."""
 
     @override
@@ -149,23 +149,23 @@ class TearsWhatIsInUse(ModelArray):
 
 
 @broken_array("clones-a-source-in-use-at-one-instant")
-class CopiesPieceByPiece(ModelArray):
+class CopiesPieceByPiece(MemoryArray):
     """It copies a source in use in two steps, between which it changes."""
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         made = super().cloned(held, parent)
         self.lock.release()
         time.sleep(0.02)
         self.lock.acquire()
         later = super().cloned(held, parent).blocks
-        half = held.size // BLOCK // 2
+        half = held.size // BLOCK_SIZE // 2
         made.blocks |= {at: later[at] for at in later if at >= half}
         return made
 
 
 @broken_array("clones-a-source-that-is-uploading")
-class BusyWhileUploading(ModelArray):
+class BusyWhileUploading(MemoryArray):
     """It declares that it clones while uploading, but refuses to."""
 
     @override
@@ -177,40 +177,40 @@ class BusyWhileUploading(ModelArray):
 
 
 @broken_array("refuses-a-source-whose-size-is-not-as-recorded")
-class Truncates(ModelArray):
+class Truncates(MemoryArray):
     """It cuts or extends a clone to the recorded size of its source."""
 
     @override
     def clone_volume(self, volume_id: str, source: Volume) -> None:
-        has = self.volume(source.id).size // UNIT
+        has = self.volume(source.id).size // MEMORY_GIB
         super().clone_volume(volume_id, attrs.evolve(source, size=has))
-        self.volume(volume_id).size = source.size * UNIT
+        self.volume(volume_id).size = source.size * MEMORY_GIB
 
 
 @broken_array("refuses-a-source-on-another-array")
-class ReachesAcross(ModelArray):
+class ReachesAcross(MemoryArray):
     """It finds a source on any array."""
 
-    everywhere: ClassVar[dict[str, Stored]] = {}
+    everywhere: ClassVar[dict[str, BlockMap]] = {}
 
     def __init__(self) -> None:
         super().__init__()
         self.volumes = _Shared(self.everywhere)
 
     @override
-    def volume(self, volume_id: str) -> Stored:
+    def volume(self, volume_id: str) -> BlockMap:
         return self.volumes.get(volume_id) or self.everywhere[volume_id]
 
 
-class _Shared(dict[str, Stored]):
+class _Shared(dict[str, BlockMap]):
     """Also puts its items into a dictionary of all arrays."""
 
-    def __init__(self, everywhere: dict[str, Stored]) -> None:
+    def __init__(self, everywhere: dict[str, BlockMap]) -> None:
         super().__init__()
         self.everywhere = everywhere
 
     @override
-    def __setitem__(self, key: str, value: Stored) -> None:
+    def __setitem__(self, key: str, value: BlockMap) -> None:
         super().__setitem__(key, value)
         self.everywhere[key] = value
 
@@ -219,7 +219,7 @@ class _Shared(dict[str, Stored]):
     "clones-again-after-discard",
     "discards-a-source-without-harm-to-its-clones",
 )
-class LeavesSnapshots(ModelArray):
+class LeavesSnapshots(MemoryArray):
     """It never removes the snapshot from which it made a clone."""
 
     @override
@@ -229,11 +229,11 @@ class LeavesSnapshots(ModelArray):
 
 
 @broken_array("clones-a-clone-of-a-clone")
-class ClonesTheEldest(ModelArray):
+class ClonesTheEldest(MemoryArray):
     """It clones the first ancestor of a clone instead of the clone."""
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         eldest = held
         while eldest.parent is not None and eldest.parent in self.volumes:
             eldest = self.volumes[eldest.parent]
@@ -241,7 +241,7 @@ class ClonesTheEldest(ModelArray):
 
 
 @broken_array("clones-one-source-several-times-at-once")
-class OneAtATime(ModelArray):
+class OneAtATime(MemoryArray):
     """It refuses to clone a source that is being cloned."""
 
     def __init__(self) -> None:
@@ -263,19 +263,19 @@ class OneAtATime(ModelArray):
 def _with_other_openings(kind: type[LocksForItselfAlone]) -> ArrayHarness:
     array = kind()
 
-    def reopen() -> ModelArray:
+    def reopen() -> MemoryArray:
         opened = copy.copy(array)
         opened.cloning = threading.Lock()
         return opened
 
-    return attrs.evolve(model_bench(array), reopen=reopen)
+    return attrs.evolve(memory_harness(array), reopen=reopen)
 
 
 @broken_array(
     "clones-one-source-through-two-openings-at-once",
     make=_with_other_openings,
 )
-class LocksForItselfAlone(ModelArray):
+class LocksForItselfAlone(MemoryArray):
     """Its lock on a source does not bind another opening of the array."""
 
     def __init__(self) -> None:
@@ -296,7 +296,7 @@ class LocksForItselfAlone(ModelArray):
 
 
 @broken_array("discards-a-source-without-harm-to-its-clones")
-class TakesClonesAlong(ModelArray):
+class TakesClonesAlong(MemoryArray):
     """Discarding a source discards the data of its clones, too."""
 
     @override
@@ -311,17 +311,17 @@ class TakesClonesAlong(ModelArray):
     "leaves-nothing-after-a-failed-clone",
     "leaves-nothing-after-a-failed-image-clone",
 )
-class LeavesTheHalf(ModelArray):
+class LeavesTheHalf(MemoryArray):
     """A failed clone stays, half made."""
 
     @override
-    def put(self, volume_id: str, made: Stored) -> None:
+    def put(self, volume_id: str, made: BlockMap) -> None:
         self.volumes[volume_id] = made
         self.fail_if_asked()
 
 
 @broken_array("leaves-nothing-after-a-failed-clone")
-class LeaksItsClients(ModelArray):
+class LeaksItsClients(MemoryArray):
     """It raises the error of its client library."""
 
     @override
@@ -332,7 +332,7 @@ class LeaksItsClients(ModelArray):
 
 
 @broken_array("leaves-nothing-after-a-failed-clone")
-class SwallowsErrors(ModelArray):
+class SwallowsErrors(MemoryArray):
     """It returns as if a failed clone had succeeded."""
 
     @override
@@ -344,10 +344,10 @@ class SwallowsErrors(ModelArray):
 
 
 @broken_array("counts-clones-of-a-volume-up-to-the-limit")
-class CountsNothing(ModelArray):
+class CountsNothing(MemoryArray):
     """It declares a limit of clones, but counts none."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
+    DEFAULT: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
 
     @override
     def stat(self, volume_id: str) -> StoredVolume | None:
@@ -356,10 +356,10 @@ class CountsNothing(ModelArray):
 
 
 @broken_array("counts-clones-of-a-volume-up-to-the-limit")
-class ForgetsItsLimit(ModelArray):
+class ForgetsItsLimit(MemoryArray):
     """It declares a limit of clones, but does not enforce it."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
+    DEFAULT: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
 
     @override
     def check_limit(self, parent: str) -> None:
@@ -367,10 +367,10 @@ class ForgetsItsLimit(ModelArray):
 
 
 @broken_array("counts-clones-of-an-image-up-to-the-limit")
-class CountsNoClonesOfImages(ModelArray):
+class CountsNoClonesOfImages(MemoryArray):
     """It counts the clones of volumes, but not those of images."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
+    DEFAULT: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=2)
 
     @override
     def find_image(self, location: Location) -> StoredImage | None:
@@ -379,10 +379,10 @@ class CountsNoClonesOfImages(ModelArray):
 
 
 @broken_array("refuses-undeclared-operations")
-class ClonesBeyondNone(ModelArray):
+class ClonesBeyondNone(MemoryArray):
     """It declares a limit of no clones at all, but clones."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=0)
+    DEFAULT: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_limit=0)
 
     @override
     def check_limit(self, parent: str) -> None:

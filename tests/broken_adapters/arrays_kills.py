@@ -18,10 +18,10 @@ from typing_extensions import override
 from broken_adapters._registry import broken_array
 from clonepolicy import Image
 from clonepolicy.testing.conformance import ArrayHarness
-from clonepolicy.testing.model import ModelArray, Stored, model_bench
+from clonepolicy.testing.model import MemoryArray, BlockMap, memory_harness
 
 
-class _Files(MutableMapping[Any, Stored]):
+class _Files(MutableMapping[Any, BlockMap]):
     """Keeps each value in a file, so that other processes find it."""
 
     def __init__(self, place: Path) -> None:
@@ -32,16 +32,16 @@ class _Files(MutableMapping[Any, Stored]):
         return self.place / quote(str(key), safe="")
 
     @override
-    def __getitem__(self, key: object) -> Stored:
+    def __getitem__(self, key: object) -> BlockMap:
         try:
             data = self._path(key).read_bytes()
         except FileNotFoundError:
             raise KeyError(key) from None
-        stored: Stored = pickle.loads(data)  # noqa: S301 - written below
+        stored: BlockMap = pickle.loads(data)  # noqa: S301 - written below
         return stored
 
     @override
-    def __setitem__(self, key: object, value: Stored) -> None:
+    def __setitem__(self, key: object, value: BlockMap) -> None:
         new = self.place.parent / str(uuid.uuid4())
         new.write_bytes(pickle.dumps(value))
         new.rename(self._path(key))
@@ -63,7 +63,7 @@ class _Files(MutableMapping[Any, Stored]):
 def _in_files(kind: type[ForgetsTheDead]) -> ArrayHarness:
     place = Path(tempfile.mkdtemp())
     return attrs.evolve(
-        model_bench(kind(place), ModelArray()),
+        memory_harness(kind(place), MemoryArray()),
         reopen=partial(kind, place),
         close=partial(shutil.rmtree, place),
     )
@@ -76,7 +76,7 @@ def _in_files(kind: type[ForgetsTheDead]) -> ArrayHarness:
     "extends-again-after-a-killed-extension",
     make=_in_files,
 )
-class ForgetsTheDead(ModelArray):
+class ForgetsTheDead(MemoryArray):
     """It begins volumes under random names that no later process knows."""
 
     def __init__(self, place: Path) -> None:
@@ -86,7 +86,7 @@ class ForgetsTheDead(ModelArray):
         self.images = _Files(place / "images")
 
     @override
-    def put(self, volume_id: str, made: Stored) -> None:
+    def put(self, volume_id: str, made: BlockMap) -> None:
         begun = str(uuid.uuid4())
         self.volumes[begun] = made
         # takes time, so that most kills come while this name exists
@@ -106,7 +106,7 @@ class ForgetsTheDead(ModelArray):
 
     @override
     def extend(self, volume_id: str, size: int) -> None:
-        grown = Stored(0)
+        grown = BlockMap(0)
         for piece in self.volumes.pop(volume_id).pieces():
             grown.put(grown.size, piece)
             grown.size += len(piece)

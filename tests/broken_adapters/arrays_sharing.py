@@ -17,13 +17,13 @@ from clonepolicy import (
     RbdLocation,
     StoredImage,
 )
-from clonepolicy.testing.model import (
-    BLOCK,
+from clonepolicy.testing.memory import memory_harness
+from clonepolicy.adapters.memory import (
+    BLOCK_SIZE,
     EVERYTHING,
-    UNIT,
-    ModelArray,
-    Stored,
-    model_bench,
+    MEMORY_GIB,
+    MemoryArray,
+    BlockMap,
 )
 
 
@@ -31,34 +31,34 @@ from clonepolicy.testing.model import (
     "shares-data-between-clone-and-source",
     "clones-images-by-the-declared-kind",
 )
-class CopiesInSecret(ModelArray):
+class CopiesInSecret(MemoryArray):
     """It declares copy-on-write, but copies."""
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         return held.copied(parent)
 
 
 @broken_array("clones-in-constant-time", "clones-images-in-constant-time")
-class TakesItsTime(ModelArray):
+class TakesItsTime(MemoryArray):
     """Its clones share data, but it reads all of that data first."""
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         time.sleep(0.0005 * len(held.blocks))
         return super().cloned(held, parent)
 
 
 @broken_array("copies-data-if-it-declares-copies")
-class SharesInSecret(ModelArray):
+class SharesInSecret(MemoryArray):
     """It declares full copies, but shares data."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(
+    DEFAULT: ClassVar[Backend] = attrs.evolve(
         EVERYTHING, clone_kind=CloneKind.FULL_COPY
     )
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
         return held.shared(parent)
 
 
@@ -66,50 +66,50 @@ class SharesInSecret(ModelArray):
     "offloads-clones-to-the-array",
     "offloads-image-clones-to-the-array",
 )
-class CopiesByHand(ModelArray):
+class CopiesByHand(MemoryArray):
     """It declares offloaded copies, but moves all data itself."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(
+    DEFAULT: ClassVar[Backend] = attrs.evolve(
         EVERYTHING,
         clone_kind=CloneKind.OFFLOADED_COPY,
         image_clone_kind=CloneKind.OFFLOADED_COPY,
     )
 
     @override
-    def cloned(self, held: Stored, parent: str) -> Stored:
-        self.moved += len(held.blocks) * BLOCK
+    def cloned(self, held: BlockMap, parent: str) -> BlockMap:
+        self.moved += len(held.blocks) * BLOCK_SIZE
         return super().cloned(held, parent)
 
 
 @broken_array(
     "harness-measures-the-bytes-written",
-    make=lambda kind: attrs.evolve(model_bench(kind()), exclusive=lambda _: 0),
+    make=lambda kind: attrs.evolve(memory_harness(kind()), exclusive=lambda _: 0),
 )
-class MeasuresNothing(ModelArray):
+class MeasuresNothing(MemoryArray):
     """Its harness reports that no volume takes any space."""
 
 
 @broken_array(
     "finds-the-same-volumes-when-reopened",
-    make=lambda kind: attrs.evolve(model_bench(kind()), reopen=ModelArray),
+    make=lambda kind: attrs.evolve(memory_harness(kind()), reopen=MemoryArray),
 )
-class ForgetsEverything(ModelArray):
+class ForgetsEverything(MemoryArray):
     """Opened again, it is another, empty array."""
 
 
 @broken_array("finds-stored-images")
-class RoundsDown(ModelArray):
+class RoundsDown(MemoryArray):
     """It rounds the size of an image down to whole GiB."""
 
     @override
     def find_image(self, location: Location) -> StoredImage | None:
         found = super().find_image(location)
-        whole = self.images[location].size // UNIT if found else 0
+        whole = self.images[location].size // MEMORY_GIB if found else 0
         return found and attrs.evolve(found, size=whole)
 
 
 @broken_array("clones-every-byte-of-an-image")
-class StopsShort(ModelArray):
+class StopsShort(MemoryArray):
     """The clone of an image is no larger than the image."""
 
     @override
@@ -121,7 +121,7 @@ class StopsShort(ModelArray):
 
 
 @broken_array("refuses-to-clone-an-image-over-existing-data")
-class ReplacesByImages(ModelArray):
+class ReplacesByImages(MemoryArray):
     """It replaces the data of a volume by a clone of an image."""
 
     @override

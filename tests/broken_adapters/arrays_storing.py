@@ -22,31 +22,32 @@ from clonepolicy import (
     UnavailableError,
     UnsupportedError,
 )
-from clonepolicy.testing.model import (
-    BLOCK,
+from clonepolicy.testing.memory import memory_harness
+from clonepolicy.adapters.memory import (
+    BLOCK_SIZE,
     EVERYTHING,
-    UNIT,
-    ModelArray,
-    Stored,
+    MEMORY_GIB,
+    MemoryArray,
+    BlockMap,
 )
 
 
 @broken_array("declares-what-its-class-declares")
-class FromTheFuture(ModelArray):
+class FromTheFuture(MemoryArray):
     """Its class was written for an unknown version of the port."""
 
     API_VERSION: ClassVar[int] = 99
 
 
 @broken_array("declares-what-its-class-declares")
-class Boaster(ModelArray):
+class Boaster(MemoryArray):
     """Its class declares what the array cannot do."""
 
     CAPABILITIES: ClassVar[Backend] = Backend(clone_across_pools=True)
 
 
 @broken_array("has-a-stable-and-unique-identity")
-class Nameless(ModelArray):
+class Nameless(MemoryArray):
     """It has no identity."""
 
     def __init__(self) -> None:
@@ -55,7 +56,7 @@ class Nameless(ModelArray):
 
 
 @broken_array("has-a-stable-and-unique-identity")
-class Namesake(ModelArray):
+class Namesake(MemoryArray):
     """Its identity is its driver's name, which other arrays share."""
 
     def __init__(self) -> None:
@@ -64,7 +65,7 @@ class Namesake(ModelArray):
 
 
 @broken_array("has-a-stable-and-unique-identity")
-class Fickle(ModelArray):
+class Fickle(MemoryArray):
     """Its identity differs at each call."""
 
     @override
@@ -74,17 +75,17 @@ class Fickle(ModelArray):
 
 
 @broken_array("declares-a-clone-kind-only-if-it-clones")
-class Reticent(ModelArray):
+class Reticent(MemoryArray):
     """It clones, but declares no clone kind."""
 
-    DOES: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_kind=None)
+    DEFAULT: ClassVar[Backend] = attrs.evolve(EVERYTHING, clone_kind=None)
 
 
 @broken_array("refuses-undeclared-operations")
-class HiddenTalent(ModelArray):
+class HiddenTalent(MemoryArray):
     """It clones and extends volumes, but does not declare that."""
 
-    DOES: ClassVar[Backend] = Backend()
+    DEFAULT: ClassVar[Backend] = Backend()
 
     @override
     def check_can(self, able: bool | None, what: str) -> None:
@@ -92,7 +93,7 @@ class HiddenTalent(ModelArray):
 
 
 @broken_array("reads-back-what-was-written")
-class LosesTheTail(ModelArray):
+class LosesTheTail(MemoryArray):
     """It loses the last block that is written."""
 
     @override
@@ -105,19 +106,19 @@ class LosesTheTail(ModelArray):
 
 
 @broken_array("refuses-data-larger-than-the-volume")
-class CutsToFit(ModelArray):
+class CutsToFit(MemoryArray):
     """It cuts off data that does not fit into the volume."""
 
     @override
     def write(
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
     ) -> None:
-        whole = b"".join(data)[: size * UNIT]
+        whole = b"".join(data)[: size * MEMORY_GIB]
         super().write(volume_id, size, image, iter((whole,)))
 
 
 @broken_array("passes-on-errors-of-the-data-stream")
-class CallsItDone(ModelArray):
+class CallsItDone(MemoryArray):
     """It takes a stream that breaks off for a complete one."""
 
     @override
@@ -135,7 +136,7 @@ def _swallowed(data: Iterator[bytes]) -> Iterator[bytes]:
 
 
 @broken_array("refuses-data-in-a-wrong-format")
-class TakesAnything(ModelArray):
+class TakesAnything(MemoryArray):
     """It writes any data as raw data, whatever its format."""
 
     @override
@@ -147,7 +148,7 @@ class TakesAnything(ModelArray):
 
 
 @broken_array("writes-several-volumes-at-once")
-class SharesABuffer(ModelArray):
+class SharesABuffer(MemoryArray):
     """All volumes that are written at the same time share one buffer."""
 
     def __init__(self) -> None:
@@ -166,7 +167,7 @@ class SharesABuffer(ModelArray):
 
 
 @broken_array("serves-interleaved-reads")
-class ReadsWithOneHead(ModelArray):
+class ReadsWithOneHead(MemoryArray):
     """All reads share one position."""
 
     def __init__(self) -> None:
@@ -177,13 +178,13 @@ class ReadsWithOneHead(ModelArray):
     def read(self, volume_id: str) -> Iterator[bytes]:
         held, self.at = self.volume(volume_id), 0
         while self.at < held.size:
-            block = held.blocks.get(self.at // BLOCK)
-            self.at += BLOCK
-            yield bytes(BLOCK) if block is None else block.data
+            block = held.blocks.get(self.at // BLOCK_SIZE)
+            self.at += BLOCK_SIZE
+            yield bytes(BLOCK_SIZE) if block is None else block.data
 
 
 @broken_array("recovers-from-a-failed-write")
-class StaysLocked(ModelArray):
+class StaysLocked(MemoryArray):
     """If a write failed, its volume cannot be written or discarded."""
 
     def __init__(self) -> None:
@@ -212,7 +213,7 @@ class StaysLocked(ModelArray):
     "refuses-to-write-over-existing-data",
     "refuses-to-clone-over-existing-data",
 )
-class WritesOver(ModelArray):
+class WritesOver(MemoryArray):
     """It writes over the existing data of a volume."""
 
     @override
@@ -221,7 +222,7 @@ class WritesOver(ModelArray):
 
 
 @broken_array("reports-a-missing-volume-as-missing")
-class ReadsAnything(ModelArray):
+class ReadsAnything(MemoryArray):
     """It returns no data and no error for a missing volume."""
 
     @override
@@ -231,7 +232,7 @@ class ReadsAnything(ModelArray):
 
 
 @broken_array("reports-the-size-that-its-own-tools-report")
-class Remembers(ModelArray):
+class Remembers(MemoryArray):
     """It reports the first size that a volume had."""
 
     def __init__(self) -> None:
@@ -245,7 +246,7 @@ class Remembers(ModelArray):
 
 
 @broken_array("discards-volumes-idempotently")
-class DiscardsOnce(ModelArray):
+class DiscardsOnce(MemoryArray):
     """It fails to discard a volume that is already discarded."""
 
     @override
@@ -255,7 +256,7 @@ class DiscardsOnce(ModelArray):
 
 
 @broken_array("discards-volumes-idempotently")
-class KeepsTheTrash(ModelArray):
+class KeepsTheTrash(MemoryArray):
     """It keeps a discarded volume under another name."""
 
     @override
@@ -266,7 +267,7 @@ class KeepsTheTrash(ModelArray):
 
 
 @broken_array("isolates-hostile-volume-ids")
-class Traverses(ModelArray):
+class Traverses(MemoryArray):
     """It takes an id for a path, and discards what the path leads to."""
 
     @override
@@ -275,7 +276,7 @@ class Traverses(ModelArray):
 
 
 @broken_array("isolates-hostile-volume-ids")
-class CaseBlind(ModelArray):
+class CaseBlind(MemoryArray):
     """It ignores the case of ids."""
 
     @override
@@ -284,7 +285,7 @@ class CaseBlind(ModelArray):
 
 
 @broken_array("finds-no-image-at-foreign-locations")
-class FindsEverything(ModelArray):
+class FindsEverything(MemoryArray):
     """It finds an image at any location."""
 
     @override
@@ -293,7 +294,7 @@ class FindsEverything(ModelArray):
 
 
 @broken_array("finds-no-image-at-foreign-locations")
-class ChokesOnForeigners(ModelArray):
+class ChokesOnForeigners(MemoryArray):
     """It raises an error for a location of another kind."""
 
     @override
@@ -305,52 +306,52 @@ class ChokesOnForeigners(ModelArray):
 
 
 @broken_array("extends-a-volume-with-zeros")
-class GrowsDirt(ModelArray):
+class GrowsDirt(MemoryArray):
     """The space that it adds to a volume contains old data."""
 
     @override
     def extend(self, volume_id: str, size: int) -> None:
         end = self.volume(volume_id).size
         super().extend(volume_id, size)
-        if size * UNIT > end:
+        if size * MEMORY_GIB > end:
             self.volume(volume_id).put(end, b"dirt")
 
 
 @broken_array("extends-a-volume-with-zeros")
-class GrowsOnce(ModelArray):
+class GrowsOnce(MemoryArray):
     """It fails to extend a volume to the size that it already has."""
 
     @override
     def extend(self, volume_id: str, size: int) -> None:
-        if self.volume(volume_id).size == size * UNIT:
+        if self.volume(volume_id).size == size * MEMORY_GIB:
             message = "it has that size"
             raise ConflictError(message)
         super().extend(volume_id, size)
 
 
 @broken_array("refuses-to-shrink-a-volume")
-class Shrinks(ModelArray):
+class Shrinks(MemoryArray):
     """It shrinks a volume to a smaller size."""
 
     @override
     def extend(self, volume_id: str, size: int) -> None:
         held = self.volume(volume_id)
-        held.size = min(held.size, size * UNIT)
+        held.size = min(held.size, size * MEMORY_GIB)
         super().extend(volume_id, size)
 
 
 @broken_array("refuses-to-extend-a-missing-volume")
-class GrowsNothing(ModelArray):
+class GrowsNothing(MemoryArray):
     """It creates an empty volume by extending a missing one."""
 
     @override
     def extend(self, volume_id: str, size: int) -> None:
-        self.volumes.setdefault(volume_id, Stored(0))
+        self.volumes.setdefault(volume_id, BlockMap(0))
         super().extend(volume_id, size)
 
 
 @broken_array("recovers-from-a-failed-extension")
-class LosesItByGrowing(ModelArray):
+class LosesItByGrowing(MemoryArray):
     """A failed extension loses the data."""
 
     @override

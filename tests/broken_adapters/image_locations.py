@@ -21,17 +21,17 @@ _WITHDRAWING = partial(MemoryCloud, can_withdraw=True)
 
 
 @broken_images("registers-a-volume-as-image-data", cloud=_LATE)
-class DoesNotWait(Images):
+class DoesNotWait(MemoryImages):
     """It verifies a location that is not shown yet."""
 
     @override
     def verify_location(self, image_id: str, location: CinderLocation) -> None:
-        if self._held(image_id).pending != location:
+        if self.cloud.image_row(image_id).pending != location:
             super().verify_location(image_id, location)
 
 
 @broken_images("registers-a-volume-as-image-data")
-class ConsumesTheVolume(Images):
+class ConsumesTheVolume(MemoryImages):
     """It deletes the volume whose location it registers."""
 
     @override
@@ -41,43 +41,43 @@ class ConsumesTheVolume(Images):
 
 
 @broken_images("registers-locations-idempotently")
-class RegistersOnlyOnce(Images):
+class RegistersOnlyOnce(MemoryImages):
     """It fails if the location is already registered."""
 
     @override
     def add_location(self, image_id: str, location: CinderLocation) -> None:
-        if location in self._held(image_id).locations:
+        if location in self.cloud.image_row(image_id).locations:
             message = f"image {image_id} is at {location} already: go on"
             raise ConflictError(message)
         super().add_location(image_id, location)
 
 
 @broken_images("registers-locations-idempotently")
-class RegistersEachTime(Images):
+class RegistersEachTime(MemoryImages):
     """It shows a location as often as it was registered."""
 
     @override
     def add_location(self, image_id: str, location: CinderLocation) -> None:
-        held = self._held(image_id)
+        held = self.cloud.image_row(image_id)
         if location in held.locations:
             held.locations = (*held.locations, location)
         super().add_location(image_id, location)
 
 
 @broken_images("refuses-to-register-over-existing-data")
-class AddsASecondSource(Images):
+class AddsASecondSource(MemoryImages):
     """It registers a location of an image that has data."""
 
     @override
     def add_location(self, image_id: str, location: CinderLocation) -> None:
-        held = self._held(image_id)
+        held = self.cloud.image_row(image_id)
         if location not in held.locations and held.record.status == "active":
             held.locations = (*held.locations, location)
         super().add_location(image_id, location)
 
 
 @broken_images("withdraws-a-location-or-refuses")
-class SaysThatItWithdrew(Images):
+class SaysThatItWithdrew(MemoryImages):
     """It returns, but the location is still shown."""
 
     @override
@@ -88,7 +88,7 @@ class SaysThatItWithdrew(Images):
 
 
 @broken_images("withdraws-a-location-or-refuses", cloud=_WITHDRAWING)
-class DeletesTheVolume(Images):
+class DeletesTheVolume(MemoryImages):
     """It deletes the volume whose location it withdraws."""
 
     @override
@@ -100,7 +100,7 @@ class DeletesTheVolume(Images):
 
 
 @broken_images("withdraws-a-location-or-refuses", cloud=_WITHDRAWING)
-class LeavesNoData(Images):
+class LeavesNoData(MemoryImages):
     """It leaves an image without data in status active."""
 
     @override
@@ -113,7 +113,7 @@ class LeavesNoData(Images):
 
 
 @broken_images("never-shows-a-withdrawn-location", cloud=_LATE)
-class WithdrawsTooEarly(Images):
+class WithdrawsTooEarly(MemoryImages):
     """It does not withdraw a location that is not shown yet."""
 
     @override
@@ -126,7 +126,7 @@ class WithdrawsTooEarly(Images):
 
 
 @broken_images("never-discards-an-image-with-a-location", cloud=_LATE)
-class DiscardsTooEarly(Images):
+class DiscardsTooEarly(MemoryImages):
     """It deletes an image whose location is not shown yet."""
 
     @override
@@ -139,7 +139,7 @@ class DiscardsTooEarly(Images):
 @broken_images(
     "returns-the-locations-of-an-image", "returns-locations-in-order"
 )
-class TellsNoLocation(Images):
+class TellsNoLocation(MemoryImages):
     """It returns no locations."""
 
     @override
@@ -148,7 +148,7 @@ class TellsNoLocation(Images):
 
 
 @broken_images("returns-the-locations-of-an-image")
-class InventsALocation(Images):
+class InventsALocation(MemoryImages):
     """It returns a location for an image that has none."""
 
     @override
@@ -158,7 +158,7 @@ class InventsALocation(Images):
 
 
 @broken_images("returns-locations-in-order")
-class TurnsLocationsRound(Images):
+class TurnsLocationsRound(MemoryImages):
     """It returns the last location first."""
 
     @override
@@ -167,7 +167,7 @@ class TurnsLocationsRound(Images):
 
 
 @broken_images("downloads-the-data-of-a-registered-volume")
-class GivesZeros(Images):
+class GivesZeros(MemoryImages):
     """It returns zeros for a volume that it cannot read."""
 
     @override

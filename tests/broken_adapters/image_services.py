@@ -28,7 +28,7 @@ _LATE = partial(MemoryCloud, registration=Registration.LATE)
 
 
 @broken_images("returns-the-same-configuration-each-time")
-class ChangesItsMind(Images):
+class ChangesItsMind(MemoryImages):
     """It offers something else at each call."""
 
     @override
@@ -40,7 +40,7 @@ class ChangesItsMind(Images):
 
 
 @broken_images("returns-the-status-and-size-of-an-image")
-class CountsInGiB(Images):
+class CountsInGiB(MemoryImages):
     """It returns an image's size in GiB."""
 
     @override
@@ -51,7 +51,7 @@ class CountsInGiB(Images):
 
 
 @broken_images("returns-the-status-and-size-of-an-image")
-class TellsOfOneStatusOnly(Images):
+class TellsOfOneStatusOnly(MemoryImages):
     """It returns every image as active."""
 
     @override
@@ -62,7 +62,7 @@ class TellsOfOneStatusOnly(Images):
 @broken_images(
     "reports-a-missing-image-as-not-found", "refuses-hostile-image-ids"
 )
-class LeaksItsClientsError(Images):
+class LeaksItsClientsError(MemoryImages):
     """It raises the error of its client."""
 
     @override
@@ -74,7 +74,7 @@ class LeaksItsClientsError(Images):
 @broken_images(
     "reports-a-missing-image-as-not-found", "refuses-hostile-image-ids"
 )
-class FindsEverything(Images):
+class FindsEverything(MemoryImages):
     """It finds an image under any id."""
 
     @override
@@ -86,7 +86,7 @@ class FindsEverything(Images):
 
 
 @broken_images("reports-a-missing-image-as-not-found")
-class MakesWhatItUploadsTo(Images):
+class MakesWhatItUploadsTo(MemoryImages):
     """It creates a missing image when data is uploaded."""
 
     @override
@@ -98,16 +98,16 @@ class MakesWhatItUploadsTo(Images):
 
 
 @broken_images("hides-images-from-other-projects")
-class ShowsToAll(Images):
+class ShowsToAll(MemoryImages):
     """It reads images with credentials that may see every image."""
 
     @override
     def get_image(self, image_id: str) -> Image:
-        return attrs.evolve(self._held(image_id).record, visible=True)
+        return attrs.evolve(self.cloud.image_row(image_id).record, visible=True)
 
 
 @broken_images("hides-images-from-other-projects")
-class TellsThatItHides(Images):
+class TellsThatItHides(MemoryImages):
     """It reveals that there is an image which the requester may not see."""
 
     @override
@@ -122,16 +122,16 @@ class TellsThatItHides(Images):
 
 
 @broken_images("hides-locations-of-hidden-images")
-class ShowsLocationsToAll(Images):
+class ShowsLocationsToAll(MemoryImages):
     """It returns the locations of hidden images."""
 
     @override
     def get_locations(self, image_id: str) -> tuple[Location, ...]:
-        return self._held(image_id).locations
+        return self.cloud.image_row(image_id).locations
 
 
 @broken_images("downloads-exactly-the-data-of-an-image")
-class LosesTheEnd(Images):
+class LosesTheEnd(MemoryImages):
     """It loses the last piece of a download."""
 
     @override
@@ -141,16 +141,16 @@ class LosesTheEnd(Images):
 
 
 @broken_images("refuses-to-download-corrupted-data")
-class Trusts(Images):
+class Trusts(MemoryImages):
     """It does not compare the data with its hash."""
 
     @override
-    def _checked(self, image: Image, data: bytes) -> Iterator[bytes]:
+    def checked(self, image: Image, data: bytes) -> Iterator[bytes]:
         yield data
 
 
 @broken_images("refuses-to-download-an-image-without-data")
-class GivesNothingForData(Images):
+class GivesNothingForData(MemoryImages):
     """It returns no bytes and no error for an image without data."""
 
     @override
@@ -161,7 +161,7 @@ class GivesNothingForData(Images):
 
 
 @broken_images("uploads-all-data")
-class StopsAtAnEmptyPiece(Images):
+class StopsAtAnEmptyPiece(MemoryImages):
     """It takes an empty piece for the end of the data."""
 
     @override
@@ -170,7 +170,7 @@ class StopsAtAnEmptyPiece(Images):
 
 
 @broken_images("uploads-all-data")
-class LeavesItSaving(Images):
+class LeavesItSaving(MemoryImages):
     """It takes the data, but leaves the image in status saving."""
 
     @override
@@ -180,18 +180,18 @@ class LeavesItSaving(Images):
 
 
 @broken_images("refuses-to-upload-over-existing-data")
-class Overwrites(Images):
+class Overwrites(MemoryImages):
     """It takes an upload to an image that has data."""
 
     @override
     def upload(self, image_id: str, data: Iterable[bytes]) -> None:
-        self._held(image_id)
+        self.cloud.image_row(image_id)
         self.cloud.set_image(image_id, status="queued")
         super().upload(image_id, data)
 
 
 @broken_images("passes-on-errors-of-the-data-stream")
-class KeepsWhatCame(Images):
+class KeepsWhatCame(MemoryImages):
     """It makes an image of the data that came before an error."""
 
     @override
@@ -201,7 +201,7 @@ class KeepsWhatCame(Images):
 
 
 @broken_images("passes-on-errors-of-the-data-stream")
-class CoversUp(Images):
+class CoversUp(MemoryImages):
     """It raises another error than the one of the data."""
 
     @override
@@ -216,17 +216,17 @@ class CoversUp(Images):
 
 
 @broken_images("discards-images-without-data")
-class DiscardsOnlyOnce(Images):
+class DiscardsOnlyOnce(MemoryImages):
     """It fails if there is nothing to discard."""
 
     @override
     def discard(self, image_id: str) -> None:
-        self._held(image_id)
+        self.cloud.image_row(image_id)
         super().discard(image_id)
 
 
 @broken_images("discards-images-without-data")
-class DiscardsNothing(Images):
+class DiscardsNothing(MemoryImages):
     """It does not delete images without data."""
 
     @override
@@ -238,7 +238,7 @@ class DiscardsNothing(Images):
     "never-discards-an-image-with-data",
     "never-discards-an-image-with-a-location",
 )
-class DiscardsData(Images):
+class DiscardsData(MemoryImages):
     """It deletes any image, also one that has data."""
 
     @override
@@ -251,7 +251,7 @@ class DiscardsData(Images):
     "refuses-the-location-of-a-missing-volume",
     "refuses-hostile-image-ids",
 )
-class BelievesEverything(Images):
+class BelievesEverything(MemoryImages):
     """It verifies every location."""
 
     @override
@@ -260,21 +260,21 @@ class BelievesEverything(Images):
 
 
 @broken_images("ignores-withdrawals-of-unregistered-locations")
-class WithdrawsOnlyWhatIsThere(Images):
+class WithdrawsOnlyWhatIsThere(MemoryImages):
     """It fails if there is nothing to withdraw."""
 
     @override
     def withdraw_location(
         self, image_id: str, location: CinderLocation
     ) -> None:
-        if location not in self._held(image_id).locations:
+        if location not in self.cloud.image_row(image_id).locations:
             message = f"image {image_id} is not at {location}: look there"
             raise NotFoundError(message)
         super().withdraw_location(image_id, location)
 
 
 @broken_images("ignores-withdrawals-of-unregistered-locations")
-class WithdrawsTheImage(Images):
+class WithdrawsTheImage(MemoryImages):
     """It deletes the image to withdraw a location."""
 
     @override
@@ -285,19 +285,19 @@ class WithdrawsTheImage(Images):
 
 
 @broken_images("refuses-the-location-of-a-missing-volume")
-class TakesAnyLocation(Images):
+class TakesAnyLocation(MemoryImages):
     """It does not look whether the volume exists."""
 
     @override
     def add_location(self, image_id: str, location: CinderLocation) -> None:
-        held = self._held(image_id)
+        held = self.cloud.image_row(image_id)
         if held.record.status == "queued":
             held.locations = (location,)
             self.cloud.set_image(image_id, status="active")
 
 
 @broken_images("refuses-the-location-of-a-missing-volume", cloud=_LATE)
-class LeavesARejectedImageSaving(Images):
+class LeavesARejectedImageSaving(MemoryImages):
     """It leaves an image with a rejected location in status saving."""
 
     @override
@@ -308,7 +308,7 @@ class LeavesARejectedImageSaving(Images):
 
 
 @broken_images("refuses-hostile-image-ids")
-class TakesTheLastPart(Images):
+class TakesTheLastPart(MemoryImages):
     """It uses ids in paths without quoting."""
 
     @override

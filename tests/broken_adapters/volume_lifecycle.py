@@ -12,7 +12,7 @@ from clonepolicy.adapters._memory_ports import Volumes
 
 
 @broken_volumes("creates-an-image-volume-like-its-source")
-class CopiesMetadata(Volumes):
+class CopiesMetadata(MemoryVolumes):
     """It copies metadata that a tenant wrote on the source."""
 
     @override
@@ -25,7 +25,7 @@ class CopiesMetadata(Volumes):
 
 
 @broken_volumes("creates-an-image-volume-like-its-source")
-class KeepsItAtHome(Volumes):
+class KeepsItAtHome(MemoryVolumes):
     """It gives an image volume to its source's project."""
 
     @override
@@ -37,7 +37,7 @@ class KeepsItAtHome(Volumes):
 
 
 @broken_volumes("creates-an-image-volume-like-its-source")
-class MakesItAvailable(Volumes):
+class MakesItAvailable(MemoryVolumes):
     """It creates an image volume as available, without data."""
 
     @override
@@ -49,7 +49,7 @@ class MakesItAvailable(Volumes):
 
 
 @broken_volumes("creates-an-image-volume-like-its-source")
-class HoldsTheSource(Volumes):
+class HoldsTheSource(MemoryVolumes):
     """It changes the source of an image volume."""
 
     @override
@@ -61,7 +61,7 @@ class HoldsTheSource(Volumes):
 
 
 @broken_volumes("refuses-an-id-that-is-taken")
-class ReplacesRecords(Volumes):
+class ReplacesRecords(MemoryVolumes):
     """It replaces a record that has the same id."""
 
     @override
@@ -73,7 +73,7 @@ class ReplacesRecords(Volumes):
 
 
 @broken_volumes("refuses-a-missing-source", "refuses-hostile-volume-ids")
-class NeedsNoSource(Volumes):
+class NeedsNoSource(MemoryVolumes):
     """It creates an image volume without a source."""
 
     @override
@@ -86,36 +86,36 @@ class NeedsNoSource(Volumes):
 
 
 @broken_volumes("keeps-the-metadata-of-each-volume")
-class ForgetsOtherMetadata(Volumes):
+class ForgetsOtherMetadata(MemoryVolumes):
     """It keeps only the item of metadata that was written last."""
 
     @override
     def set_metadata(self, volume_id: str, key: str, value: str) -> None:
-        self.cloud.held_volume(volume_id).metadata.clear()
+        self.cloud.volume_row(volume_id).metadata.clear()
         super().set_metadata(volume_id, key, value)
 
 
 @broken_volumes("keeps-the-metadata-of-each-volume")
-class KeepsTheFirstWord(Volumes):
+class KeepsTheFirstWord(MemoryVolumes):
     """It never replaces an item of metadata."""
 
     @override
     def set_metadata(self, volume_id: str, key: str, value: str) -> None:
-        self.cloud.held_volume(volume_id).metadata.setdefault(key, value)
+        self.cloud.volume_row(volume_id).metadata.setdefault(key, value)
 
 
 @broken_volumes("marks-a-volume-as-read-only")
-class TurnsTheMark(Volumes):
+class TurnsTheMark(MemoryVolumes):
     """It removes the mark when it is set again."""
 
     @override
     def set_readonly(self, volume_id: str) -> None:
-        held = self.cloud.held_volume(volume_id)
+        held = self.cloud.volume_row(volume_id)
         held.readonly = not held.readonly
 
 
 @broken_volumes("marks-a-volume-as-read-only")
-class MarksAll(Volumes):
+class MarksAll(MemoryVolumes):
     """It marks every volume."""
 
     @override
@@ -126,7 +126,7 @@ class MarksAll(Volumes):
 
 
 @broken_volumes("publishes-volumes-idempotently")
-class PublishesOnlyOnce(Volumes):
+class PublishesOnlyOnce(MemoryVolumes):
     """It fails if the volume is already available."""
 
     @override
@@ -138,7 +138,7 @@ class PublishesOnlyOnce(Volumes):
 
 
 @broken_volumes("publishes-volumes-idempotently")
-class PublishesAll(Volumes):
+class PublishesAll(MemoryVolumes):
     """It publishes every volume in creation."""
 
     @override
@@ -149,7 +149,7 @@ class PublishesAll(Volumes):
 
 
 @broken_volumes("refuses-to-publish-a-failed-volume")
-class PublishesFailures(Volumes):
+class PublishesFailures(MemoryVolumes):
     """It publishes a volume in error."""
 
     @override
@@ -159,7 +159,7 @@ class PublishesFailures(Volumes):
 
 
 @broken_volumes("unpublishes-volumes-idempotently")
-class TakesNothingBack(Volumes):
+class TakesNothingBack(MemoryVolumes):
     """It does not unpublish volumes."""
 
     @override
@@ -171,7 +171,7 @@ class TakesNothingBack(Volumes):
     "unpublishes-volumes-idempotently",
     "ignores-the-cleanup-of-a-missing-volume",
 )
-class TakesBackOnlyOnce(Volumes):
+class TakesBackOnlyOnce(MemoryVolumes):
     """It fails if there is nothing to unpublish."""
 
     @override
@@ -183,7 +183,7 @@ class TakesBackOnlyOnce(Volumes):
 
 
 @broken_volumes("unpublishes-only-available-volumes")
-class TakesBackWhatIsUsed(Volumes):
+class TakesBackWhatIsUsed(MemoryVolumes):
     """It unpublishes a volume in any status."""
 
     @override
@@ -193,7 +193,7 @@ class TakesBackWhatIsUsed(Volumes):
 
 
 @broken_volumes("fails-volumes-idempotently")
-class FailsNothing(Volumes):
+class FailsNothing(MemoryVolumes):
     """It leaves a failed volume in creation."""
 
     @override
@@ -202,7 +202,7 @@ class FailsNothing(Volumes):
 
 
 @broken_volumes("fails-volumes-idempotently")
-class FailsAll(Volumes):
+class FailsAll(MemoryVolumes):
     """It puts every volume in creation into error."""
 
     @override
@@ -212,7 +212,7 @@ class FailsAll(Volumes):
 
 
 @broken_volumes("fails-only-volumes-in-creation")
-class FailsWhatHasData(Volumes):
+class FailsWhatHasData(MemoryVolumes):
     """It puts a volume in any status into error."""
 
     @override
@@ -222,7 +222,7 @@ class FailsWhatHasData(Volumes):
 
 
 @broken_volumes("restores-volumes-idempotently")
-class RestoresToAvailable(Volumes):
+class RestoresToAvailable(MemoryVolumes):
     """It restores every volume to available."""
 
     @override
@@ -231,7 +231,7 @@ class RestoresToAvailable(Volumes):
 
 
 @broken_volumes("restores-volumes-idempotently")
-class RestoresAll(Volumes):
+class RestoresAll(MemoryVolumes):
     """It restores every volume that is uploading."""
 
     @override
@@ -241,7 +241,7 @@ class RestoresAll(Volumes):
 
 
 @broken_volumes("restores-only-uploading-volumes")
-class RestoresWithoutLooking(Volumes):
+class RestoresWithoutLooking(MemoryVolumes):
     """It makes a volume in any status available."""
 
     @override
@@ -253,7 +253,7 @@ class RestoresWithoutLooking(Volumes):
 @broken_volumes(
     "deletes-image-volumes-idempotently", "returns-the-quota-that-is-left"
 )
-class DeletesNothing(Volumes):
+class DeletesNothing(MemoryVolumes):
     """It does not delete the records of image volumes."""
 
     @override
@@ -262,7 +262,7 @@ class DeletesNothing(Volumes):
 
 
 @broken_volumes("deletes-image-volumes-idempotently")
-class DeletesAll(Volumes):
+class DeletesAll(MemoryVolumes):
     """It deletes every image volume in creation."""
 
     @override
@@ -273,7 +273,7 @@ class DeletesAll(Volumes):
 
 
 @broken_volumes("refuses-to-delete-a-volume-with-data")
-class ForgetsData(Volumes):
+class ForgetsData(MemoryVolumes):
     """It deletes the record of a volume that has data."""
 
     @override
@@ -282,7 +282,7 @@ class ForgetsData(Volumes):
 
 
 @broken_volumes("refuses-hostile-volume-ids")
-class TrimsIds(Volumes):
+class TrimsIds(MemoryVolumes):
     """It removes dots, slashes and blanks around an id."""
 
     @override

@@ -19,7 +19,7 @@ from memory_harnesses import OWNER
 
 
 @broken_volumes("makes-unique-volume-ids")
-class GivesOneId(Volumes):
+class GivesOneId(MemoryVolumes):
     """It returns the same id at each call."""
 
     @override
@@ -28,7 +28,7 @@ class GivesOneId(Volumes):
 
 
 @broken_volumes("makes-unique-volume-ids")
-class GivesHexadecimals(Volumes):
+class GivesHexadecimals(MemoryVolumes):
     """It returns ids without hyphens."""
 
     @override
@@ -37,7 +37,7 @@ class GivesHexadecimals(Volumes):
 
 
 @broken_volumes("returns-the-facts-of-a-volume")
-class CountsInMiB(Volumes):
+class CountsInMiB(MemoryVolumes):
     """It returns a volume's size in MiB."""
 
     @override
@@ -47,7 +47,7 @@ class CountsInMiB(Volumes):
 
 
 @broken_volumes("returns-the-facts-of-a-volume")
-class SeesNoUpload(Volumes):
+class SeesNoUpload(MemoryVolumes):
     """It returns the previous status of a volume that is uploading."""
 
     @override
@@ -60,7 +60,7 @@ class SeesNoUpload(Volumes):
 @broken_volumes(
     "reports-a-missing-volume-as-not-found", "refuses-hostile-volume-ids"
 )
-class FindsAnyVolume(Volumes):
+class FindsAnyVolume(MemoryVolumes):
     """It finds a volume under any id."""
 
     @override
@@ -75,7 +75,7 @@ class FindsAnyVolume(Volumes):
 @broken_volumes(
     "reports-a-missing-volume-as-not-found", "refuses-hostile-volume-ids"
 )
-class PublishesNothing(Volumes):
+class PublishesNothing(MemoryVolumes):
     """It publishes a missing volume without an error."""
 
     @override
@@ -87,7 +87,7 @@ class PublishesNothing(Volumes):
 @broken_volumes(
     "reports-a-missing-volume-as-not-found", "refuses-hostile-volume-ids"
 )
-class WritesIntoThinAir(Volumes):
+class WritesIntoThinAir(MemoryVolumes):
     """It writes the metadata of a missing volume without an error."""
 
     @override
@@ -97,7 +97,7 @@ class WritesIntoThinAir(Volumes):
 
 
 @broken_volumes("ignores-the-cleanup-of-a-missing-volume")
-class WantsAVolumeToFail(Volumes):
+class WantsAVolumeToFail(MemoryVolumes):
     """It cannot put a missing volume into error."""
 
     @override
@@ -110,7 +110,7 @@ class WantsAVolumeToFail(Volumes):
     "ignores-the-cleanup-of-a-missing-volume",
     "deletes-image-volumes-idempotently",
 )
-class DeletesOnlyOnce(Volumes):
+class DeletesOnlyOnce(MemoryVolumes):
     """It fails to delete a missing volume."""
 
     @override
@@ -120,7 +120,7 @@ class DeletesOnlyOnce(Volumes):
 
 
 @broken_volumes("returns-the-array-of-a-volume")
-class CountsArrays(Volumes):
+class CountsArrays(MemoryVolumes):
     """It returns another array at each call."""
 
     @override
@@ -129,16 +129,16 @@ class CountsArrays(Volumes):
 
 
 @broken_volumes("returns-no-array-for-an-unknown-host")
-class HasOneArrayForAll(Volumes):
+class HasOneArrayForAll(MemoryVolumes):
     """It returns its own array for every host."""
 
     @override
     def get_backend(self, volume: Volume) -> Backend:
-        return self.cloud.arrays[POOL]
+        return self.cloud.arrays[POOL].get_backend()
 
 
 @broken_volumes("returns-no-cache-entry-for-an-unknown-image")
-class HasNoTuple(Volumes):
+class HasNoTuple(MemoryVolumes):
     """It returns None if the cache has no entry."""
 
     @override
@@ -147,7 +147,7 @@ class HasNoTuple(Volumes):
 
 
 @broken_volumes("returns-the-cache-entries-of-one-image")
-class GivesTheWholeCache(Volumes):
+class GivesTheWholeCache(MemoryVolumes):
     """It returns the entries of every image."""
 
     @override
@@ -156,7 +156,7 @@ class GivesTheWholeCache(Volumes):
 
 
 @broken_volumes("returns-the-quota-that-is-left")
-class TellsTheLimit(Volumes):
+class TellsTheLimit(MemoryVolumes):
     """It returns the whole quota instead of what is left of it."""
 
     @override
@@ -165,7 +165,7 @@ class TellsTheLimit(Volumes):
 
 
 @broken_volumes("returns-no-number-for-an-unlimited-quota")
-class TellsZero(Volumes):
+class TellsZero(MemoryVolumes):
     """It returns no limit as zero."""
 
     @override
@@ -175,7 +175,7 @@ class TellsZero(Volumes):
 
 
 @broken_volumes("refuses-volumes-beyond-the-quota")
-class KnowsNoQuota(Volumes):
+class KnowsNoQuota(MemoryVolumes):
     """It creates image volumes beyond the quota."""
 
     @override
@@ -190,7 +190,7 @@ class KnowsNoQuota(Volumes):
 
 
 @broken_volumes("refuses-volumes-beyond-the-quota")
-class CountsTooLate(Volumes):
+class CountsTooLate(MemoryVolumes):
     """It leaves the record of a volume for which there was no quota."""
 
     @override

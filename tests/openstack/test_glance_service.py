@@ -505,9 +505,10 @@ class TestPlans:
         )
         image_id = queue(glance)
         # ids in memory are counted, and all tests share one Cinder
-        cloud.made = secrets.randbelow(2**40)
+        cloud.last_id = secrets.randbelow(2**40)
         if visible:
-            cinder.sizes[f"00000000-0000-4000-8000-{cloud.made + 1:012x}"] = 1
+            next_id = f"00000000-0000-4000-8000-{cloud.last_id + 1:012x}"
+            cinder.sizes[next_id] = 1
         ports = attrs.evolve(cloud.ports("alice"), images=privileged(glance))
         request = gather_upload(
             volume.id, image_id, "alice", cloud.config, ports

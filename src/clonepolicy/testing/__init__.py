@@ -1,1 +1,1 @@
-"""For the tests of those who use or extend clonepolicy."""
+"""What helps to test code that uses or extends clonepolicy."""

@@ -1,4 +1,4 @@
-"""The ``hypothesis`` entry point: `from_type` learns the records."""
+"""The ``hypothesis`` entry point: `from_type` can draw the records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine that works on two arrays at random, and lets them fail."""
+"""A hypothesis state machine that works on two arrays."""
 
 from __future__ import annotations
 
@@ -18,27 +18,25 @@ from clonepolicy import (
     NotFoundError,
     Volume,
 )
-from clonepolicy.testing.conformance import (
-    ArrayHarness,
-    Fixture,
-    expect_error,
-    require_same,
-)
+from clonepolicy.testing.conformance import ArrayHarness, Fixture, expect_error, require_same
 
-_CALM, _LOST, _FAILING = "calm", "lost", "failing"
+_LOST, _FAILING = "answer lost", "array fails"
 
-moods = st.sampled_from((_CALM, _CALM, _LOST, _FAILING))
-"""How a call ends: well, well but nobody hears of it, or in the middle."""
+faults = st.sampled_from((None, None, _LOST, _FAILING))
+"""The fault of a call: none, it works but its answer is lost, or it fails
+half-way."""
 
 
 class ArrayMachine(RuleBasedStateMachine):
-    """Every volume has its bytes, on its own array, whatever fails.
+    """Fills, clones, grows and discards volumes at random, with faults.
 
-    Subclass it with a `make` of your own, and run its ``TestCase``.
+    After each operation every volume must hold its bytes, on its own array.
+    To test an array, subclass the machine, implement `make`, and run its
+    ``TestCase``.
     """
 
     def __init__(self) -> None:
-        """Start with two arrays on which nothing is."""
+        """Start with two empty arrays."""
         super().__init__()
         harnesses = self.make()
         self.fixtures = [Fixture(harness).__enter__() for harness in harnesses]
@@ -46,17 +44,17 @@ class ArrayMachine(RuleBasedStateMachine):
         self.touched: set[str] = set()
 
     def make(self) -> tuple[ArrayHarness, ArrayHarness]:
-        """Make two arrays of different identity; they may be of any kind."""
+        """Return two empty arrays of any kind, with different identities."""
         raise NotImplementedError
 
     @rule(at=st.integers(0, 1), size=st.integers(1, 2), lost=st.booleans())
     def fill(self, at: int, size: int, *, lost: bool) -> None:
-        """Write a new volume, and again if nobody heard of it."""
+        """Write a new volume; if the answer is lost, write it again."""
         fixture = self.fixtures[at]
         volume = fixture.volume(size)
         if lost:
             content = fixture.expected[volume.id]
-            with expect_error(ConflictError, "writing again"):
+            with expect_error(ConflictError, "write to a volume that has data"):
                 fixture.write(volume, content)
             fixture.array.discard(volume.id)
             fixture.require_absent(volume)
@@ -64,19 +62,19 @@ class ArrayMachine(RuleBasedStateMachine):
         self._keep(at, volume)
 
     @precondition(lambda self: self.volumes)
-    @rule(choice=st.data(), at=st.integers(0, 1), mood=moods)
-    def clone(self, choice: st.DataObject, at: int, mood: str) -> None:
-        """Clone a volume, on its own array or on the other one."""
+    @rule(choice=st.data(), at=st.integers(0, 1), fault=faults)
+    def clone(self, choice: st.DataObject, at: int, fault: str | None) -> None:
+        """Clone a volume on its own array; the other one must refuse."""
         there, source = self._choose(choice)
         fixture = self.fixtures[at]
         target = fixture.target(source.size)
         if at != there:
-            with expect_error(NotFoundError, "a source elsewhere"):
+            with expect_error(NotFoundError, "clone of a volume on another array"):
                 fixture.array.clone_volume(target.id, source)
             fixture.require_absent(target)
             return
         try:
-            made = self._call(at, mood, "clone_volume", target.id, source)
+            made = self._call(at, fault, "clone_volume", target.id, source)
         except CloneLimitError:
             fixture.require_absent(target)
             return
@@ -89,27 +87,29 @@ class ArrayMachine(RuleBasedStateMachine):
         self.touched.add(source.id)
 
     @precondition(lambda self: self.volumes)
-    @rule(choice=st.data(), more=st.integers(0, 2), mood=moods)
-    def grow(self, choice: st.DataObject, more: int, mood: str) -> None:
-        """Grow a volume, again and again until it is told that it did."""
+    @rule(choice=st.data(), more=st.integers(0, 2), fault=faults)
+    def grow(
+        self, choice: st.DataObject, more: int, fault: str | None
+    ) -> None:
+        """Grow a volume; after a fault, repeat the call."""
         at, volume = self._choose(choice)
         fixture = self.fixtures[at]
         size = volume.size + more
-        if not more and mood == _FAILING:
-            # there is nothing to do, and so nothing that could fail
-            mood = _CALM
-        if not self._call(at, mood, "extend", volume.id, size):
+        if not more and fault == _FAILING:
+            # the volume has that size already: no change can fail
+            fault = None
+        if not self._call(at, fault, "extend", volume.id, size):
             fixture.array.extend(volume.id, size)
         fixture.expected[volume.id].size = size * fixture.harness.gib
         if more:
-            with expect_error(ConflictError, "shrinking"):
+            with expect_error(ConflictError, "extend to a smaller size"):
                 fixture.array.extend(volume.id, volume.size)
         self._keep(at, attrs.evolve(volume, size=size))
 
     @precondition(lambda self: self.volumes)
     @rule(choice=st.data(), seed=st.integers(0, 255), block=st.integers(0, 15))
     def overwrite(self, choice: st.DataObject, seed: int, block: int) -> None:
-        """Let a guest write to a volume."""
+        """Write to a volume as a guest does."""
         at, volume = self._choose(choice)
         fixture = self.fixtures[at]
         offset = fixture.expected[volume.id].size // 16 * block
@@ -119,7 +119,7 @@ class ArrayMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.volumes)
     @rule(choice=st.data(), lost=st.booleans())
     def discard(self, choice: st.DataObject, *, lost: bool) -> None:
-        """Discard a volume, unless clones need it."""
+        """Discard a volume; the array may refuse if clones need it."""
         at, volume = self._choose(choice)
         fixture = self.fixtures[at]
         try:
@@ -135,34 +135,28 @@ class ArrayMachine(RuleBasedStateMachine):
 
     @invariant()
     def touched_volumes_are_intact(self) -> None:
-        """What may have changed is what it should be."""
+        """Check the volumes that the last operation may have changed."""
         for volume_id in self.touched:
             at, volume = self.volumes[volume_id]
             self.fixtures[at].require_intact(volume)
         self.touched.clear()
 
     def teardown(self) -> None:
-        """See that every volume is intact, and discard them all."""
+        """Check all volumes, discard them, and check that nothing is left."""
         try:
             for at, volume in self.volumes.values():
                 self.fixtures[at].require_intact(volume)
-            for at, volume in reversed(self._eldest_first()):
+            for at, volume in reversed(self._oldest_first()):
                 self.fixtures[at].array.discard(volume.id)
             for fixture in self.fixtures:
-                fixture.require_unchanged(
-                    "an array on which all was discarded"
-                )
+                fixture.require_unchanged("an array after all volumes were discarded")
         finally:
             for fixture in self.fixtures:
                 fixture.__exit__()
                 fixture.harness.close()
 
-    def _eldest_first(self) -> list[tuple[int, Volume]]:
-        made = [
-            volume_id
-            for fixture in self.fixtures
-            for volume_id in fixture.expected
-        ]
+    def _oldest_first(self) -> list[tuple[int, Volume]]:
+        made = [volume_id for fixture in self.fixtures for volume_id in fixture.expected]
         return [self.volumes[v] for v in made if v in self.volumes]
 
     def _choose(self, choice: st.DataObject) -> tuple[int, Volume]:
@@ -172,15 +166,17 @@ class ArrayMachine(RuleBasedStateMachine):
         self.volumes[volume.id] = (at, volume)
         self.touched.add(volume.id)
 
-    def _call(self, at: int, mood: str, method: str, *args: object) -> bool:
-        """Make a call in a mood; say whether anybody heard that it worked."""
+    def _call(
+        self, at: int, fault: str | None, method: str, *args: object
+    ) -> bool:
+        """Make a call; return whether it worked and its answer arrived."""
         harness = self.fixtures[at].harness
         call = getattr(harness.array, method)
-        if mood == _FAILING and harness.breaking is not None:
+        if fault == _FAILING and harness.breaking is not None:
             held = frozenset(harness.holds())
             with harness.breaking(), expect_error(AdapterError, method):
                 call(*args)
-            require_same(held, harness.holds(), f"{method} that failed")
+            require_same(held, harness.holds(), f"a failed {method}")
             return False
         call(*args)
-        return mood != _LOST
+        return fault != _LOST

@@ -1,55 +1,48 @@
-"""Ports that fail, or a process that dies, at any call that is wanted."""
+"""Ports that fail, or kill the process, at a chosen call."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import attrs
 
-from clonepolicy import (
-    AdapterError,
-    ArrayBackend,
-    ImageService,
-    Journal,
-    Ports,
-    VolumeService,
-)
+from clonepolicy import AdapterError, Journal, Ports
 
 
 class Kill(BaseException):
-    """Stands for the end of the process: nothing works after it."""
+    """A kill of the process: every later call raises it again."""
 
 
 @attrs.frozen
 class Fault:
-    """An error to be raised at a call.
-
-    ``at`` is the number of the call, from 0, or the name of a method, as
-    in ``images.verify_location``, of which the first ``times`` calls fail.
-    ``after``: the call takes effect, and only its answer is lost, whatever
-    it was; data that is given piece by piece breaks off at its end.
-    """
+    """An error to raise at a call."""
 
     at: int | str
+    """The number of the call, from 0, or the name of a method, as in
+    ``images.verify_location``."""
     error: BaseException
     after: bool = False
+    """Whether the call takes effect first, so that only its answer is lost.
+    An iterator of data raises the error after its last piece."""
     times: int = 1
+    """How many calls of a named method fail, from the first one on."""
 
 
 @attrs.frozen
 class Call:
-    """One call that was made."""
+    """A call of a port or the journal."""
 
     name: str
+    """The method, as in ``images.verify_location``."""
     arguments: tuple[object, ...]
 
 
 @attrs.define
 class _Watched:
-    """Passes every method of a port through."""
+    """A port whose every call goes through `Faulty.call`."""
 
     faulty: Faulty
     name: str
@@ -64,10 +57,13 @@ class _Watched:
 
 
 class Faulty:
-    """Ports, and a journal, with faults; ``calls`` are those made so far.
+    """Wraps ports and a journal, records every call, and injects faults.
 
-    The journal's calls are counted with those of the ports, since a kill
-    may come there too.
+    Attributes:
+        ports: the wrapped ports.
+        journal: the wrapped journal, if there is one.
+        calls: all calls so far.  The journal's are among them, since a kill
+            may hit them, too.
     """
 
     def __init__(
@@ -76,29 +72,25 @@ class Faulty:
         journal: Journal | None = None,
         faults: Iterable[Fault] = (),
     ) -> None:
-        """Wrap ports and journal; without faults, just watch."""
+        """Wrap ports and a journal; without faults, only record calls."""
         self.ports = Ports(
-            images=cast("ImageService", self._watch("images", ports.images)),
-            volumes=cast(
-                "VolumeService", self._watch("volumes", ports.volumes)
-            ),
-            array=cast("ArrayBackend", self._watch("array", ports.array)),
+            images=self._watch("images", ports.images),
+            volumes=self._watch("volumes", ports.volumes),
+            array=self._watch("array", ports.array),
         )
-        self.journal = (
-            None
-            if journal is None
-            else cast("Journal", self._watch("journal", journal))
-        )
+        self.journal: Journal | None = None
+        if journal is not None:
+            self.journal = self._watch("journal", journal)
         self.calls: list[Call] = []
         self._faults = tuple(faults)
         self._fired: Counter[int] = Counter()
         self._killed: Kill | None = None
 
-    def _watch(self, name: str, target: object) -> _Watched:
+    def _watch(self, name: str, target: object) -> Any:  # noqa: ANN401 - it stands for any port
         return _Watched(self, name, target)
 
     def restart(self) -> None:
-        """Be a new process after a kill; calls are counted on."""
+        """Work again after a kill, as a new process; keep counting calls."""
         self._killed = None
 
     def call(
@@ -109,7 +101,7 @@ class Faulty:
         *arguments: object,
         **keywords: object,
     ) -> object:
-        """Make one call, or fail as was planned."""
+        """Make one call, or raise its fault."""
         if self._killed is not None:
             raise self._killed
         fault = self._fault(len(self.calls), name)
@@ -123,7 +115,7 @@ class Faulty:
                 self._fail(fault)
             raise
         if isinstance(result, Iterator):
-            return self._broken_off(result, fault)
+            return self._interrupted(result, fault)
         if fault is not None:
             self._fail(fault)
         return result
@@ -142,7 +134,7 @@ class Faulty:
             self._killed = fault.error
         raise fault.error
 
-    def _broken_off(
+    def _interrupted(
         self, data: Iterator[bytes], fault: Fault | None
     ) -> Iterator[bytes]:
         yield from data

@@ -1,6 +1,6 @@
-"""A machine that creates, uploads, fails, dies and recovers at random."""
+"""A hypothesis state machine that executes plans in a cloud."""
 
-# ruff: noqa: S101 - asserting is what a machine for tests does
+# ruff: noqa: S101 - a state machine for tests asserts
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from hypothesis.stateful import (
 )
 
 from clonepolicy import (
-    AdapterError,
     Clone,
     Config,
     Entry,
     GiB,
     Journal,
+    LeftBehindError,
     NotFoundError,
     Plan,
     Ports,
@@ -38,30 +38,31 @@ from clonepolicy.testing.faults import Fault, Faulty, Kill
 
 
 class CloudJournal(Journal, Protocol):
-    """A journal whose plans can be left alone."""
+    """A journal whose processes can be declared dead."""
 
     def crash(self) -> None:
-        """Let everybody who carries a plan out be dead."""
+        """Declare the owner of every entry dead."""
 
     def open(self) -> tuple[Entry, ...]:
-        """Give every entry that is not ended."""
+        """Return every entry, whether its owner lives or not."""
 
 
 class Cloud(Protocol):
-    """What the machine needs of a cloud; data are small.
+    """What the machine needs of a cloud.
 
-    `clonepolicy.adapters.memory.MemoryCloud` is one.
+    `clonepolicy.adapters.memory.MemoryCloud` is one.  A GiB should stand for
+    a few bytes, since the machine compares whole volumes.
     """
 
     @property
     def config(self) -> Config:
-        """The options of Cinder."""
+        """Cinder's options."""
 
     def ports(self, project_id: str) -> Ports:
-        """Give the ports of a requester."""
+        """Return the ports of a requester."""
 
     def add_image(self, owner: str | None, data: bytes | None) -> str:
-        """Add an image: active if it has data, else queued."""
+        """Add an image; without data it is queued."""
 
     def add_volume(
         self,
@@ -72,7 +73,7 @@ class Cloud(Protocol):
         status: str = "available",
         previous_status: str | None = None,
     ) -> Volume:
-        """Add a volume; one with data gets it padded to its size."""
+        """Add a volume of so many GiB; zeros follow its data."""
 
     def set_volume(
         self,
@@ -82,31 +83,30 @@ class Cloud(Protocol):
         """Change fields of a volume's record."""
 
     def delete_image(self, image_id: str) -> None:
-        """Delete an image and the volumes behind it."""
+        """Delete an image and the volumes that hold it."""
 
     def delete_volume(self, volume_id: str) -> None:
         """Delete a volume."""
 
     def image_data(self, image_id: str) -> bytes | None:
-        """Give an image's data, wherever it lies; None: there is none."""
+        """Return an image's bytes from wherever they lie, or None."""
 
     def volume_data(self, volume_id: str) -> bytes | None:
-        """Give a volume's data; None: there is none."""
+        """Return a volume's bytes, or None if it has none."""
 
     def padded(self, data: bytes, size: int) -> bytes:
-        """Fill data up with zeros to a size in GiB."""
+        """Return data with zeros up to a size in GiB."""
 
     def audit(self, entries: tuple[Entry, ...] = ()) -> tuple[str, ...]:
-        """List what is broken; ``entries`` are plans still to be ended."""
+        """List everything that is broken.
+
+        Args:
+            entries: journal entries of plans that are not finished; what
+                they name may be half made.
+        """
 
 
-class UnsafeError(AdapterError):
-    """A failure after which nothing else may be tried."""
-
-    safe_to_fall_back = False
-
-
-_ERRORS = (UnavailableError, UnsafeError, Kill, KeyboardInterrupt)
+_ERRORS = (UnavailableError, LeftBehindError, Kill, KeyboardInterrupt)
 
 faults = st.lists(
     st.builds(
@@ -117,19 +117,21 @@ faults = st.lists(
     ),
     max_size=2,
 )
-"""Up to two faults within the first calls."""
+"""At most two faults within the first 31 calls."""
 
 _TENANT = "tenant"
 
 
 class ExecutorMachine(RuleBasedStateMachine):
-    """Whatever fails, nothing is left half made, and no data is lost.
+    """Creates, uploads and deletes at random, with faults and kills.
 
-    Subclass it with a `make` of your own, and run its ``TestCase``.
+    After each operation nothing may be half made, except by a plan that is
+    in the journal, and no data may be lost.  To test a cloud, subclass the
+    machine, implement `make`, and run its ``TestCase``.
     """
 
     def __init__(self) -> None:
-        """Start with an empty cloud."""
+        """Create the cloud."""
         super().__init__()
         self.cloud, self.journal = self.make()
         self.ports = self.cloud.ports(_TENANT)
@@ -137,17 +139,17 @@ class ExecutorMachine(RuleBasedStateMachine):
         self.images: dict[str, bytes] = {}
 
     def make(self) -> tuple[Cloud, CloudJournal]:
-        """Make an empty cloud and its journal."""
+        """Return an empty cloud and its journal."""
         raise NotImplementedError
 
     @rule(data=st.binary(min_size=1, max_size=12))
     def add_image(self, data: bytes) -> None:
-        """Somebody uploads an image."""
+        """Add an image with data."""
         self.images[self.cloud.add_image(_TENANT, data)] = data
 
     @rule(data=st.binary(min_size=1, max_size=4), size=st.integers(1, 3))
     def add_volume(self, data: bytes, size: int) -> None:
-        """Somebody writes to a new volume."""
+        """Add a volume with data."""
         volume = self.cloud.add_volume(_TENANT, size, data=data)
         self.volumes[volume.id] = self.cloud.padded(data, size)
 
@@ -156,7 +158,7 @@ class ExecutorMachine(RuleBasedStateMachine):
     def create(
         self, choice: st.DataObject, more: int, planned: list[Fault]
     ) -> None:
-        """Make a volume of an image; one that is registered is cloned."""
+        """Create a volume from an image; clone it if it is registered."""
         image_id = choice.draw(st.sampled_from(self.active()))
         image = self.ports.images.get_image(image_id)
         size = max(1, -(-(image.size or 0) // GiB)) + more
@@ -168,12 +170,12 @@ class ExecutorMachine(RuleBasedStateMachine):
         request = gather_create(image_id, volume, config, self.ports)
         decision = decide_create(request)
         assert isinstance(decision, Clone) or not request.image_volumes
-        self.carry_out(decision.plan, planned)
+        self.execute(decision.plan, planned)
 
     @precondition(lambda self: self.available())
     @rule(choice=st.data(), planned=faults)
     def upload(self, choice: st.DataObject, planned: list[Fault]) -> None:
-        """Make an image of a volume."""
+        """Upload a volume to a new image."""
         volume_id = choice.draw(st.sampled_from(self.available()))
         self.cloud.set_volume(
             volume_id, status="uploading", previous_status="available"
@@ -184,12 +186,12 @@ class ExecutorMachine(RuleBasedStateMachine):
         request = gather_upload(
             volume_id, image_id, _TENANT, config, self.ports
         )
-        self.carry_out(decide_upload(request).plan, planned)
+        self.execute(decide_upload(request).plan, planned)
 
     @precondition(lambda self: self.active())
     @rule(choice=st.data())
     def delete_image(self, choice: st.DataObject) -> None:
-        """Delete an image, be it in the middle of something."""
+        """Delete an active image, even while a plan uses it."""
         image_id = choice.draw(st.sampled_from(self.active()))
         self.cloud.delete_image(image_id)
         del self.images[image_id]
@@ -197,46 +199,42 @@ class ExecutorMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.available())
     @rule(choice=st.data())
     def delete_volume(self, choice: st.DataObject) -> None:
-        """Delete a volume; images that were made of it stay."""
+        """Delete a volume; images that were uploaded from it stay."""
         volume_id = choice.draw(st.sampled_from(self.available()))
         self.cloud.delete_volume(volume_id)
         del self.volumes[volume_id]
 
     @rule(planned=faults)
     def restart(self, planned: list[Fault]) -> None:
-        """Crash and recover, and that may fail and be killed too."""
+        """Crash and recover, with faults in the recovery."""
         self.journal.crash()
         faulty = Faulty(self.ports, self.journal, planned)
         assert faulty.journal is not None
         try:
             recover(faulty.journal, faulty.ports)
         except _ERRORS as error:
-            note(f"recovering ended with {error!r}")
+            note(f"recovery raised {error!r}")
 
-    def carry_out(self, plan: Plan, planned: list[Fault]) -> None:
-        """Execute a plan; ask again where it was not even begun."""
+    def execute(self, plan: Plan, planned: list[Fault]) -> None:
+        """Execute a plan; try again if a fault came before its first step."""
         before = self.journal.open()
         faulty = Faulty(self.ports, self.journal, planned)
         try:
             outcome = execute(plan, faulty.ports, journal=faulty.journal)
         except _ERRORS as error:
-            note(f"executing ended with {error!r}")
+            note(f"the execution raised {error!r}")
             steps = {call.name for call in faulty.calls} - {
                 "volumes.new_id",
                 "journal.begin",
             }
             if not steps and before == self.journal.open():
-                self.carry_out(plan, [])
+                self.execute(plan, [])
         else:
             assert outcome.settled is (before == self.journal.open())
 
     def active(self) -> list[str]:
-        """List the images that have data."""
-        return [
-            image_id
-            for image_id in self.images
-            if self._image_status(image_id) == "active"
-        ]
+        """Return the ids of the active images."""
+        return [i for i in self.images if self._image_status(i) == "active"]
 
     def _image_status(self, image_id: str) -> str:
         try:
@@ -248,21 +246,19 @@ class ExecutorMachine(RuleBasedStateMachine):
         return self.ports.volumes.get_volume(volume_id).status
 
     def available(self) -> list[str]:
-        """List the volumes that may be used."""
+        """Return the ids of the available volumes."""
         return [
-            volume_id
-            for volume_id in self.volumes
-            if self._volume_status(volume_id) == "available"
+            v for v in self.volumes if self._volume_status(v) == "available"
         ]
 
     @invariant()
     def nothing_is_broken(self) -> None:
-        """Open plans excuse what is half made, and nothing else."""
+        """Only a plan in the journal may have something half made."""
         assert not self.cloud.audit(self.journal.open())
 
     @invariant()
     def data_is_what_was_written(self) -> None:
-        """Every volume and image has its data, and says so if it has not."""
+        """Every available volume and active image has its data."""
         for volume_id, data in self.volumes.items():
             status = self._volume_status(volume_id)
             if status in {"available", "uploading"}:
@@ -273,7 +269,7 @@ class ExecutorMachine(RuleBasedStateMachine):
             assert self.images[image_id] == self.cloud.image_data(image_id)
 
     def teardown(self) -> None:
-        """Recover without faults: nothing is left to do after that."""
+        """Crash and recover without faults; nothing may be left to do."""
         self.journal.crash()
         outcomes = recover(self.journal, self.ports)
         assert all(outcome.settled for outcome in outcomes)

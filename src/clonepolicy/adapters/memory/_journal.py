@@ -11,14 +11,16 @@ from clonepolicy import Entry, Plan, Ref
 
 @attrs.define
 class MemoryJournal:
-    """A journal that knows who is alive because it is told."""
+    """A `Journal` in memory; `crash` simulates the death of all owners."""
 
     entries: dict[str, Entry] = attrs.field(factory=dict)
     dead: set[str] = attrs.field(factory=set)
+    """Ids of the entries whose owners died."""
     begun: int = 0
+    """How many entries were ever created."""
 
     def begin(self, plan: Plan, ids: Mapping[Ref, str]) -> str:
-        """Remember a plan before its first step; give its entry's id."""
+        """Store a plan before its first step; return the entry's id."""
         self.begun += 1
         entry_id = str(self.begun)
         self.entries[entry_id] = Entry(
@@ -34,24 +36,24 @@ class MemoryJournal:
     def mark(
         self, entry_id: str, attempt: int, step: int, *, undoing: bool
     ) -> None:
-        """Remember what is about to begin."""
+        """Store which step begins now."""
         self.entries[entry_id] = attrs.evolve(
             self.entries[entry_id], attempt=attempt, step=step, undoing=undoing
         )
 
     def end(self, entry_id: str) -> None:
-        """Forget a plan that came to its end."""
+        """Delete the entry of a plan that is finished."""
         self.entries.pop(entry_id, None)
         self.dead.discard(entry_id)
 
     def crash(self) -> None:
-        """Let everybody who carries a plan out be dead."""
+        """Declare the owner of every entry dead."""
         self.dead.update(self.entries)
 
     def interrupted(self) -> tuple[Entry, ...]:
-        """Give the entries of which nobody alive takes care."""
+        """Return the entries whose owners died."""
         return tuple(self.entries[entry_id] for entry_id in sorted(self.dead))
 
     def open(self) -> tuple[Entry, ...]:
-        """Give every entry that is not ended."""
+        """Return every entry, whether its owner lives or not."""
         return tuple(self.entries.values())

@@ -1,0 +1,148 @@
+"""Cinder's manager and database of the cloud in memory."""
+
+from __future__ import annotations
+
+import attrs
+
+from clonepolicy import (
+    Backend,
+    CacheEntry,
+    ConflictError,
+    Quota,
+    QuotaError,
+    Volume,
+)
+from clonepolicy.adapters.memory._state import CloudState
+
+
+@attrs.frozen
+class MemoryVolumes:
+    """A `VolumeService` that sees the volumes of all projects."""
+
+    cloud: CloudState
+
+    def new_id(self) -> str:
+        """Return an id for a new volume."""
+        return self.cloud.new_id()
+
+    def get_volume(self, volume_id: str) -> Volume:
+        """Return a volume of any project."""
+        return self.cloud.volume(volume_id)
+
+    def get_backend(self, volume: Volume) -> Backend:
+        """Return the backend of a volume's array, or an empty one."""
+        array = self.cloud.array_of(volume)
+        return Backend() if array is None else array.get_backend()
+
+    def get_cache_entries(self, image_id: str) -> tuple[CacheEntry, ...]:
+        """Return the cache entries of an image with their current sources."""
+        return tuple(
+            attrs.evolve(
+                entry,
+                source=self.cloud.volume(entry.source.id),
+                backend=self.get_backend(entry.source),
+            )
+            for entry in self.cloud.cache
+            if entry.image_id == image_id and entry.source is not None
+        )
+
+    def get_quota(self, project_id: str) -> Quota:
+        """Return how many volumes and GiB a project may still create."""
+        limit = self.cloud.limits.get(project_id, Quota())
+        used = [
+            row.record.size
+            for row in self.cloud.volumes.values()
+            if row.record.project_id == project_id
+        ]
+        return attrs.evolve(
+            limit,
+            volumes=_left(limit.volumes, len(used)),
+            gigabytes=_left(limit.gigabytes, sum(used)),
+        )
+
+    def create_image_volume(
+        self, volume_id: str, source_id: str, project_id: str
+    ) -> None:
+        """Create the record of an image volume, like its source's."""
+        source = self.cloud.volume_row(source_id).record
+        if volume_id in self.cloud.volumes:
+            message = f"volume {volume_id} exists: choose another id"
+            raise ConflictError(message)
+        if not self.get_quota(project_id).admits(source.size):
+            message = f"quota of project {project_id} is used up: raise it"
+            raise QuotaError(message)
+        self.cloud.add_image_volume(
+            attrs.evolve(
+                source,
+                id=volume_id,
+                project_id=project_id,
+                status="creating",
+                previous_status=None,
+            )
+        )
+
+    def set_metadata(self, volume_id: str, key: str, value: str) -> None:
+        """Write one metadata item."""
+        self.cloud.volume_row(volume_id).metadata[key] = value
+
+    def set_readonly(self, volume_id: str) -> None:
+        """Mark a volume as read-only."""
+        self.cloud.volume_row(volume_id).readonly = True
+
+    def publish(self, volume_id: str) -> None:
+        """Make a volume in creation available; accept any later status."""
+        status = self.cloud.volume_row(volume_id).record.status
+        if status == "error":
+            message = f"volume {volume_id} is in error: create another"
+            raise ConflictError(message)
+        if status == "creating":
+            self.cloud.set_volume(volume_id, status="available")
+
+    def unpublish(self, volume_id: str) -> None:
+        """Put an available volume back into creation, if there is one.
+
+        Raises:
+            ConflictError: the volume is in use.
+        """
+        if volume_id not in self.cloud.volumes:
+            return
+        status = self.cloud.volumes[volume_id].record.status
+        if status == "available":
+            self.cloud.set_volume(volume_id, status="creating")
+        elif status not in {"creating", "error"}:
+            message = f"volume {volume_id} is {status}: wait for its users"
+            raise ConflictError(message)
+
+    def fail(self, volume_id: str) -> None:
+        """Put a volume in creation into status error, if there is one."""
+        self._change(volume_id, "creating", "error")
+
+    def restore(self, volume_id: str) -> None:
+        """Give an uploading volume its previous status, if there is one."""
+        row = self.cloud.volumes.get(volume_id)
+        if row is not None:
+            before = row.record.previous_status or "available"
+            self._change(volume_id, "uploading", before)
+
+    def _change(self, volume_id: str, before: str, after: str) -> None:
+        row = self.cloud.volumes.get(volume_id)
+        if row is not None and row.record.status == before:
+            self.cloud.set_volume(volume_id, status=after)
+
+    def delete_image_volume(self, volume_id: str) -> None:
+        """Delete the record of an image volume without data."""
+        row = self.cloud.volumes.get(volume_id)
+        if row is None:
+            return
+        array = self.cloud.array_of(row.record)
+        if not row.for_image:
+            message = f"volume {volume_id} is no image volume: keep it"
+            raise ConflictError(message)
+        if array is not None and volume_id in array.volumes:
+            message = f"volume {volume_id} has data: discard it first"
+            raise ConflictError(message)
+        del self.cloud.volumes[volume_id]
+
+
+def _left(limit: int | None, used: int) -> int | None:
+    return None if limit is None else max(0, limit - used)
