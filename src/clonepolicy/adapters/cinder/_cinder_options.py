@@ -37,15 +37,15 @@ def config_from(conf: cfg.ConfigOpts, configuration: Any) -> Config:
         FactError: an option has an invalid value.
     """
     register_opts(conf)
-    known = _KnownOptions.load()
-    conf.register_opts(known.default)
-    values = {o.name: read_option(conf, None, o.name) for o in known.default}
+    default, backend = _known_options()
+    conf.register_opts(default)
+    values = {opt.name: read_option(conf, None, opt.name) for opt in default}
     values |= {name: read_option(conf, GROUP, name) for name in _OWN}
     for name in ("allowed_direct_url_schemes", *_OWN):
         values[name] = non_empty(values[name])
     for name in _INTERNAL_TENANT:
         values[name] = values[name] or None  # as Cinder reads an empty one
-    for opt in known.backend:
+    for opt in backend:
         # None: the driver does not know the option, which Cinder reads as no
         value = configuration.safe_get(opt.name)
         values[opt.name] = False if value is None else value
@@ -80,13 +80,13 @@ def config_from_files(
     except (OSError, UnicodeError, cfg.Error) as error:
         expected = f"cinder.conf files that can be read ({error})"
         raise FactError("paths", files, expected) from error
-    known = _KnownOptions.load()
-    conf.register_opts(known.enabled_backends)
+    _, opts = _known_options()
+    conf.register_opt(cfg.ListOpt(_ENABLED))
     enabled = read_option(conf, None, _ENABLED) or []
     if backend not in enabled:
         expected = f"one of enabled_backends, {', '.join(enabled) or 'none'}"
         raise FactError("backend", backend, expected)
-    return config_from(conf, _BackendGroup(conf, backend, known.backend))
+    return config_from(conf, _BackendGroup(conf, backend, opts))
 
 
 class _BackendGroup:
@@ -110,36 +110,28 @@ class _BackendGroup:
         return value
 
 
-@attrs.frozen
-class _KnownOptions:
-    """Cinder's options that are fields of `Config`, by where they are set."""
+def _known_options() -> tuple[list[cfg.Opt], list[cfg.Opt]]:
+    """Return Cinder's options in ``[DEFAULT]`` and in a backend's group.
 
-    default: list[cfg.Opt]
-    backend: list[cfg.Opt]
-    enabled_backends: list[cfg.Opt]
+    These are the fields of `Config`.
+    """
+    from cinder import objects  # noqa: PLC0415 - list_opts needs no Cinder
 
-    @classmethod
-    def load(cls) -> _KnownOptions:
-        from cinder import objects  # noqa: PLC0415 - list_opts needs no Cinder
+    objects.register_all()  # before the modules that name its classes
+    from cinder import context  # noqa: PLC0415 - the same
+    from cinder.common import config  # noqa: PLC0415 - the same
+    from cinder.image import glance, image_utils  # noqa: PLC0415 - the same
+    from cinder.volume import api, driver  # noqa: PLC0415 - the same
 
-        objects.register_all()  # before the modules that name its classes
-        from cinder import context  # noqa: PLC0415 - the same
-        from cinder.common import config  # noqa: PLC0415 - the same
-        from cinder.image import glance, image_utils  # noqa: PLC0415 - the same
-        from cinder.volume import api, driver  # noqa: PLC0415 - the same
-
-        fields = attrs.fields_dict(Config)
-        default = (
-            *context.context_opts,
-            *glance.image_opts,
-            *image_utils.image_opts,
-            *config.compression_opts,
-            api.allow_force_upload_opt,
-        )
-        return cls(
-            default=[opt for opt in default if opt.name in fields],
-            backend=[opt for opt in driver.image_opts if opt.name in fields],
-            enabled_backends=[
-                opt for opt in config.global_opts if opt.name == _ENABLED
-            ],
-        )
+    fields = attrs.fields_dict(Config)
+    default = (
+        *context.context_opts,
+        *glance.image_opts,
+        *image_utils.image_opts,
+        *config.compression_opts,
+        api.allow_force_upload_opt,
+    )
+    return (
+        [opt for opt in default if opt.name in fields],
+        [opt for opt in driver.image_opts if opt.name in fields],
+    )

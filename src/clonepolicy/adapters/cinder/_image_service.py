@@ -35,15 +35,9 @@ UNREADABLE: tuple[None, list[str]] = (None, [])
 class CinderImages:
     """An `ImageService` that reads images by Cinder's own client.
 
-    Everything that Cinder's client cannot do is asked of Glance by
-    `GlanceImages`.
-
-    Args:
-        context: the request's context.
-        image_service: Cinder's image service for the request.
-        settings: the options of ``[clonepolicy]``.
-        image_location: the locations that Cinder has read, or `UNREADABLE`.
-        config: what Glance offers; None asks Glance.
+    `GlanceImages` does what Cinder's client cannot.  ``image_location`` are
+    the locations that Cinder has read, or `UNREADABLE`; ``config`` is what
+    Glance offers, and None asks Glance.
     """
 
     context: Any

@@ -204,14 +204,12 @@ class CinderVolumes:
 
     def unpublish(self, volume_id: str) -> None:
         """Set an available volume back to ``creating``, if it exists."""
-        volume = self.find_object(volume_id)
-        if volume is not None:
+        if volume := self.find_object(volume_id):
             _set_status(volume, {"available"}, "creating")
 
     def fail(self, volume_id: str) -> None:
         """Set a volume in creation to ``error``, if it exists."""
-        volume = self.find_object(volume_id)
-        if volume is not None:
+        if volume := self.find_object(volume_id):
             _set_status(volume, _IN_CREATION, "error")
 
     def restore(self, volume_id: str) -> None:

@@ -62,7 +62,7 @@ class CreateFromImage:
 
     @functools.cached_property
     def _ports(self) -> Ports:
-        """Make the ports; a create needs no answer of Glance's versions."""
+        """Make the ports; a create need not ask what Glance offers."""
         settings = self.backend.settings
         volumes = self.backend.volumes(self.call.context)
         return Ports(
@@ -135,10 +135,10 @@ class CreateFromImage:
 def _clones(decision: Clone) -> Iterator[Attempt]:
     """Yield the plan's clones that Cinder and its options allow.
 
-    Three limits hold for every policy: an encrypted volume is neither the
-    source nor the target of a clone, nothing is cloned into a smaller
-    volume, and Cinder's own switches stay in force.  `PublishVolume` is left
-    out, because the last task of Cinder's flow makes the volume available.
+    Three limits hold for every policy: an encrypted volume is neither source
+    nor target of a clone, nothing is cloned into a smaller volume, and
+    Cinder's own options stay in force.  `PublishVolume` is left out, because
+    the last task of Cinder's flow makes the volume available.
     """
     request = decision.found.request
     config, volume = request.config, request.volume
@@ -167,7 +167,7 @@ def _clones(decision: Clone) -> Iterator[Attempt]:
 
 
 def _conversion_free() -> int | None:
-    """Return the free bytes of image_conversion_dir; None if not yet made."""
+    """Return the free bytes of image_conversion_dir, if it exists."""
     folder = cfg.CONF.image_conversion_dir
     try:
         return shutil.disk_usage(folder).free if folder else None

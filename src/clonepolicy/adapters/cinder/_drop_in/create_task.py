@@ -39,7 +39,7 @@ class CreateTask:
     stock: Callable[..., Any]
     call: CreateCall
     cache_checked: bool = False
-    """Whether an entry appeared in Cinder's cache after the decision."""
+    """Whether this is the second decision, after the cache got an entry."""
 
     @property
     def _arguments(self) -> tuple[Any, ...]:
@@ -103,8 +103,8 @@ class CreateTask:
     ) -> dict[str, Any] | None:
         """Have Cinder download, and fill its cache if that has no entry.
 
-        Cinder is kept from cloning a cache entry by itself.  If an entry
-        appeared after the decision, the decision is made once more.
+        Cinder's own clone of a cache entry is disabled.  If an entry was
+        added after the decision, the decision is made once more.
         """
         plain = copy.copy(self.task)
         if self._uses_cache() and not self.cache_checked:
@@ -139,7 +139,7 @@ def _no_hit(*_: object) -> tuple[None, bool]:
 
 
 def _cached(decision: CreateDecision) -> set[str]:
-    """Return the volumes of the cache entries that were decided about."""
+    """Return the volumes of the cache entries in the decision's request."""
     request = decision.found.request
     assert isinstance(request, CreateRequest)  # noqa: S101 - tells the type
     return {

@@ -66,7 +66,7 @@ class PolicyDriverMixin:
                 option=_CACHE, value="True"
             )
         extra = this.configuration.safe_get("extra_capabilities") or "{}"
-        self._backend = _CloningBackend(
+        self._clonepolicy_backend = _CloningBackend(
             driver=self, settings=settings, extra=json.loads(extra)
         )
         register_messages()
@@ -91,9 +91,11 @@ class PolicyDriverMixin:
                 image_meta,
                 image_service,
             )
-            create = CreateFromImage(self._backend, call, lambda _: None)
+            create = CreateFromImage(
+                self._clonepolicy_backend, call, lambda _: None
+            )
             decision = create.decide()
-            if self._backend.enforces:
+            if self._clonepolicy_backend.enforces:
                 outcome = create.clone(decision)
                 return {}, outcome is not None and outcome.attempt is not None
         done: tuple[dict[str, Any], bool] = super().clone_image(  # type: ignore[misc] # the driver's

@@ -81,15 +81,11 @@ class ManagerArray(CinderArray):
 class UploadToImage:
     """One call of ``VolumeManager.copy_volume_to_image``."""
 
+    backend: DriverBackend
     manager: Any
     context: Any
     volume_id: str
     image_id: str
-
-    @property
-    def _backend(self) -> DriverBackend:
-        backend: DriverBackend = self.manager.backend
-        return backend
 
     @functools.cached_property
     def _ports(self) -> Ports:
@@ -97,15 +93,15 @@ class UploadToImage:
             service, _ = glance.get_remote_image_service(
                 self.context, self.image_id
             )
-        volumes = self._backend.volumes(self.context)
+        volumes = self.backend.volumes(self.context)
         return Ports(
             images=CinderImages(
                 context=self.context,
                 image_service=service,
-                settings=self._backend.settings,
+                settings=self.backend.settings,
             ),
             volumes=volumes,
-            array=self._backend.array(
+            array=self.backend.array(
                 volumes, ManagerArray, manager=self.manager
             ),
         )
@@ -121,7 +117,7 @@ class UploadToImage:
                 self.context.project_id,
                 # cinder-api has checked both, and may have another cinder.conf
                 attrs.evolve(
-                    self._backend.config(),
+                    self.backend.config(),
                     enable_force_upload=True,
                     allow_compression_on_image_upload=True,
                 ),
@@ -129,11 +125,11 @@ class UploadToImage:
                 # cinder-api accepts an attached volume only with force
                 force=volume.previous_status == "in-use",
             )
-            decision = decide_upload(request, self._backend.settings.policy)
+            decision = decide_upload(request, self.backend.settings.policy)
         except Exception as error:  # noqa: BLE001 - Cinder can upload
             log_undecided("upload", error)
             return None
-        self._backend.report(self.context, decision)
+        self.backend.report(self.context, decision)
         return decision
 
     def register(self, decision: UploadDecision | None) -> bool:
@@ -144,7 +140,7 @@ class UploadToImage:
                 the location, so that no data may be uploaded to it.
         """
         if not isinstance(decision, Register) or (
-            decision.notes and self._backend.settings.notes is Notes.DECLINE
+            decision.notes and self.backend.settings.notes is Notes.DECLINE
         ):
             return False
         outcome = execute(Plan(decision.plan.attempts[:1]), self._ports)
@@ -156,8 +152,8 @@ class UploadToImage:
         ):
             left = ", ".join(outcome.ids.values())
             message = (
-                f"image {self.image_id} may have got its location: delete it, "
-                f"then image volume {left}"
+                f"image {self.image_id} may use image volume {left}, which "
+                "could not be removed: delete the image, then that volume"
             )
             raise exception.VolumeBackendAPIException(data=message)
         return done

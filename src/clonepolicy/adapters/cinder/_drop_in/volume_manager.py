@@ -63,6 +63,7 @@ class PolicyVolumeManager(manager.VolumeManager):
         """Decide, then call Cinder's method, which asks for the decision."""
         image_id = image_meta["id"]
         upload = UploadToImage(
+            backend=self.backend,
             manager=self,
             context=context,
             volume_id=volume_id,
