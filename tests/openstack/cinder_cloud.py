@@ -174,7 +174,7 @@ def prepare_cinder(folder: Path) -> None:
     messaging.setUp()
     messaging.transport_url = "fake:/"
     rpc.init(CONF)
-    # Cinder does in this process what it would have a root helper do
+    # this process does what a root helper would do for Cinder
     privsep.sys_admin_pctxt.set_client_mode(False)
     migration.db_sync()
     coordination.COORDINATOR.start()

@@ -175,11 +175,11 @@ def prepared_cinder() -> Iterator[None]:
             ("default_volume_type", DEFAULT_TYPE),
         ):
             CONF.set_override(name, value)
-        ours = enginefacade.transaction_context()
-        ours.configure(
+        transactions = enginefacade.transaction_context()
+        transactions.configure(
             connection="sqlite://", sqlite_fk=False, thread_checkin=False
         )
-        stack.callback(db.main_context_manager.patch_factory(ours))
+        stack.callback(db.main_context_manager.patch_factory(transactions))
         migration.db_sync()
         _patch_always(stack)
         yield

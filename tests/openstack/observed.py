@@ -26,7 +26,7 @@ class Observed:
     """
 
     verdict: str
-    mechanism: Mechanism | None = None
+    route: Mechanism | None = None
     source: str | None = None
     """The id of the source volume, or a stored image as pool/image@snap."""
     project_id: str | None = None
@@ -54,6 +54,4 @@ def expected(request: Request) -> Observed:
     source = getattr(decision.source.source, "id", None)
     if isinstance(location, RbdLocation):
         source = f"{location.pool}/{location.image}@{location.snapshot}"
-    return Observed(
-        verdict="clone", mechanism=decision.mechanism, source=source
-    )
+    return Observed(verdict="clone", route=decision.mechanism, source=source)

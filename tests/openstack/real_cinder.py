@@ -229,14 +229,14 @@ class RealCinder:
         for at, (what, volume_id, source) in enumerate(self.driver.asked):
             if volume_id != request.volume.id:
                 continue
-            mechanism = {
+            route = {
                 "clone_image": Mechanism.ARRAY_IMAGE,
                 "create_cloned_volume": task.routes.get(at),
             }.get(what)
-            if mechanism is not None:
+            if route is not None:
                 return Observed(
                     verdict="clone",
-                    mechanism=mechanism,
+                    route=route,
                     source=source,
                     error=None if error is None else type(error).__name__,
                     asked=asked,

@@ -223,7 +223,7 @@ def test_errors_of_the_driver_are_no_facts(
 def test_only_the_download_verifies_a_signature(
     real_cinder: RealCinder,
 ) -> None:
-    """Before it, nobody knows whether the signature is complete and right."""
+    """Before that, nothing shows whether it is complete and right."""
 
     def tear(changed: RealCinder) -> None:
         changed.images.partly_signed = True

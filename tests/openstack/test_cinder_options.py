@@ -209,17 +209,17 @@ def test_a_running_service_reads_the_same_as_its_files(
     service: cfg.ConfigOpts, backend: str, config: Config
 ) -> None:
     """It reads CONF and a driver's configuration, as Cinder does."""
-    ours = configuration.Configuration(driver.image_opts, backend)
-    assert config == config_from(service, ours)
+    configured = configuration.Configuration(driver.image_opts, backend)
+    assert config == config_from(service, configured)
 
 
 def test_a_backend_in_the_default_group_is_read(
     service: cfg.ConfigOpts,
 ) -> None:
     """A configuration without a group is that of [DEFAULT]."""
-    ours = configuration.Configuration([])
-    ours.append_config_values(driver.image_opts)
-    config = config_from(service, ours)
+    configured = configuration.Configuration([])
+    configured.append_config_values(driver.image_opts)
+    config = config_from(service, configured)
     assert config.image_volume_cache_enabled
     assert not config.image_upload_use_cinder_backend
 
@@ -243,12 +243,12 @@ def test_schemes_are_read_as_cinder_reads_them(
     service: cfg.ConfigOpts,
 ) -> None:
     """Cinder evaluates `'cinder' in CONF.allowed_direct_url_schemes`."""
-    ours = configuration.Configuration(driver.image_opts, "ceph")
-    config_from(service, ours)
+    configured = configuration.Configuration(driver.image_opts, "ceph")
+    config_from(service, configured)
     for text in ("cinder", "Cinder", " cinder ,x", "file", ""):
         schemes = cfg.types.List()(text)
         service.set_override("allowed_direct_url_schemes", schemes)
-        found = config_from(service, ours).allowed_direct_url_schemes
+        found = config_from(service, configured).allowed_direct_url_schemes
         assert ("cinder" in schemes) == ("cinder" in found)
 
 

@@ -57,7 +57,7 @@ def patched(folder: Path) -> list[str]:
     """Apply the page's patches without fuzz; return patch's output."""
     return [
         subprocess.run(
-            ["patch", "-p1", "--batch", "--fuzz=0"],  # noqa: S607 - where it lies differs
+            ["patch", "-p1", "--batch", "--fuzz=0"],  # noqa: S607 - its folder differs
             cwd=folder,
             input=patch,
             check=True,

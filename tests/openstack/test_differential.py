@@ -104,7 +104,7 @@ def assert_agreement(real_cinder: RealCinder, request: Request) -> str:
     """Assert that both do the same, or that a known limit explains it."""
     wanted, seen = expected(request), observe(real_cinder, request)
     if wanted == comparable(seen, request):
-        return f"{seen.verdict} {seen.mechanism or ''}"
+        return f"{seen.verdict} {seen.route or ''}"
     reasons = explained(request)
     assert reasons, (wanted, seen)
     return f"differs: {', '.join(reasons)}"

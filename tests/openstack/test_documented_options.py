@@ -1,5 +1,5 @@
 # ruff: noqa: E402 - modules of Cinder are imported only if it is there
-"""The options in the documentation exist, and do what it says."""
+"""The options in the documentation exist, and have the described effect."""
 
 from __future__ import annotations
 

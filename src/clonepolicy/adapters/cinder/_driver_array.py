@@ -75,7 +75,7 @@ class CinderArray:
         """Ask an RBD driver what it stores of a volume.
 
         Raises:
-            UnsupportedError: it is another driver, which cannot tell.
+            UnsupportedError: it is another driver; no other can look it up.
         """
         if not is_rbd(self.driver):
             message = (

@@ -147,7 +147,7 @@ def _read(record: str, source: Any, name: str) -> Any:
 
 
 def _is_missing_field(error: Exception) -> bool:
-    """Tell a field that does not exist from a database that fails."""
+    """Return whether the field is missing, not the database failing."""
     from cinder import exception  # noqa: PLC0415 - mappings need no Cinder
     from sqlalchemy.orm import exc  # noqa: PLC0415 - the same
 

@@ -34,7 +34,7 @@ _WITHOUT_DATA = {"queued", "saving"}
 
 @attrs.frozen
 class GlanceImages(GlanceLocations):
-    """An `ImageService` that acts for the requester whose client it has.
+    """An `ImageService` that acts for one requester.
 
     Args:
         client: the requester's ``glanceclient.Client("2", …)``.

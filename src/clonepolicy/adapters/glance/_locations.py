@@ -36,7 +36,7 @@ class _Registration:
     status: str | None
     """The image's status; None: neither user sees the image."""
     shown: bool | None
-    """Whether the image shows the location; None: no interface tells."""
+    """Whether the image shows the location; None if that is unknown."""
     tasks: frozenset[str]
     """The status of each of Glance's tasks that register the location."""
 
@@ -71,7 +71,7 @@ class GlanceLocations:
         )
 
     def get_locations(self, image_id: str) -> tuple[Location, ...]:
-        """Read where the image's data lies, in Glance's order.
+        """Read the locations of the image's data, in Glance's order.
 
         The service user asks the locations API.  If that fails for any
         reason, the locations that the image itself shows are returned.

@@ -1,4 +1,4 @@
-"""`PolicyDriverMixin`, for a backend whose volume manager must stay."""
+"""`PolicyDriverMixin`, for one backend under Cinder's own manager."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class PolicyVolumeManager(manager.VolumeManager):
             if self.backend.enforces and isinstance(decision, Refuse):
                 self._refuse(context, image_id, decision)
         except BaseException:
-            # as Cinder leaves a volume whose upload failed
+            # Cinder does the same when an upload fails
             db.volume_update_status_based_on_attachment(context, volume_id)
             raise
         self._uploads[image_id] = (upload, decision)
@@ -86,7 +86,7 @@ class PolicyVolumeManager(manager.VolumeManager):
     def _refuse(
         self, context: Any, image_id: str, decision: Refuse
     ) -> NoReturn:
-        """Leave the image as Cinder leaves one whose upload failed."""
+        """Delete the image as Cinder does when an upload fails, and raise."""
         service, _ = glance.get_remote_image_service(context, image_id)
         self._delete_image(context, image_id, service)
         raise exception.ImageUnacceptable(
@@ -112,8 +112,8 @@ class PolicyVolumeManager(manager.VolumeManager):
 
 def backend_of(task: Any) -> DriverBackend | None:
     """Return the backend of a task; None under Cinder's own manager."""
-    ours = isinstance(task.manager, PolicyVolumeManager)
-    return task.manager.backend if ours else None
+    decides = isinstance(task.manager, PolicyVolumeManager)
+    return task.manager.backend if decides else None
 
 
 def _decide_in_flow() -> None:
@@ -142,10 +142,9 @@ def _decide_in_flow() -> None:
 
 
 def _tolerate_unreadable_locations() -> None:
-    """Let a create continue if the locations of its image cannot be read.
+    """Let a create continue if it cannot read the locations of its image.
 
-    Cinder reads the image itself directly afterwards, and fails then if it
-    has to.
+    Directly afterwards Cinder reads the image itself, and fails if it cannot.
     """
     kind = glance.GlanceImageService
     stock = kind.get_location
@@ -158,7 +157,7 @@ def _tolerate_unreadable_locations() -> None:
             return stock(self, context, image_id)
         except Exception:
             LOG.warning(
-                "clonepolicy locations of image %s cannot be read",
+                "clonepolicy cannot read the locations of image %s",
                 image_id,
                 exc_info=True,
             )
