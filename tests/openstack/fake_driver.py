@@ -6,9 +6,14 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+from cinder import objects
 from cinder.volume import driver as base
 
-from clonepolicy.adapters.cinder import PolicyDriverMixin
+objects.register_all()  # Cinder's manager names its classes
+
+from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
+    PolicyDriverMixin,
+)
 
 
 class DictDriver(base.VolumeDriver):  # type: ignore[misc] # untyped
