@@ -1,4 +1,4 @@
-"""Records from Glance's JSON and Cinder's rows: nothing is guessed."""
+"""Glance's JSON and Cinder's rows become records, or FactErrors."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def type_of(**extra_specs: object) -> VolumeType | None:
 
 @contextlib.contextmanager
 def may_raise(*fields: str) -> Iterator[None]:
-    """Let a `FactError` about one of these fields be fine."""
+    """Ignore a `FactError` about one of these fields."""
     try:
         yield
     except FactError as error:
@@ -92,8 +92,8 @@ def may_raise(*fields: str) -> Iterator[None]:
 # -- images -----------------------------------------------------------------
 
 
-def test_an_image() -> None:
-    """Each field goes where it belongs."""
+def test_an_image_is_read() -> None:
+    """Each field of the body has its field in the record."""
     assert image_from_v2(BODY) == Image(
         id="i",
         status="active",
@@ -110,8 +110,8 @@ def test_an_image() -> None:
     )
 
 
-def test_what_the_caller_knows() -> None:
-    """Glance's JSON does not say it, and the caller does."""
+def test_the_caller_gives_what_the_body_does_not_contain() -> None:
+    """Visibility, the right to download, and the interface for locations."""
     image = image_from_v2(
         BODY,
         visible=True,
@@ -123,8 +123,8 @@ def test_what_the_caller_knows() -> None:
     assert image.locations_from is LocationsFrom.LOCATIONS_API
 
 
-def test_optional_properties() -> None:
-    """A key and a direct URL are read where they are."""
+def test_optional_properties_are_read() -> None:
+    """A key and a direct URL."""
     image = image_from_v2(
         {**BODY, "cinder_encryption_key_id": "k", "direct_url": URL}
     )
@@ -140,14 +140,14 @@ def test_optional_properties() -> None:
         ("img_signatur", False),
     ],
 )
-def test_any_signature_property_signs(name: str, signed: bool) -> None:  # noqa: FBT001 - a parameter
-    """Any signature property signs."""
+def test_any_signature_property_means_signed(name: str, signed: bool) -> None:  # noqa: FBT001 - a parameter
+    """Its name begins with img_signature."""
     assert image_from_v2({**BODY, name: None}).signed is signed
 
 
 @pytest.mark.parametrize("name", sorted(set(BODY) - {"name"}))
-def test_an_image_without(name: str) -> None:
-    """What Glance always gives is missed."""
+def test_an_image_without_a_field_is_an_error(name: str) -> None:
+    """Glance always returns it."""
     body = {key: value for key, value in BODY.items() if key != name}
     with pytest.raises(FactError, match="a value; it is missing") as caught:
         image_from_v2(body)
@@ -174,15 +174,17 @@ def test_an_image_without(name: str) -> None:
         ("direct_url", ["x"]),
     ],
 )
-def test_an_image_with_a_wrong(name: str, value: object) -> None:
-    """A wrong field is named."""
+def test_an_image_with_an_invalid_field_is_an_error(
+    name: str, value: object
+) -> None:
+    """The error names the field."""
     with pytest.raises(FactError) as caught:
         image_from_v2({**BODY, name: value})
     assert caught.value.field == f"Image.{name}"
 
 
-def test_a_wrong_key_is_named_as_the_record_does() -> None:
-    """A wrong key is named as the record does."""
+def test_an_invalid_key_is_named_as_in_the_record() -> None:
+    """The body has another name for it."""
     with pytest.raises(FactError) as caught:
         image_from_v2({**BODY, "cinder_encryption_key_id": 1})
     assert caught.value.field == "Image.encryption_key_id"
@@ -193,15 +195,15 @@ def test_a_wrong_key_is_named_as_the_record_does() -> None:
     [None, [], "{}", {**BODY, 1: 2}],
     ids=["none", "list", "text", "key"],
 )
-def test_what_is_no_image(body: Any) -> None:  # noqa: ANN401 - anything
-    """What is no image."""
+def test_a_body_that_is_no_image_is_an_error(body: Any) -> None:  # noqa: ANN401 - anything
+    """It is no mapping, or its keys are no texts."""
     with pytest.raises(FactError, match=r"^Image: expected"):
         image_from_v2(body)
 
 
 @given(image=strategies.images())
-def test_an_image_comes_back_from_the_wire(image: Image) -> None:
-    """An image comes back from the wire."""
+def test_an_image_survives_a_round_trip_through_json(image: Image) -> None:
+    """Only its time is set."""
     body: dict[str, Any] = dict(BODY)
     body.update(attrs.asdict(image))
     body["updated_at"] = "2026-01-01T00:00:00Z"
@@ -227,8 +229,10 @@ JSON = st.recursive(
 
 
 @given(name=st.sampled_from([*BODY, "direct_url", "locations"]), value=JSON)
-def test_an_image_or_one_fact_error(name: str, value: object) -> None:
-    """Whatever JSON holds, nothing else is raised."""
+def test_any_json_value_is_an_image_or_a_fact_error(
+    name: str, value: object
+) -> None:
+    """No other error is raised."""
     body = {**BODY, name: value}
     field = f"Image.{name}"
     with may_raise(field):
@@ -240,8 +244,8 @@ def test_an_image_or_one_fact_error(name: str, value: object) -> None:
 # -- locations --------------------------------------------------------------
 
 
-def test_locations_of_the_api() -> None:
-    """Locations of the api."""
+def test_locations_of_the_api_are_read_without_duplicates() -> None:
+    """In the order of the answer."""
     found = locations_from_v2(
         [
             {"url": URL, "metadata": {"store": "s"}},
@@ -252,28 +256,28 @@ def test_locations_of_the_api() -> None:
     assert found == (parse_location(URL), OtherLocation("http://x"))
 
 
-def test_locations_of_an_image() -> None:
-    """Locations of an image."""
+def test_locations_of_an_image_are_read() -> None:
+    """The direct URL comes last."""
     body = {**BODY, "locations": [{"url": "http://x"}], "direct_url": URL}
     found = locations_from_v2(body)
     assert found == (OtherLocation("http://x"), parse_location(URL))
     assert isinstance(found[1], CinderLocation)
 
 
-def test_a_direct_url_that_is_among_the_locations() -> None:
-    """A direct url that is among the locations."""
+def test_a_direct_url_among_the_locations_is_no_duplicate() -> None:
+    """It is the same location."""
     body = {"locations": [{"url": URL}], "direct_url": URL}
     assert locations_from_v2(body) == (parse_location(URL),)
 
 
-def test_an_image_that_shows_no_locations() -> None:
-    """An image that shows no locations."""
+def test_an_image_may_show_no_locations() -> None:
+    """The result is empty."""
     assert locations_from_v2(BODY) == ()
     assert locations_from_v2({**BODY, "direct_url": None}) == ()
 
 
-def test_a_malformed_location_is_a_fact_and_no_error() -> None:
-    """A malformed location is a fact and no error."""
+def test_a_malformed_location_is_no_error() -> None:
+    """It is a `MalformedLocation`."""
     (found,) = locations_from_v2([{"url": "CINDER://x"}])
     assert isinstance(found, MalformedLocation)
 
@@ -291,16 +295,18 @@ def test_a_malformed_location_is_a_fact_and_no_error() -> None:
         ([{"url": None}], "Image.locations[0]"),
     ],
 )
-def test_what_are_no_locations(body: Any, field: str) -> None:  # noqa: ANN401 - anything
-    """What are no locations."""
+def test_invalid_locations_are_an_error(body: Any, field: str) -> None:  # noqa: ANN401 - anything
+    """The error names the field."""
     with pytest.raises(FactError) as caught:
         locations_from_v2(body)
     assert caught.value.field == field
 
 
 @given(urls=st.lists(st.sampled_from([URL, "http://x", "rbd://x"])))
-def test_each_location_once_in_order(urls: list[str]) -> None:
-    """Each location once in order."""
+def test_locations_keep_their_order_without_duplicates(
+    urls: list[str],
+) -> None:
+    """The first of equal ones stays."""
     found = locations_from_v2([{"url": url} for url in urls])
     assert list(map(str, found)) == list(dict.fromkeys(urls))
 
@@ -308,8 +314,8 @@ def test_each_location_once_in_order(urls: list[str]) -> None:
 # -- volumes ----------------------------------------------------------------
 
 
-def test_a_volume() -> None:
-    """Each column goes where it belongs."""
+def test_a_volume_is_read() -> None:
+    """Each column has its field in the record."""
     assert volume_from_row(ROW) == Volume(
         id="v",
         project_id="alice",
@@ -321,14 +327,14 @@ def test_a_volume() -> None:
     )
 
 
-def test_any_mapping_will_do() -> None:
-    """Any mapping will do."""
+def test_any_mapping_is_accepted() -> None:
+    """It need not be a dict."""
     assert volume_from_row(MappingProxyType(ROW)) == volume()
     assert image_from_v2(MappingProxyType(BODY)) == image_from_v2(BODY)
 
 
-def test_a_cluster_and_no_type() -> None:
-    """A cluster and no type."""
+def test_a_cluster_is_read_and_a_type_is_optional() -> None:
+    """A host is optional too."""
     found = volume(cluster_name="c@b", host=None, volume_type=None)
     assert found.cluster_name == Host("c", "b")
     assert (found.host, found.volume_type) == (None, None)
@@ -345,15 +351,15 @@ def test_a_cluster_and_no_type() -> None:
         ],
     ],
 )
-def test_metadata_of_both_forms(metadata: object) -> None:
-    """Metadata of both forms."""
+def test_metadata_is_read_in_both_forms(metadata: object) -> None:
+    """As a mapping, and as rows."""
     found = volume(metadata=metadata)
     assert (found.image_owner, found.glance_image_id) == ("alice", "i")
     assert found.size == 1
 
 
 def test_what_a_tenant_can_write_is_not_read() -> None:
-    """What a tenant can write is not read."""
+    """Only two items of the metadata are read."""
 
     class Watched(dict[str, str]):
         read: set[str] = set()  # noqa: RUF012 - one for this test
@@ -366,8 +372,8 @@ def test_what_a_tenant_can_write_is_not_read() -> None:
     assert Watched.read == {"image_owner", "glance_image_id"}
 
 
-def test_extra_specs() -> None:
-    """Extra specs come as a mapping or as rows."""
+def test_extra_specs_are_read() -> None:
+    """As a mapping, and as rows."""
     specs = {
         "volume_backend_name": "b1",
         "provisioning:min_vol_size": "2",
@@ -388,29 +394,35 @@ def test_extra_specs() -> None:
     assert volume(volume_type=kind).volume_type == expected
 
 
+def test_empty_metadata_names_nobody() -> None:
+    """Any user may write an empty value."""
+    found = volume(metadata={"image_owner": "", "glance_image_id": ""})
+    assert (found.image_owner, found.glance_image_id) == (None, None)
+
+
 def test_equal_types_are_one_record() -> None:
-    """Equal types are one record."""
+    """Many volumes share a type."""
     assert type_of() is type_of()
 
 
 def test_a_time_zone_is_kept() -> None:
-    """A time zone is kept."""
+    """The time stays the same moment."""
     zone = datetime.timezone(datetime.timedelta(hours=2))
     there = datetime.datetime(2025, 1, 1, 2, tzinfo=zone)
     assert volume(created_at=there).created_at == THEN
     assert volume(created_at=None).created_at is None
 
 
-def test_a_time_without_zone_keeps_its_parts() -> None:
-    """A time without zone keeps its parts."""
+def test_a_time_without_a_zone_is_utc() -> None:
+    """Every part of it is kept."""
     stored = datetime.datetime(2025, 2, 3, 4, 5, 6, 7)  # noqa: DTZ001 - as stored
     found = volume(created_at=stored).created_at
     assert found == stored.replace(tzinfo=datetime.UTC)
 
 
 @pytest.mark.parametrize("name", sorted(ROW))
-def test_a_volume_without(name: str) -> None:
-    """Every column is missed."""
+def test_a_row_without_a_column_is_an_error(name: str) -> None:
+    """The error names the column."""
     row = {key: value for key, value in ROW.items() if key != name}
     with pytest.raises(FactError, match="a value; it is missing") as caught:
         volume_from_row(row)
@@ -418,8 +430,8 @@ def test_a_volume_without(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["id", "name", "extra_specs"])
-def test_a_type_without(name: str) -> None:
-    """Every column of a type is missed."""
+def test_a_type_without_a_column_is_an_error(name: str) -> None:
+    """The error names the column."""
     kind = {"id": "t", "name": "gold", "extra_specs": {}}
     del kind[name]
     with pytest.raises(FactError) as caught:
@@ -448,8 +460,10 @@ def test_a_type_without(name: str) -> None:
         ("metadata", "image_owner"),
     ],
 )
-def test_a_volume_with_a_wrong(name: str, value: object) -> None:
-    """A wrong column is named, with its value."""
+def test_a_row_with_an_invalid_column_is_an_error(
+    name: str, value: object
+) -> None:
+    """The error names the column and its value."""
     with pytest.raises(FactError) as caught:
         volume(**{name: value})
     assert caught.value.field == f"Volume.{name}"
@@ -466,8 +480,8 @@ def test_a_volume_with_a_wrong(name: str, value: object) -> None:
         {"key": "twice", "value": "bob"},
     ],
 )
-def test_wrong_metadata_rows(row: object) -> None:
-    """A row of metadata is a key, once, and a value."""
+def test_invalid_rows_of_metadata_are_an_error(row: object) -> None:
+    """A row is a key, which occurs once, and a value."""
     rows = [{"key": "twice", "value": "alice"}, row]
     with pytest.raises(FactError) as caught:
         volume(metadata=rows)
@@ -477,31 +491,33 @@ def test_wrong_metadata_rows(row: object) -> None:
 @pytest.mark.parametrize(
     "value", [2, "", "two", "-1", "1.5", "²", [], {}, "9" * 5000]
 )
-def test_a_wrong_limit_of_a_type(value: object) -> None:
-    """A wrong limit of a type."""
+def test_an_invalid_limit_of_a_type_is_an_error(value: object) -> None:
+    """A limit is a whole number, as text."""
     with pytest.raises(FactError) as caught:
         type_of(**{"provisioning:min_vol_size": value})
     assert caught.value.field == "VolumeType.provisioning:min_vol_size"
 
 
 @pytest.mark.parametrize("value", [1, True, [], ""])
-def test_a_wrong_backend_name(value: object) -> None:
-    """A wrong backend name."""
+def test_an_invalid_backend_name_is_an_error(value: object) -> None:
+    """It is a text that is not empty."""
     with pytest.raises(FactError) as caught:
         type_of(volume_backend_name=value)
     assert caught.value.field == "VolumeType.volume_backend_name"
 
 
 @pytest.mark.parametrize("row", [None, [], "v"])
-def test_what_is_no_row(row: Any) -> None:  # noqa: ANN401 - anything
-    """What is no row."""
+def test_an_input_that_is_no_row_is_an_error(row: Any) -> None:  # noqa: ANN401 - anything
+    """It is no mapping."""
     with pytest.raises(FactError, match=r"^Volume: expected"):
         volume_from_row(row)
 
 
 @given(record=strategies.volumes())
-def test_a_volume_comes_back_from_its_row(record: Volume) -> None:
-    """A volume comes back from its row."""
+def test_a_volume_survives_a_round_trip_through_its_row(
+    record: Volume,
+) -> None:
+    """The row does not contain the number of clones."""
     kind = record.volume_type
     row = {
         **attrs.asdict(record, recurse=False),
@@ -544,7 +560,9 @@ def _type_row(kind: VolumeType) -> dict[str, Any]:
 
 
 @given(name=st.sampled_from(sorted(ROW)), value=JSON)
-def test_a_volume_or_one_fact_error(name: str, value: object) -> None:
-    """Whatever a row holds, nothing else is raised."""
+def test_any_json_value_is_a_volume_or_a_fact_error(
+    name: str, value: object
+) -> None:
+    """No other error is raised."""
     with may_raise("Volume.", "VolumeType."):
         assert isinstance(volume(**{name: value}), Volume)

@@ -57,10 +57,10 @@ def test_the_driver_is_certified_with_known_failures(
     if importlib.util.find_spec("cinder") is None:
         pytest.skip("no cinder: nox -s arrays installs it")
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "openstack")
-    import cinder_here  # noqa: PLC0415 - the same
+    import cinder_cloud  # noqa: PLC0415 - the same
     import harness_cinder_rbd  # noqa: PLC0415 - it needs Cinder
 
-    cinder_here.start_ground(tmp_path)
+    cinder_cloud.prepare_cinder(tmp_path)
     (tmp_path / "conversion").mkdir()
     monkeypatch.setattr("cinder.utils.get_root_helper", lambda: "env")
     harness = harness_cinder_rbd.make_harness(ceph)

@@ -1,8 +1,8 @@
-"""Where CINDER_29 may differ from Cinder 29, each with a name.
+"""The known limits of CINDER_29: where it may differ from Cinder 29.
 
-docs/cinder-29.md lists them, and test_cinder_29_limits.py shows of each that
-the difference is there.  A limit explains a difference; it hides no request
-from the comparison.
+docs/cinder-29.md lists them, and test_cinder_29_limits.py shows that each
+difference exists.  A limit explains a difference between the two.  Requests
+with a limit are compared like all others.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ DELETABLE = frozenset(
 STAYING = frozenset({None, "deleting", "error", "success"})
 
 
-# -- facts that belong together ---------------------------------------------
+# -- consistent facts ---------------------------------------------------------
 
 
 def _located(request: CreateRequest) -> tuple[ArrayImage | ImageVolume, ...]:
     return (*request.array_images, *request.image_volumes)
 
 
-def settle(request: CreateRequest) -> CreateRequest:
-    """Make of any facts such as `gather_create` gives.
+def consistent(request: CreateRequest) -> CreateRequest:
+    """Make facts consistent, as those of `gather_create` are.
 
-    One volume has one record, and is behind one cache entry; a location's
-    source is the volume that it names; a direct URL is one of the locations.
+    One volume has one record, and is behind one cache entry.  The source of a
+    location is the volume that it names.  A direct URL is among them.
     """
     known = {request.volume.id: request.volume}
     held: tuple[ImageVolume | CacheEntry, ...]
@@ -63,7 +63,7 @@ def settle(request: CreateRequest) -> CreateRequest:
     image = request.image
     if image.locations_from is not LocationsFrom.IMAGE:
         image = attrs.evolve(image, direct_url=None)
-    told = _told(attrs.evolve(request, image=image))
+    locations = _locations(attrs.evolve(request, image=image))
     return attrs.evolve(
         request,
         image=image,
@@ -72,7 +72,7 @@ def settle(request: CreateRequest) -> CreateRequest:
                 location=location,
                 source=source if isinstance(source, StoredImage) else None,
             )
-            for location, source in told.items()
+            for location, source in locations.items()
             if not concerns_volumes(location)
         ),
         image_volumes=tuple(
@@ -80,31 +80,31 @@ def settle(request: CreateRequest) -> CreateRequest:
                 location=location,
                 source=known.get(cinder_volume_id(location) or ""),
             )
-            for location in told
+            for location in locations
             if concerns_volumes(location)
         ),
         cache_entries=_entries(request, known),
     )
 
 
-def _told(
+def _locations(
     request: CreateRequest,
 ) -> Mapping[Location, StoredImage | Volume | None]:
-    """Give the locations that the image has, with what was said of each."""
-    told: dict[Location, StoredImage | Volume | None] = {}
+    """Return the locations of the image, each with its source."""
+    found: dict[Location, StoredImage | Volume | None] = {}
     if request.image.locations_from is LocationsFrom.UNREADABLE:
-        return told
+        return found
     for candidate in _located(request):
-        told.setdefault(candidate.location, candidate.source)
+        found.setdefault(candidate.location, candidate.source)
     if request.image.direct_url is not None:
-        told.setdefault(parse_location(request.image.direct_url), None)
-    return told
+        found.setdefault(parse_location(request.image.direct_url), None)
+    return found
 
 
 def _entries(
     request: CreateRequest, known: Mapping[str, Volume]
 ) -> tuple[CacheEntry, ...]:
-    """Give the cache's entries, one for each volume."""
+    """Return the cache's entries, one for each volume."""
     entries: dict[object, CacheEntry] = {}
     for entry in request.cache_entries:
         if entry.source is None:
@@ -118,8 +118,8 @@ def _entries(
 # -- limits -----------------------------------------------------------------
 
 
-def _looked_at(request: CreateRequest) -> list[CacheEntry]:
-    """The entries among which Cinder's cache finds one, last used first."""
+def _visible_entries(request: CreateRequest) -> list[CacheEntry]:
+    """Return the entries that Cinder's cache finds, the last used first."""
     volume = request.volume
 
     def here(entry: CacheEntry) -> bool:
@@ -148,7 +148,7 @@ def _fresh(request: CreateRequest, entry: CacheEntry) -> bool:
 
 
 def file_drivers(request: CreateRequest) -> bool:
-    """A driver that clones files is none that this harness has."""
+    """Only a driver for files, which is not compared, clones the image."""
     return "file" in request.backend.image_schemes and any(
         isinstance(candidate.location, FileLocation)
         and candidate.source is not None
@@ -157,7 +157,7 @@ def file_drivers(request: CreateRequest) -> bool:
 
 
 def rbd_order(request: CreateRequest) -> bool:
-    """Several stored images can be cloned, not the first by name first."""
+    """Several stored images can be cloned, and are not sorted by URL."""
     mine = [
         str(candidate.location)
         for candidate in request.array_images
@@ -169,7 +169,7 @@ def rbd_order(request: CreateRequest) -> bool:
 
 
 def rbd_spelling(request: CreateRequest) -> bool:
-    """A stored image is named in another spelling than the canonical."""
+    """The URL of a stored image is not canonical."""
     return any(
         isinstance(candidate.location, MalformedLocation)
         and str(candidate.location).startswith("rbd://")
@@ -179,11 +179,12 @@ def rbd_spelling(request: CreateRequest) -> bool:
 
 
 def cache_order(request: CreateRequest) -> bool:
-    """A good cache entry is the third or later, or no entry is the last used.
+    """The entries of the cache are such that Cinder may miss a good one.
 
-    Cinder looks at one, and at the next if it had to evict that.
+    It looks at the last used entry, and at the next one if it evicts that.  If
+    several were used at the same time, either may be the last.
     """
-    entries = _looked_at(request)
+    entries = _visible_entries(request)
     good = [
         at
         for at, entry in enumerate(entries)
@@ -197,8 +198,8 @@ def cache_order(request: CreateRequest) -> bool:
 
 
 def eviction(request: CreateRequest) -> bool:
-    """The stale entry's volume cannot be deleted, which fails the create."""
-    for entry in _looked_at(request)[:1]:
+    """A stale entry's volume cannot be deleted, which fails the create."""
+    for entry in _visible_entries(request)[:1]:
         source = entry.source
         return not _fresh(request, entry) and (
             source is None
@@ -209,9 +210,10 @@ def eviction(request: CreateRequest) -> bool:
 
 
 def unknown_moment(request: CreateRequest) -> bool:
-    """Cinder always knows when an image was changed, or breaks."""
+    """A time is not known, which raises an error in Cinder."""
     return request.image.updated_at is None or any(
-        entry.image_updated_at is None for entry in _looked_at(request)[:1]
+        entry.image_updated_at is None
+        for entry in _visible_entries(request)[:1]
     )
 
 
@@ -224,7 +226,7 @@ def local_file(request: CreateRequest) -> bool:
 
 
 def unreadable_url(request: CreateRequest) -> bool:
-    """A location cannot be split into parts, on which Cinder breaks."""
+    """A location cannot be split, which raises an error in Cinder."""
     for candidate in _located(request):
         try:
             urlsplit(str(candidate.location))
@@ -234,7 +236,7 @@ def unreadable_url(request: CreateRequest) -> bool:
 
 
 def unplaced(request: CreateRequest) -> bool:
-    """The manager never sees a new volume without a host."""
+    """The new volume has no host, which cannot happen in the manager."""
     return request.volume.host is None
 
 
@@ -249,11 +251,11 @@ LIMITS: Mapping[str, tuple[Explains, ...]] = {
     "Locations that are no URLs": (unreadable_url,),
     "A new volume without a host": (unplaced,),
 }
-"""By the words with which docs/cinder-29.md begins to tell of each."""
+"""By the words with which docs/cinder-29.md begins each limit."""
 
 
 def explained(request: Request) -> list[str]:
-    """Name everything that may explain a difference in this request."""
+    """Return the names of the limits that apply to a request."""
     if isinstance(request, UploadRequest):
         return []
     limits = (limit for limits in LIMITS.values() for limit in limits)

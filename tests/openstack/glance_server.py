@@ -1,36 +1,32 @@
-"""A real glance-api on loopback, and what stands around it in tests.
+"""A real glance-api on loopback.
 
 Glance runs under gunicorn with sqlite, its file store and its cinder store.
-Keystone is played by a filter that reads project and roles out of the
-token, Cinder by a server that knows volumes and their sizes.  A proxy in
-between breaks what is to be broken.
+A filter that reads project and roles from the token replaces keystone, and
+`volume_api_server` replaces Cinder.
 """
 
 from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import os
-import re
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import attrs
 import pytest
+from http_server import LOOPBACK
+from volume_api_server import VolumeApi, running_volume_api
 
 _HERE = Path(__file__).parent
-_HOST = "127.0.0.1"
 _BOOT = 60
+"""Seconds to wait for Glance to start, and to stop."""
 _CONFIG = """\
 [DEFAULT]
 log_file = {folder}/api.log
@@ -100,12 +96,12 @@ App: TypeAlias = Callable[..., Any]
 
 
 def identity(_config: object, **_local: object) -> Callable[[App], App]:
-    """Make the filter that stands in for keystone's ``authtoken``.
+    """Make the filter that replaces keystone's ``authtoken``.
 
-    It is loaded into Glance's process, and mends sqlite there: of two
-    transactions that read and then write one would fail at once.
+    It is loaded into Glance's process, where it also changes how sqlite begins
+    transactions: if two transactions read and then write, one would fail.
     """
-    import sqlalchemy  # noqa: PLC0415 - the tests need not
+    import sqlalchemy  # noqa: PLC0415 - the tests do not need it
 
     @sqlalchemy.event.listens_for(
         sqlalchemy.Engine, "before_cursor_execute", retval=True
@@ -140,122 +136,16 @@ def identity(_config: object, **_local: object) -> Callable[[App], App]:
     return make
 
 
-@contextlib.contextmanager
-def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    server = ThreadingHTTPServer((_HOST, 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(
-        target=server.serve_forever, kwargs={"poll_interval": 0.05}
-    )
-    thread.start()
-    try:
-        yield f"http://{_HOST}:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-class _Quiet(BaseHTTPRequestHandler):
-    """HTTP/1.1, and nothing on the test's output."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        pass
-
-    def answer(
-        self,
-        status: int,
-        body: bytes,
-        content_type: str = "application/json",
-        length: int | None = None,
-    ) -> None:
-        """Send a whole answer, or one that claims another length."""
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        said = len(body) if length is None else length
-        self.send_header("Content-Length", str(said))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def hang_up(self) -> None:
-        """Close the connection as a crash does."""
-        self.close_connection = True
-        with contextlib.suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
-
-
-@attrs.define
-class Cinder:
-    """Block storage as far as Glance asks for it."""
-
-    url: str = ""
-    sizes: dict[str, int] = attrs.field(factory=dict)
-    deleted: list[str] = attrs.field(factory=list)
-    asked: threading.Event = attrs.field(factory=threading.Event)
-    open: threading.Event = attrs.field(factory=threading.Event)
-    """While it is clear, nothing is answered."""
-
-    def add_volume(self) -> str:
-        """Make a volume of 1 GiB."""
-        volume_id = str(uuid.uuid4())
-        self.sizes[volume_id] = 1
-        return volume_id
-
-    @contextlib.contextmanager
-    def closed(self) -> Iterator[None]:
-        """Leave every question unanswered for a while."""
-        self.asked.clear()
-        self.open.clear()
-        try:
-            yield
-        finally:
-            self.open.set()
-
-
-@contextlib.contextmanager
-def _running_cinder() -> Iterator[Cinder]:
-    cinder = Cinder()
-    cinder.open.set()
-
-    class Handler(_Quiet):
-        def do_GET(self) -> None:
-            cinder.asked.set()
-            cinder.open.wait(_BOOT)
-            name = self.path.rsplit("/", maxsplit=1)[-1]
-            if name == "default":
-                kind = {"id": "1", "name": "fast"}
-                self.answer(200, json.dumps({"volume_type": kind}).encode())
-            elif name in cinder.sizes:
-                volume = {
-                    "id": name,
-                    "size": cinder.sizes[name],
-                    "metadata": {},
-                    "volume_type": "fast",
-                }
-                self.answer(200, json.dumps({"volume": volume}).encode())
-            else:
-                self.answer(404, b"{}")
-
-        def do_DELETE(self) -> None:
-            cinder.deleted.append(self.path.rsplit("/", maxsplit=1)[-1])
-            self.answer(202, b"")
-
-    with _serving(Handler) as cinder.url:
-        yield cinder
-
-
 @attrs.frozen
 class Glance:
     """A running glance-api."""
 
     url: str
-    cinder: Cinder
+    cinder: VolumeApi
 
     def client(self, project: str, *roles: str, url: str = "") -> Any:
         """Make a client with a token of that project and those roles."""
-        import glanceclient  # noqa: PLC0415 - Glance's own process need not
+        import glanceclient  # noqa: PLC0415 - Glance's process does not need it
 
         roles = roles or ("member", "reader")
         token = f"{project}={'+'.join(roles)}"
@@ -277,7 +167,7 @@ def _database(folder: Path, environment: dict[str, str]) -> None:
 
 @contextlib.contextmanager
 def _running_glance(
-    folder: Path, cinder: Cinder, *, opened: bool
+    folder: Path, cinder: VolumeApi, *, opened: bool
 ) -> Iterator[Glance]:
     settings = {"folder": folder, "opened": opened, "cinder": cinder.url}
     config = _CONFIG + (_STORES if opened else _ONE_STORE)
@@ -298,7 +188,7 @@ def _running_glance(
         shutil.copy(folder / "glance.sqlite", made)
     shutil.copy(made, folder / "glance.sqlite")
     with (
-        socket.create_server((_HOST, 0)) as listening,
+        socket.create_server((LOOPBACK, 0)) as listening,
         (folder / "gunicorn.log").open("wb") as log,
     ):
         process = subprocess.Popen(
@@ -317,7 +207,7 @@ def _running_glance(
         port = listening.getsockname()[1]
     try:
         _wait_for(process, port, folder)
-        yield Glance(f"http://{_HOST}:{port}", cinder)
+        yield Glance(f"http://{LOOPBACK}:{port}", cinder)
     finally:
         process.terminate()
         process.wait(_BOOT)
@@ -329,7 +219,7 @@ def _wait_for(
     end = time.monotonic() + _BOOT
     headers = {"X-Auth-Token": "boot=reader"}
     while process.poll() is None and time.monotonic() < end:
-        connection = http.client.HTTPConnection(_HOST, port, timeout=_BOOT)
+        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_BOOT)
         with (
             contextlib.closing(connection),
             contextlib.suppress(OSError, http.client.HTTPException),
@@ -342,17 +232,17 @@ def _wait_for(
 
 
 @pytest.fixture(scope="session")
-def cinder() -> Iterator[Cinder]:
-    """Give the block storage that Glance asks."""
-    with _running_cinder() as running:
+def cinder() -> Iterator[VolumeApi]:
+    """Return the Block Storage API that Glance uses."""
+    with running_volume_api() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def glance(
-    tmp_path_factory: pytest.TempPathFactory, cinder: Cinder
+    tmp_path_factory: pytest.TempPathFactory, cinder: VolumeApi
 ) -> Iterator[Glance]:
-    """Give a Glance as it ships: locations by the new API only."""
+    """Return a Glance with default options: locations by the new API only."""
     folder = tmp_path_factory.mktemp("glance")
     with _running_glance(folder, cinder, opened=False) as running:
         yield running
@@ -360,154 +250,9 @@ def glance(
 
 @pytest.fixture(scope="session")
 def open_glance(
-    tmp_path_factory: pytest.TempPathFactory, cinder: Cinder
+    tmp_path_factory: pytest.TempPathFactory, cinder: VolumeApi
 ) -> Iterator[Glance]:
-    """Give a Glance that shows locations in the image, and names a store."""
+    """Return a Glance that shows locations in images, and has named stores."""
     folder = tmp_path_factory.mktemp("open-glance")
     with _running_glance(folder, cinder, opened=True) as running:
-        yield running
-
-
-@attrs.frozen
-class Reply:
-    """What Glance answered."""
-
-    status: int
-    body: bytes
-    content_type: str
-
-
-Ask: TypeAlias = Callable[[], Reply]
-Fault: TypeAlias = Callable[[Any, Ask], None]
-
-
-def lost_request(handler: _Quiet, _ask: Ask) -> None:
-    """Hang up before Glance hears of it."""
-    handler.hang_up()
-
-
-def lost_answer(handler: _Quiet, ask: Ask) -> None:
-    """Hang up after Glance did it."""
-    ask()
-    handler.hang_up()
-
-
-def answering(status: int, body: bytes = b"") -> Fault:
-    """Answer in Glance's place."""
-
-    def fault(handler: _Quiet, _ask: Ask) -> None:
-        handler.answer(status, body, "text/plain")
-
-    return fault
-
-
-def changing(
-    change: Callable[[bytes], bytes], *, keep_length: bool = False
-) -> Fault:
-    """Pass on another body, with its own length or that of the first."""
-
-    def fault(handler: _Quiet, ask: Ask) -> None:
-        reply = ask()
-        length = len(reply.body) if keep_length else None
-        body = change(reply.body)
-        handler.answer(reply.status, body, reply.content_type, length)
-        handler.hang_up()
-
-    return fault
-
-
-def doing(act: Callable[[], object]) -> Fault:
-    """Let something happen just before Glance is asked."""
-
-    def fault(handler: _Quiet, ask: Ask) -> None:
-        act()
-        reply = ask()
-        handler.answer(reply.status, reply.body, reply.content_type)
-
-    return fault
-
-
-@attrs.define
-class Proxy:
-    """Stands before Glance, and breaks what it is told to break."""
-
-    glance: Glance
-    url: str = ""
-    seen: list[str] = attrs.field(factory=list)
-    _faults: list[tuple[str, list[Fault]]] = attrs.field(factory=list)
-
-    def break_(self, request: str, *faults: Fault) -> None:
-        """Meet one request after the other, by ``METHOD path``, so."""
-        self._faults.append((request, list(faults)))
-
-    def always(self, request: str, fault: Fault) -> None:
-        """Meet every such request so."""
-        self._faults.append((request, [fault] * 1000))
-
-    def fault(self, request: str) -> Fault:
-        """Find what is to happen to a request: nothing, if nothing."""
-        self.seen.append(request)
-        for pattern, faults in self._faults:
-            if faults and re.fullmatch(pattern, request):
-                return faults.pop(0)
-        return doing(lambda: None)
-
-    def client(self, project: str, *roles: str) -> Any:
-        """Make a client that goes through here."""
-        return self.glance.client(project, *roles, url=self.url)
-
-
-@contextlib.contextmanager
-def proxied(glance: Glance) -> Iterator[Proxy]:
-    """Run a proxy before a Glance."""
-    proxy = Proxy(glance)
-    host, port = glance.url.removeprefix("http://").split(":")
-
-    class Handler(_Quiet):
-        def serve(self) -> None:
-            data = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            if "chunked" in self.headers.get("Transfer-Encoding", ""):
-                data = self.unchunked()
-
-            def ask() -> Reply:
-                connection = http.client.HTTPConnection(host, int(port))
-                headers = {
-                    name: value
-                    for name, value in self.headers.items()
-                    if name not in {"Transfer-Encoding", "Content-Length"}
-                }
-                connection.request(self.command, self.path, data, headers)
-                answer = connection.getresponse()
-                kind = answer.headers.get("Content-Type", "")
-                reply = Reply(answer.status, answer.read(), kind)
-                connection.close()
-                return reply
-
-            proxy.fault(f"{self.command} {self.path}")(self, ask)
-
-        def unchunked(self) -> bytes:
-            data = b""
-            while length := int(self.rfile.readline(), 16):
-                data += self.rfile.read(length)
-                self.rfile.readline()
-            self.rfile.readline()
-            return data
-
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815 - their names there
-
-    with _serving(Handler) as proxy.url:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(glance: Glance) -> Iterator[Proxy]:
-    """Give a proxy before the Glance that ships."""
-    with proxied(glance) as running:
-        yield running
-
-
-@pytest.fixture
-def open_proxy(open_glance: Glance) -> Iterator[Proxy]:
-    """Give a proxy before the Glance that shows locations."""
-    with proxied(open_glance) as running:
         yield running

@@ -1,7 +1,7 @@
 """A cloud on this machine: real keystone, glance and cinder.
 
-Cinder has two backends over one XFS: ``plain``, its own NFS driver, and
-``reflink``, which clones files.  Glance has two stores: ``files``, its
+Cinder has two backends on one XFS: ``plain`` with Cinder's own NFS driver,
+and ``reflink``, which clones files.  Glance has two stores: ``files``, its
 default, and ``volumes``, whose images are volumes of ``reflink``.
 """
 
@@ -19,7 +19,7 @@ import attrs
 import pytest
 from keystoneauth1 import adapter, session
 from keystoneauth1.identity import v3
-from stack_ground import Process, StackError, missing, wait_for
+from stack_processes import Process, StackError, missing_requirements, wait_for
 from stack_services import BACKENDS, Services, services
 
 STOCK = "cinder.volume.manager.VolumeManager"
@@ -32,7 +32,7 @@ _EXTENT = re.compile(r"^\s*\d+:\s+\d+\.\.\s*\d+:\s+(\d+)\.\.", re.MULTILINE)
 
 @attrs.frozen
 class Project:
-    """A project, and the services as a user of the same name has them."""
+    """A project, with the services as its user of the same name sees them."""
 
     id: str
     user_id: str
@@ -42,7 +42,7 @@ class Project:
 
 @attrs.define
 class Stack:
-    """A running cloud; what acts for a project takes the project's name."""
+    """A running cloud; methods for a project take its name."""
 
     services: Services
     projects: dict[str, Project]
@@ -50,7 +50,7 @@ class Stack:
     _volume_process: Process
 
     def use_manager(self, manager: str) -> None:
-        """Have cinder-volume run with another volume manager."""
+        """Restart cinder-volume with another volume manager."""
         if manager == self.manager and self._volume_process.alive:
             return
         self._volume_process.end()
@@ -61,7 +61,7 @@ class Stack:
     def upload_image(
         self, data: bytes, project: str = "alice", **fields: str
     ) -> str:
-        """Make an image of these bytes, raw and bare; give its id."""
+        """Create a raw image of these bytes; return its id."""
         image = self.projects[project].image
         body = {
             "name": "image",
@@ -78,7 +78,7 @@ class Stack:
     def create_volume(
         self, image_id: str, project: str = "alice", **fields: Any
     ) -> str:
-        """Create a volume of one GiB from an image; give its id.
+        """Create a volume of one GiB from an image; return its id.
 
         Raises:
             StackError: it did not become available.
@@ -97,7 +97,7 @@ class Stack:
         """Wait until a volume has a status.
 
         Raises:
-            StackError: it has not in time, or is in error.
+            StackError: it does not have it in time, or it is in error.
         """
 
         def reached() -> bool:
@@ -112,7 +112,7 @@ class Stack:
     def upload_volume(
         self, volume_id: str, project: str = "alice", **fields: str
     ) -> str:
-        """Upload a volume to a raw image; give the image's id.
+        """Upload a volume to a raw image; return the image's id.
 
         Raises:
             StackError: the image did not become active.
@@ -144,7 +144,7 @@ class Stack:
         return found
 
     def locations(self, image_id: str) -> list[str]:
-        """Give the URLs of an image's locations, as a service sees them."""
+        """Return the URLs of an image's locations, as a service sees them."""
         path = f"/v2/images/{image_id}/locations"
         found = self.projects["service"].image.get(path).json()
         return [location["url"] for location in found]
@@ -167,7 +167,7 @@ class Stack:
         return found
 
     def messages(self, project: str = "alice") -> list[dict[str, Any]]:
-        """Read what Cinder tells a project's users."""
+        """Read the messages of a project's users."""
         volume = self.projects[project].volume
         found: list[dict[str, Any]] = volume.get(
             "/messages", headers=_MICROVERSION
@@ -175,21 +175,21 @@ class Stack:
         return found
 
     def file(self, volume_id: str) -> Path:
-        """Give the file that a volume is."""
+        """Return the path of a volume's file."""
         backend = self.volume(volume_id)["os-vol-host-attr:host"]
         name = re.split("[@#]", backend)[1]
-        ground = self.services.ground
-        path = ground.folder / "xfs" / name / f"volume-{volume_id}"
-        return ground.seen(path)
+        namespace = self.services.namespace
+        path = namespace.folder / "xfs" / name / f"volume-{volume_id}"
+        return namespace.visible_path(path)
 
     def md5(self, volume_id: str, size: int) -> str:
-        """Digest the first bytes of a volume."""
+        """Return the MD5 of the first bytes of a volume."""
         with self.file(volume_id).open("rb") as file:
             data = file.read(size)
         return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
     def extents(self, volume_id: str) -> set[int]:
-        """Give the blocks at which a volume's data begins on the disk."""
+        """Return the physical blocks at which a volume's extents begin."""
         shown = subprocess.run(
             ("filefrag", "-v", str(self.file(volume_id))),  # noqa: S607 - Debian's
             check=True,
@@ -199,16 +199,16 @@ class Stack:
         return {int(found) for found in _EXTENT.findall(shown)}
 
     def log(self) -> str:
-        """Read what cinder-volume logged since its manager was chosen."""
+        """Read the log of cinder-volume since its last start."""
         return self._volume_process.log.read_text(errors="replace")
 
 
 @contextlib.contextmanager
 def running_stack(folder: Path, manager: str = STOCK) -> Iterator[Stack]:
-    """Start the cloud in a folder; its logs stay there, as ``*.out``.
+    """Start the cloud in a folder, which also gets its logs, ``*.out``.
 
     Raises:
-        StackError: a part did not start; tells the end of its log.
+        StackError: a part did not start; contains the end of its log.
     """
     with services(folder) as known:
         yield _start(known, manager)
@@ -258,7 +258,7 @@ def _configure_cinder(
 
 
 def _projects(known: Services) -> dict[str, Project]:
-    """Make services, projects and users, as docs/enable.md says."""
+    """Create services, projects and users as docs/enable.md describes."""
     identity = Identity.of(known)
     identity.add_service(known, "glance", "image", "")
     identity.add_service(known, "cinder", "volumev3", "/v3/%(project_id)s")
@@ -290,8 +290,8 @@ def _projects(known: Services) -> dict[str, Project]:
 
 
 @attrs.frozen
-class Named:
-    """What keystone made under a name."""
+class Created:
+    """The name and the id of what was created in keystone."""
 
     name: str
     id: str
@@ -299,7 +299,7 @@ class Named:
 
 @attrs.frozen
 class Identity:
-    """Keystone, as its administrator."""
+    """Keystone, as its administrator uses it."""
 
     api: Any
     password: str
@@ -319,7 +319,7 @@ class Identity:
     def add_service(
         self, known: Services, name: str, kind: str, path: str
     ) -> None:
-        """Put a service into the catalog."""
+        """Add a service to the catalog."""
         self._add(
             "endpoint",
             service_id=self._add("service", name=name, type=kind),
@@ -328,14 +328,14 @@ class Identity:
             url=known.url(name) + path,
         )
 
-    def add_project(self, name: str) -> Named:
-        """Make a project."""
-        return Named(name, self._add("project", name=name, **_DOMAIN))
+    def add_project(self, name: str) -> Created:
+        """Create a project."""
+        return Created(name, self._add("project", name=name, **_DOMAIN))
 
-    def add_user(self, name: str, project: Named, *roles: str) -> Named:
-        """Make a user with roles in a project."""
+    def add_user(self, name: str, project: Created, *roles: str) -> Created:
+        """Create a user with roles in a project."""
         secret = {"password": self.password}
-        user = Named(name, self._add("user", name=name, **secret, **_DOMAIN))
+        user = Created(name, self._add("user", name=name, **secret, **_DOMAIN))
         for role in roles:
             found = self.api.get(f"/roles?name={role}").json()["roles"]
             path = f"/projects/{project.id}/users/{user.id}/roles"
@@ -357,8 +357,8 @@ def _session(known: Services, user: str, project: str) -> Any:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Give the cloud that all tests of a session share."""
-    if lacks := missing():
+    """Return the cloud that all tests of a session share."""
+    if lacks := missing_requirements():
         pytest.skip("the stack needs " + ", ".join(lacks))
     with running_stack(tmp_path_factory.mktemp("stack")) as running:
         yield running

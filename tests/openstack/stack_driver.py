@@ -11,8 +11,8 @@ from cinder.volume.drivers import nfs
 class ReflinkDriver(nfs.NfsDriver):
     """Cinder's NFS driver, except that it clones by reflink.
 
-    A reflink is of one moment, so that a source may be in any state; the
-    NFS driver refuses to clone a volume that is being uploaded.
+    A reflink copies one moment, so that the source may be in any state.  The
+    NFS driver refuses to clone a volume in status uploading.
     """
 
     def create_cloned_volume(

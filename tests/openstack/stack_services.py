@@ -1,4 +1,4 @@
-"""The services of the stack: how each is configured and started."""
+"""Configuration and start of each service of the stack."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
-from stack_ground import (
+from stack_processes import (
     HOST,
     POSTGRESQL,
     POSTGRESQL_DATA,
     RABBITMQ,
-    Ground,
+    Namespace,
     Process,
     free_ports,
-    ground,
+    open_namespace,
     wait_for,
 )
 
@@ -144,13 +144,13 @@ bind = "{host}:{port}"
 threads = 8
 graceful_timeout = 1
 """
-# everything runs as root already
+# everything is run by root
 _SUDO = """\
 #!/bin/sh
 shift 2
 exec "$@"
 """
-# a share is a folder of the file system that was made
+# a share is a folder of the mounted file system
 _MOUNT = """\
 #!/bin/sh
 [ "$1 $2" = "-t nfs" ] || exec /bin/mount "$@"
@@ -166,22 +166,22 @@ _PROGRAMS = {
 
 @attrs.frozen
 class Services:
-    """Configures and starts each service, on ports of its own."""
+    """The services, each on its own port."""
 
-    ground: Ground
+    namespace: Namespace
     ports: dict[str, int]
     password: str
 
     def url(self, name: str) -> str:
-        """Give where a service listens."""
+        """Return the URL of a service."""
         return f"http://{HOST}:{self.ports[name]}"
 
     def write(self, file: str, text: str, **more: str) -> Path:
-        """Write a file with what is known here filled in."""
+        """Write a file, with ports, password, folder and more filled in."""
         known = {
             **{port: str(number) for port, number in self.ports.items()},
             "host": HOST,
-            "folder": str(self.ground.folder),
+            "folder": str(self.namespace.folder),
             "etc": str(_ETC),
             "password": self.password,
             "database": "postgresql+psycopg2://stack@"
@@ -192,13 +192,13 @@ class Services:
         }
         for user in ("glance", "cinder"):
             known[f"auth_{user}"] = _AUTH.format(user=user, **known)
-        path = self.ground.folder / file
+        path = self.namespace.folder / file
         path.write_text(text.format(**known, **more))
         return path
 
     def share(self) -> None:
-        """Mount a file system that can clone files, with a share for each."""
-        folder = self.ground.folder
+        """Mount a file system that clones files, with a share per backend."""
+        folder = self.namespace.folder
         for name, text in _PROGRAMS.items():
             (folder / "bin").mkdir(exist_ok=True)
             self.write(f"bin/{name}", text).chmod(0o755)
@@ -207,28 +207,28 @@ class Services:
         with disk.open("wb") as file:
             file.truncate(16 << 30)
         made = ("mkfs.xfs", "-q", "-m", "reflink=1", str(disk))
-        self.ground.run("mkfs", *made)
-        self.ground.run("mount", "mount", "-oloop", str(disk), str(mounted))
+        self.namespace.run("mkfs", *made)
+        self.namespace.run("mount", "mount", "-oloop", str(disk), str(mounted))
         disk.unlink()  # the mount keeps it
         for backend in BACKENDS:
             self.write(f"{backend}.shares", f"share:/{backend}\n")
-            self.ground.seen(mounted / backend).mkdir()
+            self.namespace.visible_path(mounted / backend).mkdir()
 
     def postgresql(self) -> None:
-        """Start PostgreSQL, as who may run it; its data is in memory."""
+        """Start PostgreSQL under its own user; its data is in memory."""
         data = str(POSTGRESQL_DATA)
         programs = max(POSTGRESQL.glob("*/bin"))
         user = "setpriv --reuid=postgres --regid=postgres --init-groups"
-        self.ground.run(
+        self.namespace.run(
             *("tmpfs", "mount", "-t", "tmpfs"),
             *("-o", "uid=postgres,gid=postgres,mode=700", "none", data),
         )
-        self.ground.run(
+        self.namespace.run(
             *("initdb", *user.split(), str(programs / "initdb")),
             *("-D", f"{data}/data", "--no-sync", "--auth=trust"),
             *("--username=stack", "--encoding=UTF8", "--locale=C"),
         )
-        process = self.ground.start(
+        process = self.namespace.start(
             *("postgres", *user.split(), str(programs / "postgres")),
             *("-D", f"{data}/data", "-F", "-k", "", "-h", HOST),
             *("-p", str(self.ports["postgresql"]), "-N", "300"),
@@ -236,14 +236,14 @@ class Services:
         self.wait_for_port(process, "postgresql")
         where = f"-h {HOST} -p {self.ports['postgresql']} -U stack".split()
         for name in _NAMES:
-            self.ground.run("createdb", "createdb", *where, name)
+            self.namespace.run("createdb", "createdb", *where, name)
 
     def rabbitmq(self) -> Process:
-        """Start RabbitMQ, under a name and with data of its own."""
-        folder = self.ground.folder / "rabbitmq"
+        """Start RabbitMQ with its own name, ports and data."""
+        folder = self.namespace.folder / "rabbitmq"
         folder.mkdir()
         listens = self.write("rabbitmq.conf", _RABBITMQ)
-        return self.ground.start(
+        return self.namespace.start(
             "rabbitmq",
             str(RABBITMQ / "rabbitmq-server"),
             ERL_EPMD_ADDRESS=HOST,
@@ -258,7 +258,7 @@ class Services:
         )
 
     def wait_for_port(self, process: Process, name: str) -> None:
-        """Wait until a service takes connections."""
+        """Wait until a service accepts connections."""
 
         def connects() -> bool:
             with socket.create_connection((HOST, self.ports[name])):
@@ -267,7 +267,7 @@ class Services:
         wait_for(name, connects, process)
 
     def schemas(self) -> None:
-        """Let each service make its tables."""
+        """Have each service create its tables."""
         self.write("keystone.conf", _KEYSTONE)
         self.write("glance-api.conf", _GLANCE)
         self.cinder_conf()
@@ -277,23 +277,23 @@ class Services:
             "cinder": ("cinder-manage", "db", "sync"),
         }
         made = [
-            self.ground.start(f"{name}-db", *command)
+            self.namespace.start(f"{name}-db", *command)
             for name, command in commands.items()
         ]
         for process in made:
             process.finish()
 
     def cinder_conf(self, **more: str) -> None:
-        """Write cinder.conf, for a volume manager and an internal tenant."""
+        """Write cinder.conf; ``more`` are manager and internal tenant."""
         names = ("internal_project", "internal_user", "manager")
         self.write("cinder.conf", _CINDER, **dict.fromkeys(names, "") | more)
 
     def keystone(self) -> None:
-        """Start keystone, with an administrator and the usual roles."""
+        """Start keystone with an administrator and the usual roles."""
         user = ("--keystone-user=root", "--keystone-group=root")
         manage, url = "keystone-manage", self.url("keystone") + "/v3"
-        self.ground.run("fernet", manage, "fernet_setup", *user)
-        self.ground.run(
+        self.namespace.run("fernet", manage, "fernet_setup", *user)
+        self.namespace.run(
             *("bootstrap", manage, "bootstrap"),
             *("--bootstrap-region-id", "here"),
             *("--bootstrap-public-url", url, "--bootstrap-internal-url", url),
@@ -302,15 +302,15 @@ class Services:
         self.api("keystone", "/v3")
 
     def api(self, name: str, path: str) -> None:
-        """Start a service's WSGI application, and wait for its answer."""
-        # its arguments are read by what it serves, too: there are none
+        """Start a service's WSGI application, and wait for an answer."""
+        # without arguments: the application would read them too
         config = self.write(
             f"{name}.gunicorn.py",
             _GUNICORN,
             name=name,
             port=str(self.ports[name]),
         )
-        process = self.ground.start(
+        process = self.namespace.start(
             f"{name}-api",
             *(sys.executable, "-m", "gunicorn"),
             GUNICORN_CMD_ARGS=f"--config {config}",
@@ -326,7 +326,7 @@ class Services:
 
     def cinder_volume(self) -> Process:
         """Start cinder-volume, and wait for its backends."""
-        process = self.ground.start("cinder-volume", "cinder-volume")
+        process = self.namespace.start("cinder-volume", "cinder-volume")
 
         def ready() -> bool:
             return len(BACKENDS) == process.log.read_text().count(_READY)
@@ -336,12 +336,12 @@ class Services:
 
     def cinder_scheduler(self) -> None:
         """Start cinder-scheduler."""
-        self.ground.start("cinder-scheduler", "cinder-scheduler")
+        self.namespace.start("cinder-scheduler", "cinder-scheduler")
 
 
 @contextlib.contextmanager
 def services(folder: Path) -> Iterator[Services]:
-    """Give the services, on ground of their own; none is started."""
+    """Open a namespace for the services; none is started."""
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -356,6 +356,6 @@ def services(folder: Path) -> Iterator[Services]:
         "PYTHONPATH": str(_HERE),
         "PYTHONWARNINGS": "ignore",
     }
-    with ground(folder, environment) as under:
+    with open_namespace(folder, environment) as under:
         ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
         yield Services(under, ports, secrets.token_hex(16))

@@ -1,4 +1,4 @@
-"""What a driver tells of its array becomes a record, or an error."""
+"""What a driver declares becomes a record, or an error."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
 
-import cinder_here
 from cinder.volume.drivers import nfs, rbd
+from fake_driver import DictDriver
 
 from clonepolicy import CloneKind, FactError
 from clonepolicy.adapters.cinder import backend_from_driver
@@ -17,8 +17,8 @@ from clonepolicy.adapters.cinder import backend_from_driver
 FSID = "6e3f1f6e-0000-4000-8000-000000000001"
 
 
-class Options:
-    """A backend's options."""
+class FakeConfiguration:
+    """A backend's configuration."""
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -28,16 +28,16 @@ class Options:
 
 
 def rbd_driver(depth: int) -> Any:
-    """Make the real class without its cluster."""
+    """Make an RBD driver without a cluster."""
     driver = object.__new__(rbd.RBDDriver)
-    driver.configuration = Options(rbd_max_clone_depth=depth)
+    driver.configuration = FakeConfiguration(rbd_max_clone_depth=depth)
     driver.capabilities = {}
     driver._get_fsid = lambda: FSID
     return driver
 
 
-def test_an_rbd_array_is_its_cluster() -> None:
-    """As its URLs name it, whatever the operator calls it."""
+def test_an_rbd_array_has_the_id_of_its_cluster() -> None:
+    """RBD URLs contain it; the operator cannot override it."""
     extra = {"array_id": "mine"}
     backend = backend_from_driver(rbd_driver(5), extra=extra)
     assert backend.array_id == FSID
@@ -48,14 +48,14 @@ def test_an_rbd_array_is_its_cluster() -> None:
     assert backend.can_extend is True
 
 
-def test_rbd_without_clone_depth_copies() -> None:
-    """Zero or less means a full copy there."""
+def test_an_rbd_driver_without_clone_depth_makes_full_copies() -> None:
+    """A depth of zero or less disables clones."""
     backend = backend_from_driver(rbd_driver(0))
     assert backend.clone_kind is CloneKind.FULL_COPY
 
 
-def test_nfs_does_not_clone_what_is_uploading() -> None:
-    """Its family accepts three states, and that is none of them."""
+def test_an_nfs_driver_does_not_clone_an_uploading_volume() -> None:
+    """Its family accepts three other states."""
     driver = object.__new__(nfs.NfsDriver)
     driver.capabilities = {}
     backend = backend_from_driver(driver)
@@ -63,9 +63,9 @@ def test_nfs_does_not_clone_what_is_uploading() -> None:
     assert backend.array_id is None
 
 
-def test_what_a_driver_does_not_tell_is_unknown() -> None:
-    """Unknown is never yes."""
-    driver = object.__new__(cinder_here.DictDriver)
+def test_what_a_driver_does_not_declare_is_unknown() -> None:
+    """The fields stay None."""
+    driver = object.__new__(DictDriver)
     backend = backend_from_driver(driver)
     assert backend.can_clone is True
     assert backend.clone_while_uploading is None
@@ -77,11 +77,11 @@ def test_what_a_driver_does_not_tell_is_unknown() -> None:
     [{"clone_kind": "magic"}, {"clone_limit": "many"}, {"can_extend": "yes"}],
     ids=lambda extra: next(iter(extra)),
 )
-def test_what_an_operator_must_not_declare_is_named(
+def test_an_invalid_declaration_is_refused(
     extra: dict[str, object],
 ) -> None:
-    """The field, the value, and what was expected."""
-    driver = object.__new__(cinder_here.DictDriver)
+    """The error names the field and the value."""
+    driver = object.__new__(DictDriver)
     with pytest.raises(FactError) as caught:
         backend_from_driver(driver, extra=extra)
     (name, value) = next(iter(extra.items()))

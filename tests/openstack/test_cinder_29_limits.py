@@ -1,4 +1,4 @@
-"""What CINDER_29 does not model: each difference is really there."""
+"""What CINDER_29 does not model: each difference exists."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ from cinder import exception
 from cinder.api.schemas import volume_actions as schema
 from cinder.api.validation import validators
 from cinder_limits import LIMITS, explained
-from cinder_world import CinderWorld, cinder, expected
+from observed import expected
+from real_cinder import RealCinder, real_cinder
 
-__all__ = ["cinder"]
+__all__ = ["real_cinder"]
 
 DOCS = Path(__file__).parents[2] / "docs" / "cinder-29.md"
 STORED = CLONEABLE[Mechanism.ARRAY_IMAGE]
@@ -50,7 +51,7 @@ DOWNLOADED = attrs.evolve(CACHED, cache_entries=())
 
 
 def stored(*locations: str) -> CreateRequest:
-    """Ask for a volume of an image that lies at these places of the array."""
+    """Return a request for an image that is stored at these locations."""
     return attrs.evolve(
         STORED,
         array_images=tuple(
@@ -63,28 +64,28 @@ def stored(*locations: str) -> CreateRequest:
 
 
 @pytest.mark.parametrize("words", LIMITS)
-def test_the_documents_tell_of_each_limit(words: str) -> None:
-    """What a difference may be explained with is listed."""
+def test_the_documentation_lists_each_limit(words: str) -> None:
+    """A difference is explained only by a listed limit."""
     _, _, section = DOCS.read_text().partition("## What it does not model")
     assert f"- **{words}" in section
 
 
-def test_the_first_rbd_location_is_cloned_not_the_first_by_name(
-    cinder: CinderWorld,
+def test_cinder_clones_the_first_rbd_location_of_the_list(
+    real_cinder: RealCinder,
 ) -> None:
-    """Both clone, but not the same stored image."""
+    """CINDER_29 clones the first by URL."""
     request = stored(f"rbd://{ARRAY}/p/b/snap", f"rbd://{ARRAY}/p/a/snap")
-    assert "p/b@snap" == cinder.run_create(request).source
+    assert "p/b@snap" == real_cinder.run_create(request).source
     assert "p/a@snap" == expected(request).source
     assert ["rbd_order"] == explained(request)
 
 
-def test_an_rbd_location_in_another_spelling_is_cloned(
-    cinder: CinderWorld,
+def test_cinder_clones_an_rbd_url_that_is_not_canonical(
+    real_cinder: RealCinder,
 ) -> None:
-    """Cinder decodes before it looks; here only one spelling is right."""
+    """It decodes the URL before it looks for the image."""
     request = stored(f"rbd://{ARRAY}/p/%61/snap")
-    assert "p/a@snap" == cinder.run_create(request).source
+    assert "p/a@snap" == real_cinder.run_create(request).source
     assert "download" == verdict(request, CINDER_29)
     assert ["rbd_spelling"] == explained(request)
 
@@ -93,9 +94,9 @@ def test_an_rbd_location_in_another_spelling_is_cloned(
     ("stale", "seen"), [(1, "clone"), (2, "download")], ids=["one", "two"]
 )
 def test_two_stale_cache_entries_hide_a_fresh_one(
-    cinder: CinderWorld, stale: int, seen: str
+    real_cinder: RealCinder, stale: int, seen: str
 ) -> None:
-    """Cinder evicts one, looks at the next, and leaves it at that."""
+    """Cinder evicts one entry, and looks at one more."""
     (fresh,) = CACHED.cache_entries
     assert fresh.source is not None
     evicted = tuple(
@@ -108,54 +109,54 @@ def test_two_stale_cache_entries_hide_a_fresh_one(
         for at in range(5, 5 + stale)
     )
     request = attrs.evolve(CACHED, cache_entries=(fresh, *evicted))
-    assert seen == cinder.run_create(request).verdict
+    assert seen == real_cinder.run_create(request).verdict
     assert "clone" == verdict(request, CINDER_29)
     assert (["cache_order"] if stale == 2 else []) == explained(request)
 
 
 def test_a_stale_cache_entry_that_cannot_be_evicted_fails_the_create(
-    cinder: CinderWorld,
+    real_cinder: RealCinder,
 ) -> None:
-    """Its volume is in use, and Cinder insists on deleting it first."""
+    """Its volume is in use, and Cinder deletes it first."""
     request = put(
         CACHED,
         {"candidate.image_updated_at": NOW, "source.status": "in-use"},
     )
-    assert "InvalidVolume" == cinder.run_create(request).error
+    assert "InvalidVolume" == real_cinder.run_create(request).error
     assert "download" == verdict(request, CINDER_29)
     assert ["eviction"] == explained(request)
 
 
-def test_a_download_fills_the_cache(cinder: CinderWorld) -> None:
-    """A download for which the cache is on is asked to leave an entry."""
-    assert "download" == cinder.run_create(DOWNLOADED).verdict
-    assert cinder.filler._create_image_cache_volume_entry.called
+def test_a_download_fills_the_cache(real_cinder: RealCinder) -> None:
+    """Cinder is asked to add an entry."""
+    assert "download" == real_cinder.run_create(DOWNLOADED).verdict
+    assert real_cinder.filler._create_image_cache_volume_entry.called
 
 
-def test_a_moment_that_is_not_known_fails_the_create(
-    cinder: CinderWorld,
+def test_an_unknown_time_fails_the_create(
+    real_cinder: RealCinder,
 ) -> None:
-    """Cinder compares moments and has no word for none."""
+    """Cinder compares times, and does not expect None."""
     request = put(CACHED, {"candidate.image_updated_at": None})
-    assert "AttributeError" == cinder.run_create(request).error
+    assert "AttributeError" == real_cinder.run_create(request).error
     assert "download" == verdict(request, CINDER_29)
     assert ["unknown_moment"] == explained(request)
 
 
 def test_an_image_in_a_file_is_not_cloned_by_the_rbd_driver(
-    cinder: CinderWorld,
+    real_cinder: RealCinder,
 ) -> None:
-    """The only driver with a clone of its own that is compared is RBD's."""
+    """Of the drivers with their own clone, only RBD's is compared."""
     request = stored(f"file:///images/{IMAGE_ID}")
-    assert "download" == cinder.run_create(request).verdict
+    assert "download" == real_cinder.run_create(request).verdict
     assert "clone" == verdict(request, CINDER_29)
     assert ["file_drivers"] == explained(request)
 
 
-def test_a_local_file_is_read_where_the_download_is_forbidden(
-    cinder: CinderWorld, tmp_path: Path
+def test_a_local_file_is_read_although_the_download_is_forbidden(
+    real_cinder: RealCinder, tmp_path: Path
 ) -> None:
-    """With file among the schemes the bytes do not come from Glance."""
+    """With file among the schemes, Glance is not asked for the data."""
     image = tmp_path / "image"
     image.write_bytes(b"data")
     request = attrs.evolve(
@@ -168,30 +169,30 @@ def test_a_local_file_is_read_where_the_download_is_forbidden(
         ),
         array_images=(ArrayImage(location=FileLocation(str(image))),),
     )
-    assert "download" == cinder.run_create(request).verdict
+    assert "download" == real_cinder.run_create(request).verdict
     assert "refuse" == verdict(request, CINDER_29)
     assert ["local_file"] == explained(request)
 
 
 def test_a_location_that_is_no_url_fails_the_create(
-    cinder: CinderWorld,
+    real_cinder: RealCinder,
 ) -> None:
-    """Cinder splits every location that it is told, and catches nothing."""
+    """Cinder splits every location, and catches no error."""
     request = attrs.evolve(
         BACKED,
         array_images=(ArrayImage(location=parse_location("http://[")),),
     )
-    assert "ValueError" == cinder.run_create(request).error
+    assert "ValueError" == real_cinder.run_create(request).error
     assert "clone" == verdict(request, CINDER_29)
     assert ["unreadable_url"] == explained(request)
 
 
-def test_a_volume_without_host_is_not_downloaded_to(
-    cinder: CinderWorld,
+def test_a_volume_without_a_host_fails_the_create(
+    real_cinder: RealCinder,
 ) -> None:
-    """The scheduler has given one before the manager is asked."""
+    """The scheduler sets a host before the manager is called."""
     request = put(DOWNLOADED, {"volume.host": None})
-    assert "InvalidVolume" == cinder.run_create(request).error
+    assert "InvalidVolume" == real_cinder.run_create(request).error
     assert "download" == verdict(request, CINDER_29)
     assert ["unplaced"] == explained(request)
 
@@ -206,31 +207,31 @@ def test_a_volume_without_host_is_not_downloaded_to(
     ],
     ids=["not-implemented", "driver", "limit", "other"],
 )
-def test_what_the_array_learns_by_trying_is_no_fact(
-    cinder: CinderWorld, failure: Exception, error: str | None
+def test_errors_of_the_driver_are_no_facts(
+    real_cinder: RealCinder, failure: Exception, error: str | None
 ) -> None:
-    """The verdict is the same, but only some failures fall back."""
+    """The verdict is the same; Cinder downloads after some errors only."""
 
-    def fail(world: CinderWorld) -> None:
-        world.driver.failure = failure
+    def fail(changed: RealCinder) -> None:
+        changed.driver.failure = failure
 
-    seen = cinder.run_create(CACHED, before=fail)
+    seen = real_cinder.run_create(CACHED, before=fail)
     assert (verdict(CACHED, CINDER_29), error) == (seen.verdict, seen.error)
     assert (error is None) == ("copy_image_to_volume" in seen.asked)
 
 
-def test_a_signature_is_looked_at_by_the_download_only(
-    cinder: CinderWorld,
+def test_only_the_download_verifies_a_signature(
+    real_cinder: RealCinder,
 ) -> None:
-    """Whether it is whole, and right, is not known before."""
+    """Before that, nothing shows whether it is complete and right."""
 
-    def tear(world: CinderWorld) -> None:
-        world.images.partly_signed = True
+    def tear(changed: RealCinder) -> None:
+        changed.images.partly_signed = True
 
     request = put(DOWNLOADED, {"image.signed": True})
     assert "download" == verdict(request, CINDER_29)
-    assert "download" == cinder.run_create(request).verdict
-    seen = cinder.run_create(request, before=tear)
+    assert "download" == real_cinder.run_create(request).verdict
+    seen = real_cinder.run_create(request, before=tear)
     assert ("refuse", "InvalidSignatureImage") == (seen.verdict, seen.error)
 
 
@@ -243,18 +244,18 @@ def test_a_signature_is_looked_at_by_the_download_only(
     ],
     ids=["store-id", "role", "status"],
 )
-def test_a_location_is_refused_only_when_the_clone_is_made(
-    cinder: CinderWorld,
+def test_glance_refuses_a_location_after_the_clone_was_made(
+    real_cinder: RealCinder,
     refusal: Exception,
     error: str | None,
     bytes_sent: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    """Cinder uploads the bytes after one refusal, and fails after others."""
+    """After one refusal Cinder uploads the data; after others it fails."""
 
-    def refuse(world: CinderWorld) -> None:
-        world.images.refused_location = refusal
+    def refuse(changed: RealCinder) -> None:
+        changed.images.refused_location = refusal
 
-    seen = cinder.run_upload(REGISTERABLE, before=refuse)
+    seen = real_cinder.run_upload(REGISTERABLE, before=refuse)
     assert (verdict(REGISTERABLE, CINDER_29), error) == (
         seen.verdict,
         seen.error,
@@ -263,17 +264,17 @@ def test_a_location_is_refused_only_when_the_clone_is_made(
 
 
 def test_an_accepted_location_counts_as_registered(
-    cinder: CinderWorld,
+    real_cinder: RealCinder,
 ) -> None:
-    """Cinder is done while the image is still queued."""
-    seen = cinder.run_upload(REGISTERABLE)
+    """Cinder finishes while the image is still queued."""
+    seen = real_cinder.run_upload(REGISTERABLE)
     assert ("register", None) == (seen.verdict, seen.error)
-    assert 1 == len(cinder.images.added)
-    assert "queued" == cinder.images.image.status
+    assert 1 == len(real_cinder.images.added)
+    assert "queued" == real_cinder.images.image.status
 
 
-def test_the_api_checks_its_input_first() -> None:
-    """What no request can say is decided all the same."""
+def test_the_api_rejects_some_requests_that_are_decided() -> None:
+    """A request with such facts cannot reach the manager."""
     request = put(REGISTERABLE, {"image.disk_format": "iso"})
     assert "upload" == verdict(request, CINDER_29)
     body: dict[str, Any] = {"image_name": "i", "disk_format": "iso"}
@@ -283,11 +284,11 @@ def test_the_api_checks_its_input_first() -> None:
         )
 
 
-def test_no_quota_of_a_single_volume_stands_against_a_clone(
-    cinder: CinderWorld,
+def test_the_quota_per_volume_does_not_limit_a_clone(
+    real_cinder: RealCinder,
 ) -> None:
-    """The manager reserves volumes and gigabytes, and nothing else."""
+    """The manager reserves volumes and gigabytes only."""
     request = put(REGISTERABLE, {"clone_quota": Quota(per_volume_gigabytes=0)})
-    seen = cinder.run_upload(request)
+    seen = real_cinder.run_upload(request)
     assert ("register", None) == (seen.verdict, seen.error)
     assert "register" == verdict(request, CINDER_29)

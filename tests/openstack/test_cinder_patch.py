@@ -1,4 +1,4 @@
-"""The patches in docs/cinder-developers.md, put on a real Cinder 29."""
+"""The patches in docs/cinder-developers.md, applied to a real Cinder 29."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MODULES = (
 
 
 def link(package: Path, target: Path, copied: set[Path]) -> None:
-    """Link to all that a package holds; the files to patch are copied."""
+    """Link to the files of a package; copy those that are patched."""
     target.mkdir()
     for found in package.iterdir():
         if found in copied:
@@ -44,7 +44,7 @@ def link(package: Path, target: Path, copied: set[Path]) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with the installed Cinder in it, to be patched."""
+    """Make a folder with the installed Cinder, to be patched."""
     made = tmp_path_factory.mktemp("patched")
     installed = Path(cinder.__file__).parent
     copied = {installed.parent / path for path in CALL_SITES}
@@ -53,11 +53,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def said(folder: Path) -> list[str]:
-    """Put the page's patches on, without fuzz; give what patch said."""
+def patched(folder: Path) -> list[str]:
+    """Apply the page's patches without fuzz; return patch's output."""
     return [
         subprocess.run(
-            ["patch", "-p1", "--batch", "--fuzz=0"],  # noqa: S607 - where it lies differs
+            ["patch", "-p1", "--batch", "--fuzz=0"],  # noqa: S607 - its folder differs
             cwd=folder,
             input=patch,
             check=True,
@@ -71,7 +71,7 @@ def said(folder: Path) -> list[str]:
 def run(
     *args: str, folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a fresh interpreter, with a folder before all that is installed."""
+    """Run a new interpreter, which searches a folder first for modules."""
     path = {} if folder is None else {"PYTHONPATH": str(folder)}
     return subprocess.run(
         [sys.executable, *args],
@@ -82,40 +82,40 @@ def run(
     )
 
 
-def test_the_patches_fit_the_installed_cinder_line_by_line(
-    said: list[str],
+def test_the_patches_apply_to_the_installed_cinder(
+    patched: list[str],
 ) -> None:
-    """There is one for each call site, and no hunk is moved to fit."""
-    assert said == [f"patching file {path}\n" for path in CALL_SITES]
+    """There is one for each call site, and patch moves no hunk."""
+    assert patched == [f"patching file {path}\n" for path in CALL_SITES]
 
 
-@pytest.mark.usefixtures("said")
+@pytest.mark.usefixtures("patched")
 @pytest.mark.parametrize("module", MODULES)
 def test_either_patched_module_can_be_imported_first(
     folder: Path, module: str
 ) -> None:
-    """What they import does not import them."""
+    """Their imports contain no cycle."""
     code = f"import cinder.objects as o; o.register_all(); import {module}"
     done = run("-c", code, folder=folder)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.usefixtures("said")
-def test_a_patched_cinder_creates_and_uploads_as_the_page_says(
+@pytest.mark.usefixtures("patched")
+def test_a_patched_cinder_passes_its_tests(
     folder: Path,
 ) -> None:
-    """Every claim of `cinder_patched` holds there."""
+    """The tests are those of `patched_cinder`."""
     done = run(
         *("-m", "pytest", "-q", "-p", "no:cacheprovider"),
         *("-o", "filterwarnings=default", "-W", "error:::clonepolicy"),
-        str(HERE / "cinder_patched.py"),
+        str(HERE / "patched_cinder.py"),
         folder=folder,
     )
     assert done.returncode == 0, done.stdout
 
 
 def test_the_adapters_import_neither_the_manager_nor_its_flows() -> None:
-    """So that both can import the adapters."""
+    """So both can import the adapters."""
     code = (
         "import sys, clonepolicy.adapters.cinder;"
         f"print(sorted(set({MODULES}) & set(sys.modules)))"

@@ -25,7 +25,7 @@ from clonepolicy import (
     Volume,
     parse_location,
 )
-from clonepolicy.adapters.cinder._volumes import CinderVolumes
+from clonepolicy.adapters.cinder import CinderVolumes
 from clonepolicy.adapters.glance import GlanceImages, Patience
 from clonepolicy.testing.conformance import (
     IMAGES,
@@ -165,7 +165,7 @@ def volumes(database: Path) -> Iterator[CinderVolumes]:
         user_id=USER, project_id=TENANT, is_admin=False
     )
     yield CinderVolumes(context=request, array_ids={"node@array": ARRAY})
-    _empty()
+    empty_database()
 
 
 def volume_harness(volumes: CinderVolumes) -> VolumeHarness:

@@ -1,4 +1,4 @@
-"""CINDER_29 held to the Cinder 29 that is installed."""
+"""CINDER_29 compared with the installed Cinder 29."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ from clonepolicy.testing.strategies import (
 
 pytest.importorskip("cinder", reason="run nox -s openstack")
 
-from cinder_limits import explained, settle
-from cinder_world import CinderWorld, Observed, cinder, expected
+from cinder_limits import consistent, explained
+from observed import Observed, expected
+from real_cinder import RealCinder, real_cinder
 
-__all__ = ["cinder"]
+__all__ = ["real_cinder"]
 
 FAULTS = {".".join(key): world for key, world in one_fault(CINDER_29).items()}
 CREATES, UPLOADS = 200, 60
@@ -43,7 +44,7 @@ DEEP_CREATES, DEEP_UPLOADS, PARTS = 20_000, 1_000, 20
 
 
 def creates() -> st.SearchStrategy[CreateRequest]:
-    """Draw what nearly clones, with rivals, and now and then anything."""
+    """Draw requests that nearly clone, with rivals, and some others."""
 
     @st.composite
     def with_rivals(draw: st.DrawFn) -> CreateRequest:
@@ -64,12 +65,12 @@ def creates() -> st.SearchStrategy[CreateRequest]:
     )
     return st.one_of(
         near_misses(), with_rivals(), with_rivals(), anything
-    ).map(settle)
+    ).map(consistent)
 
 
 @st.composite
 def uploads(draw: st.DrawFn) -> UploadRequest:
-    """Draw what nearly registers, and now and then anything."""
+    """Draw requests that nearly register, and some others."""
     if draw(st.integers(0, 7)) == 0:
         return draw(upload_requests())
     base = attrs.evolve(REGISTERABLE, clone_quota=draw(quotas()))
@@ -80,43 +81,44 @@ def uploads(draw: st.DrawFn) -> UploadRequest:
     return put(base, values)
 
 
-def observe(cinder: CinderWorld, request: Request) -> Observed:
-    """Have Cinder do it."""
+def observe(real_cinder: RealCinder, request: Request) -> Observed:
+    """Have Cinder carry out a request."""
     if isinstance(request, UploadRequest):
-        return cinder.run_upload(request)
-    return cinder.run_create(request)
+        return real_cinder.run_upload(request)
+    return real_cinder.run_create(request)
 
 
-def compared(seen: Observed, request: Request) -> Observed:
-    """Leave out what CINDER_29 says nothing about.
+def comparable(seen: Observed, request: Request) -> Observed:
+    """Remove what CINDER_29 does not predict.
 
-    An array that cannot clone fails when it is asked to; none other does.
+    An error counts only if the array can clone: Cinder asks others too, which
+    then fail.
     """
     able = request.backend.can_clone is True
     cloned = seen.verdict in {"clone", "register"}
-    told = seen.error if cloned and able else None
-    return attrs.evolve(seen, error=told, asked=())
+    error = seen.error if cloned and able else None
+    return attrs.evolve(seen, error=error, asked=())
 
 
-def agree(cinder: CinderWorld, request: Request) -> str:
-    """Assert that both do the same, or that it is known why not."""
-    wanted, seen = expected(request), observe(cinder, request)
-    if wanted == compared(seen, request):
-        return f"{seen.verdict} {seen.mechanism or ''}"
+def assert_agreement(real_cinder: RealCinder, request: Request) -> str:
+    """Assert that both do the same, or that a known limit explains it."""
+    wanted, seen = expected(request), observe(real_cinder, request)
+    if wanted == comparable(seen, request):
+        return f"{seen.verdict} {seen.route or ''}"
     reasons = explained(request)
     assert reasons, (wanted, seen)
     return f"differs: {', '.join(reasons)}"
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS))
-def test_each_rule_of_cinder_29_alone_decides_as_cinder_does(
-    cinder: CinderWorld, name: str
+def test_each_rule_of_cinder_29_decides_as_cinder_does(
+    real_cinder: RealCinder, name: str
 ) -> None:
-    """Where one rule fails and no other of its table, Cinder does as said."""
+    """Each request fails one rule of a table only."""
     request = FAULTS[name]
     if isinstance(request, CreateRequest):
-        request = settle(request)
-    agree(cinder, request)
+        request = consistent(request)
+    assert_agreement(real_cinder, request)
 
 
 def _title(difference: Difference) -> str:
@@ -126,17 +128,17 @@ def _title(difference: Difference) -> str:
 @pytest.mark.parametrize(
     "difference", differences(SAFE, CINDER_29), ids=_title
 )
-def test_each_difference_that_the_docs_list_is_real(
-    cinder: CinderWorld, difference: Difference
+def test_each_documented_difference_exists(
+    real_cinder: RealCinder, difference: Difference
 ) -> None:
-    """Cinder does with each witness what policy-diff.md says it does."""
+    """Cinder does with each example what policy-diff.md says."""
     request = difference.request
     if isinstance(request, CreateRequest):
-        request = settle(request)
+        request = consistent(request)
         verdict = expected(request).verdict
         if verdict != difference.verdict_b:
-            pytest.skip("no facts of one cloud: records that contradict")
-    seen = compared(observe(cinder, request), request)
+            pytest.skip("the records contradict each other")
+    seen = comparable(observe(real_cinder, request), request)
     if (seen.verdict, seen.error) != (difference.verdict_b, None):
         reasons = explained(request)
         assert reasons, seen
@@ -146,19 +148,19 @@ def test_each_difference_that_the_docs_list_is_real(
 @settings(max_examples=CREATES)
 @given(request=creates())
 def test_creates_are_decided_as_cinder_does(
-    cinder: CinderWorld, request: CreateRequest
+    real_cinder: RealCinder, request: CreateRequest
 ) -> None:
-    """Verdict, mechanism and source are those of the real flow."""
-    event(agree(cinder, request))
+    """Verdict, route and source are those of the real flow."""
+    event(assert_agreement(real_cinder, request))
 
 
 @settings(max_examples=UPLOADS)
 @given(request=uploads())
 def test_uploads_are_decided_as_cinder_does(
-    cinder: CinderWorld, request: UploadRequest
+    real_cinder: RealCinder, request: UploadRequest
 ) -> None:
     """Verdict and project are those of the real manager."""
-    event(agree(cinder, request))
+    event(assert_agreement(real_cinder, request))
 
 
 def _deep(examples: int) -> settings:
@@ -174,15 +176,15 @@ def _deep(examples: int) -> settings:
 @pytest.mark.deep
 @pytest.mark.parametrize("part", range(PARTS))
 def test_many_creates_are_decided_as_cinder_does(
-    cinder: CinderWorld, part: int
+    real_cinder: RealCinder, part: int
 ) -> None:
-    """Twenty parts of a thousand creates each."""
+    """A thousand creates in each of twenty parts."""
 
     @seed(part)
     @_deep(DEEP_CREATES)
     @given(request=creates())
     def run(request: CreateRequest) -> None:
-        event(agree(cinder, request))
+        event(assert_agreement(real_cinder, request))
 
     run()
 
@@ -190,14 +192,14 @@ def test_many_creates_are_decided_as_cinder_does(
 @pytest.mark.deep
 @pytest.mark.parametrize("part", range(PARTS))
 def test_many_uploads_are_decided_as_cinder_does(
-    cinder: CinderWorld, part: int
+    real_cinder: RealCinder, part: int
 ) -> None:
-    """Twenty parts of fifty uploads each."""
+    """Fifty uploads in each of twenty parts."""
 
     @seed(part)
     @_deep(DEEP_UPLOADS)
     @given(request=uploads())
     def run(request: UploadRequest) -> None:
-        event(agree(cinder, request))
+        event(assert_agreement(real_cinder, request))
 
     run()

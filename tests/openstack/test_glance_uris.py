@@ -1,4 +1,4 @@
-"""Image locations read three ways: by us, by glance_store, by Cinder."""
+"""Image locations as read by clonepolicy, by glance_store and by Cinder."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _CANONICAL = re.compile(
 )
 
 
-def as_glance_store(url: str) -> str | None:
-    """Read a volume id as glance_store's own driver does."""
+def read_by_glance_store(url: str) -> str | None:
+    """Return the volume id that glance_store's driver reads."""
     location: Any = glance_store.StoreLocation({}, None)
     try:
         location.parse_uri(url)
@@ -43,8 +43,8 @@ def as_glance_store(url: str) -> str | None:
     return str(location.volume_id)
 
 
-def as_cinder(url: str) -> str | None:
-    """Read a volume id as Cinder's create flow does; what raises is none."""
+def read_by_cinder(url: str) -> str | None:
+    """Return the volume id that Cinder's create flow reads, or None."""
     task = create_volume.CreateVolumeFromSpecTask
     try:
         found = task._extract_cinder_ids([url])
@@ -77,19 +77,23 @@ urls = st.builds(
 
 
 @given(locations)
-def test_a_canonical_location_is_read_alike_by_all(
+def test_all_read_a_canonical_location_in_the_same_way(
     location: CinderLocation,
 ) -> None:
-    """What we write, glance_store and Cinder read as we do."""
+    """A URL that clonepolicy writes, glance_store and Cinder read too."""
     url = str(location)
 
     assert location == parse_location(url)
-    assert location.volume_id == as_glance_store(url) == as_cinder(url)
+    assert (
+        location.volume_id == read_by_glance_store(url) == read_by_cinder(url)
+    )
     assert location.volume_id == cinder_volume_id(location)
 
 
 @given(locations)
-def test_we_write_what_glance_store_writes(location: CinderLocation) -> None:
+def test_clonepolicy_writes_urls_as_glance_store_does(
+    location: CinderLocation,
+) -> None:
     """With a store and without."""
     specs = {"volume_id": location.volume_id}
     written = glance_store.StoreLocation(
@@ -102,22 +106,28 @@ def test_we_write_what_glance_store_writes(location: CinderLocation) -> None:
 @given(urls)
 @example("cinder:///" + ID)
 @example("cinder://[" + ID)
-def test_whatever_we_read_the_others_read_so_too(url: str) -> None:
-    """Ours is the strictest grammar, and loses no character."""
+def test_the_others_accept_every_url_that_clonepolicy_accepts(
+    url: str,
+) -> None:
+    """Its grammar is the strictest, and keeps every character."""
     location = parse_location(url)
 
     assert url == str(location)
     if isinstance(location, CinderLocation):
-        assert location.volume_id == as_glance_store(url) == as_cinder(url)
+        assert (
+            location.volume_id
+            == read_by_glance_store(url)
+            == read_by_cinder(url)
+        )
 
 
 @given(urls)
 @example("cinder://" + ID + "\n")
 @example("cinder:" + ID + "?x#y")
-def test_the_lenient_reading_is_that_of_cinder(url: str) -> None:
-    """But for ids in a form in which no volume's id is ever stored."""
-    theirs = as_cinder(url)
-    stored = theirs if theirs and _CANONICAL.fullmatch(theirs) else None
+def test_the_lenient_reading_equals_cinders(url: str) -> None:
+    """Except for ids in a form that Cinder never stores."""
+    found = read_by_cinder(url)
+    stored = found if found and _CANONICAL.fullmatch(found) else None
 
     assert stored == cinder_volume_id(parse_location(url))
 
@@ -142,15 +152,15 @@ TABLE = {
 
 
 @pytest.mark.parametrize("url", TABLE)
-def test_each_form_is_read_as_recorded(url: str) -> None:
-    """By us, by glance_store and by Cinder."""
-    ours, glances, cinders = TABLE[url]
+def test_each_form_is_read_as_listed(url: str) -> None:
+    """By clonepolicy, by glance_store and by Cinder."""
+    accepted, by_glance_store, by_cinder = TABLE[url]
     location = parse_location(url)
 
-    assert ours == isinstance(location, CinderLocation)
-    assert glances == as_glance_store(url)
-    assert cinders == as_cinder(url)
-    assert cinders == cinder_volume_id(location)
+    assert accepted == isinstance(location, CinderLocation)
+    assert by_glance_store == read_by_glance_store(url)
+    assert by_cinder == read_by_cinder(url)
+    assert by_cinder == cinder_volume_id(location)
 
 
 @pytest.mark.parametrize(
@@ -163,9 +173,9 @@ def test_each_form_is_read_as_recorded(url: str) -> None:
     ],
 )
 def test_another_form_of_an_id_names_no_volume(form: str) -> None:
-    """Cinder takes it for an id, which then equals none that is stored."""
+    """Cinder reads it as an id, which equals no stored one."""
     location = parse_location(f"cinder://{form}")
 
     assert isinstance(location, MalformedLocation)
-    assert as_cinder(str(location)) in {form, None}
+    assert read_by_cinder(str(location)) in {form, None}
     assert cinder_volume_id(location) is None

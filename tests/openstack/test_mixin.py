@@ -2,70 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
 
-import cinder_here
+import cinder_cloud
 from cinder import context, exception
 from cinder.volume import manager
-from cinder_here import Here
+from cinder_cloud import CinderCloud, Start
+from fake_driver import MixedDriver
 
-start, database = cinder_here.start, cinder_here.database
+start, database = cinder_cloud.start, cinder_cloud.database
 
-Start = Callable[..., Here]
 MIXED = {
     "kind": manager.VolumeManager,
-    "driver": "MixedDriver",
+    "driver": MixedDriver,
     "options": {"allowed_direct_url_schemes": []},
 }
 
 
-def mixed(start: Start, **own: str) -> Here:
-    """Start Cinder's own manager over a mixed driver, and set that up."""
-    here = start(**MIXED, **own)
-    here.driver.do_setup(context.get_admin_context())
-    return here
+def mixed(start: Start, **own: str) -> CinderCloud:
+    """Start Cinder's own manager with a `MixedDriver`, and set it up."""
+    cloud = start(**MIXED, **own)
+    cloud.driver.do_setup(context.get_admin_context())
+    return cloud
 
 
 def test_an_image_volume_is_cloned(start: Start) -> None:
-    """Naming the mixin is consent enough."""
-    here = mixed(start)
-    image = here.images.add()
-    backing = here.backing(image)
-    volume = here.create(image)
+    """No scheme has to be allowed."""
+    cloud = mixed(start)
+    image = cloud.images.add()
+    backing = cloud.add_image_volume(image)
+    volume = cloud.create(image)
     assert volume.status == "available"
-    assert here.driver.calls == [
+    assert cloud.driver.calls == [
         ("create_cloned_volume", volume.id, backing.id)
     ]
-    assert here.lines()[0]["verdict"] == "clone"
+    assert cloud.decisions()[0]["verdict"] == "clone"
 
 
-def test_a_strangers_volume_is_downloaded(start: Start) -> None:
-    """By the rules of the policy, not by Cinder's."""
-    here = mixed(start)
-    image = here.images.add()
-    here.backing(image, project_id="stranger")
-    volume = here.create(image)
-    assert here.driver.held[volume.id] == ("image data", 1)
-    assert "owner-mismatch" in here.lines()[0]["reasons"]
+def test_the_volume_of_a_foreign_project_is_not_cloned(start: Start) -> None:
+    """The image is downloaded."""
+    cloud = mixed(start)
+    image = cloud.images.add()
+    cloud.add_image_volume(image, project_id="stranger")
+    volume = cloud.create(image)
+    assert cloud.driver.held[volume.id] == ("image data", 1)
+    assert "owner-mismatch" in cloud.decisions()[0]["reasons"]
 
 
 def test_a_deactivated_image_is_refused(start: Start) -> None:
-    """Neither path is open."""
-    here = mixed(start)
+    """It is not downloaded either."""
+    cloud = mixed(start)
     with pytest.raises(exception.ImageUnacceptable):
-        here.create(here.images.add(status="deactivated"))
+        cloud.create(cloud.images.add(status="deactivated"))
 
 
-def test_in_shadow_the_drivers_own_clone_is_asked(start: Start) -> None:
-    """The decision is logged all the same."""
-    here = mixed(start, mode="shadow")
-    here.create(here.images.add())
-    assert "clone_image" in here.driver.names()
-    assert here.lines()[0]["mode"] == "shadow"
+def test_in_shadow_mode_the_drivers_own_clone_is_called(start: Start) -> None:
+    """The decision is logged."""
+    cloud = mixed(start, mode="shadow")
+    cloud.create(cloud.images.add())
+    assert "clone_image" in cloud.driver.names()
+    assert cloud.decisions()[0]["mode"] == "shadow"
 
 
 @pytest.mark.parametrize(
@@ -79,11 +77,11 @@ def test_in_shadow_the_drivers_own_clone_is_asked(start: Start) -> None:
     ],
     ids=["schemes", "cache"],
 )
-def test_what_cinder_would_clone_unasked_has_to_be_off(
+def test_the_driver_does_not_start_if_cinder_may_clone_without_a_decision(
     start: Start, options: dict[str, object]
 ) -> None:
-    """The driver does not start, and names the option."""
-    here = start(**{**MIXED, "options": options})
+    """The error names the option."""
+    cloud = start(**{**MIXED, "options": options})
     with pytest.raises(exception.InvalidConfigurationValue) as caught:
-        here.driver.do_setup(context.get_admin_context())
+        cloud.driver.do_setup(context.get_admin_context())
     assert list(options)[-1].rpartition(".")[2] in str(caught.value)

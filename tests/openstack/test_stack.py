@@ -1,7 +1,7 @@
-"""What clones on a real cloud: services as processes, requests by HTTP.
+"""Clones on a real cloud: services are processes, requests use HTTP.
 
-The tests share one cloud if one process runs them all, which is what
-``--dist loadfile`` makes of ``-n``.
+The tests share one cloud if one process runs them all: with ``-n`` add
+``--dist loadfile``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ pytest.importorskip("cinder", reason="run by nox -s openstack")
 pytest.importorskip("glance", reason="run by nox -s openstack")
 
 from stack import INTERNAL, STOCK, Stack, stack
-from stack_ground import missing, wait_for
+from stack_processes import missing_requirements, wait_for
 
 __all__ = ["stack"]
 
@@ -30,16 +30,16 @@ OURS = "clonepolicy.adapters.cinder.PolicyVolumeManager"
 
 @attrs.frozen
 class Story:
-    """A tenant uploads bytes, makes a volume of them, and so on."""
+    """Images and volumes that were made from each other, in this order."""
 
     cloud: Stack
     data: bytes
     log: str
     image: str
-    """Made of bytes; `first` is made from it."""
+    """An image in a file; `first` was created from it."""
     first: str
     golden: str
-    """The image that `first` was uploaded to; `second` is made from it."""
+    """The image that `first` was uploaded to; `second` was created from it."""
     second: str
 
     @property
@@ -51,7 +51,7 @@ class Story:
 
 @pytest.fixture(scope="module", params=[STOCK, OURS])
 def story(stack: Stack, request: pytest.FixtureRequest) -> Story:
-    """Live through it with a volume manager."""
+    """Create the images and volumes with one of the volume managers."""
     stack.use_manager(request.param)
     data = os.urandom(3 << 20)
     image = stack.upload_image(data)
@@ -62,21 +62,21 @@ def story(stack: Stack, request: pytest.FixtureRequest) -> Story:
 
 
 def decisions(log: str, image: str) -> list[dict[str, str]]:
-    """Read what was decided about an image."""
-    told = [
+    """Return the logged decisions about an image."""
+    lines = [
         line.partition("clonepolicy operation=")[2]
         for line in log.splitlines()
         if f"image={image}" in line
     ]
-    fields = [f"operation={line}".split() for line in told if line]
+    fields = [f"operation={line}".split() for line in lines if line]
     return [dict(field.split("=", 1) for field in line) for line in fields]
 
 
-class TestEveryManager:
-    """What holds with Cinder's own manager and with the drop-in."""
+class TestBothManagers:
+    """Cinder's own manager and the drop-in."""
 
-    def test_bytes_become_a_volume(self, story: Story) -> None:
-        """An image that is no volume is downloaded."""
+    def test_an_image_in_a_file_is_downloaded(self, story: Story) -> None:
+        """The volume has the same data."""
         cloud, size = story.cloud, len(story.data)
         digest = hashlib.md5(story.data, usedforsecurity=False).hexdigest()
 
@@ -86,7 +86,7 @@ class TestEveryManager:
     def test_an_upload_registers_a_clone_of_the_volume(
         self, story: Story
     ) -> None:
-        """Glance itself resolved it to its store, and shows it."""
+        """Glance has found its store, and shows it."""
         cloud = story.cloud
         image, backing = cloud.image(story.golden), story.backing
 
@@ -95,10 +95,10 @@ class TestEveryManager:
         size = len(story.data)
         assert cloud.md5(story.first, size) == cloud.md5(backing, size)
 
-    def test_the_image_volume_is_out_of_the_tenants_reach(
+    def test_the_image_volume_is_the_internal_tenants(
         self, story: Story
     ) -> None:
-        """It lies in the internal tenant, and names the image's owner."""
+        """Its metadata names the image's owner."""
         volume = story.cloud.volume(story.backing)
         projects = story.cloud.projects
 
@@ -106,8 +106,10 @@ class TestEveryManager:
         assert projects["alice"].id == volume["metadata"]["image_owner"]
         assert story.golden == volume["metadata"]["glance_image_id"]
 
-    def test_a_create_from_it_clones_and_extends(self, story: Story) -> None:
-        """The new volume shares its blocks with the image's."""
+    def test_a_create_from_the_image_volume_clones_and_extends(
+        self, story: Story
+    ) -> None:
+        """The new volume shares the image volume's blocks."""
         cloud, size = story.cloud, len(story.data)
 
         assert cloud.extents(story.backing) == cloud.extents(story.second)
@@ -117,10 +119,10 @@ class TestEveryManager:
         }
         assert len(digests) == 1
 
-    def test_another_projects_create_from_it_clones_too(
+    def test_a_create_by_another_project_clones_too(
         self, story: Story
     ) -> None:
-        """Whose the image is counts, not who makes a volume of it."""
+        """The owner of the image counts, not the owner of the volume."""
         cloud = story.cloud
         volume = cloud.create_volume(story.golden, "bob")
 
@@ -128,10 +130,10 @@ class TestEveryManager:
         owner = cloud.volume(volume)["os-vol-tenant-attr:tenant_id"]
         assert cloud.projects["bob"].id == owner
 
-    def test_a_driver_that_cannot_clone_meanwhile_uploads_bytes(
+    def test_a_driver_that_cannot_clone_an_uploading_volume_uploads_data(
         self, story: Story
     ) -> None:
-        """Cinder's NFS driver refuses a volume that is being uploaded."""
+        """Cinder's NFS driver refuses it."""
         cloud = story.cloud
         volume = cloud.create_volume(story.image, volume_type="plain")
         before = {each["id"] for each in cloud.volumes()}
@@ -143,11 +145,11 @@ class TestEveryManager:
 
 
 @pytest.mark.parametrize("story", [OURS], indirect=True)
-class TestTheDropIn:
-    """What it adds, with the one line in cinder.conf."""
+class TestDropIn:
+    """What the drop-in adds."""
 
-    def test_each_decision_is_a_line_in_the_log(self, story: Story) -> None:
-        """It names operation, verdict, policy and reasons."""
+    def test_each_decision_has_a_log_line(self, story: Story) -> None:
+        """It has operation, verdict, policy and reasons."""
         (download,) = decisions(story.log, story.image)
         register, clone = decisions(story.log, story.golden)
 
@@ -171,64 +173,65 @@ class TestTheDropIn:
             assert line["policy"].startswith("SAFE/")
             assert "enforce" == line["mode"]
 
-    def test_nothing_went_wrong_on_the_way(self, story: Story) -> None:
-        """Cinder's own clone of image volumes was not asked."""
+    def test_the_log_has_no_traceback(self, story: Story) -> None:
+        """Cinder's own clone of image volumes was not called."""
         assert "Traceback" not in story.log
         assert "Will clone a volume from the image" not in story.log
 
-    def test_users_are_told_why_theirs_is_no_clone(self, story: Story) -> None:
-        """By cinder-api, which knows the text."""
+    def test_user_messages_have_the_reason(self, story: Story) -> None:
+        """cinder-api knows the texts."""
         cloud = story.cloud
         image = cloud.upload_image(story.data, container_format="ovf")
         volume = cloud.create_volume(image)
-        told = {
+        texts = {
             message["resource_uuid"]: message["user_message"]
             for message in cloud.messages()
         }
 
-        assert "[container-not-bare]" in told[volume]
-        assert "Made by clone or by copy" in told[story.second]
+        assert "[container-not-bare]" in texts[volume]
+        assert "Made by clone or by copy" in texts[story.second]
 
 
 @pytest.mark.parametrize("story", [STOCK], indirect=True)
-def test_cinder_says_that_it_clones(story: Story) -> None:
-    """Cinder's own manager, in its own words."""
-    said = f"Will clone a volume from the image volume {story.backing}"
+def test_cinders_own_manager_logs_its_clone(story: Story) -> None:
+    """The log line is Cinder's."""
+    line = f"Will clone a volume from the image volume {story.backing}"
 
-    assert said in story.log
+    assert line in story.log
 
 
-def test_what_a_machine_lacks_is_named(
+def test_missing_requirements_are_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """So that a skip tells what to install."""
+    """A skipped test says what to install."""
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert "rabbitmq-server (Debian package)" in missing()
-    assert "xfsprogs (Debian package)" in missing()
+    assert "rabbitmq-server (Debian package)" in missing_requirements()
+    assert "xfsprogs (Debian package)" in missing_requirements()
 
 
-_LEFT_ALONE = """
+_OPEN_AND_WAIT = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from stack_ground import ground
-with ground(Path(sys.argv[2]), {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}) as g:
-    g.run("mount", "mount", "-t", "tmpfs", "none", "/mnt")
-    g.start("sleep", "setsid", "--fork", "sleep", "600")
-    print(g.first, flush=True)
+from stack_processes import open_namespace
+path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+with open_namespace(Path(sys.argv[2]), path) as namespace:
+    namespace.run("mount", "mount", "-t", "tmpfs", "none", "/mnt")
+    namespace.start("sleep", "setsid", "--fork", "sleep", "600")
+    print(namespace.first, flush=True)
     sys.stdin.read()
 """
 
 
 @pytest.fixture
 def abandoned(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start a process that opens a namespace, and waits there."""
-    if lacks := missing():
+    """Start a process that opens a namespace and waits."""
+    if lacks := missing_requirements():
         pytest.skip("the stack needs " + ", ".join(lacks))
     here = str(Path(__file__).parent)
     with subprocess.Popen(
-        [sys.executable, "-c", _LEFT_ALONE, here, str(tmp_path)],
+        [sys.executable, "-c", _OPEN_AND_WAIT, here, str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -240,7 +243,7 @@ def abandoned(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_killed_test_process_leaves_nothing_behind(
     abandoned: subprocess.Popen[str],
 ) -> None:
-    """Neither processes nor mounts, even of what left its group."""
+    """Processes and mounts are gone, also of programs in other groups."""
     assert abandoned.stdout
     first = Path("/proc", abandoned.stdout.readline().strip())
     assert first.exists()

@@ -1,4 +1,4 @@
-"""The comparison of runs of Cinder's own unit tests."""
+"""The comparison of the runs of Cinder's own unit tests."""
 
 from __future__ import annotations
 
@@ -14,43 +14,46 @@ import run
 
 from clonepolicy import Reason
 
-PASSED = run.Ran(failed=False)
-FAILED = run.Ran(failed=True)
+PASSED = run.Result(failed=False)
+FAILED = run.Result(failed=True)
 
 
-def given(*reasons: str) -> run.Ran:
-    """Give a failure in which a decision had these reasons."""
-    return run.Ran(failed=True, decisions=1, reasons=frozenset(reasons))
+def failed_for(*reasons: str) -> run.Result:
+    """Return a failure with one decision, which has these reasons."""
+    return run.Result(failed=True, decisions=1, reasons=frozenset(reasons))
 
 
-def test_each_listed_test_has_a_rule_that_there_is() -> None:
-    """A rule is a reason of the library's, or that nothing was decided."""
-    rules = set(run.read_expected().values())
-    assert rules <= {*Reason, run.UNDECIDED}
+def test_each_listed_test_has_an_existing_reason() -> None:
+    """It is a `Reason`, or says that nothing was decided."""
+    reasons = set(run.read_expected().values())
+    assert reasons <= {*Reason, run.UNDECIDED}
 
 
-def test_a_failure_as_shipped_is_no_difference() -> None:
-    """Sets are compared, not numbers of failures."""
-    assert run.doubts({"a": FAILED}, {"a": FAILED}, {}) == []
+def test_a_test_that_always_fails_is_expected() -> None:
+    """It fails without the drop-in too."""
+    assert run.unexpected({"a": FAILED}, {"a": FAILED}, {}) == []
 
 
-def test_every_other_result_is_a_difference() -> None:
-    """A test may neither fail newly, nor pass newly, nor be left out."""
+def test_every_other_difference_is_unexpected() -> None:
+    """A test newly fails, newly passes, or ran in one of the runs only."""
     stock = {"a": PASSED, "b": FAILED, "c": PASSED}
-    over = {"a": FAILED, "b": PASSED, "d": PASSED}
-    assert run.doubts(stock, over, {}) == ["a", "b", "c", "d"]
+    dropped_in = {"a": FAILED, "b": PASSED, "d": PASSED}
+    assert run.unexpected(stock, dropped_in, {}) == ["a", "b", "c", "d"]
 
 
-def test_a_listed_failure_must_have_its_own_rule() -> None:
-    """It is not enough that the test fails."""
+def test_a_listed_test_must_fail_for_its_reason() -> None:
+    """A failure with other reasons is unexpected."""
     stock = {"a": PASSED, "b": PASSED}
-    over = {"a": given("cache-miss"), "b": given("no-locations")}
-    rules = {"a": "cache-miss", "b": "cache-miss"}
-    assert run.doubts(stock, over, rules) == ["b"]
+    dropped_in = {
+        "a": failed_for("cache-miss"),
+        "b": failed_for("no-locations"),
+    }
+    reasons = {"a": "cache-miss", "b": "cache-miss"}
+    assert run.unexpected(stock, dropped_in, reasons) == ["b"]
 
 
-def test_a_listed_test_that_passes_is_told() -> None:
-    """The list holds no more than there is."""
-    rules = {"a": run.UNDECIDED}
-    assert run.doubts({"a": PASSED}, {"a": PASSED}, rules) == ["a"]
-    assert run.doubts({}, {}, rules) == ["a"]
+def test_a_listed_test_that_passes_is_unexpected() -> None:
+    """The same holds for a listed test that does not exist."""
+    reasons = {"a": run.UNDECIDED}
+    assert run.unexpected({"a": PASSED}, {"a": PASSED}, reasons) == ["a"]
+    assert run.unexpected({}, {}, reasons) == ["a"]

@@ -1,9 +1,8 @@
-"""Records from what Glance's API and Cinder's database give.
+"""Make records from Glance's API answers and Cinder's database rows.
 
-Plain functions: they read mappings, open nothing and keep nothing.  What
-is missing or of the wrong type raises one `FactError`; nothing is guessed.
-``image_size`` and its like, which tenants can write into a volume's
-metadata, are never read.
+The functions read mappings and keep nothing.  A field that is missing or
+has the wrong type raises `FactError`; no value is guessed.  ``image_size``
+and other metadata of a volume that its tenant can write are never read.
 """
 
 from __future__ import annotations
@@ -25,15 +24,18 @@ from clonepolicy import (
     parse_location,
 )
 
-# ``type(x) is dict or isinstance(x, Mapping)`` below: asking the abstract
-# class takes longer than reading a field
-_UTC = datetime.UTC
+# ``type(x) is dict or isinstance(x, Mapping)`` below: isinstance with an
+# abstract class takes longer than reading a field
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _SIGNATURE = "img_signature"
-_BACKEND_NAME = "volume_backend_name"
 _MIN_SIZE = "provisioning:min_vol_size"
 _MAX_SIZE = "provisioning:max_vol_size"
-_STORE = "image_service:store_id"
+_EXTRA_SPECS = (
+    "volume_backend_name",
+    _MIN_SIZE,
+    _MAX_SIZE,
+    "image_service:store_id",
+)
 
 
 def image_from_v2(
@@ -43,18 +45,19 @@ def image_from_v2(
     downloadable: bool = False,
     locations_from: LocationsFrom = LocationsFrom.IMAGE,
 ) -> Image:
-    """Read an image as ``GET /v2/images/{id}`` gives it.
+    """Make an image from the body of ``GET /v2/images/{id}``.
 
     Args:
-        body: the image's JSON as Python's own types.
-        visible: whether Glance shows it to the requester; whose token
-            fetched it knows that.
-        downloadable: whether ``download_image`` lets the requester have it.
-        locations_from: where its locations were read.
+        body: the decoded JSON object.
+        visible: whether Glance shows the image to the requester.  True if
+            the body was read with the requester's token.
+        downloadable: whether the policy ``download_image`` allows the
+            requester to download it.
+        locations_from: the interface that its locations were read from.
 
     Raises:
-        FactError: a field that Glance always gives is missing, or a field
-            is not what it should be.
+        FactError: a field that Glance always returns is missing, or a field
+            has an invalid value.
     """
     if type(body) is not dict and not isinstance(body, Mapping):
         raise FactError("Image", body, "a mapping of fields")
@@ -75,7 +78,7 @@ def image_from_v2(
             signed=_is_signed(body),
             os_hash_algo=body["os_hash_algo"],
             os_hash_value=body["os_hash_value"],
-            updated_at=_written_moment(body["updated_at"]),
+            updated_at=_parse_moment(body["updated_at"]),
             locations_from=locations_from,
             direct_url=body.get("direct_url"),
         )
@@ -86,11 +89,11 @@ def image_from_v2(
 def locations_from_v2(
     body: Mapping[str, Any] | Sequence[Mapping[str, Any]],
 ) -> tuple[Location, ...]:
-    """Read locations, each once, in the order in which they came.
+    """Parse locations, without duplicates, in the order of the body.
 
     Args:
-        body: what ``GET /v2/images/{id}/locations`` gives, or an image with
-            its ``locations`` and ``direct_url``, as far as it shows them.
+        body: the list of ``GET /v2/images/{id}/locations``, or an image,
+            whose ``locations`` and ``direct_url`` are read if present.
 
     Raises:
         FactError: it is not a list of objects, each with a text ``url``.
@@ -109,15 +112,18 @@ def locations_from_v2(
 
 
 def volume_from_row(row: Mapping[str, Any]) -> Volume:
-    """Read a volume's row with its type and its metadata.
+    """Make a volume from its row, with its type and its metadata.
 
-    ``volume_type`` is a mapping with ``id``, ``name`` and ``extra_specs``,
-    or None.  It, its extra specs and ``metadata`` come as mappings, or as
-    lists of ``{"key": …, "value": …}`` like the tables that hold them.  A
-    ``created_at`` without time zone is UTC, as Cinder stores it.
+    Args:
+        row: the columns of the table ``volumes``, and in addition
+            ``metadata`` and ``volume_type``.  ``volume_type`` is None or a
+            mapping with ``id``, ``name`` and ``extra_specs``.  Metadata and
+            extra specs are mappings, or lists of ``{"key": …, "value": …}``
+            as in Cinder's tables.  A ``created_at`` without a time zone is
+            UTC, as Cinder stores it.
 
     Raises:
-        FactError: a column is missing, or is not what it should be.
+        FactError: a column is missing, or has an invalid value.
     """
     if type(row) is not dict and not isinstance(row, Mapping):
         raise FactError("Volume", row, "a mapping of columns")
@@ -136,8 +142,9 @@ def volume_from_row(row: Mapping[str, Any]) -> Volume:
             multiattach=row["multiattach"],
             migration_status=row["migration_status"],
             created_at=_stored_moment(row["created_at"]),
-            image_owner=metadata.get("image_owner"),
-            glance_image_id=metadata.get("glance_image_id"),
+            # any user may write an empty value, which names nobody
+            image_owner=_non_empty(metadata.get("image_owner")),
+            glance_image_id=_non_empty(metadata.get("glance_image_id")),
         )
     except KeyError as error:
         raise _missing("Volume", error) from None
@@ -149,20 +156,24 @@ def _missing(record: str, error: KeyError) -> FactError:
     )
 
 
+def _non_empty(value: Any) -> Any:  # noqa: ANN401 - the record checks it
+    return None if value == "" else value
+
+
 def _is_signed(body: Mapping[str, Any]) -> bool:
     try:
         names = "\n".join(body)
     except TypeError:
         raise FactError("Image", body, "fields named by texts") from None
-    # most images are not, and one search is faster than one for each name
+    # most images are not signed: one search is faster than one per name
     return _SIGNATURE in names and any(
         name.startswith(_SIGNATURE) for name in body
     )
 
 
-def _written_moment(value: object) -> datetime.datetime:
+def _parse_moment(value: Any) -> datetime.datetime:  # noqa: ANN401 - fromisoformat checks it
     try:
-        return datetime.datetime.fromisoformat(value)  # type: ignore[arg-type]
+        return datetime.datetime.fromisoformat(value)
     except (TypeError, ValueError):
         raise FactError(
             "Image.updated_at", value, "text like 2026-01-01T00:00:00Z"
@@ -176,8 +187,8 @@ def _stored_moment(value: object) -> datetime.datetime | None:
         raise FactError("Volume.created_at", value, "a datetime or None")
     if value.tzinfo is not None:
         return value
-    # replace() says the same and takes several times as long
-    return datetime.datetime.combine(value, value.time(), _UTC)
+    # replace() does the same and takes several times as long
+    return datetime.datetime.combine(value, value.time(), datetime.UTC)
 
 
 def _add_urls(urls: dict[str, None], locations: object) -> None:
@@ -197,31 +208,31 @@ def _host(field: str, value: object) -> Host | None:
         return None
     if type(value) is str:
         try:
-            return _parsed_host(value)
+            return _parse_host(value)
         except FactError:
             pass
     raise FactError(field, value, "host[@backend][#pool], or None")
 
 
-# a fleet has few hosts, and many volumes on each
-_parsed_host = functools.lru_cache(maxsize=1024)(Host.parse)
+# many volumes share one host
+_parse_host = functools.lru_cache(maxsize=1024)(Host.parse)
 
 
 def _items(field: str, value: object) -> Mapping[str, Any]:
-    """Read a mapping, or the rows of a table that holds one."""
+    """Read a mapping, or the rows of a table of keys and values."""
     if type(value) is dict or isinstance(value, Mapping):
         return value
     if not isinstance(value, (list, tuple)):
         raise FactError(field, value, "a mapping, or a list of rows")
-    found: dict[str, Any] = {}
+    items: dict[str, Any] = {}
     for at, row in enumerate(value):
         key = row.get("key") if isinstance(row, Mapping) else None
-        if type(key) is not str or "value" not in row or key in found:
+        if type(key) is not str or "value" not in row or key in items:
             raise FactError(
                 f"{field}[{at}]", row, "a key, not twice, and its value"
             )
-        found[key] = row["value"]
-    return found
+        items[key] = row["value"]
+    return items
 
 
 def _volume_type(row: object) -> VolumeType | None:
@@ -231,30 +242,17 @@ def _volume_type(row: object) -> VolumeType | None:
         raise FactError("Volume.volume_type", row, "a mapping or None")
     try:
         specs = _items("VolumeType.extra_specs", row["extra_specs"])
-        fields = (
-            row["id"],
-            row["name"],
-            specs.get(_BACKEND_NAME),
-            specs.get(_MIN_SIZE),
-            specs.get(_MAX_SIZE),
-            specs.get(_STORE),
-        )
+        fields = (row["id"], row["name"], *map(specs.get, _EXTRA_SPECS))
     except KeyError as error:
         raise _missing("VolumeType", error) from None
     try:
-        return _known_type(*fields)
-    except TypeError:
-        return _made_type(*fields)
+        return _cached_type(*fields)
+    except TypeError:  # an unhashable value, which the record refuses
+        return _make_type(*fields)
 
 
-def _made_type(  # noqa: PLR0913, PLR0917 - what a type has
-    id_: Any,  # noqa: ANN401 - the record looks at it
-    name: Any,  # noqa: ANN401 - the same
-    backend_name: Any,  # noqa: ANN401 - the same
-    min_size: object,
-    max_size: object,
-    store_id: Any,  # noqa: ANN401 - the same
-) -> VolumeType:
+def _make_type(*fields: Any) -> VolumeType:  # noqa: ANN401 - the record checks them
+    id_, name, backend_name, min_size, max_size, store_id = fields
     return VolumeType(
         id=id_,
         name=name,
@@ -265,8 +263,8 @@ def _made_type(  # noqa: PLR0913, PLR0917 - what a type has
     )
 
 
-# a cloud has few types, and many volumes of each
-_known_type = functools.lru_cache(maxsize=1024, typed=True)(_made_type)
+# many volumes share one type
+_cached_type = functools.lru_cache(maxsize=1024, typed=True)(_make_type)
 
 
 def _size(key: str, text: object) -> int | None:

@@ -1,7 +1,7 @@
-"""Run Cinder's own unit tests as they are, and over the drop-in.
+"""Run Cinder's own unit tests without and with the drop-in.
 
-With CINDER_29 the same tests have to fail as without the drop-in; with SAFE
-those too that `expected_safe.toml` lists, each for the reason it names.
+With CINDER_29 the same tests must fail as without the drop-in.  With SAFE
+the tests in `expected_safe.toml` must fail too, each for the listed reason.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _DECISION = re.compile(r"clonepolicy operation=.* reasons=(\S+)")
 
 
 @attrs.frozen
-class Ran:
-    """What became of one test, and what was decided in it."""
+class Result:
+    """The result of one test, and the decisions in it."""
 
     failed: bool
     decisions: int = 0
@@ -47,51 +47,55 @@ class Ran:
 
 
 def read_expected() -> dict[str, str]:
-    """Give the rule of each test that is to fail with SAFE alone."""
+    """Return the reason of each test that must fail with SAFE only."""
     groups = tomllib.loads(EXPECTED.read_text())["group"]
     return {
-        PREFIX + test: group["rule"]
+        PREFIX + test: group["reason"]
         for group in groups
         for test in group["tests"]
     }
 
 
-def doubts(
-    stock: Mapping[str, Ran], over: Mapping[str, Ran], rules: Mapping[str, str]
+def unexpected(
+    stock: Mapping[str, Result],
+    dropped_in: Mapping[str, Result],
+    reasons: Mapping[str, str],
 ) -> list[str]:
-    """Name the tests that ended otherwise than they are expected to.
+    """Return the names of the tests whose result is not the expected one.
 
     Args:
-        stock: what became of tests as they are.
-        over: what became of them over the drop-in.
-        rules: the rules of those that are to fail over the drop-in alone.
+        stock: the results without the drop-in.
+        dropped_in: the results with the drop-in.
+        reasons: the reasons of the tests that must fail with it only.
     """
     return sorted(
         name
-        for name in stock.keys() | over.keys() | rules.keys()
-        if not _as_expected(stock.get(name), over.get(name), rules.get(name))
+        for name in stock.keys() | dropped_in.keys() | reasons.keys()
+        if not _is_expected(
+            stock.get(name), dropped_in.get(name), reasons.get(name)
+        )
     )
 
 
-def _as_expected(
-    stock: Ran | None, over: Ran | None, rule: str | None
+def _is_expected(
+    stock: Result | None, dropped_in: Result | None, reason: str | None
 ) -> bool:
-    if stock is None or over is None:
+    if stock is None or dropped_in is None:
         return False
-    if rule is None:
-        return stock.failed == over.failed
-    given = rule == UNDECIDED or rule in over.reasons
-    return over.failed and not stock.failed and given
+    if reason is None:
+        return stock.failed == dropped_in.failed
+    listed = reason == UNDECIDED or reason in dropped_in.reasons
+    return dropped_in.failed and not stock.failed and listed
 
 
 def run(
     policy: str, filters: Iterable[str] = (), *, concurrency: int = 1
-) -> dict[str, Ran]:
-    """Run the tests of the scope whose names match, or all of them."""
+) -> dict[str, Result]:
+    """Run the tests whose names match a filter; without one, all tests."""
     env = {
         **os.environ,
         "LANGUAGE": "C",  # gettext looks for files, and tests mock open()
-        "PYTHONHASHSEED": "0",  # the same tests share a process, each time
+        "PYTHONHASHSEED": "0",  # the same tests share a process in every run
     }
     env.pop(POLICY, None)
     if policy != STOCK:
@@ -113,22 +117,22 @@ def run(
     return _read(done.stdout)
 
 
-def _read(stream: bytes) -> dict[str, Ran]:
+def _read(stream: bytes) -> dict[str, Result]:
     tests: list[dict[str, Any]] = []
     result = testtools.StreamToDict(tests.append)
     result.startTestRun()
     subunit.ByteStreamToStreamResult(io.BytesIO(stream)).run(result)
     result.stopTestRun()
-    return {test["id"]: _told(test) for test in tests}
+    return {test["id"]: _result(test) for test in tests}
 
 
-def _told(test: Mapping[str, Any]) -> Ran:
+def _result(test: Mapping[str, Any]) -> Result:
     log = "".join(
         detail.as_text()
         for detail in test["details"].values()
         if detail.content_type.type == "text"
     )
-    return Ran(
+    return Result(
         failed=test["status"] in _FAILED,
         decisions=len(_DECISION.findall(log)),
         unreadable=log.count(_UNREADABLE),
@@ -142,29 +146,31 @@ def _told(test: Mapping[str, Any]) -> Ran:
 
 def judge(
     policy: str,
-    stock: dict[str, Ran],
-    over: dict[str, Ran],
-    rules: Mapping[str, str],
+    stock: dict[str, Result],
+    dropped_in: dict[str, Result],
+    reasons: Mapping[str, str],
 ) -> list[str]:
-    """Name what is not as expected, even each in a process of its own."""
-    first = doubts(stock, over, rules)
-    known = [name for name in first if name in stock and name in over]
+    """Return the unexpected tests, after running each in its own process."""
+    first = unexpected(stock, dropped_in, reasons)
+    known = [name for name in first if name in stock and name in dropped_in]
     if len(known) <= _FEW:
         for name in known:
             exact = f"^{re.escape(name)}$"
             stock.update(run(STOCK, [exact]))
-            over.update(run(policy, [exact]))
-    return doubts(stock, over, rules)
+            dropped_in.update(run(policy, [exact]))
+    return unexpected(stock, dropped_in, reasons)
 
 
 def main() -> int:
-    """Run thrice and compare; 0 if all is as expected."""
+    """Run the tests three times and compare; return 0 if all is expected."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("filters", nargs="*", help="patterns of test names")
+    parser.add_argument(
+        "filters", nargs="*", help="regular expressions for test names"
+    )
     parser.add_argument("--concurrency", type=int, default=2)
-    parser.add_argument("--json", type=Path, help="where to write it all")
+    parser.add_argument("--json", type=Path, help="a file for all results")
     args = parser.parse_args()
-    results: dict[str, dict[str, Ran]] = {}
+    results: dict[str, dict[str, Result]] = {}
     seconds: dict[str, float] = {}
     for policy in (STOCK, SAME, SAFE):
         begun = time.monotonic()
@@ -174,44 +180,44 @@ def main() -> int:
         seconds[policy] = time.monotonic() - begun
     stock = results[STOCK]
     expected = {
-        name: rule
-        for name, rule in read_expected().items()
+        name: reason
+        for name, reason in read_expected().items()
         if name in stock or not args.filters
     }
     wrong = {
-        policy: judge(policy, stock, results[policy], rules)
-        for policy, rules in ((SAME, {}), (SAFE, expected))
+        policy: judge(policy, stock, results[policy], reasons)
+        for policy, reasons in ((SAME, {}), (SAFE, expected))
     }
-    told = [
+    rows = [
         _summary(policy, ran, seconds[policy], wrong.get(policy, []))
         for policy, ran in results.items()
     ]
     lines = [
         "".join(f"{cell!s:>12}" for cell in cells)
-        for cells in (list(told[0]), *(row.values() for row in told))
+        for cells in (list(rows[0]), *(row.values() for row in rows))
     ]
     lines += [
-        f"{policy}: not as expected: {name}"
+        f"{policy}: unexpected result: {name}"
         for policy, names in wrong.items()
         for name in names
     ]
-    # without decisions the drop-in was not under them
-    decided = all(row["decisions"] for row in told[1:])
+    # without decisions the drop-in was not installed
+    decided = all(row["decisions"] for row in rows[1:])
     if not decided:
-        lines.append("nothing was decided")
+        lines.append("no decision was made: the drop-in was not installed")
     sys.stdout.write("\n".join(lines) + "\n")
     if args.json:
         failed = {
             policy: sorted(n for n, r in ran.items() if r.failed)
             for policy, ran in results.items()
         }
-        text = {"runs": told, "failed": failed, "unexpected": wrong}
+        text = {"runs": rows, "failed": failed, "unexpected": wrong}
         args.json.write_text(json.dumps(text, indent=1) + "\n")
     return int(not decided or any(wrong.values()))
 
 
 def _summary(
-    policy: str, ran: Mapping[str, Ran], seconds: float, wrong: Sized
+    policy: str, ran: Mapping[str, Result], seconds: float, wrong: Sized
 ) -> dict[str, Any]:
     return {
         "run": policy,

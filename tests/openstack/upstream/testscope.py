@@ -1,6 +1,6 @@
-"""Cinder's own unit tests of what the drop-in stands under.
+"""Cinder's own unit tests of the code that the drop-in changes or calls.
 
-stestr's discovery finds this module by its name; pytest's does not.
+The name makes stestr find this module, and pytest not.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ SCOPE = (
 def load_tests(
     loader: unittest.TestLoader, _tests: object, _pattern: object
 ) -> unittest.TestSuite:
-    """Load the scope, over the drop-in if a policy is named."""
+    """Load the scope; install the drop-in if a policy is set."""
     _cut_network()
     if "OS_CLONEPOLICY__POLICY" in os.environ:
-        importlib.import_module("under").put_drop_in()
+        importlib.import_module("install_drop_in").install()
     return loader.loadTestsFromNames(SCOPE)
 
 
 def _cut_network() -> None:
-    """Have what reaches for a server fail at once."""
+    """Make every connection to a server fail at once."""
 
     def refuse(*_args: object, **_kwargs: object) -> NoReturn:
         message = "these tests have no network"

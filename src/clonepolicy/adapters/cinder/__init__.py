@@ -1,36 +1,47 @@
-"""Cinder 29: its objects as records, its drivers as arrays, the drop-in.
+"""Cinder 29: records, options and adapters, and the drop-in.
 
-Records, options and adapters are for who patches Cinder itself, too, so
-that importing this package does not import the modules that would be
-patched: the volume manager and its flows.
+The package does not import Cinder's volume manager or its flows, so that a
+patch of these modules can import it.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clonepolicy.adapters.cinder._array import CinderArray
-from clonepolicy.adapters.cinder._backend import backend_from_driver
-from clonepolicy.adapters.cinder._config import (
+from clonepolicy.adapters.cinder._cinder_options import (
+    config_from,
+    config_from_files,
+)
+from clonepolicy.adapters.cinder._driver_array import CinderArray
+from clonepolicy.adapters.cinder._driver_backend import backend_from_driver
+from clonepolicy.adapters.cinder._drop_in.messages import register_messages
+from clonepolicy.adapters.cinder._errors import IncompatibleCinderError
+from clonepolicy.adapters.cinder._image_records import (
+    image_from_meta,
+    locations_from_tuple,
+)
+from clonepolicy.adapters.cinder._image_service import CinderImages
+from clonepolicy.adapters.cinder._options import (
     Mode,
     Notes,
     Settings,
-    config_from,
-    config_from_files,
     list_opts,
     register_opts,
     settings_from,
 )
-from clonepolicy.adapters.cinder._errors import IncompatibleCinderError
-from clonepolicy.adapters.cinder._images import CinderImages
-from clonepolicy.adapters.cinder._records import (
-    image_from_meta,
-    locations_from_tuple,
+from clonepolicy.adapters.cinder._volume_records import (
     volume_from_api,
     volume_from_model,
     volume_from_object,
 )
-from clonepolicy.adapters.cinder._report import register_messages
-from clonepolicy.adapters.cinder._volumes import CinderVolumes
+from clonepolicy.adapters.cinder._volume_service import CinderVolumes
+
+if TYPE_CHECKING:
+    from clonepolicy.adapters.cinder._drop_in.driver_mixin import (
+        PolicyDriverMixin,
+    )
+    from clonepolicy.adapters.cinder._drop_in.volume_manager import (
+        PolicyVolumeManager,
+    )
 
 __all__ = [
     "CinderArray",
@@ -57,15 +68,16 @@ __all__ = [
 ]
 
 
-_DROP_INS = {
-    "PolicyDriverMixin": "clonepolicy.adapters.cinder._mixin",
-    "PolicyVolumeManager": "clonepolicy.adapters.cinder._manager",
+_DROP_IN = f"{__name__}._drop_in"
+_LAZY = {
+    "PolicyDriverMixin": f"{_DROP_IN}.driver_mixin",
+    "PolicyVolumeManager": f"{_DROP_IN}.volume_manager",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import a drop-in when it is asked for: it imports Cinder's manager."""
-    if name not in _DROP_INS:
+    """Import an entry point of the drop-in when it is first used."""
+    if name not in _LAZY:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(importlib.import_module(_DROP_INS[name]), name)
+    return getattr(importlib.import_module(_LAZY[name]), name)

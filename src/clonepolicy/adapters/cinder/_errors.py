@@ -1,4 +1,4 @@
-"""What Cinder raises, told as the ports tell it."""
+"""Translate the errors of Cinder and its drivers into `AdapterError`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from clonepolicy import (
     UnsupportedError,
 )
 
-# the first that fits; Cinder's own classes are not a tree of kinds
+# the first match counts: a class of Cinder may belong to several kinds
 _KINDS: tuple[tuple[tuple[type[Exception], ...], type[AdapterError]], ...] = (
     ((exception.SnapshotLimitReached,), CloneLimitError),
     ((exception.QuotaError, exception.OverQuota), QuotaError),
@@ -44,42 +44,42 @@ _LIBRBD: Mapping[str, type[AdapterError]] = {
     "ImageBusy": ConflictError,
     "ImageHasSnapshots": ConflictError,
 }
-"""What the RBD driver lets out of librbd, which need not be there."""
+"""Errors of librbd, by name: librbd need not be installed."""
 
 
 class IncompatibleCinderError(ClonePolicyError):
-    """The installed Cinder is not the one that this adapter was made for."""
+    """The installed Cinder is not the release that this adapter supports."""
 
 
 @contextlib.contextmanager
-def told_as_adapter_error(what: str) -> Iterator[None]:
-    """Turn whatever Cinder or a driver raises into an `AdapterError`.
+def translate_errors(action: str) -> Iterator[None]:
+    """Raise every error of Cinder or a driver as an `AdapterError`.
 
-    A driver may raise anything, and whatever it is, the plan has to go on.
-    Where it tells every failure as one error of its own, what that was
-    raised for says the kind.  The text names the class only: a driver's own
-    may hold credentials.  Of a fact that cannot be it says what was found.
+    A driver may raise anything, and the plan has to continue.  The kind is
+    that of the error or of the first of its causes that has one.  The
+    message contains the error's class only, because a driver's own text may
+    contain credentials; a `FactError` is quoted in full.
     """
     try:
         yield
     except AdapterError:
         raise
     except Exception as error:
-        known = filter(None, map(_kind_of, _causes(error)))
+        known = filter(None, map(_kind_of, _with_causes(error)))
         kind = next(known, AdapterError)
-        fact = isinstance(error, FactError)
-        message = f"{what}: {error if fact else type(error).__name__}"
+        quoted = isinstance(error, FactError)
+        message = f"{action}: {error if quoted else type(error).__name__}"
         raise kind(message) from error
 
 
 def _kind_of(error: BaseException) -> type[AdapterError] | None:
     if type(error).__module__ == "rbd":
         return _LIBRBD.get(type(error).__name__)
-    fitting = (kind for kinds, kind in _KINDS if isinstance(error, kinds))
-    return next(fitting, None)
+    matching = (kind for kinds, kind in _KINDS if isinstance(error, kinds))
+    return next(matching, None)
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -1,4 +1,4 @@
-"""Glance, through python-glanceclient v2 (extra ``glance``)."""
+"""Glance as an image service, by python-glanceclient (extra ``glance``)."""
 
 from clonepolicy.adapters.glance._images import GlanceImages
 from clonepolicy.adapters.glance._patience import Patience

@@ -1,4 +1,4 @@
-"""What glanceclient raises, told as the ports tell it."""
+"""Translate the errors of a Glance client into `AdapterError`."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _KINDS: dict[object, type[AdapterError]] = {
     503: UnavailableError,
     504: UnavailableError,
 }
-# OSError: all of requests' errors are
-_UNANSWERED = (
+# OSError: the base of every error of the requests library
+_NO_ANSWER = (
     exc.CommunicationError,
     exc.InvalidEndpoint,
     keystone.ConnectionError,
@@ -43,32 +43,32 @@ _UNANSWERED = (
 
 
 @contextlib.contextmanager
-def told_as_adapter_error(what: str) -> Iterator[None]:
-    """Turn whatever a client of Glance raises into an `AdapterError`.
+def translate_errors(action: str) -> Iterator[None]:
+    """Raise every error of a Glance client as an `AdapterError`.
 
-    The text names the kind or the HTTP status only: Glance's answers, and
-    what its client says of connections, hold URLs with credentials.  For
-    the same reason nothing is chained.
+    The message contains only the error's class or the HTTP status, and the
+    original error is not chained: Glance's answers and the client's
+    connection errors contain URLs with credentials.
     """
     try:
         yield
     except FactError as error:
-        message = f"{what}: {error.field} is not {error.expected}"
+        message = f"{action}: {error.field} is not {error.expected}"
         raise AdapterError(message) from None
     except ClonePolicyError:
         raise
-    except Exception as error:  # noqa: BLE001 - it is raised as another
-        raise _told(what, error) from None
+    except Exception as error:  # noqa: BLE001 - a client may raise anything
+        raise _translated(action, error) from None
 
 
-def _told(what: str, error: Exception) -> AdapterError:
-    unintelligible = isinstance(error, ValueError)
-    if isinstance(error, _UNANSWERED) and not unintelligible:
-        return UnavailableError(f"{what}: {type(error).__name__}")
+def _translated(action: str, error: Exception) -> AdapterError:
+    # some of these are ValueErrors too: the answer came and is not readable
+    if isinstance(error, _NO_ANSWER) and not isinstance(error, ValueError):
+        return UnavailableError(f"{action}: {type(error).__name__}")
     if isinstance(error, exc.HTTPException):
         status: object = error.code
     elif isinstance(error, keystone.HttpError):
         status = error.http_status
     else:
-        return AdapterError(f"{what}: {type(error).__name__}")
-    return _KINDS.get(status, AdapterError)(f"{what}: HTTP {status}")
+        return AdapterError(f"{action}: {type(error).__name__}")
+    return _KINDS.get(status, AdapterError)(f"{action}: HTTP {status}")

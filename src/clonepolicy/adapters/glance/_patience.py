@@ -1,4 +1,4 @@
-"""How long to wait, and how often to ask."""
+"""How long to wait for Glance, and how often to repeat a request."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tenacity
 from clonepolicy import FactError, UnavailableError
 
 T = TypeVar("T")
+_UNAVAILABLE = tenacity.retry_if_exception_type(UnavailableError)
 
 
 def _positive(
@@ -25,55 +26,47 @@ def _positive(
 class Patience:
     """How long to wait for Glance; pauses grow exponentially, with jitter.
 
-    The timeout of a single request is the business of the client.
+    The client itself sets the timeout of a single request.
     """
 
     attempts: int = attrs.field(default=3, validator=_positive)
-    """How often a request that may be repeated is sent in all."""
+    """How often a request that may be repeated is sent, the first included."""
     first: float = attrs.field(default=0.5, validator=_positive)
-    """Bound of the first pause, seconds."""
+    """Upper bound of the first pause, in seconds."""
     longest: float = attrs.field(default=10.0, validator=_positive)
-    """Bound of every pause, seconds."""
+    """Upper bound of every pause, in seconds."""
     total: float = attrs.field(default=300.0, validator=_positive)
-    """For what Glance does in the background, seconds."""
+    """How long to wait for a background task of Glance, in seconds."""
     grace: float = attrs.field(default=5.0, validator=_positive)
-    """For a request that Glance may still have before it, seconds."""
+    """How long a request without an answer may still arrive, in seconds."""
 
     def repeat(self, call: Callable[[], T]) -> T:
-        """Send a request again while the service is not available.
+        """Send a request, and again while the service is unavailable.
 
         Raises:
-            AdapterError: what the last attempt raised.
+            AdapterError: the error of the last attempt.
         """
-        result: T = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self.attempts),
-            wait=self._wait(),
-            retry=tenacity.retry_if_exception_type(UnavailableError),
-            reraise=True,
-        )(call)
+        stop = tenacity.stop_after_attempt(self.attempts)
+        result: T = self._retrying(stop, _UNAVAILABLE)(call)
         return result
 
-    def wait_until(self, what: str, is_so: Callable[[], bool]) -> None:
-        """Ask again until it is so, through outages of the service too.
+    def wait_until(self, action: str, is_done: Callable[[], bool]) -> None:
+        """Ask until ``is_done`` returns true; outages are waited out.
 
         Raises:
-            UnavailableError: it was not so in time.
-            AdapterError: any other kind that ``is_so`` raises, at once.
+            UnavailableError: it did not return true within ``total``.
+            AdapterError: any other error of ``is_done``, at once.
         """
-        retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_delay(self.total),
-            wait=self._wait(),
-            retry=tenacity.retry_if_result(lambda so: not so)
-            | tenacity.retry_if_exception_type(UnavailableError),
-            reraise=True,
-        )
+        stop = tenacity.stop_after_delay(self.total)
+        not_done = tenacity.retry_if_result(lambda done: not done)
         try:
-            retrying(is_so)
+            self._retrying(stop, not_done | _UNAVAILABLE)(is_done)
         except tenacity.RetryError:
-            message = f"{what}: not done after {self.total} s"
+            message = f"{action}: not done after {self.total} s"
             raise UnavailableError(message) from None
 
-    def _wait(self) -> tenacity.wait_random_exponential:
-        return tenacity.wait_random_exponential(
-            multiplier=self.first, max=self.longest
+    def _retrying(self, stop: Any, retry: Any) -> tenacity.Retrying:  # noqa: ANN401 - conditions of tenacity
+        wait = tenacity.wait_random_exponential(self.first, self.longest)
+        return tenacity.Retrying(
+            stop=stop, wait=wait, retry=retry, reraise=True
         )

@@ -1,0 +1,149 @@
+"""Report decisions to operators: a log line and a counter."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import attrs
+from oslo_config import cfg
+from oslo_log import log
+
+from clonepolicy import (
+    CINDER_29,
+    CacheEntry,
+    Candidate,
+    Clone,
+    CreateRequest,
+    Decision,
+    Outcome,
+    Reason,
+    Register,
+    decide_create,
+    decide_upload,
+    explain,
+    verb,
+)
+from clonepolicy.adapters.cinder._options import Mode, Notes, Settings
+
+LOG = log.getLogger(__name__)
+
+
+def log_decision(decision: Decision, settings: Settings) -> None:
+    """Write one log line of ``key=value`` pairs.
+
+    In shadow mode the line also says what Cinder does with the same facts,
+    according to the policy CINDER_29.  At level debug the whole explanation
+    follows.
+    """
+    LOG.info("clonepolicy %s", " ".join(_fields(decision, settings)))
+    if LOG.isEnabledFor(log.DEBUG):
+        LOG.debug("clonepolicy %s", explain(decision))
+
+
+def _fields(decision: Decision, settings: Settings) -> Iterator[str]:
+    request = decision.request
+    yield f"operation={operation(decision)}"
+    yield f"verdict={verb(decision)}"
+    yield f"policy={decision.policy}"
+    yield f"mode={settings.mode}"
+    yield f"image={request.image.id}"
+    yield f"volume={request.volume.id}"
+    if isinstance(decision, Clone):
+        yield f"route={decision.mechanism}"
+        yield f"source={_source(decision.source)}"
+    yield f"reasons={_codes(_reasons(decision))}"
+    if settings.notes is not Notes.IGNORE:
+        yield f"notes={_codes(note.reason for note in decision.notes)}"
+    if settings.mode is Mode.SHADOW:
+        schemes = frozenset(cfg.CONF.allowed_direct_url_schemes)
+        config = attrs.evolve(
+            request.config, allowed_direct_url_schemes=schemes
+        )
+        stock = verb(
+            decide_create(attrs.evolve(request, config=config), CINDER_29)
+            if isinstance(request, CreateRequest)
+            else decide_upload(request, CINDER_29)
+        )
+        yield f"stock={stock}"
+        yield f"differs={'no' if stock == verb(decision) else 'yes'}"
+
+
+def operation(decision: Decision) -> str:
+    """Return ``create`` or ``upload``."""
+    creates = isinstance(decision.request, CreateRequest)
+    return "create" if creates else "upload"
+
+
+def _source(candidate: Candidate) -> str:
+    if not isinstance(candidate, CacheEntry):
+        return str(candidate.location)
+    return "-" if candidate.source is None else candidate.source.id
+
+
+def _reasons(decision: Decision) -> list[Reason]:
+    """Return what forbids to clone; nothing if a clone is made."""
+    if isinstance(decision, Clone | Register):
+        return []
+    return [finding.reason for finding in decision.findings]
+
+
+def _codes(reasons: Iterable[Reason]) -> str:
+    return ",".join(dict.fromkeys(reasons)) or "-"
+
+
+def log_failures(outcome: Outcome) -> None:
+    """Write one log line for every attempt that failed."""
+    for failure in outcome.failures:
+        LOG.warning(
+            "clonepolicy attempt=%r step=%s failed: %s",
+            failure.attempt,
+            type(failure.step).__name__,
+            failure.error,
+        )
+        LOG.debug("clonepolicy cause", exc_info=failure.error)
+
+
+def log_undecided(operation: str, error: Exception) -> None:
+    """Write one log line for a request whose facts cannot be read."""
+    LOG.warning(
+        "clonepolicy operation=%s verdict=- facts unreadable: %s",
+        operation,
+        error,
+    )
+    LOG.debug("clonepolicy cause", exc_info=error)
+
+
+def count_decision(decision: Decision) -> None:
+    """Count a decision by operation, verdict and first reason.
+
+    It is counted by OpenTelemetry, if that is installed and the operator has
+    set up a meter provider.
+    """
+    counter = _counter()
+    if counter is None:
+        return
+    reasons = _reasons(decision)
+    counter.add(
+        1,
+        {
+            "operation": operation(decision),
+            "verdict": verb(decision),
+            "reason": reasons[0] if reasons else "",
+        },
+    )
+
+
+@functools.cache
+def _counter() -> Any:
+    try:
+        metrics = importlib.import_module("opentelemetry.metrics")
+    except ImportError:
+        return None
+    return metrics.get_meter("clonepolicy").create_counter(
+        "clonepolicy.decisions",
+        unit="{decision}",
+        description="decisions by operation, verdict and first reason",
+    )

@@ -1,0 +1,172 @@
+"""`PolicyVolumeManager`, for ``volume_manager`` in cinder.conf."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any, NoReturn
+
+import attrs
+from cinder import exception
+from cinder.db import api as db
+from cinder.image import glance
+from cinder.volume import manager
+from cinder.volume.flows.manager import create_volume
+from oslo_config import cfg
+from oslo_log import log
+
+from clonepolicy import Refuse, UploadDecision, explain_to_tenant
+from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
+from clonepolicy.adapters.cinder._drop_in.create import CreateCall
+from clonepolicy.adapters.cinder._drop_in.create_task import CreateTask
+from clonepolicy.adapters.cinder._drop_in.messages import register_messages
+from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
+from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
+from clonepolicy.adapters.cinder._image_service import UNREADABLE
+from clonepolicy.adapters.cinder._options import settings_from
+
+LOG = log.getLogger(__name__)
+_ARGUMENTS = tuple(attrs.fields_dict(CreateCall))
+
+
+class PolicyVolumeManager(manager.VolumeManager):
+    """Cinder's volume manager, with clones and copies decided by a policy.
+
+    Named in ``[DEFAULT] volume_manager`` it serves every backend.
+
+    Raises:
+        IncompatibleCinderError: the installed Cinder is not supported.
+        FactError: an option of ``[clonepolicy]`` has an invalid value.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Check Cinder and the options, then start as Cinder does."""
+        check_cinder()
+        settings = settings_from(cfg.CONF)
+        self._uploads: dict[
+            str, tuple[UploadToImage, UploadDecision | None]
+        ] = {}
+        super().__init__(*args, **kwargs)
+        self.backend = DriverBackend(
+            driver=self.driver,
+            settings=settings,
+            extra=self.extra_capabilities,
+        )
+        register_messages()
+        _decide_in_flow()
+        if self.backend.enforces:
+            _tolerate_unreadable_locations()
+
+    def copy_volume_to_image(
+        self, context: Any, volume_id: str, image_meta: dict[str, Any]
+    ) -> None:
+        """Decide, then call Cinder's method, which asks for the decision."""
+        image_id = image_meta["id"]
+        upload = UploadToImage(
+            backend=self.backend,
+            manager=self,
+            context=context,
+            volume_id=volume_id,
+            image_id=image_id,
+        )
+        try:
+            decision = upload.decide()
+            if self.backend.enforces and isinstance(decision, Refuse):
+                self._refuse(context, image_id, decision)
+        except BaseException:
+            # Cinder does the same when an upload fails
+            db.volume_update_status_based_on_attachment(context, volume_id)
+            raise
+        self._uploads[image_id] = (upload, decision)
+        try:
+            super().copy_volume_to_image(context, volume_id, image_meta)
+        finally:
+            self._uploads.pop(image_id, None)
+
+    def _refuse(
+        self, context: Any, image_id: str, decision: Refuse
+    ) -> NoReturn:
+        """Delete the image as Cinder does when an upload fails, and raise."""
+        service, _ = glance.get_remote_image_service(context, image_id)
+        self._delete_image(context, image_id, service)
+        raise exception.ImageUnacceptable(
+            image_id=image_id, reason=explain_to_tenant(decision)
+        )
+
+    def _clone_image_volume_and_add_location(
+        self,
+        ctx: Any,
+        volume: Any,
+        image_service: Any,
+        image_meta: dict[str, Any],
+    ) -> bool:
+        """Register if that is the decision; False has Cinder upload bytes."""
+        if not self.backend.enforces:
+            done: bool = super()._clone_image_volume_and_add_location(
+                ctx, volume, image_service, image_meta
+            )
+            return done
+        known = self._uploads.get(image_meta.get("id", ""))
+        return known is not None and known[0].register(known[1])
+
+
+def backend_of(task: Any) -> DriverBackend | None:
+    """Return the backend of a task; None under Cinder's own manager."""
+    decides = isinstance(task.manager, PolicyVolumeManager)
+    return task.manager.backend if decides else None
+
+
+def _decide_in_flow() -> None:
+    """Replace the task's create from an image, once in a process.
+
+    A subclass of the task cannot replace it, because its methods call
+    ``super()`` with the class's name.
+    """
+    kind = create_volume.CreateVolumeFromSpecTask
+    stock = kind._create_from_image
+    if hasattr(stock, "clonepolicy"):
+        return
+
+    signature = inspect.signature(stock)
+
+    @functools.wraps(stock)
+    def create_from_image(self: Any, *args: Any, **kwargs: Any) -> Any:
+        backend = backend_of(self)
+        if backend is None:
+            return stock(self, *args, **kwargs)
+        bound = signature.bind(self, *args, **kwargs).arguments
+        call = CreateCall(**{name: bound[name] for name in _ARGUMENTS})
+        return CreateTask(backend, self, stock, call).run()
+
+    _replace(kind, "_create_from_image", create_from_image)
+
+
+def _tolerate_unreadable_locations() -> None:
+    """Let a create continue if it cannot read the locations of its image.
+
+    Directly afterwards Cinder reads the image itself, and fails if it cannot.
+    """
+    kind = glance.GlanceImageService
+    stock = kind.get_location
+    if hasattr(stock, "clonepolicy"):
+        return
+
+    @functools.wraps(stock)
+    def get_location(self: Any, context: Any, image_id: str) -> Any:
+        try:
+            return stock(self, context, image_id)
+        except Exception:
+            LOG.warning(
+                "clonepolicy cannot read the locations of image %s",
+                image_id,
+                exc_info=True,
+            )
+            return UNREADABLE
+
+    _replace(kind, "get_location", get_location)
+
+
+def _replace(kind: Any, name: str, method: Any) -> None:
+    """Replace a method of Cinder, and mark the new one."""
+    method.clonepolicy = True
+    setattr(kind, name, method)

@@ -1,0 +1,198 @@
+"""Make volume records from Cinder's objects, database rows and API bodies.
+
+The functions convert their input for `clonepolicy.adapters.records`.  A
+field that is missing or has the wrong type raises `FactError`.  If the
+database fails while an object loads a field, its error is raised unchanged.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from clonepolicy import FactError, Volume
+from clonepolicy.adapters.records import volume_from_row
+
+_COLUMNS = (
+    "id",
+    "project_id",
+    "size",
+    "status",
+    "previous_status",
+    "host",
+    "cluster_name",
+    "encryption_key_id",
+    "migration_status",
+    "created_at",
+)
+_FOR_ADMINS = "a value; the API shows it to admins, from microversion 3.64 on"
+
+
+def volume_from_object(volume: Any) -> Volume:
+    """Make a volume from a ``cinder.objects.Volume``; lazy fields are loaded.
+
+    Raises:
+        FactError: a field is not set and cannot be loaded, or has an invalid
+            value.
+    """
+    return _volume(volume, _read("Volume", volume, "metadata"))
+
+
+def volume_from_model(row: Any) -> Volume:
+    """Make a volume from a row of ``volumes`` with its related rows.
+
+    Raises:
+        FactError: a column or a related row is missing and cannot be loaded,
+            or has an invalid value.
+    """
+    return _volume(row, _read("Volume", row, "volume_metadata"))
+
+
+def volume_from_api(
+    body: Mapping[str, Any],
+    *,
+    volume_type: Mapping[str, Any] | None = None,
+) -> Volume:
+    """Make a volume from ``GET /v3/{project}/volumes/{id}`` of an admin.
+
+    The answer needs microversion 3.64 or later.  No answer contains
+    ``previous_status``, which stays unknown.
+
+    Args:
+        body: the object ``volume`` of the answer.
+        volume_type: the object ``volume_type`` of the answer to ``GET
+            /v3/{project}/types/{id}``; needed if the volume has a type,
+            because ``body`` contains its name and id only.
+
+    Raises:
+        FactError: a field is missing, as in the answer to a user who is no
+            admin, or has an invalid value.
+    """
+    if not isinstance(body, Mapping):
+        raise FactError("Volume", body, "a mapping of fields")
+    try:
+        row = {
+            "id": body["id"],
+            "project_id": body["os-vol-tenant-attr:tenant_id"],
+            "size": body["size"],
+            "status": body["status"],
+            "previous_status": None,
+            "host": body["os-vol-host-attr:host"],
+            "cluster_name": body["cluster_name"],
+            "encryption_key_id": _api_key(body),
+            "volume_type": _api_type(body, volume_type),
+            "multiattach": body["multiattach"],
+            "migration_status": body["os-vol-mig-status-attr:migstat"],
+            "created_at": _api_moment(body["created_at"]),
+            "metadata": body["metadata"],
+        }
+    except KeyError as error:
+        field = f"Volume.{error.args[0]}"
+        raise FactError(field, None, _FOR_ADMINS) from None
+    return volume_from_row(row)
+
+
+def _volume(source: Any, metadata: object) -> Volume:
+    row = {name: _read("Volume", source, name) for name in _COLUMNS}
+    multiattach = _read("Volume", source, "multiattach")
+    return volume_from_row(
+        {
+            **row,
+            # NULL in rows older than the column, which Cinder reads as no
+            "multiattach": False if multiattach is None else multiattach,
+            "metadata": _items("Volume.metadata", metadata),
+            "volume_type": _type_of(source),
+        }
+    )
+
+
+def _type_of(source: Any) -> dict[str, Any] | None:
+    kind = _read("Volume", source, "volume_type")
+    if kind is None:
+        kind_id = _read("Volume", source, "volume_type_id")
+        if kind_id is not None:
+            expected = f"the type {kind_id}, which volume_type_id names"
+            raise FactError("Volume.volume_type", None, expected)
+        return None
+    specs = _read("VolumeType", kind, "extra_specs")
+    return {
+        "id": _read("VolumeType", kind, "id"),
+        "name": _read("VolumeType", kind, "name"),
+        "extra_specs": _items("VolumeType.extra_specs", specs),
+    }
+
+
+def _items(field: str, value: object) -> object:
+    """Convert the rows of a table of keys and values to mappings."""
+    if not isinstance(value, list):
+        return value
+    return [
+        {
+            name: _read(f"{field}[{at}]", item, name)
+            for name in ("key", "value")
+        }
+        for at, item in enumerate(value)
+    ]
+
+
+def _read(record: str, source: Any, name: str) -> Any:
+    try:
+        return getattr(source, name)
+    except Exception as error:
+        if not _is_missing_field(error):
+            raise
+        expected = "a value; it is missing and cannot be loaded"
+        raise FactError(f"{record}.{name}", None, expected) from error
+
+
+def _is_missing_field(error: Exception) -> bool:
+    """Return whether the field is missing, not the database failing."""
+    from cinder import exception  # noqa: PLC0415 - mappings need no Cinder
+    from sqlalchemy.orm import exc  # noqa: PLC0415 - the same
+
+    kinds = (
+        AttributeError,
+        NotImplementedError,
+        exception.NotFound,
+        exception.ObjectActionError,
+        exception.OrphanedObjectError,
+        exc.DetachedInstanceError,
+        exc.ObjectDeletedError,
+    )
+    return isinstance(error, kinds)
+
+
+def _api_key(body: Mapping[str, Any]) -> object:
+    encrypted, key = body["encrypted"], body.get("encryption_key_id")
+    if encrypted is True and key is None:
+        raise FactError("Volume.encryption_key_id", None, _FOR_ADMINS)
+    if encrypted is not (key is not None):
+        expected = "True or False, and True if there is a key"
+        raise FactError("Volume.encrypted", encrypted, expected)
+    return key
+
+
+def _api_type(
+    body: Mapping[str, Any], kind: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    name = body["volume_type"]
+    if name is None and kind is None:
+        return None
+    if not isinstance(kind, Mapping):
+        expected = f"the type {name!r}, as the API shows types"
+        raise FactError("volume_type", kind, expected)
+    kind_id = kind.get("id")
+    names = (kind.get("name"), kind_id)
+    if name not in names or body.get("volume_type_id") not in (None, kind_id):
+        expected = f"the volume's own type, which is {name!r}"
+        raise FactError("volume_type", names, expected)
+    return kind
+
+
+def _api_moment(value: Any) -> datetime.datetime:
+    try:
+        return datetime.datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        expected = "text like 2026-01-01T00:00:00.000000"
+        raise FactError("Volume.created_at", value, expected) from None

@@ -1,0 +1,262 @@
+"""`CinderVolumes`: Cinder's database as a volume service."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import uuid
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import attrs
+from cinder import objects, quota
+from cinder.db import api as db
+from cinder.objects import fields
+
+from clonepolicy import (
+    Backend,
+    CacheEntry,
+    ConflictError,
+    NotFoundError,
+    Quota,
+    UnsupportedError,
+    Volume,
+)
+from clonepolicy.adapters.cinder._errors import translate_errors
+from clonepolicy.adapters.cinder._volume_records import volume_from_object
+
+# the tenant of the source can write its other fields
+_COPIED = (
+    "size",
+    "host",
+    "cluster_name",
+    "availability_zone",
+    "volume_type_id",
+    "multiattach",
+)
+_IN_CREATION = frozenset({"creating", "downloading"})
+
+
+@attrs.frozen(kw_only=True)
+class CinderVolumes:
+    """A `VolumeService` over Cinder's objects and database.
+
+    Args:
+        context: the request's context; its elevated form reads, as in
+            Cinder's volume manager.
+        array_ids: the ids of the arrays of this and of other services, by
+            ``host@backend``, as far as they are known.
+        internal_user_id: the option ``cinder_internal_tenant_user_id``.
+    """
+
+    context: Any
+    array_ids: Mapping[str, str] = attrs.field(factory=dict)
+    internal_user_id: str | None = None
+
+    @property
+    def _admin(self) -> Any:
+        return self.context.elevated()
+
+    def new_id(self) -> str:
+        """Return an id for a new volume."""
+        return str(uuid.uuid4())
+
+    def get_object(self, volume_id: str) -> Any:
+        """Read a volume as Cinder's own object.
+
+        Raises:
+            NotFoundError: there is no such volume.
+        """
+        with translate_errors(f"reading volume {volume_id}"):
+            return objects.Volume.get_by_id(self._admin, volume_id)
+
+    def find_object(self, volume_id: str) -> Any:
+        """Read a volume as Cinder's own object; None if there is none."""
+        try:
+            return self.get_object(volume_id)
+        except NotFoundError:
+            return None
+
+    def get_volume(self, volume_id: str) -> Volume:
+        """Read a volume of any project.
+
+        Raises:
+            NotFoundError: there is no such volume.
+        """
+        volume = self.get_object(volume_id)
+        with translate_errors(f"reading volume {volume_id}"):
+            return volume_from_object(volume)
+
+    def get_backend(self, volume: Volume) -> Backend:
+        """Return the array that a volume lies on, if it is known."""
+        host = volume.host and f"{volume.host.host}@{volume.host.backend}"
+        return Backend(array_id=self.array_ids.get(host or ""))
+
+    def get_cache_entries(self, image_id: str) -> tuple[CacheEntry, ...]:
+        """Read an image's cache entries on all hosts; ``last_used`` stays."""
+        with translate_errors(f"reading cache entries of image {image_id}"):
+            rows = db.image_volume_cache_get_all(
+                self._admin, image_id=image_id
+            )
+        return tuple(map(self._cache_entry, rows))
+
+    def _cache_entry(self, row: Mapping[str, Any]) -> CacheEntry:
+        found = self.find_object(row["volume_id"])
+        source = None if found is None else volume_from_object(found)
+        return CacheEntry(
+            image_id=row["image_id"],
+            image_updated_at=_utc(row["image_updated_at"]),
+            last_used=_utc(row["last_used"]),
+            source=source,
+            backend=Backend() if source is None else self.get_backend(source),
+        )
+
+    def get_quota(self, project_id: str) -> Quota:
+        """Return what is left of a project's quota over all volume types."""
+        with translate_errors(f"reading quota of project {project_id}"):
+            found = quota.QUOTAS.get_project_quotas(self._admin, project_id)
+        return Quota(
+            volumes=_left(found.get("volumes")),
+            gigabytes=_left(found.get("gigabytes")),
+            per_volume_gigabytes=_left(found.get("per_volume_gigabytes")),
+        )
+
+    def create_image_volume(
+        self, volume_id: str, source_id: str, project_id: str
+    ) -> None:
+        """Create the row of an image volume, within its project's quota.
+
+        It resembles `VolumeManager._clone_image_volume`, but copies no
+        metadata, because a tenant wrote it.
+
+        Raises:
+            QuotaError: the project's quota is used up.
+            UnsupportedError: the source is encrypted; its key must not serve
+                a second volume.
+        """
+        source = self.get_object(source_id)
+        if source.encryption_key_id is not None:
+            message = (
+                f"volume {source_id} is encrypted: no image volume is made "
+                "of it"
+            )
+            raise UnsupportedError(message)
+        with (
+            translate_errors(f"creating image volume {volume_id}"),
+            self._reserved(source, project_id, 1),
+        ):
+            self._create_row(volume_id, source, project_id)
+
+    @contextlib.contextmanager
+    def _reserved(
+        self, like: Any, project_id: str, count: int
+    ) -> Iterator[None]:
+        """Count volumes of one kind in a quota if the block succeeds."""
+        quotas, admin = quota.QUOTAS, self._admin
+        deltas = {"volumes": count, "gigabytes": count * like.size}
+        quotas.add_volume_type_opts(admin, deltas, like.volume_type_id)
+        reserved = quotas.reserve(admin, project_id=project_id, **deltas)
+        try:
+            yield
+        except BaseException:
+            quotas.rollback(admin, reserved, project_id=project_id)
+            raise
+        quotas.commit(admin, reserved, project_id=project_id)
+
+    def _create_row(
+        self, volume_id: str, source: Any, project_id: str
+    ) -> None:
+        own = project_id == self.context.project_id
+        db.volume_create(
+            self._admin,
+            {
+                **{name: source[name] for name in _COPIED},
+                "id": volume_id,
+                "status": "creating",
+                "attach_status": fields.VolumeAttachStatus.DETACHED,
+                "project_id": project_id,
+                "user_id": (
+                    self.context.user_id if own else self.internal_user_id
+                ),
+                "display_name": f"image-volume-{volume_id}",
+                "source_volid": source.id,
+            },
+        )
+
+    def set_metadata(self, volume_id: str, key: str, value: str) -> None:
+        """Write one metadata item, and leave the others."""
+        with translate_errors(f"writing metadata of volume {volume_id}"):
+            db.volume_metadata_update(
+                self._admin, volume_id, {key: value}, delete=False
+            )
+
+    def set_readonly(self, volume_id: str) -> None:
+        """Mark a volume so that it can only be attached read-only."""
+        with translate_errors(f"writing metadata of volume {volume_id}"):
+            db.volume_admin_metadata_update(
+                self._admin, volume_id, {"readonly": "True"}, delete=False
+            )
+
+    def publish(self, volume_id: str) -> None:
+        """Make a volume in creation available."""
+        _set_status(self.get_object(volume_id), _IN_CREATION, "available")
+
+    def unpublish(self, volume_id: str) -> None:
+        """Set an available volume back to ``creating``, if it exists."""
+        if volume := self.find_object(volume_id):
+            _set_status(volume, {"available"}, "creating")
+
+    def fail(self, volume_id: str) -> None:
+        """Set a volume in creation to ``error``, if it exists."""
+        if volume := self.find_object(volume_id):
+            _set_status(volume, _IN_CREATION, "error")
+
+    def restore(self, volume_id: str) -> None:
+        """Give an uploading volume its previous status, if it exists.
+
+        The status is checked here, because Cinder's function does not.
+        """
+        volume = self.find_object(volume_id)
+        if volume is None or volume.status != "uploading":
+            return
+        with translate_errors(f"restoring status of volume {volume_id}"):
+            db.volume_update_status_based_on_attachment(self._admin, volume_id)
+
+    def delete_image_volume(self, volume_id: str) -> None:
+        """Delete the row of an image volume, and free its quota."""
+        volume = self.find_object(volume_id)
+        if volume is None:
+            return
+        with (
+            translate_errors(f"deleting image volume {volume_id}"),
+            self._reserved(volume, volume.project_id, -1),
+        ):
+            volume.destroy()
+
+
+def _set_status(volume: Any, expected: AbstractSet[str], status: str) -> None:
+    """Compare and set the status in one statement of the database."""
+    with translate_errors(f"setting status of volume {volume.id}"):
+        done = volume.conditional_update(
+            {"status": status}, {"status": [*expected, status]}
+        )
+    if not done:
+        message = (
+            f"volume {volume.id} is {volume.status}: it cannot become {status}"
+        )
+        raise ConflictError(message)
+
+
+def _utc(moment: datetime.datetime | None) -> datetime.datetime | None:
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=datetime.UTC)
+
+
+def _left(found: Mapping[str, int] | None) -> int | None:
+    """Return what is left of a quota; a negative limit means unlimited."""
+    if found is None or found["limit"] < 0:
+        return None
+    used = found.get("in_use", 0) + found.get("reserved", 0)
+    return max(0, found["limit"] - used)

@@ -1,0 +1,57 @@
+"""What Cinder did with a request, and what CINDER_29 expects of it."""
+
+from __future__ import annotations
+
+import attrs
+
+from clonepolicy import (
+    CINDER_29,
+    Clone,
+    Mechanism,
+    RbdLocation,
+    Register,
+    UploadRequest,
+    decide_create,
+    decide_upload,
+)
+from clonepolicy.testing.worlds import Request
+
+
+@attrs.frozen(kw_only=True)
+class Observed:
+    """What Cinder tried first, and whether it ended with an exception.
+
+    A requested clone counts even if it failed.  A copy counts only if it
+    succeeded.
+    """
+
+    verdict: str
+    route: Mechanism | None = None
+    source: str | None = None
+    """The id of the source volume, or a stored image as pool/image@snap."""
+    project_id: str | None = None
+    """The project of the image volume, in an upload."""
+    error: str | None = None
+    """The class of the exception."""
+    asked: tuple[str, ...] = ()
+    """The calls of the driver, in order."""
+
+
+def expected(request: Request) -> Observed:
+    """Return what CINDER_29 expects Cinder to do."""
+    if isinstance(request, UploadRequest):
+        decided = decide_upload(request, CINDER_29)
+        return Observed(
+            verdict=type(decided).__name__.lower(),
+            project_id=decided.project_id
+            if isinstance(decided, Register)
+            else None,
+        )
+    decision = decide_create(request, CINDER_29)
+    if not isinstance(decision, Clone):
+        return Observed(verdict=type(decision).__name__.lower())
+    location = getattr(decision.source, "location", None)
+    source = getattr(decision.source.source, "id", None)
+    if isinstance(location, RbdLocation):
+        source = f"{location.pool}/{location.image}@{location.snapshot}"
+    return Observed(verdict="clone", route=decision.mechanism, source=source)

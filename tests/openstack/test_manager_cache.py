@@ -1,0 +1,149 @@
+"""The drop-in volume manager uses Cinder's image-volume cache."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
+
+import cinder_cloud
+from cinder import context, exception
+from cinder.db import api as db
+from cinder_cloud import INTERNAL, CinderCloud, Start
+
+start, database = cinder_cloud.start, cinder_cloud.database
+
+CLONE, COPY = "create_cloned_volume", "copy_image_to_volume"
+
+CACHED = {
+    "backend_defaults.image_volume_cache_enabled": True,
+    "allowed_direct_url_schemes": [],
+}
+
+
+def cached(cloud: CinderCloud, image: str, **fields: Any) -> Any:
+    """Add an entry to the image-volume cache; return its volume."""
+    values = {
+        "project_id": INTERNAL,
+        "display_name": "backing",
+        "metadata": {},
+        **fields,
+    }
+    volume = cloud.add_volume(**values)
+    cloud.driver.held[volume.id] = ("cached data", volume.size)
+    db.image_volume_cache_create(
+        context.get_admin_context(),
+        volume.host,
+        None,
+        image,
+        datetime.datetime(2026, 1, 1),  # noqa: DTZ001 - as Cinder stores it
+        volume.id,
+        volume.size,
+    )
+    return volume
+
+
+def test_a_cache_entry_is_cloned(start: Start) -> None:
+    """No data is copied."""
+    cloud = start(options=CACHED)
+    image = cloud.images.add()
+    cached(cloud, image)
+    volume = cloud.create(image)
+    assert cloud.driver.held[volume.id] == ("cached data", 1)
+    assert COPY not in cloud.driver.names()
+
+
+def test_cinder_fills_its_cache_for_the_next_create(
+    start: Start,
+) -> None:
+    """The first create downloads and adds the entry."""
+    cloud = start(options=CACHED)
+    image = cloud.images.add()
+    cloud.create(image)
+    (entry,) = db.image_volume_cache_get_all(context.get_admin_context())
+    assert entry["image_id"] == image
+    cloud.driver.calls.clear()
+    volume = cloud.create(image)
+    assert cloud.clones_of(volume) == [entry["volume_id"]]
+    assert cloud.driver.names() == [CLONE]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"size": 2}, "source-larger-than-request"),
+        ({"status": "error"}, "source-status"),
+        ({"encryption_key_id": "a-key"}, "source-encrypted"),
+    ],
+    ids=["larger", "in error", "encrypted"],
+)
+def test_a_cache_entry_is_checked_like_any_source(
+    start: Start, fields: dict[str, Any], reason: str
+) -> None:
+    """Cinder checks none of these conditions."""
+    cloud = start(options=CACHED)
+    image = cloud.images.add()
+    cached(cloud, image, **fields)
+    volume = cloud.create(image)
+    assert cloud.clones_of(volume) == []
+    assert cloud.driver.held[volume.id] == ("image data", 1)
+    assert reason in cloud.reasons()
+
+
+def test_an_entry_at_its_clone_limit_is_evicted_and_replaced(
+    start: Start,
+) -> None:
+    """Cinder would fail the create."""
+    cloud = start(options=CACHED)
+    image = cloud.images.add()
+    full = cached(cloud, image)
+    cloud.driver.failing[CLONE] = [exception.SnapshotLimitReached(set_limit=1)]
+    volume = cloud.create(image)
+    assert cloud.driver.held[volume.id] == ("image data", 1)
+    (entry,) = db.image_volume_cache_get_all(context.get_admin_context())
+    assert entry["volume_id"] != full.id
+
+
+def test_an_entry_that_cannot_be_evicted_does_not_stop_a_create(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry may be in use; the image is downloaded."""
+    cloud = start(options=CACHED)
+    image = cloud.images.add()
+    cached(cloud, image)
+    cloud.driver.failing[CLONE] = [exception.SnapshotLimitReached(set_limit=1)]
+
+    def fail(*_: object) -> None:
+        raise exception.InvalidVolume(reason="it is in use")
+
+    cache = cloud.manager.image_volume_cache
+    monkeypatch.setattr(cache, "delete_cached_volume", fail)
+    volume = cloud.create(image)
+    assert cloud.driver.held[volume.id] == ("image data", 1)
+
+
+def test_filling_the_cache_does_not_clone_a_forbidden_entry(
+    start: Start,
+) -> None:
+    """Cinder evicts a stale entry, and then looks for another one."""
+    cloud = start(options=CACHED)
+    image = cloud.images.add()
+    cached(cloud, image, project_id="stranger")
+    stale = cached(cloud, image)
+    admin = context.get_admin_context()
+    db.image_volume_cache_delete(admin, stale.id)
+    db.image_volume_cache_create(
+        admin,
+        stale.host,
+        None,
+        image,
+        datetime.datetime(2020, 1, 1),  # noqa: DTZ001 - as Cinder stores it
+        stale.id,
+        stale.size,
+    )
+    volume = cloud.create(image)
+    assert cloud.clones_of(volume) == []
+    assert cloud.driver.held[volume.id] == ("image data", 1)
