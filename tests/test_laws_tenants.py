@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
+from typing import TypeVar
 
 import attrs
 from hypothesis import given
@@ -28,6 +29,27 @@ from laws import (
     every_policy,
 )
 
+R = TypeVar("R", CreateRequest, UploadRequest)
+
+TENANTS_OWN = {
+    *("image", "volume", "project_id", "force"),
+    *("config", "glance", "quota", "conversion_free"),
+}
+"""The parts of a request that its tenant may learn of."""
+REMEDY = "Fact: name the new part in _PRIVATE of _explain.py or TENANTS_OWN"
+
+
+def with_facts_of(other: R, request: R) -> R:
+    """Take all that is not the tenant's own from another request."""
+    return attrs.evolve(
+        request,
+        **{
+            field.name: getattr(other, field.name)
+            for field in attrs.fields(type(request))
+            if field.name not in TENANTS_OWN
+        },
+    )
+
 
 class TestNonInterfering:
     """A tenant learns nothing about other projects' volumes."""
@@ -37,20 +59,15 @@ class TestNonInterfering:
         one=some.create_requests() | some.near_misses(),
         two=some.create_requests(),
     )
-    def test_tenants_read_the_same_whatever_others_own(
+    def test_a_tenant_reads_the_same_whatever_others_own(
         self, policy: Policy, one: CreateRequest, two: CreateRequest
     ) -> None:
-        """Other sources and arrays, and yet the same text."""
-        other = attrs.evolve(
-            one,
-            backend=two.backend,
-            array_images=two.array_images,
-            image_volumes=two.image_volumes,
-            cache_entries=two.cache_entries,
+        """All but the tenant's own facts change, and the text does not."""
+        own, others = (
+            explain_to_tenant(decide_create(request, policy))
+            for request in (one, with_facts_of(two, one))
         )
-        assert explain_to_tenant(decide_create(one, policy)) == (
-            explain_to_tenant(decide_create(other, policy))
-        )
+        assert own == others, REMEDY
 
     @every_policy
     @given(request=some.create_requests() | some.near_misses())
@@ -88,11 +105,12 @@ class TestNonInterfering:
 
     @every_policy
     @given(one=some.upload_requests(), two=some.upload_requests())
-    def test_uploaders_read_the_same_whatever_the_internal_tenant_has(
+    def test_an_uploader_reads_the_same_whatever_others_own(
         self, policy: Policy, one: UploadRequest, two: UploadRequest
     ) -> None:
-        """Another quota of another project, and yet the same text."""
-        other = attrs.evolve(one, clone_quota=two.clone_quota)
-        assert explain_to_tenant(decide_upload(one, policy)) == (
-            explain_to_tenant(decide_upload(other, policy))
+        """All but the tenant's own facts change, and the text does not."""
+        own, others = (
+            explain_to_tenant(decide_upload(request, policy))
+            for request in (one, with_facts_of(two, one))
         )
+        assert own == others, REMEDY
