@@ -27,7 +27,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 import reference
 from agreement import (
     agree,
-    every_policy,
     expected,
     label,
     with_every_source,
@@ -38,7 +37,6 @@ from clonepolicy import (
     GiB,
     GlanceStore,
     Host,
-    Policy,
     Quota,
     Rule,
     UploadRequest,
@@ -91,26 +89,17 @@ def test_every_rule_is_in_the_reference(rule: Rule[Any]) -> None:
                 agree(request, policy)
 
 
-@every_policy
-@pytest.mark.parametrize("path", AXES)
-def test_every_fact_of_a_create_counts_as_in_the_reference(
-    path: str, policy: Policy
-) -> None:
-    """Each value by itself, for each mechanism alone and for all at once."""
-    for value in AXES[path]:
-        for base in CLONEABLE.values():
-            agree(put(base, {path: value}), policy)
-        agree(with_every_source({path: value}), policy)
-
-
-@every_policy
-@pytest.mark.parametrize("path", UPLOAD_AXES)
-def test_every_fact_of_an_upload_counts_as_in_the_reference(
-    path: str, policy: Policy
-) -> None:
-    """Each value by itself."""
-    for value in UPLOAD_AXES[path]:
-        agree(put(REGISTERABLE, {path: value}), policy)
+@pytest.mark.parametrize("path", sorted({*AXES, *UPLOAD_AXES}))
+def test_every_value_counts_as_in_the_reference(path: str) -> None:
+    """Each by itself, for each mechanism alone, for all, and for an upload."""
+    requests: list[Request] = [
+        put(REGISTERABLE, {path: value}) for value in UPLOAD_AXES.get(path, ())
+    ]
+    for value in AXES.get(path, ()):
+        requests += [put(base, {path: value}) for base in CLONEABLE.values()]
+        requests.append(with_every_source({path: value}))
+    for request, policy in itertools.product(requests, POLICIES.values()):
+        agree(request, policy)
 
 
 # -- random requests --------------------------------------------------------

@@ -125,31 +125,6 @@ def test_the_census_counts_every_table() -> None:
     assert census() == counted, remedy
 
 
-def census() -> dict[tuple[str, str], int]:
-    """Read how many combinations the census counts for each table."""
-    counted = {}
-    policy = ""
-    for line in CENSUS.read_text().splitlines():
-        heading = re.fullmatch(r"## (\w+)", line)
-        policy = heading[1] if heading else policy
-        row = re.fullmatch(r"\| (\S+) \| \d+ \| (\d+) \|", line)
-        if row and row[1] != "all":
-            counted[policy, row[1]] = int(row[2])
-    return counted
-
-
-def test_the_census_counts_every_table() -> None:
-    """The generated page is the one place where the numbers are written."""
-    counted = {
-        (policy.name, table.name): len(
-            combos.combinations(table.base, table.rules)
-        )
-        for policy, table in TABLES
-    }
-    remedy = "run: python docs/generate.py --write"
-    assert census() == counted, remedy
-
-
 @pytest.mark.deep
 @every_table
 def test_every_combination_of_every_table(
