@@ -69,14 +69,14 @@ class TestTotal:
 
 
 class TestExplained:
-    """A path that is not taken is closed by a finding that says why."""
+    """Every path that is not taken has a finding that says why."""
 
     @every_policy
     @given(request=some.create_requests() | some.near_misses())
     def test_what_is_not_cloned_has_a_reason_for_each_mechanism(
         self, policy: Policy, request: CreateRequest
     ) -> None:
-        """No mechanism is passed over in silence."""
+        """Every mechanism is closed by some finding."""
         decision = decide_create(request, policy)
         if not isinstance(decision, Clone):
             assert {Path(lane.mechanism) for lane in policy.create.lanes} <= (
@@ -90,7 +90,7 @@ class TestExplained:
     def test_a_chosen_source_has_no_finding_against_it(
         self, policy: Policy, request: CreateRequest
     ) -> None:
-        """What is cloned is acceptable, and its path open."""
+        """The source that is cloned is acceptable, and its path is open."""
         decision = decide_create(request, policy)
         if isinstance(decision, Clone):
             path = Path(decision.mechanism)
@@ -113,7 +113,7 @@ class TestExplained:
     def test_what_is_not_registered_has_a_reason(
         self, policy: Policy, request: UploadRequest
     ) -> None:
-        """An upload of bytes says why, and a refusal closes both paths."""
+        """An upload of data says why; a refusal closes both paths."""
         decision = decide_upload(request, policy)
         shut = closed(decision)
         assert isinstance(decision, Register) == (Path.REGISTER not in shut)
@@ -129,7 +129,7 @@ class TestHonest:
     def test_create_findings_are_the_failing_rules(
         self, policy: Policy, request: CreateRequest
     ) -> None:
-        """Each rule, asked by itself, says what the decision reports."""
+        """Evaluating each rule by itself gives what the decision reports."""
         decision = decide_create(request, policy)
         assert failing_rules(request, policy) == reported(decision)
 
@@ -138,7 +138,7 @@ class TestHonest:
     def test_upload_findings_are_the_failing_rules(
         self, policy: Policy, request: UploadRequest
     ) -> None:
-        """Each rule, asked by itself, says what the decision reports."""
+        """Evaluating each rule by itself gives what the decision reports."""
         decision = decide_upload(request, policy)
         assert failing_rules(request, policy) == reported(decision)
 
@@ -197,7 +197,7 @@ class TestEnding:
     def test_an_upload_registers_if_it_may_and_sends_the_bytes_if_it_can(
         self, policy: Policy, request: UploadRequest
     ) -> None:
-        """In this order; a refusal has no attempt at all."""
+        """In this order; a refusal has no attempt."""
         decision = decide_upload(request, policy)
         names = [attempt.name for attempt in decision.plan.attempts]
         wanted = [

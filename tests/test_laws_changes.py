@@ -60,13 +60,13 @@ def value_in(world: CreateRequest, path: str) -> object:
 
 
 class TestRepairable:
-    """Mend exactly what is listed, and the verdict flips; less does not."""
+    """Changing exactly what is listed opens the path; changing less does not."""
 
     @given(request=some.near_misses().filter(candidate_of))
-    def test_mending_what_a_way_lists_opens_the_way(
+    def test_changing_what_is_listed_opens_the_path(
         self, request: CreateRequest
     ) -> None:
-        """With the listed rules' facts mended, the source is cloned."""
+        """With the facts of the listed rules set right, the source is cloned."""
         lane = next(x for x in SAFE.create.lanes if x.candidates(request))
         path, base = Path(lane.mechanism), CLONEABLE[lane.mechanism]
         asked: dict[str, Rule[Any]] = {
@@ -95,12 +95,12 @@ class TestRepairable:
         "lane", SAFE.create.lanes, ids=lambda x: x.mechanism
     )
     @given(data=st.data())
-    def test_mending_a_part_of_what_is_listed_is_not_enough(
+    def test_changing_a_part_of_what_is_listed_is_not_enough(
         self,
         lane: Lane[Any],
         data: st.DataObject,
     ) -> None:
-        """Independent faults each keep the way closed until all are mended."""
+        """Each independent fault keeps the path closed by itself."""
         base = CLONEABLE[lane.mechanism]
         faults = combos.independent_faults(
             base, (*lane.gates, *lane.rules), keeping=SAFE.create.refuse
@@ -154,7 +154,7 @@ GRANTS: tuple[tuple[str, Any], ...] = (
 
 
 class TestMonotone:
-    """Granting more never turns a clone into a download."""
+    """A capability or permission more never turns a clone into a download."""
 
     @pytest.mark.parametrize(
         ("path", "value"), GRANTS, ids=[path for path, _ in GRANTS]
@@ -163,7 +163,7 @@ class TestMonotone:
     def test_a_grant_never_loses_a_clone(
         self, path: str, value: object, request: CreateRequest
     ) -> None:
-        """What is cloned without the grant is cloned with it."""
+        """A request that is cloned without it is cloned with it."""
         if isinstance(decide_create(request), Clone):
             assert isinstance(
                 decide_create(put(request, {path: value})), Clone
@@ -249,7 +249,7 @@ class TestRoundTrip:
     def test_a_registered_image_is_cloned_by_the_next_create(
         self, data: st.DataObject
     ) -> None:
-        """Under SAFE, on the same backend, unless a note said otherwise."""
+        """Under SAFE, on the same backend, unless a note warned of it."""
         values = {
             path: data.draw(st.sampled_from(pool))
             for path, pool in UPLOAD_AXES.items()

@@ -46,7 +46,7 @@ from laws import (
 
 
 class TestAlone:
-    """Every rule has a world in which it is its table's only failing one."""
+    """For every rule, a request exists in which only it fails in its table."""
 
     @every_verdict_row
     def test_a_rule_can_fail_alone(
@@ -106,7 +106,7 @@ def depends(rule: Rule[Any], path: str, base: Request) -> bool:
 
 
 def without(policy: Policy, table: str, rule: Rule[Any]) -> Policy:
-    """Drop one row of one table."""
+    """Take one rule out of one table."""
     operation, _, place = table.partition(".")
     part = getattr(policy, operation)
     lane_name, _, field = place.partition(".")
@@ -134,13 +134,13 @@ def without(policy: Policy, table: str, rule: Rule[Any]) -> Policy:
 
 
 class TestNeeded:
-    """Drop a row, and some decision changes."""
+    """Without a rule in a table, some decision changes."""
 
     @every_verdict_row
-    def test_dropping_a_row_changes_what_is_reported(
+    def test_a_table_without_the_rule_reports_less(
         self, policy: Policy, table: combos.Table, rule: Rule[Any]
     ) -> None:
-        """In the world where it fails alone, the row is missed."""
+        """Where it fails alone, its finding or what it closes is missing."""
         world = one_fault(policy)[table.name, rule.name]
         fewer = without(policy, table.name, rule)
         has, lacks = decide(world, policy), decide(world, fewer)

@@ -1,4 +1,4 @@
-"""Laws about what a tenant is told."""
+"""Laws about the text that a tenant reads."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class TestNonInterfering:
     def test_a_tenant_is_never_promised_what_is_refused(
         self, policy: Policy, request: CreateRequest
     ) -> None:
-        """Nor denied what is done."""
+        """Nor is the path that is taken denied."""
         decision = decide_create(request, policy)
         text = explain_to_tenant(decision).partition("\n")[0]
         if isinstance(decision, Refuse):
@@ -91,7 +91,7 @@ class TestNonInterfering:
     def test_an_uploader_is_never_promised_what_is_refused(
         self, policy: Policy, request: UploadRequest
     ) -> None:
-        """Nor denied what is done."""
+        """Nor is the path that is taken denied."""
         decision = decide_upload(request, policy)
         text = explain_to_tenant(decision).partition("\n")[0]
         if isinstance(decision, Refuse):
