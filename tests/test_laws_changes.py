@@ -60,13 +60,13 @@ def value_in(world: CreateRequest, path: str) -> object:
 
 
 class TestRepairable:
-    """Changing exactly what is listed opens the path; changing less does not."""
+    """Changing what is listed opens the path; changing less does not."""
 
     @given(request=some.near_misses().filter(candidate_of))
     def test_changing_what_is_listed_opens_the_path(
         self, request: CreateRequest
     ) -> None:
-        """With the facts of the listed rules set right, the source is cloned."""
+        """With the facts of the listed rules corrected, it is cloned."""
         lane = next(x for x in SAFE.create.lanes if x.candidates(request))
         path, base = Path(lane.mechanism), CLONEABLE[lane.mechanism]
         asked: dict[str, Rule[Any]] = {

@@ -254,7 +254,7 @@ class TestPlans:
         assert frozenset() == plan.refs
 
     def test_an_attempt_without_a_source_has_no_clone_step(self) -> None:
-        """Only a policy without the rules of SAFE can choose such a candidate."""
+        """Only a policy without SAFE's rules can choose such a candidate."""
         request = CLONEABLE[Mechanism.IMAGE_VOLUME]
         (candidate,) = request.image_volumes
         gone = attrs.evolve(candidate, source=None)
