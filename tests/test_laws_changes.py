@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import pathlib
 import sys
-from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -50,13 +49,14 @@ from clonepolicy.testing.worlds import (
 
 
 def value_in(world: CreateRequest, path: str) -> object:
-    """Look a fact up in a world, by the path that rules read."""
-    candidate = candidate_of(world)
-    if path.startswith("source."):
-        path = f"candidate.{path}"
-    if path.startswith("candidate."):
-        return attrgetter(path.removeprefix("candidate."))(candidate)
-    return attrgetter(path)(world)
+    """Look a fact up by its path; None if this kind of source has none."""
+    value: object = world
+    if path.startswith(("source.", "candidate.")):
+        value = candidate_of(world)
+        path = path.removeprefix("candidate.")
+    for name in path.split("."):
+        value = getattr(value, name, None)
+    return value
 
 
 class TestRepairable:
