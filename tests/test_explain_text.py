@@ -148,6 +148,11 @@ def test_a_record_is_shown_by_its_id() -> None:
             f"Cannot make {CREATE}.",
             [Reason.IMAGE_NOT_ACTIVE],
         ),
+        (
+            put(WORLD, {"backend.can_clone": None}),
+            f"Making {CREATE}, by clone or by copy.",
+            [],
+        ),
         (REGISTERABLE, f"Making {UPLOAD}, by clone or by copy.", []),
         (
             put(REGISTERABLE, {"image.container_format": "ovf"}),
@@ -181,6 +186,24 @@ def test_a_tenant_is_promised_nothing_that_others_facts_may_refuse() -> None:
     decision = decide_upload(REGISTERABLE, CINDER_29)
     expected = f"Making {UPLOAD}, by clone or by copy, if at all."
     assert expected == explain_to_tenant(decision)
+
+
+@pytest.mark.parametrize("table", ["refuse", "download"])
+def test_a_tenant_is_promised_nothing_that_the_array_may_refuse(
+    table: str,
+) -> None:
+    """Also where a policy of one's own asks the array for the download."""
+    thawed = next(
+        rule
+        for rule in SAFE.create.lanes[0].gates
+        if rule.reason is Reason.BACKEND_FROZEN
+    )
+    tables = {table: (*getattr(SAFE.create, table), thawed)}
+    mine = attrs.evolve(SAFE, create=attrs.evolve(SAFE.create, **tables))
+    for frozen in (False, True):
+        decision = decide_create(put(WORLD, {"backend.frozen": frozen}), mine)
+        expected = f"Making {CREATE}, by clone or by copy, if at all."
+        assert expected == explain_to_tenant(decision)
 
 
 def test_each_way_takes_the_source_with_the_fewest_changes() -> None:
