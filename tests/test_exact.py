@@ -1,4 +1,7 @@
-"""Where one value is right, its neighbours on either side are not."""
+"""Where one value is accepted, the values next to it are not.
+
+The values "!" and "~" sort before and after every word.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ UPLOADS = [
 def test_no_other_value_is_cloned(
     mechanism: Mechanism, path: str, value: str
 ) -> None:
-    """Neither what sorts before the right one nor what sorts behind."""
+    """Neither a value that sorts before the right one nor one after it."""
     world = CLONEABLE[mechanism]
     assert isinstance(decide_create(world), Clone)
     assert not isinstance(decide_create(put(world, {path: value})), Clone)
@@ -57,7 +60,7 @@ def test_no_other_value_is_cloned(
 @pytest.mark.parametrize("value", [BELOW, ABOVE])
 @pytest.mark.parametrize("path", UPLOADS)
 def test_no_other_value_is_registered(path: str, value: str) -> None:
-    """Neither what sorts before the right one nor what sorts behind."""
+    """Neither a value that sorts before the right one nor one after it."""
     assert isinstance(decide_upload(REGISTERABLE), Register)
     world = put(REGISTERABLE, {path: value})
     assert not isinstance(decide_upload(world), Register)
@@ -65,7 +68,7 @@ def test_no_other_value_is_registered(path: str, value: str) -> None:
 
 @pytest.mark.parametrize("value", [BELOW, ABOVE])
 def test_only_disabled_disables_signatures(value: str) -> None:
-    """Another word in its place leaves a signed image to be verified."""
+    """With any other word a signed image is verified, so it is downloaded."""
     world = put(CLONEABLE[Mechanism.IMAGE_VOLUME], {"image.signed": True})
     option = "config.verify_glance_signatures"
     assert isinstance(decide_create(put(world, {option: "disabled"})), Clone)
@@ -73,8 +76,10 @@ def test_only_disabled_disables_signatures(value: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["name", "requirement", "reads", "sources"])
-def test_a_rule_lacks_no_part_of_its_documentation(part: str) -> None:
-    """Each of them alone is missed."""
+def test_a_rule_without_a_part_of_its_documentation_is_refused(
+    part: str,
+) -> None:
+    """The error names the part."""
     documented = SAFE.create.request_rules[0]
     missing: dict[str, Any] = {part: ()}
     with pytest.raises(ValueError, match=f"{part} must not be empty"):

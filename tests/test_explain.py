@@ -1,4 +1,4 @@
-"""What is told to whom, in words."""
+"""What an operator and a tenant read about a decision."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_create_is_summed_up_in_one_line(
     decision = decide_create(put(WORLD, values))
     assert says == headline(decision)
     assert verb(decision) == says.partition(" ")[0]
-    assert explain(decision).startswith(f"{says} (policy SAFE/1)")
+    assert explain(decision).startswith(f"{says} (policy {SAFE})")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_an_upload_is_summed_up_in_one_line(
 
 
 def test_the_operator_reads_reason_values_remedy_and_plan() -> None:
-    """Everything that led there."""
+    """Also who can remedy it, and the plan that follows."""
     text = explain(decide_create(put(WORLD, {"source.project_id": "bob"})))
     for part in (
         "owner-mismatch: the source is not the image owner's",
@@ -104,16 +104,16 @@ def test_the_operator_reads_reason_values_remedy_and_plan() -> None:
         assert part in text
 
 
-def test_facts_of_the_source_and_of_the_volume_are_told_apart() -> None:
-    """Each value stands behind its own path."""
+def test_facts_of_the_source_and_of_the_volume_have_different_names() -> None:
+    """Each value follows its own path."""
     text = explain(decide_create(put(WORLD, {"source.size": 3})))
     assert "(source.size=3, volume.size=1)" in text
     text = explain(decide_create(put(WORLD, {"volume.size": 0})))
     assert "(volume.size=0)" in text
 
 
-def test_the_operator_reads_notes_and_what_waiting_may_cure() -> None:
-    """A clone has its price too."""
+def test_the_operator_reads_notes_and_whether_waiting_may_help() -> None:
+    """Notes do not block the clone."""
     text = explain(decide_create(put(WORLD, {"volume.size": 2})))
     assert "notes:" in text
     assert "extend-required" in text
@@ -144,7 +144,7 @@ def test_values_are_shown_as_operators_write_them(
 
 
 def test_a_tenant_reads_a_refusal_and_its_remedy() -> None:
-    """What is theirs to see, and what they can do."""
+    """The tenant may see these facts and can act on them."""
     world = put(WORLD, {"image.size": 2 * GiB})
     expected = (
         f"Cannot make volume {NEW_ID} from image {IMAGE_ID}.\n"
@@ -156,7 +156,7 @@ def test_a_tenant_reads_a_refusal_and_its_remedy() -> None:
 
 
 def test_a_tenant_reads_no_remedy_that_is_the_operators() -> None:
-    """Only what waiting may do about it."""
+    """A remedy for the operator is left out."""
     world = put(WORLD, {"image.downloadable": False})
     text = explain_to_tenant(decide_create(world))
     assert "[download-forbidden]." in text
@@ -164,7 +164,7 @@ def test_a_tenant_reads_no_remedy_that_is_the_operators() -> None:
 
 
 def test_a_tenant_reads_why_there_can_be_no_clone() -> None:
-    """If their own facts alone rule it out."""
+    """When the tenant's own facts alone rule it out."""
     world = put(WORLD, {"image.disk_format": "qcow2"})
     text = explain_to_tenant(decide_create(world, LIBERTY))
     assert "cannot be a clone" in text
@@ -175,8 +175,8 @@ def test_a_tenant_reads_why_there_can_be_no_clone() -> None:
     assert "Waiting may help." in explain_to_tenant(decide_upload(wait))
 
 
-def test_a_tenant_cannot_tell_clone_from_copy_by_others_facts() -> None:
-    """The same words for both."""
+def test_facts_of_others_do_not_show_whether_it_is_a_clone_or_a_copy() -> None:
+    """The text is the same for both."""
     expected = (
         f"Making volume {NEW_ID} from image {IMAGE_ID}, by clone or by copy."
     )
@@ -186,15 +186,15 @@ def test_a_tenant_cannot_tell_clone_from_copy_by_others_facts() -> None:
 
 
 class TestWhatWouldItTake:
-    """The smallest changes, and whose they are to make."""
+    """The smallest changes that open a path, and who can make them."""
 
-    def test_nothing_where_the_way_is_open(self) -> None:
+    def test_nothing_is_listed_when_the_path_is_open(self) -> None:
         """A clone and a registration need no change."""
         assert () == what_would_it_take(WORLD)
         assert () == what_would_it_take(REGISTERABLE)
 
-    def test_the_way_with_the_fewest_changes_comes_first(self) -> None:
-        """Of each mechanism, the best source."""
+    def test_the_path_with_the_fewest_changes_comes_first(self) -> None:
+        """Each mechanism is listed with its best source."""
         ways = what_would_it_take(put(WORLD, {"source.status": "error"}))
         counts = [len(way.changes) for way in ways]
         assert sorted(counts) == counts
@@ -207,19 +207,19 @@ class TestWhatWouldItTake:
         assert len(SAFE.create.lanes) == len(ways)
 
     def test_without_a_candidate_the_gates_are_what_it_takes(self) -> None:
-        """There is no source to name."""
+        """No source is named."""
         ways = what_would_it_take(put(WORLD, {"image_volumes": ()}))
         assert {None} == {way.candidate for way in ways}
 
-    def test_an_upload_has_one_way(self) -> None:
-        """Register, or not."""
+    def test_an_upload_has_one_efficient_path(self) -> None:
+        """It can only be registered."""
         world = put(REGISTERABLE, {"volume.encryption_key_id": "key-1"})
         (way,) = what_would_it_take(world)
         assert Path.REGISTER is way.path
         assert [Reason.ENCRYPTED_SOURCE] == [c.reason for c in way.changes]
 
 
-def test_a_tenants_findings_are_those_that_the_text_tells() -> None:
+def test_a_tenants_findings_are_those_in_the_text() -> None:
     """The operator's other findings are not among them."""
     stranger = put(WORLD, {"source.project_id": "stranger"})
     world = put(stranger, {"image.container_format": "ovf"})

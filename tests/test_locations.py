@@ -1,4 +1,4 @@
-"""One strict grammar for locations, and Cinder's lenient reading of them."""
+"""The strict grammar of locations, and Cinder's lenient one."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ MALFORMED = (
 def test_a_canonical_url_is_read_and_written_to_the_letter(
     url: str, location: Location
 ) -> None:
-    """What glance_store writes is what is read."""
+    """Locations are read as glance_store writes them."""
     assert location == parse_location(url)
     assert url == str(location)
 
@@ -92,7 +92,7 @@ def test_a_canonical_url_is_read_and_written_to_the_letter(
 def test_anything_else_is_malformed_and_says_what_was_expected(
     url: str,
 ) -> None:
-    """Nothing is guessed, nothing is lost."""
+    """The URL is kept as it is."""
     location = parse_location(url)
     assert isinstance(location, MalformedLocation)
     assert url == str(location)
@@ -111,7 +111,7 @@ def test_reading_and_writing_any_text_gives_the_text(url: str) -> None:
 def test_any_rbd_parts_survive_their_encoding(
     parts: tuple[str, str, str, str],
 ) -> None:
-    """Slashes, blanks and letters of every script are percent-encoded."""
+    """Slashes, spaces and letters of every script are percent-encoded."""
     try:
         url = str(RbdLocation(*parts))
     except UnicodeEncodeError:
@@ -127,7 +127,7 @@ def test_cinder_reads_more_than_is_canonical(url: str) -> None:
 
 @pytest.mark.parametrize("url", [*UNREADABLE, "", ID, f"rbd://a/b/c/{ID}"])
 def test_cinder_does_not_read_everything(url: str) -> None:
-    """The last part must be a volume id as the database has it."""
+    """The last part must be a volume id as Cinder's database writes it."""
     assert cinder_volume_id(parse_location(url)) is None
 
 
@@ -141,9 +141,9 @@ def test_cinder_does_not_read_everything(url: str) -> None:
         ("", False),
     ],
 )
-def test_what_means_to_name_a_volume_is_told_from_the_rest(
+def test_a_cinder_url_is_recognised_by_its_scheme(
     url: str,
     concerns: bool,  # noqa: FBT001 - a table
 ) -> None:
-    """Well-formed or not, by its scheme."""
+    """Even where it is malformed."""
     assert concerns == concerns_volumes(parse_location(url))

@@ -1,4 +1,4 @@
-"""Notes: what is said without blocking anything, in every case there is."""
+"""Notes: remarks about a clone or a registration that block nothing."""
 
 from __future__ import annotations
 
@@ -64,15 +64,17 @@ WORLD = CLONEABLE[Mechanism.IMAGE_VOLUME]
 def test_a_clone_carries_the_notes_that_apply(
     values: dict[str, Any], more: set[Reason], fewer: set[Reason]
 ) -> None:
-    """Each by itself, and none for what is not so."""
+    """Each of them, and no other."""
     decision = decide_create(put(WORLD, values))
     assert (ALWAYS | more) - fewer == {note.reason for note in decision.notes}
     assert all(note.blocks == () for note in decision.notes)
 
 
 @pytest.mark.parametrize("mechanism", Mechanism)
-def test_what_is_not_cloned_carries_no_notes(mechanism: Mechanism) -> None:
-    """A note speaks about a clone."""
+def test_a_decision_that_does_not_clone_carries_no_notes(
+    mechanism: Mechanism,
+) -> None:
+    """Notes are about the clone only."""
     world = put(CLONEABLE[mechanism], {"image.encryption_key_id": "key-1"})
     assert () == decide_create(world).notes
     upload = put(REGISTERABLE, {"image.status": "active"})
@@ -131,7 +133,7 @@ def test_what_is_not_cloned_carries_no_notes(mechanism: Mechanism) -> None:
 def test_a_registration_carries_the_notes_that_apply(
     policy: Policy, values: dict[str, Any], reasons: set[Reason]
 ) -> None:
-    """Each by itself, and none for what is not so."""
+    """Each of them, and no other."""
     decision = decide_upload(put(REGISTERABLE, values), policy)
     assert reasons == {note.reason for note in decision.notes}
 
@@ -148,7 +150,7 @@ def test_a_registration_carries_the_notes_that_apply(
 def test_cinder_cannot_name_a_store_to_the_locations_api(
     *, has_api: bool | None, store_id: str | None, noted: bool
 ) -> None:
-    """Only where there is one, and one to name."""
+    """The note appears only where Glance has the API and a store is named."""
     kind = REGISTERABLE.volume.volume_type
     assert kind is not None
     named = put(
@@ -164,8 +166,8 @@ def test_cinder_cannot_name_a_store_to_the_locations_api(
     assert () == decide_upload(without, CINDER_29).notes
 
 
-def test_only_trusted_projects_are_immutable_for_an_upload() -> None:
-    """The requester's own project counts if it is one of them."""
+def test_a_volume_in_a_trusted_project_is_not_noted_as_mutable() -> None:
+    """The requester's own project may be a trusted one."""
     own = {"config.image_upload_use_internal_tenant": False}
     for project, noted in ((ALICE, True), (STORE, False)):
         world = put(
@@ -177,7 +179,7 @@ def test_only_trusted_projects_are_immutable_for_an_upload() -> None:
 
 
 def test_a_clone_of_something_larger_is_not_extended() -> None:
-    """The Liberty spec clones it, and there is nothing to grow."""
+    """LIBERTY clones it; the clone is larger than the request already."""
     larger = put(WORLD, {"source.size": WORLD.volume.size + 1})
     noted = {note.reason for note in decide_create(larger, LIBERTY).notes}
     assert Reason.EXTEND_REQUIRED not in noted

@@ -1,4 +1,4 @@
-"""Records refuse what cannot be, and say which field, value and why."""
+"""Records refuse invalid values and name the field, value and reason."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ BAD: tuple[tuple[type, dict[str, Any], str], ...] = (
 
 
 def made(kind: type, **given_: Any) -> Any:  # noqa: ANN401 - any record
-    """Make a record with what it needs, and what is given."""
+    """Make a record from its required fields and those given."""
     needs: dict[type, dict[str, Any]] = {
         Volume: {"id": "v", "project_id": "p", "size": 1, "status": "x"},
         Image: {"id": "i", "status": "active"},
@@ -76,17 +76,17 @@ def made(kind: type, **given_: Any) -> Any:  # noqa: ANN401 - any record
 
 
 @pytest.mark.parametrize(("kind", "wrong", "says"), BAD)
-def test_what_cannot_be_is_refused_by_name(
+def test_an_invalid_value_is_refused_by_name(
     kind: type, wrong: dict[str, Any], says: str
 ) -> None:
-    """One error that names field, value and expectation."""
+    """The error names the field, the value and what was expected."""
     with pytest.raises(FactError, match="expected") as caught:
         made(kind, **wrong)
     assert says in str(caught.value)
 
 
 def test_long_values_are_shortened_in_errors() -> None:
-    """A tenant's text cannot flood a log."""
+    """A long text of a tenant does not fill the log."""
     error = FactError("Image.id", "x" * 10_000, "less")
     assert len(str(error)) < 200
 
@@ -127,7 +127,7 @@ def test_wrongly_typed_parts_are_refused(
 
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
 def test_records_are_frozen_and_slotted(kind: type) -> None:
-    """No record changes, and none takes a stray attribute."""
+    """A record cannot be changed and takes no unknown attribute."""
     assert "__slots__" in vars(kind)
 
 
@@ -143,13 +143,13 @@ def test_requests_are_values(request: CreateRequest) -> None:
     text=st.from_regex(r"[^@#]+(@[^@#]+)?(#[^#]+)?", fullmatch=True),
 )
 def test_a_host_is_written_as_it_was_read(text: str) -> None:
-    """``host@backend#pool``, whichever parts there are."""
+    """``host@backend#pool``; backend and pool are optional."""
     assert text == str(Host.parse(text))
 
 
 @pytest.mark.parametrize("text", ["", "@b", "h@", "h#", "h@#p"])
 def test_a_host_with_an_empty_part_is_refused(text: str) -> None:
-    """An empty text is no name of anything."""
+    """A part that is written must not be empty."""
     with pytest.raises(FactError):
         Host.parse(text)
 
@@ -168,7 +168,7 @@ def test_each_limit_of_a_quota_counts(
     quota: Quota,
     admits: bool,  # noqa: FBT001 - a table
 ) -> None:
-    """Number, sum and size of one, each by itself."""
+    """The number of volumes, the sum of GiB, and the size of one volume."""
     assert admits == quota.admits(2)
 
 
@@ -205,7 +205,7 @@ class TestRules:
 
     @pytest.mark.parametrize("empty", ["reads", "sources"])
     def test_a_rule_needs_reads_and_sources(self, empty: str) -> None:
-        """What it looks at, and where it comes from."""
+        """They say which facts the rule uses and where it comes from."""
         some_rule = SAFE.create.refuse[0]
         parts: dict[str, Any] = {empty: ()}
         with pytest.raises(ValueError, match=f"{empty} must not be empty"):
@@ -215,7 +215,7 @@ class TestRules:
         """Project and place."""
         assert "here: there" == str(Source("here", "there"))
 
-    def test_a_lane_holds_as_many_rules_as_a_code_has_bits(self) -> None:
+    def test_a_mechanism_has_at_most_64_rules(self) -> None:
         """The sixty-fifth is refused."""
         lane = SAFE.create.lanes[0]
         many: tuple[Rule[Any], ...] = tuple(
@@ -226,7 +226,7 @@ class TestRules:
         assert 64 == len(attrs.evolve(lane, rules=many[:64]).rules)
 
     def test_every_reason_says_who_can_do_what(self) -> None:
-        """No reason without meaning and remedy."""
+        """Every reason has a meaning and a remedy."""
         for reason in Reason:
             about = reason.about
             assert about.meaning
@@ -236,10 +236,10 @@ class TestRules:
 
 
 class TestPlans:
-    """A plan that cannot work cannot be made."""
+    """A plan that cannot work is refused."""
 
     def test_a_reference_is_not_used_before_it_is_made(self) -> None:
-        """The image volume's id is known only once it is made."""
+        """The id of the image volume is known only after it was created."""
         ref = Ref("image-volume")
         add = AddLocation("i", ref, None)
         with pytest.raises(ValueError, match="before it is made"):
@@ -249,20 +249,20 @@ class TestPlans:
         assert "<image-volume>" == str(ref)
 
     def test_a_volume_with_a_known_id_is_no_reference(self) -> None:
-        """Nothing to resolve."""
+        """The plan does not create that volume under a new id."""
         plan = Plan((Attempt("x", (CreateImageVolume("v2", "v", "p"),)),))
         assert frozenset() == plan.refs
 
-    def test_a_candidate_without_source_has_no_clone_to_make(self) -> None:
-        """Only a policy of one's own could come to this."""
+    def test_an_attempt_without_a_source_has_no_clone_step(self) -> None:
+        """Only a policy without SAFE's rules can choose such a candidate."""
         request = CLONEABLE[Mechanism.IMAGE_VOLUME]
         (candidate,) = request.image_volumes
         gone = attrs.evolve(candidate, source=None)
         attempt = clone_attempt(request, gone, "x")
         assert 1 == len(attempt.steps)
 
-    def test_a_careless_policy_still_has_a_plan(self) -> None:
-        """Without any rule, whatever is there is cloned, in some order."""
+    def test_a_policy_without_rules_still_has_a_plan(self) -> None:
+        """It clones every candidate that has a source."""
         lanes = tuple(
             attrs.evolve(lane, gates=(), rules=())
             for lane in SAFE.create.lanes

@@ -1,4 +1,4 @@
-"""The strategies draw what they say, and `from_type` knows them."""
+"""The strategies draw the records they promise; `from_type` finds them."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ RECORDS = (
 @settings(max_examples=5)
 @given(data=st.data())
 def test_from_type_draws_every_record(kind: type, data: st.DataObject) -> None:
-    """Once registered, a type is enough."""
+    """After the registration, the type alone is enough."""
     _hypothesis.register()
     assert isinstance(data.draw(st.from_type(kind)), kind)
 
 
 def test_the_entry_point_is_the_registration() -> None:
-    """Hypothesis finds it by itself where the package is installed."""
+    """Hypothesis loads it when the package is installed."""
     try:
         points = distribution("clonepolicy").entry_points
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Requests, plans and decisions survive JSON; what is wrong is named."""
+"""Requests, plans and decisions survive JSON; errors name the field."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_upload_requests_survive(request: UploadRequest) -> None:
 def test_create_decisions_and_plans_survive(
     policy: Policy, request: CreateRequest
 ) -> None:
-    """A decision is replayed, a plan is read as it was."""
+    """A decision is decided anew on reading; a plan is read back equal."""
     decision = decide_create(request, policy)
     assert decision == loads_decision(dumps(decision))
     assert decision.plan == loads(Plan, dumps(decision.plan))
@@ -63,7 +63,7 @@ def test_create_decisions_and_plans_survive(
 def test_upload_decisions_and_plans_survive(
     policy: Policy, request: UploadRequest
 ) -> None:
-    """A decision is replayed, a plan is read as it was."""
+    """A decision is decided anew on reading; a plan is read back equal."""
     decision = decide_upload(request, policy)
     assert decision == loads_decision(dumps(decision))
     assert decision.plan == loads(Plan, dumps(decision.plan))
@@ -80,7 +80,7 @@ def test_the_schema_describes_what_is_written(
 
 
 def test_the_schema_is_a_schema() -> None:
-    """It follows its own meta-schema."""
+    """It is valid against its meta-schema."""
     jsonschema.Draft202012Validator.check_schema(schema())
 
 
@@ -161,8 +161,10 @@ WRONG: dict[str, Callable[[Json], None]] = {
 
 
 @pytest.mark.parametrize("says", WRONG)
-def test_what_is_wrong_is_named_with_its_place(says: str) -> None:
-    """Field, value and expectation, in one error."""
+def test_an_error_names_the_place_the_value_and_what_was_expected(
+    says: str,
+) -> None:
+    """In one error, on one line."""
     body = to_dict(REQUEST)
     body = json.loads(json.dumps(body))
     WRONG[says](body)
@@ -190,8 +192,10 @@ def test_what_is_wrong_is_named_with_its_place(says: str) -> None:
     ],
     ids=lambda text: text[:12] or "nothing",
 )
-def test_text_that_is_no_request_is_one_error(text: str) -> None:
-    """Never anything else, whatever the text."""
+def test_text_that_is_not_a_request_raises_one_kind_of_error(
+    text: str,
+) -> None:
+    """Reading it raises `FactError`, and nothing else."""
     for kind in (CreateRequest, UploadRequest, Plan):
         with pytest.raises(FactError):
             loads(kind, text)
@@ -217,8 +221,8 @@ PLAN = {
         ("volume_id", {"ref": "image-volume"}),
     ],
 )
-def test_a_plan_that_cannot_be_is_refused(field: str, value: object) -> None:
-    """Unknown steps, and references to what is never made."""
+def test_an_invalid_plan_is_refused(field: str, value: object) -> None:
+    """Steps are unknown, or refer to a volume that no step creates."""
     body = json.loads(json.dumps(PLAN))
     assert loads(Plan, json.dumps(body)).attempts
     body["attempts"][0]["steps"][0][field] = value
@@ -227,7 +231,7 @@ def test_a_plan_that_cannot_be_is_refused(field: str, value: object) -> None:
 
 
 def test_only_array_locations_can_be_cloned_by_a_plan() -> None:
-    """A plan names what the array has."""
+    """The location of a `CloneImage` has the scheme rbd or file."""
     decision = decide_create(CLONEABLE[Mechanism.ARRAY_IMAGE])
     body = json.loads(dumps(decision.plan))
     body["attempts"][0]["steps"][0]["location"] = "http://elsewhere/"
@@ -252,7 +256,7 @@ def test_only_array_locations_can_be_cloned_by_a_plan() -> None:
 def test_a_decision_that_comes_out_differently_is_refused(
     field: str, value: object
 ) -> None:
-    """It is not what the policy says, and the field is named."""
+    """The error names the field that differs from the policy's decision."""
     body = json.loads(dumps(decide_create(REQUEST)))
     body[field] = value
     with pytest.raises(FactError, match=f"decision.{field}"):
@@ -260,10 +264,10 @@ def test_a_decision_that_comes_out_differently_is_refused(
 
 
 def test_a_policy_of_ones_own_can_be_replayed() -> None:
-    """Given by name, like the shipped ones."""
+    """It is passed to `loads_decision` by name, like the shipped ones."""
     mine = attrs.evolve(SAFE, name="MINE")
     decision = decide_upload(REGISTERABLE, mine)
     text = dumps(decision)
-    with pytest.raises(FactError, match="one of SAFE/1"):
+    with pytest.raises(FactError, match=f"one of {SAFE}"):
         loads_decision(text)
     assert decision == loads_decision(text, {"MINE": mine})

@@ -14,7 +14,8 @@ pytest.importorskip("glance", reason="run by nox -s openstack")
 
 from cinder import context, objects
 from cinder.db import api as db
-from cinder_here import HOST, TENANT, USER, _empty, database
+from cinder_cloud import HOST, USER, database, empty_database
+from fake_image_service import TENANT
 from glance_server import Glance, cinder, glance, open_glance
 
 from clonepolicy import (

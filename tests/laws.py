@@ -1,0 +1,129 @@
+"""The rules under test, and what the tests of the laws share.
+
+A rule is under test as soon as it stands in a table: nothing names one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import attrs
+import pytest
+
+from clonepolicy import (
+    POLICIES,
+    CreateRequest,
+    CreateTables,
+    Decision,
+    Lane,
+    Path,
+    Policy,
+    Rule,
+    UploadTables,
+    decide_create,
+    decide_upload,
+)
+from clonepolicy.testing import combinations as combos
+from clonepolicy.testing.worlds import HELD, Request
+
+EVERY = tuple(POLICIES.values())
+every_policy = pytest.mark.parametrize("policy", EVERY, ids=lambda p: p.name)
+
+Tables: TypeAlias = CreateTables | Lane[Any] | UploadTables
+Row: TypeAlias = tuple[Policy, combos.Table, Rule[Any]]
+ROWS: list[Row] = [
+    (policy, table, rule)
+    for policy in EVERY
+    for table in combos.worlds_of(policy)
+    for rule in table.rules
+]
+VERDICT_ROWS = [row for row in ROWS if not row[1].name.endswith("notes")]
+"""Those that can block something."""
+RULES: dict[Rule[Any], list[Request]] = {}
+for _, _table, _rule in ROWS:
+    RULES.setdefault(_rule, []).append(_table.base)
+
+one_fault = functools.cache(combos.one_fault)
+
+
+def over(rows: list[Row]) -> pytest.MarkDecorator:
+    """Run a test for each of some rows, named after it."""
+    return pytest.mark.parametrize(
+        ("policy", "table", "rule"),
+        rows,
+        ids=[f"{p.name}-{t.name}-{r.name}" for p, t, r in rows],
+    )
+
+
+every_row = over(ROWS)
+every_verdict_row = over(VERDICT_ROWS)
+
+
+def decide(request: Request, policy: Policy) -> Decision:
+    """Decide a request of either kind."""
+    if isinstance(request, CreateRequest):
+        return decide_create(request, policy)
+    return decide_upload(request, policy)
+
+
+def rules_in(tables: Tables) -> Iterator[tuple[str, Rule[Any]]]:
+    """Walk the fields of a policy's tables that are given, by themselves.
+
+    `clonepolicy.tables` and what the engine derives from the tables are
+    under test, and are not used.
+    """
+    for field in attrs.fields(type(tables)):
+        value = getattr(tables, field.name)
+        if field.init and isinstance(value, tuple):
+            for item in value:
+                if isinstance(item, Rule):
+                    yield field.name, item
+
+
+def create_tables(policy: Policy) -> tuple[Tables, ...]:
+    """Give the tables of a create and those of each mechanism."""
+    return (policy.create, *policy.create.lanes)
+
+
+def failing_rules(request: Request, policy: Policy) -> set[tuple[str, str]]:
+    """Evaluate every rule by itself: names, and what they are about."""
+    if not isinstance(request, CreateRequest):
+        return {
+            (rule.name, "")
+            for field, rule in rules_in(policy.upload)
+            if field != "notes" and not rule.holds(request)
+        }
+    failing = {
+        (rule.name, "")
+        for part in create_tables(policy)
+        for field, rule in rules_in(part)
+        if field in {"refuse", "download", "gates"} and not rule.holds(request)
+    }
+    for lane in policy.create.lanes:
+        for candidate in getattr(request, HELD[lane.mechanism]):
+            failing |= {
+                (rule.name, str(candidate))
+                for rule in lane.rules
+                if not rule.holds(request, candidate)
+            }
+    return failing
+
+
+def reported(decision: Decision) -> set[tuple[str, str]]:
+    """Collect what a decision reports, in the shape of `failing_rules`."""
+    about_request = {
+        (f.rule, "") for f in decision.findings if f.candidate is None
+    }
+    about_sources = {
+        (finding.rule, str(considered.candidate))
+        for considered in decision.considered
+        for finding in considered.findings
+    }
+    return about_request | about_sources
+
+
+def closed(decision: Decision) -> set[Path]:
+    """Collect every path that some finding closes."""
+    return {path for finding in decision.findings for path in finding.blocks}

@@ -1,0 +1,110 @@
+"""CINDER_29: what Cinder 29 does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reference.places import database_finds, is_clustered, text_of
+from reference.questions import has_internal_tenant, lacks_space
+from reference.urls import lenient_volume_id, parse
+
+
+def cinder_gates(request: Any) -> dict[str, set[str]]:
+    """Collect what closes each of Cinder 29's mechanisms."""
+    image = request.image
+    array = set()
+    volumes = set()
+    cache = set()
+    if request.volume.encryption_key_id is not None:  # D1, C1, V9
+        array.add("new-volume-encrypted")
+        volumes.add("new-volume-encrypted")
+        cache.add("new-volume-encrypted")
+    if image.disk_format != "raw":  # 1.9 RBD, C2
+        array.add("disk-format-not-raw")
+        volumes.add("disk-format-not-raw")
+    if image.container_format != "bare":  # C2
+        volumes.add("container-not-bare")
+    if "cinder" not in request.config.allowed_direct_url_schemes:  # D2
+        volumes.add("scheme-not-allowed")
+    if image.locations_from == "image" and image.direct_url is None:  # L4
+        array.add("locations-hidden-no-direct-url")
+        volumes.add("locations-hidden-no-direct-url")
+    if not request.array_images:
+        array.add("no-array-image")
+    if not request.image_volumes:
+        volumes.add("no-locations")
+    if not request.config.image_volume_cache_enabled:  # V1
+        cache.add("cache-disabled")
+    if not has_internal_tenant(request.config):  # K2
+        cache.add("no-internal-tenant")
+    if lacks_space(request):  # K1
+        cache.add("conversion-space")
+    if not request.cache_entries:
+        cache.add("cache-miss")
+    return {
+        "array-image": array,
+        "image-volume": volumes,
+        "cache-entry": cache,
+    }
+
+
+def cinder_array_image(request: Any, candidate: Any) -> set[str]:
+    """Judge an image on an array as the RBD driver does (1.9)."""
+    location = parse(str(candidate.location))
+    kind = location["kind"]
+    schemes = request.backend.image_schemes
+    found = set()
+    if candidate.source is None:
+        found.add("source-not-found")
+    if kind == "malformed":
+        found.add("location-malformed")
+    elif kind not in {"rbd", "file"} or kind not in schemes:
+        found.add("scheme-unsupported")
+    if kind == "rbd" and location["fsid"] != request.backend.array_id:
+        found.add("different-fsid")
+    return found
+
+
+def cinder_image_volume(request: Any, candidate: Any) -> set[str]:
+    """Judge the volume behind a location as Cinder 29 does (1.5)."""
+    new = request.volume
+    source = candidate.source
+    owner = request.image.owner
+    found = set()
+    if lenient_volume_id(str(candidate.location)) is None:  # C4
+        found.add("location-malformed")
+    if source is None:
+        found.add("source-not-found")
+        return found
+    if request.backend.clone_across_pools is not True:  # C5, C6
+        if is_clustered(new):
+            if not database_finds(new.cluster_name, source.cluster_name):
+                found.add("different-cluster")
+        elif not database_finds(new.host, source.host):
+            found.add("different-host")
+    if owner not in (new.project_id, source.image_owner):  # C9
+        found.add("owner-mismatch")
+    return found
+
+
+def cinder_cache_entry(request: Any, candidate: Any) -> set[str]:
+    """Judge an entry of the cache as Cinder 29 does (1.8)."""
+    image = request.image
+    new = request.volume
+    source = candidate.source
+    found = set()
+    if candidate.image_id != image.id:  # V2
+        found.add("backref-mismatch")
+    if image.updated_at is None:  # V3
+        found.add("cache-stale")
+    elif candidate.image_updated_at != image.updated_at:
+        found.add("cache-stale")
+    if source is None:
+        found.add("source-not-found")
+    elif is_clustered(new):  # V2
+        if text_of(new.cluster_name) != text_of(source.cluster_name):
+            found.add("different-host")
+    elif request.backend.clone_across_pools is not True:
+        if text_of(new.host) != text_of(source.host):
+            found.add("different-host")
+    return found

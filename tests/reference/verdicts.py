@@ -1,0 +1,163 @@
+"""The verdict of each policy: what `create` and `upload` come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from reference.api import api_refusals, ordinary_closed, upload_refusals
+from reference.cinder29 import (
+    cinder_array_image,
+    cinder_cache_entry,
+    cinder_gates,
+    cinder_image_volume,
+)
+from reference.liberty import liberty_gates, liberty_image_volume
+from reference.questions import label
+from reference.ranks import (
+    cinder_cache_rank,
+    cinder_volume_rank,
+    label_rank,
+    safe_rank,
+)
+from reference.safe import (
+    safe_array_image,
+    safe_cache_entry,
+    safe_gates,
+    safe_image_volume,
+    safe_register_gates,
+)
+
+Reasons: TypeAlias = frozenset[str]
+Created: TypeAlias = tuple[
+    str, str | None, int | None, Reasons, dict[str, list[Reasons]]
+]
+"""Verdict, source, size, reasons for the request, reasons per candidate."""
+Uploaded: TypeAlias = tuple[str, Reasons]
+"""Verdict, and the reasons for the request."""
+Judge: TypeAlias = Callable[[Any, Any], set[str]]
+Rank: TypeAlias = Callable[[Any, Any], Any]
+
+SAFE_JUDGES: Mapping[str, tuple[Judge, Rank]] = {
+    "array-image": (safe_array_image, label_rank),
+    "image-volume": (safe_image_volume, safe_rank),
+    "cache-entry": (safe_cache_entry, safe_rank),
+}
+LIBERTY_JUDGES: Mapping[str, tuple[Judge, Rank]] = {
+    "image-volume": (liberty_image_volume, safe_rank),
+}
+CINDER_JUDGES: Mapping[str, tuple[Judge, Rank]] = {
+    "array-image": (cinder_array_image, label_rank),
+    "image-volume": (cinder_image_volume, cinder_volume_rank),
+    "cache-entry": (cinder_cache_entry, cinder_cache_rank),
+}
+
+
+def create(request: Any, policy_name: str) -> Created:
+    """Decide how to fill a volume from an image."""
+    refusals: set[str]
+    closed: set[str]
+    if policy_name == "SAFE":
+        refusals = api_refusals(request)
+        if not request.image.downloadable:  # B22, S8
+            refusals.add("download-forbidden")
+        closed = ordinary_closed(request)
+        gates = safe_gates(request)
+        judges = SAFE_JUDGES
+    elif policy_name == "LIBERTY":
+        refusals = set()
+        closed = set()
+        gates = liberty_gates(request)
+        judges = LIBERTY_JUDGES
+    elif policy_name == "CINDER_29":
+        refusals = api_refusals(request)
+        if request.image.size is None:  # A8
+            refusals.add("size-unknown")
+        if request.image.locations_from == "unreadable":  # L2, M2
+            refusals.add("locations-unavailable")
+        closed = ordinary_closed(request)
+        if not request.image.downloadable:
+            closed.add("download-forbidden")
+        gates = cinder_gates(request)
+        judges = CINDER_JUDGES
+    else:
+        raise ValueError(policy_name)
+    candidates: dict[str, Sequence[Any]] = {
+        "array-image": request.array_images,
+        "image-volume": request.image_volumes,
+        "cache-entry": request.cache_entries,
+    }
+    against: dict[str, list[Reasons]] = {}
+    chosen = None
+    for mechanism, (judge, rank) in judges.items():
+        acceptable = []
+        against[mechanism] = []
+        for candidate in candidates[mechanism]:
+            reasons = judge(request, candidate)
+            against[mechanism].append(frozenset(reasons))
+            if not reasons:
+                acceptable.append(candidate)
+        if chosen is None and acceptable and not gates[mechanism]:
+            chosen = acceptable[0]
+            for candidate in acceptable:
+                if rank(request, candidate) < rank(request, chosen):
+                    chosen = candidate
+    everything = frozenset(refusals.union(closed, *gates.values()))
+    if refusals:  # S14
+        return ("refuse", None, None, everything, against)
+    if chosen is not None:
+        extend_to = None
+        if chosen.source.size < request.volume.size:
+            extend_to = request.volume.size
+        return ("clone", label(chosen), extend_to, everything, against)
+    if closed:
+        return ("refuse", None, None, everything, against)
+    return ("download", None, None, everything, against)
+
+
+def upload(request: Any, policy_name: str) -> Uploaded:
+    """Decide how to make an image of a volume."""
+    image = request.image
+    config = request.config
+    refusals: set[str] = set()
+    closed: set[str] = set()
+    gates: set[str] = set()
+    converts = image.disk_format != "raw" and config.image_conversion_disable
+    if policy_name == "SAFE":
+        refusals = upload_refusals(request)
+        if converts:  # U13
+            refusals.add("conversion-disabled")
+        if image.status != "queued":  # G5, L5
+            refusals.add("image-not-queued")
+        gates = safe_register_gates(request)
+    elif policy_name == "LIBERTY":
+        if image.disk_format != "raw":
+            gates.add("disk-format-not-raw")
+        if not config.image_upload_use_cinder_backend:
+            gates.add("upload-backend-disabled")
+    elif policy_name == "CINDER_29":
+        refusals = upload_refusals(request)
+        if image.disk_format != "raw":  # P3
+            gates.add("disk-format-not-raw")
+        if image.container_format != "bare":  # P3
+            gates.add("container-not-bare")
+        if not config.image_upload_use_cinder_backend:  # P2
+            gates.add("upload-backend-disabled")
+        if not gates:  # P6
+            quota, size = request.clone_quota, request.volume.size
+            if quota.volumes is not None and quota.volumes < 1:
+                refusals.add("clone-quota")
+            if quota.gigabytes is not None and quota.gigabytes < size:
+                refusals.add("clone-quota")
+        if converts:  # U13, P16
+            closed.add("conversion-disabled")
+    else:
+        raise ValueError(policy_name)
+    everything = frozenset(refusals | closed | gates)
+    if refusals:
+        return ("refuse", everything)
+    if not gates:
+        return ("register", everything)
+    if closed:
+        return ("refuse", everything)
+    return ("upload", everything)

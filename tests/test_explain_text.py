@@ -1,0 +1,249 @@
+"""The texts of `explain` and `explain_to_tenant`, from the first line on."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from clonepolicy import (
+    CINDER_29,
+    SAFE,
+    CinderLocation,
+    CreateRequest,
+    Mechanism,
+    Path,
+    Reason,
+    UploadRequest,
+    decide_create,
+    decide_upload,
+    explain,
+    explain_to_tenant,
+    tenant_findings,
+    what_would_it_take,
+)
+from clonepolicy.testing.worlds import (
+    CLONEABLE,
+    IMAGE_ID,
+    NEW_ID,
+    OTHER_ID,
+    REGISTERABLE,
+    SOURCE_ID,
+    put,
+)
+
+WORLD = CLONEABLE[Mechanism.IMAGE_VOLUME]
+CREATE = f"volume {NEW_ID} from image {IMAGE_ID}"
+UPLOAD = f"image {IMAGE_ID} from volume {SOURCE_ID}"
+
+
+def told(reason: Reason, values: str) -> str:
+    """Write the three lines about a finding."""
+    about = reason.about
+    wait = "; waiting may help" if about.waiting_helps else ""
+    return (
+        f"  - {reason}: {about.meaning}\n"
+        f"    ({values})\n"
+        f"    {about.who}: {about.remedy}{wait}"
+    )
+
+
+def with_a_worse_source(values: dict[str, object]) -> CreateRequest:
+    """Add a source in error before the good one, and change some facts."""
+    worse = put(
+        WORLD,
+        {
+            "source.id": OTHER_ID,
+            "source.status": "error",
+            "source.encryption_key_id": "key",
+            "candidate.location": CinderLocation(OTHER_ID),
+        },
+    )
+    changed = put(WORLD, values)
+    return attrs.evolve(
+        changed, image_volumes=worse.image_volumes + changed.image_volumes
+    )
+
+
+def test_a_create_is_explained_to_the_operator_line_by_line() -> None:
+    """Verdict, request, each candidate, notes and plan, in this order."""
+    waits = "source.status=error, source.migration_status=not set"
+    size = "source.size=1, volume.size=2"
+    trusted = (
+        "source.project_id=alice, config.trusted_projects=store, "
+        "config.cinder_internal_tenant_project_id=internal"
+    )
+    expected = f"""\
+clone volume {NEW_ID} from cinder://{SOURCE_ID}, extended to 2 GiB (policy \
+{SAFE})
+the request:
+{told(Reason.NO_ARRAY_IMAGE, "array_images=none")}
+    closes: array-image
+{told(Reason.CACHE_MISS, "cache_entries=none")}
+    closes: cache-entry
+image-volume cinder://{SOURCE_ID}: acceptable
+image-volume cinder://{OTHER_ID}: refused
+{told(Reason.SOURCE_STATUS, waits)}
+{told(Reason.SOURCE_ENCRYPTED, "source.encryption_key_id=key")}
+notes:
+{told(Reason.PARENT_PINNED, "backend.clone_kind=copy-on-write")}
+{told(Reason.HASH_PENDING, "image.os_hash_value=not set")}
+{told(Reason.EXTEND_REQUIRED, size)}
+{told(Reason.TENANT_MUTABLE, trusted)}
+plan:
+  1. clone cinder://{SOURCE_ID}: CloneVolume, ExtendVolume, PublishVolume
+  2. download: DownloadImage, PublishVolume
+  else FailVolume"""
+    request = with_a_worse_source({"volume.size": 2})
+    assert expected == explain(decide_create(request))
+
+
+def test_a_finding_against_several_paths_lists_them() -> None:
+    """In the order in which they are preferred; values by their names."""
+    world = put(WORLD, {"image.status": "queued"})
+    everything = "array-image, image-volume, cache-entry, download"
+    assert f"    closes: {everything}\n" in explain(decide_create(world))
+
+
+def test_an_upload_is_explained_to_the_operator_line_by_line() -> None:
+    """Without notes where the volume is not registered."""
+    expected = f"""\
+upload volume {SOURCE_ID} to image {IMAGE_ID} (policy {SAFE})
+the request:
+{told(Reason.DRIVER_CANNOT_CLONE, "backend.can_clone=not set")}
+    closes: register
+plan:
+  1. upload: UploadImage
+  else DiscardImage, RestoreVolume"""
+    world = put(REGISTERABLE, {"backend.can_clone": None})
+    assert expected == explain(decide_upload(world))
+
+
+def test_a_record_is_shown_by_its_id() -> None:
+    """A volume type has one."""
+    world = put(WORLD, {"volume.volume_type": None})
+    text = explain(decide_create(world))
+    assert "source.volume_type=plain" in text
+
+
+@pytest.mark.parametrize(
+    ("request_", "head", "reasons"),
+    [
+        (
+            put(WORLD, {"image.container_format": "compressed"}),
+            f"Cannot make {CREATE}.",
+            [Reason.CONTAINER_NOT_BARE, Reason.COMPRESSION_DISABLED],
+        ),
+        (
+            put(WORLD, {"conversion_free": 0}),
+            f"Making {CREATE} can only be a clone, if at all.",
+            [Reason.CONVERSION_SPACE],
+        ),
+        (
+            put(WORLD, {"image.container_format": "ovf"}),
+            f"Making {CREATE} cannot be a clone.",
+            [Reason.CONTAINER_NOT_BARE],
+        ),
+        (
+            put(WORLD, {"image.status": "queued", "conversion_free": 0}),
+            f"Cannot make {CREATE}.",
+            [Reason.IMAGE_NOT_ACTIVE],
+        ),
+        (
+            put(WORLD, {"backend.can_clone": None}),
+            f"Making {CREATE}, by clone or by copy.",
+            [],
+        ),
+        (REGISTERABLE, f"Making {UPLOAD}, by clone or by copy.", []),
+        (
+            put(REGISTERABLE, {"image.container_format": "ovf"}),
+            f"Making {UPLOAD} cannot be a clone.",
+            [Reason.CONTAINER_NOT_BARE],
+        ),
+        (
+            put(REGISTERABLE, {"image.status": "active"}),
+            f"Cannot make {UPLOAD}.",
+            [Reason.IMAGE_NOT_QUEUED],
+        ),
+    ],
+)
+def test_a_tenant_reads_what_closes_a_path_and_no_more(
+    request_: CreateRequest | UploadRequest, head: str, reasons: list[Reason]
+) -> None:
+    """The first line says what remains possible; then why."""
+    decision = (
+        decide_create(request_)
+        if isinstance(request_, CreateRequest)
+        else decide_upload(request_)
+    )
+    text = explain_to_tenant(decision).splitlines()
+    assert head == text[0]
+    assert reasons == [f.reason for f in tenant_findings(decision)]
+    assert len(reasons) == len(text) - 1
+
+
+def test_a_tenant_is_promised_nothing_that_others_facts_may_refuse() -> None:
+    """Cinder 29 refuses an upload for the internal tenant's quota."""
+    decision = decide_upload(REGISTERABLE, CINDER_29)
+    expected = f"Making {UPLOAD}, by clone or by copy, if at all."
+    assert expected == explain_to_tenant(decision)
+
+
+@pytest.mark.parametrize("table", ["refuse", "download"])
+def test_a_tenant_is_promised_nothing_that_the_array_may_refuse(
+    table: str,
+) -> None:
+    """Also where a policy of one's own asks the array for the download."""
+    thawed = next(
+        rule
+        for rule in SAFE.create.lanes[0].gates
+        if rule.reason is Reason.BACKEND_FROZEN
+    )
+    tables = {table: (*getattr(SAFE.create, table), thawed)}
+    mine = attrs.evolve(SAFE, create=attrs.evolve(SAFE.create, **tables))
+    for frozen in (False, True):
+        decision = decide_create(put(WORLD, {"backend.frozen": frozen}), mine)
+        expected = f"Making {CREATE}, by clone or by copy, if at all."
+        assert expected == explain_to_tenant(decision)
+
+
+def test_each_way_takes_the_source_with_the_fewest_changes() -> None:
+    """Only what closes that path is listed, the shortest way first."""
+    request = with_a_worse_source(
+        {"source.status": "error", "config.image_volume_cache_enabled": False}
+    )
+    ways = [
+        (way.path, way.candidate, [change.reason for change in way.changes])
+        for way in what_would_it_take(request)
+    ]
+    assert [
+        (Path.ARRAY_IMAGE, None, [Reason.NO_ARRAY_IMAGE]),
+        (
+            Path.IMAGE_VOLUME,
+            f"cinder://{SOURCE_ID}",
+            [Reason.SOURCE_STATUS],
+        ),
+        (Path.CACHE_ENTRY, None, [Reason.CACHE_DISABLED, Reason.CACHE_MISS]),
+    ] == ways
+
+
+def test_a_longer_way_comes_later_whatever_the_mechanism() -> None:
+    """Also where the policy prefers its mechanism."""
+    array = put(
+        CLONEABLE[Mechanism.ARRAY_IMAGE],
+        {"source.status": "error", "source.encryption_key_id": "key"},
+    )
+    entry = put(
+        CLONEABLE[Mechanism.CACHE_ENTRY],
+        {"source.encryption_key_id": "key"},
+    )
+    request = attrs.evolve(array, cache_entries=entry.cache_entries)
+    expected = [
+        (Path.CACHE_ENTRY, 1),
+        (Path.IMAGE_VOLUME, 1),
+        (Path.ARRAY_IMAGE, 2),
+    ]
+    ways = what_would_it_take(request)
+    assert Path.ARRAY_IMAGE is ways[-1].path
+    assert sorted(expected) == sorted(
+        (way.path, len(way.changes)) for way in ways
+    )

@@ -1,0 +1,264 @@
+"""Laws about what a change of the request changes."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+import sys
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+
+from clonepolicy import (
+    SAFE,
+    CinderLocation,
+    Clone,
+    CreateRequest,
+    GiB,
+    ImageVolume,
+    Lane,
+    LocationsFrom,
+    Mechanism,
+    Path,
+    Reason,
+    Register,
+    Rule,
+    UploadRequest,
+    decide_create,
+    decide_upload,
+    what_would_it_take,
+)
+from clonepolicy.testing import combinations as combos
+from clonepolicy.testing import strategies as some
+from clonepolicy.testing.worlds import (
+    AXES,
+    CLONEABLE,
+    NEW_ID,
+    REGISTERABLE,
+    SOURCE_ID,
+    UPLOAD_AXES,
+    candidate_of,
+    put,
+)
+
+
+def value_in(world: CreateRequest, path: str) -> object:
+    """Look a fact up by its path; None if this kind of source has none."""
+    value: object = world
+    if path.startswith(("source.", "candidate.")):
+        value = candidate_of(world)
+        path = path.removeprefix("candidate.")
+    for name in path.split("."):
+        value = getattr(value, name, None)
+    return value
+
+
+class TestRepairable:
+    """Changing what is listed opens the path; changing less does not."""
+
+    @given(request=some.near_misses().filter(candidate_of))
+    def test_changing_what_is_listed_opens_the_path(
+        self, request: CreateRequest
+    ) -> None:
+        """With the facts of the listed rules corrected, it is cloned."""
+        lane = next(x for x in SAFE.create.lanes if x.candidates(request))
+        path, base = Path(lane.mechanism), CLONEABLE[lane.mechanism]
+        asked: dict[str, Rule[Any]] = {
+            rule.name: rule
+            for table in (SAFE.create.refuse, lane.gates, lane.rules)
+            for rule in table
+        }
+        for _ in range(4):
+            ways = {w.path: w for w in what_would_it_take(request)}
+            decision = decide_create(request)
+            if isinstance(decision, Clone):
+                assert not ways
+                return
+            listed = [f for f in decision.findings if path in f.blocks]
+            assert [f.reason for f in listed] == [
+                change.reason for change in ways[path].changes
+            ]
+            facts = {p for f in listed for p in asked[f.rule].reads}
+            request = put(
+                request,
+                {p: value_in(base, p) for p in facts & set(AXES)},
+            )
+        pytest.fail(f"still closed: {[f.rule for f in listed]}")
+
+    @pytest.mark.parametrize(
+        "lane", SAFE.create.lanes, ids=lambda x: x.mechanism
+    )
+    @given(data=st.data())
+    def test_changing_a_part_of_what_is_listed_is_not_enough(
+        self,
+        lane: Lane[Any],
+        data: st.DataObject,
+    ) -> None:
+        """Each independent fault keeps the path closed by itself."""
+        base = CLONEABLE[lane.mechanism]
+        faults = combos.independent_faults(
+            base, (*lane.gates, *lane.rules), keeping=SAFE.create.refuse
+        )
+        chosen = data.draw(
+            st.lists(
+                st.sampled_from(range(len(faults))),
+                min_size=1,
+                max_size=5,
+                unique=True,
+            )
+        )
+        for keep in range(len(chosen) + 1):
+            for kept in itertools.combinations(chosen, keep):
+                values: dict[str, Any] = {}
+                for index in kept:
+                    values.update(faults[index][1])
+                decision = decide_create(put(base, values))
+                assert isinstance(decision, Clone) == (not kept)
+                listed = {
+                    f.rule
+                    for f in decision.findings
+                    if Path(lane.mechanism) in f.blocks
+                }
+                assert {faults[index][0] for index in kept} == listed
+
+
+GRANTS: tuple[tuple[str, Any], ...] = (
+    ("config.allowed_direct_url_schemes", frozenset({"cinder", "file"})),
+    ("config.verify_glance_signatures", "disabled"),
+    ("config.image_volume_cache_enabled", True),
+    ("config.image_conversion_disable", False),
+    ("config.allow_compression_on_image_upload", True),
+    ("backend.can_clone", True),
+    ("backend.can_extend", True),
+    ("backend.clone_across_pools", True),
+    ("backend.clone_limit", None),
+    ("backend.frozen", False),
+    ("image.visible", True),
+    ("image.downloadable", True),
+    ("image.signed", False),
+    ("image.virtual_size", None),
+    ("image.min_disk", 0),
+    ("volume.multiattach", False),
+    ("volume.encryption_key_id", None),
+    ("source.status", "available"),
+    ("source.migration_status", None),
+    ("source.encryption_key_id", None),
+    ("source.clones", 0),
+)
+
+
+class TestMonotone:
+    """A capability or permission more never turns a clone into a download."""
+
+    @pytest.mark.parametrize(
+        ("path", "value"), GRANTS, ids=[path for path, _ in GRANTS]
+    )
+    @given(request=some.near_misses())
+    def test_a_grant_never_loses_a_clone(
+        self, path: str, value: object, request: CreateRequest
+    ) -> None:
+        """A request that is cloned without it is cloned with it."""
+        if isinstance(decide_create(request), Clone):
+            assert isinstance(
+                decide_create(put(request, {path: value})), Clone
+            )
+
+    @given(request=some.near_misses(), more=some.image_volumes())
+    def test_one_more_candidate_never_loses_a_clone(
+        self,
+        request: CreateRequest,
+        more: Any,  # noqa: ANN401 - a candidate
+    ) -> None:
+        """A bad candidate cannot mask a good one."""
+        if isinstance(decide_create(request), Clone):
+            wider = attrs.evolve(
+                request, image_volumes=(*request.image_volumes, more)
+            )
+            assert isinstance(decide_create(wider), Clone)
+
+    @given(request=some.near_misses())
+    def test_a_larger_request_never_loses_a_clone_for_its_size(
+        self, request: CreateRequest
+    ) -> None:
+        """Where the array extends and quota and type allow it."""
+        free = put(
+            request,
+            {
+                "backend.can_extend": True,
+                "volume.volume_type": request.volume.volume_type
+                and attrs.evolve(
+                    request.volume.volume_type,
+                    min_vol_size=None,
+                    max_vol_size=None,
+                ),
+                "quota": type(request.quota)(),
+            },
+        )
+        if isinstance(decide_create(free), Clone):
+            larger = put(free, {"volume.size": free.volume.size + 1})
+            assert isinstance(decide_create(larger), Clone)
+
+
+def create_from(upload: Register) -> CreateRequest:
+    """Ask for a volume of the image that an upload registered."""
+    request = upload.request
+    assert isinstance(request, UploadRequest)
+    image, volume = request.image, request.volume
+    clone = attrs.evolve(
+        volume,
+        id=SOURCE_ID,
+        project_id=upload.project_id,
+        status="available",
+        previous_status=None,
+        clones=0,
+        image_owner=image.owner,
+        glance_image_id=image.id,
+    )
+    return attrs.evolve(
+        CLONEABLE[Mechanism.IMAGE_VOLUME],
+        image=attrs.evolve(
+            image,
+            status="active",
+            size=volume.size * GiB,
+            locations_from=LocationsFrom.LOCATIONS_API,
+        ),
+        volume=attrs.evolve(volume, id=NEW_ID, status="creating"),
+        backend=request.backend,
+        config=request.config,
+        glance=request.glance,
+        image_volumes=(
+            ImageVolume(
+                location=CinderLocation(SOURCE_ID, upload.store),
+                source=clone,
+                backend=request.backend,
+            ),
+        ),
+    )
+
+
+class TestRoundTrip:
+    """What an upload registers, a create can clone."""
+
+    @given(data=st.data())
+    def test_a_registered_image_is_cloned_by_the_next_create(
+        self, data: st.DataObject
+    ) -> None:
+        """Under SAFE, on the same backend, unless a note warned of it."""
+        values = {
+            path: data.draw(st.sampled_from(pool))
+            for path, pool in UPLOAD_AXES.items()
+            if data.draw(st.booleans())
+        }
+        request = put(REGISTERABLE, values)
+        upload = decide_upload(request)
+        if not isinstance(upload, Register):
+            return
+        create = create_from(upload)
+        closed = {n.reason for n in upload.notes} & {Reason.SCHEME_NOT_ALLOWED}
+        assert isinstance(decide_create(create), Clone) == (not closed)

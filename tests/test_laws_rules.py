@@ -1,0 +1,249 @@
+"""Laws about each rule of each table."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+import random
+import sys
+from collections import Counter
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from agreement import label
+from clonepolicy import (
+    Decision,
+    Path,
+    Policy,
+    Rule,
+    UploadRequest,
+    tables,
+)
+from clonepolicy.testing import combinations as combos
+from clonepolicy.testing.worlds import (
+    AXES,
+    UPLOAD_AXES,
+    Request,
+    candidate_of,
+    put,
+)
+from laws import (
+    RULES,
+    create_tables,
+    decide,
+    every_policy,
+    every_row,
+    every_verdict_row,
+    one_fault,
+    rules_in,
+)
+
+
+class TestAlone:
+    """For every rule, a request exists in which only it fails in its table."""
+
+    @every_verdict_row
+    def test_a_rule_can_fail_alone(
+        self, policy: Policy, table: combos.Table, rule: Rule[Any]
+    ) -> None:
+        """No rule is implied by its neighbours."""
+        world = one_fault(policy)[table.name, rule.name]
+        failing = [r for r in table.rules if not combos.holds(r, world)]
+        assert [rule] == failing
+
+
+class TestFramed:
+    """A rule depends on the facts that it names, on all, and on no other."""
+
+    @every_row
+    @settings(max_examples=settings().max_examples // 4)
+    @given(rng=st.randoms(use_true_random=False, note_method_calls=False))
+    def test_a_rule_depends_on_its_reads_only(
+        self,
+        policy: Policy,  # noqa: ARG002 - a row names it
+        table: combos.Table,
+        rule: Rule[Any],
+        rng: random.Random,
+    ) -> None:
+        """Two worlds that agree on the reads agree on the outcome."""
+        axes = UPLOAD_AXES if isinstance(table.base, UploadRequest) else AXES
+        one, two = (
+            {path: rng.choice(pool) for path, pool in axes.items()}
+            for _ in range(2)
+        )
+        read = {path: one[path] for path in rule.reads if path in axes}
+        assert combos.holds(rule, put(table.base, one)) == (
+            combos.holds(rule, put(table.base, {**two, **read}))
+        )
+
+    @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+    def test_a_rule_uses_every_fact_that_it_names(
+        self, rule: Rule[Any]
+    ) -> None:
+        """For each fact, two worlds that differ in it alone differ."""
+        used = {
+            path
+            for base in RULES[rule]
+            for path in rule.reads
+            if depends(rule, path, base)
+        }
+        assert set(rule.reads) == used
+
+
+def depends(rule: Rule[Any], path: str, base: Request) -> bool:
+    """Look for two worlds that differ in one fact and in the outcome."""
+    outcomes: dict[str, set[bool]] = {}
+    for values, world in combos.variants(base, frozenset(rule.reads)):
+        rest = repr([values.get(p) for p in rule.reads if p != path])
+        outcomes.setdefault(rest, set()).add(combos.holds(rule, world))
+    return any(len(held) > 1 for held in outcomes.values())
+
+
+def without(policy: Policy, table: str, rule: Rule[Any]) -> Policy:
+    """Take one rule out of one table."""
+    operation, _, place = table.partition(".")
+    part = getattr(policy, operation)
+    lane_name, _, field = place.partition(".")
+    if field:
+        part = attrs.evolve(
+            part,
+            lanes=tuple(
+                attrs.evolve(
+                    lane,
+                    **{
+                        field: tuple(
+                            r for r in getattr(lane, field) if r is not rule
+                        )
+                    },
+                )
+                if lane.mechanism == lane_name
+                else lane
+                for lane in part.lanes
+            ),
+        )
+    else:
+        rest = tuple(r for r in getattr(part, place) if r is not rule)
+        part = attrs.evolve(part, **{place: rest})
+    return attrs.evolve(policy, **{operation: part})
+
+
+class TestNeeded:
+    """Without a rule in a table, some decision changes."""
+
+    @every_verdict_row
+    def test_a_table_without_the_rule_reports_less(
+        self, policy: Policy, table: combos.Table, rule: Rule[Any]
+    ) -> None:
+        """Where it fails alone, its finding or what it closes is missing."""
+        world = one_fault(policy)[table.name, rule.name]
+        fewer = without(policy, table.name, rule)
+        has, lacks = decide(world, policy), decide(world, fewer)
+
+        def blocks(decision: Decision) -> set[tuple[str, Path]]:
+            return {
+                (f.rule, path) for f in decision.findings for path in f.blocks
+            }
+
+        assert blocks(lacks) < blocks(has)
+
+
+class TestTables:
+    """The engine loses no rule of a table, and adds none."""
+
+    @every_policy
+    def test_a_walk_over_the_tables_finds_every_rule(
+        self, policy: Policy
+    ) -> None:
+        """As often as the tables' own fields hold it."""
+        parts = (*create_tables(policy), policy.upload)
+        given_ = [rule for part in parts for _, rule in rules_in(part)]
+        walked = [rule for _, rules in tables(policy) for rule in rules]
+        assert Counter(given_) == Counter(walked)
+
+
+def blocked(policy: Policy, table: str, rule: Rule[Any]) -> list[Path]:
+    """Derive the paths that a rule's finding closes from its tables."""
+    operation, _, place = table.partition(".")
+    lanes = {Path(lane.mechanism) for lane in policy.create.lanes}
+    own = {
+        "create.refuse": {*lanes, Path.DOWNLOAD},
+        "create.download": {Path.DOWNLOAD},
+        "upload.refuse": {Path.REGISTER, Path.UPLOAD},
+        "upload.register": {Path.REGISTER},
+        "upload.upload": {Path.UPLOAD},
+        **{f"create.{path}.gates": {path} for path in lanes},
+    }
+    if place.endswith(".rules"):
+        return [Path(place.removesuffix(".rules"))]
+    found = {
+        path
+        for name, rules in tables(policy)
+        if name.startswith(f"{operation}.") and rule in rules
+        for path in own.get(name, ())
+    }
+    return [path for path in Path if path in found]
+
+
+def lacks(world: Request, path: str) -> bool:
+    """Say whether the kind of source in a world has no such field."""
+    candidate = candidate_of(world)
+    root, _, field = path.partition(".")
+    if root != "source" or candidate is None or candidate.source is None:
+        return False
+    return not hasattr(candidate.source, field)
+
+
+class TestFindings:
+    """A finding says which rule failed, on which values, and what it closes.
+
+    The values are compared with those that were put into the request.
+    """
+
+    @every_verdict_row
+    def test_a_finding_is_that_of_the_rule_that_fails(
+        self, policy: Policy, table: combos.Table, rule: Rule[Any]
+    ) -> None:
+        """In up to twenty worlds in which the rule fails."""
+        failing = (
+            (values, world)
+            for values, world in combos.variants(
+                table.base, frozenset(rule.reads)
+            )
+            if not combos.holds(rule, world)
+        )
+        seen = 0
+        for values, world in itertools.islice(failing, 20):
+            (finding,) = (
+                f
+                for f in decide(world, policy).findings
+                if f.rule == rule.name
+            )
+            seen += 1
+            source = candidate_of(world)
+            if not table.name.endswith(".rules"):
+                source = None
+            assert (
+                rule.reason,
+                rule.requirement,
+                source and label(source),
+                blocked(policy, table.name, rule),
+                rule.reads,
+                {
+                    path: None if lacks(world, path) else value
+                    for path, value in values.items()
+                },
+            ) == (
+                finding.reason,
+                finding.requirement,
+                finding.candidate,
+                list(finding.blocks),
+                tuple(path for path, _ in finding.values),
+                dict(finding.values),
+            )
+        assert seen
