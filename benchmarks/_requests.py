@@ -9,16 +9,12 @@ from typing import Any, cast
 import attrs
 
 from clonepolicy import (
-    ArrayBackend,
     CinderLocation,
     Clone,
     GiB,
-    ImageService,
     Location,
-    Ports,
     Volume,
-    VolumeService,
-    decide_create,
+    decide,
     execute,
     gather_create,
 )
@@ -29,6 +25,7 @@ from clonepolicy.adapters.memory import (
     MemoryArray,
     MemoryCloud,
 )
+from clonepolicy.ports import ArrayBackend, ImageService, Ports, VolumeService
 
 _TENANT = "tenant"
 
@@ -112,7 +109,7 @@ class Requests:
 
     def fill(self, volume: Volume, image_id: str) -> None:
         """Have clonepolicy fill it: gather, decide and execute."""
-        decision = decide_create(
+        decision = decide(
             gather_create(image_id, volume, self._cloud.config, self._ports)
         )
         outcome = execute(decision.plan, self._ports)

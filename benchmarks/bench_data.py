@@ -24,10 +24,10 @@ from pathlib import Path
 from _places import place, settle
 from _timing import Row, Timing, arguments, ratio, report
 
-from clonepolicy import (Clone, Download, Outcome, execute)
-from clonepolicy.plan import (CloneVolume, Step)
-from clonepolicy.ports import (Observer)
+from clonepolicy import Clone, Download, Outcome, execute
 from clonepolicy.adapters.local import LocalCloud, VolumeRow, _operations
+from clonepolicy.plan import CloneVolume, Step
+from clonepolicy.ports import Observer
 
 _MIB = 1 << 20
 _GIB = 1 << 30

@@ -16,11 +16,11 @@ from clonepolicy import (
     Candidate,
     Clone,
     CreateRequest,
-    Policy,
-    decide_create,
-    decide_upload,
+    Request,
+    decide,
 )
-from clonepolicy.testing.worlds import CLONEABLE, HELD, Request, put
+from clonepolicy.policy import CANDIDATE_FIELDS, Policy
+from clonepolicy.scenarios import CLONEABLE, with_facts
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -44,9 +44,9 @@ def label(candidate: Candidate) -> str:
 def decided(request: Request, policy: Policy) -> Answer:
     """Give the package's answer in the form of `expected`."""
     decision = (
-        decide_create(request, policy)
+        decide(request, policy)
         if isinstance(request, CreateRequest)
-        else decide_upload(request, policy)
+        else decide(request, policy)
     )
     cloned = decision if isinstance(decision, Clone) else None
     return {
@@ -59,10 +59,10 @@ def decided(request: Request, policy: Policy) -> Answer:
             if finding.candidate is None
         },
         "candidates": {
-            (considered.mechanism.value, considered.candidate): {
+            (considered.route.value, considered.candidate): {
                 finding.reason.value for finding in considered.findings
             }
-            for considered in decision.considered
+            for considered in decision.candidates
         },
     }
 
@@ -88,7 +88,7 @@ def expected(request: Request, policy: Policy) -> Answer:
         "reasons": reasons,
         "candidates": {
             (mechanism.value, candidate): found
-            for mechanism, field in HELD.items()
+            for mechanism, field in CANDIDATE_FIELDS.items()
             if mechanism.value in judged
             for candidate, found in zip(
                 getattr(request, field), judged[mechanism], strict=True
@@ -138,14 +138,14 @@ def _reasons(answer: Answer) -> set[str]:
 def with_every_source(values: Mapping[str, Any]) -> CreateRequest:
     """Build a create request that has one source for each mechanism.
 
-    Each value is put into the request and into every source that has such
+    Each value is with_facts into the request and into every source that has such
     a field.  An empty tuple for a mechanism's candidates takes its source
     away; ``...`` leaves the fact as it is.
     """
     given = {p: value for p, value in values.items() if value is not ...}
     parts = {
-        field: put(CLONEABLE[mechanism], given)
-        for mechanism, field in HELD.items()
+        field: with_facts(CLONEABLE[mechanism], given)
+        for mechanism, field in CANDIDATE_FIELDS.items()
     }
     (*_, request) = parts.values()
     return attrs.evolve(

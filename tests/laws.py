@@ -15,28 +15,29 @@ import pytest
 from clonepolicy import (
     POLICIES,
     CreateRequest,
-    CreateTables,
     Decision,
-    Lane,
-    Path,
+    Request,
+    Route,
+    scenarios,
+)
+from clonepolicy.policy import (
+    CANDIDATE_FIELDS,
+    CloneTable,
+    CreateTables,
     Policy,
     Rule,
     UploadTables,
-    decide_create,
-    decide_upload,
 )
-from clonepolicy.testing import combinations as combos
-from clonepolicy.testing.worlds import HELD, Request
 
 EVERY = tuple(POLICIES.values())
 every_policy = pytest.mark.parametrize("policy", EVERY, ids=lambda p: p.name)
 
-Tables: TypeAlias = CreateTables | Lane[Any] | UploadTables
-Row: TypeAlias = tuple[Policy, combos.Table, Rule[Any]]
+Tables: TypeAlias = CreateTables | CloneTable[Any] | UploadTables
+Row: TypeAlias = tuple[Policy, scenarios.Table, Rule[Any]]
 ROWS: list[Row] = [
     (policy, table, rule)
     for policy in EVERY
-    for table in combos.worlds_of(policy)
+    for table in scenarios.scenarios_of(policy)
     for rule in table.rules
 ]
 VERDICT_ROWS = [row for row in ROWS if not row[1].name.endswith("notes")]
@@ -45,7 +46,7 @@ RULES: dict[Rule[Any], list[Request]] = {}
 for _, _table, _rule in ROWS:
     RULES.setdefault(_rule, []).append(_table.base)
 
-one_fault = functools.cache(combos.one_fault)
+one_fault = functools.cache(scenarios.one_fault)
 
 
 def over(rows: list[Row]) -> pytest.MarkDecorator:
@@ -59,13 +60,6 @@ def over(rows: list[Row]) -> pytest.MarkDecorator:
 
 every_row = over(ROWS)
 every_verdict_row = over(VERDICT_ROWS)
-
-
-def decide(request: Request, policy: Policy) -> Decision:
-    """Decide a request of either kind."""
-    if isinstance(request, CreateRequest):
-        return decide_create(request, policy)
-    return decide_upload(request, policy)
 
 
 def rules_in(tables: Tables) -> Iterator[tuple[str, Rule[Any]]]:
@@ -84,7 +78,7 @@ def rules_in(tables: Tables) -> Iterator[tuple[str, Rule[Any]]]:
 
 def create_tables(policy: Policy) -> tuple[Tables, ...]:
     """Give the tables of a create and those of each mechanism."""
-    return (policy.create, *policy.create.lanes)
+    return (policy.create, *policy.create.clone)
 
 
 def failing_rules(request: Request, policy: Policy) -> set[tuple[str, str]]:
@@ -101,8 +95,8 @@ def failing_rules(request: Request, policy: Policy) -> set[tuple[str, str]]:
         for field, rule in rules_in(part)
         if field in {"refuse", "download", "gates"} and not rule.holds(request)
     }
-    for lane in policy.create.lanes:
-        for candidate in getattr(request, HELD[lane.mechanism]):
+    for lane in policy.create.clone:
+        for candidate in getattr(request, CANDIDATE_FIELDS[lane.route]):
             failing |= {
                 (rule.name, str(candidate))
                 for rule in lane.rules
@@ -118,12 +112,12 @@ def reported(decision: Decision) -> set[tuple[str, str]]:
     }
     about_sources = {
         (finding.rule, str(considered.candidate))
-        for considered in decision.considered
+        for considered in decision.candidates
         for finding in considered.findings
     }
     return about_request | about_sources
 
 
-def closed(decision: Decision) -> set[Path]:
+def closed(decision: Decision) -> set[Route]:
     """Collect every path that some finding closes."""
     return {path for finding in decision.findings for path in finding.blocks}

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clonepolicy import CacheEntry, CinderLocation, Volume
-from clonepolicy.adapters.memory import MemoryImages, MemoryVolumes
-from clonepolicy.adapters.memory import POOL, MemoryCloud
+from clonepolicy.adapters.memory import (
+    POOL,
+    MemoryCloud,
+    MemoryImages,
+    MemoryVolumes,
+)
 from clonepolicy.testing.conformance import (
     ImageHarness,
     LocationHarness,
@@ -17,7 +21,8 @@ OWNER = "alice"
 
 
 def image_harness(
-    cloud: MemoryCloud, kind: Callable[[MemoryCloud, str], MemoryImages] = MemoryImages
+    cloud: MemoryCloud,
+    kind: Callable[[MemoryCloud, str], MemoryImages] = MemoryImages,
 ) -> ImageHarness:
     """Make the harness of a cloud's image service."""
 
@@ -55,7 +60,8 @@ def image_harness(
 
 
 def volume_harness(
-    cloud: MemoryCloud, kind: Callable[[MemoryCloud], MemoryVolumes] = MemoryVolumes
+    cloud: MemoryCloud,
+    kind: Callable[[MemoryCloud], MemoryVolumes] = MemoryVolumes,
 ) -> VolumeHarness:
     """Make the harness of a cloud's volume service."""
 

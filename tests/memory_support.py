@@ -8,8 +8,7 @@ from clonepolicy import (
     Outcome,
     RbdLocation,
     UploadDecision,
-    decide_create,
-    decide_upload,
+    decide,
     gather_create,
     gather_upload,
 )
@@ -49,7 +48,7 @@ def ask_create(
     """Add a volume in creation, and decide how to fill it."""
     volume = cloud.add_volume(TENANT, size, status="creating")
     ports = cloud.ports(TENANT)
-    return decide_create(gather_create(image_id, volume, cloud.config, ports))
+    return decide(gather_create(image_id, volume, cloud.config, ports))
 
 
 def ask_upload(cloud: MemoryCloud) -> UploadDecision:
@@ -59,7 +58,7 @@ def ask_upload(cloud: MemoryCloud) -> UploadDecision:
     )
     image_id = cloud.add_image(TENANT, None)
     ports = cloud.ports(TENANT)
-    return decide_upload(
+    return decide(
         gather_upload(volume.id, image_id, TENANT, cloud.config, ports)
     )
 

@@ -38,31 +38,30 @@ from clonepolicy import (
     GlanceStore,
     Host,
     Quota,
-    Rule,
+    Request,
     UploadRequest,
     VolumeType,
     parse_location,
+    scenarios,
 )
-from clonepolicy.testing import combinations as combos
-from clonepolicy.testing import strategies as some
-from clonepolicy.testing.worlds import (
+from clonepolicy.policy import CANDIDATE_FIELDS, Rule
+from clonepolicy.scenarios import (
     AXES,
     CLONEABLE,
-    HELD,
     IMAGE_ID,
     OTHER_ID,
     REGISTERABLE,
     SOURCE_ID,
     UPLOAD_AXES,
-    Request,
-    put,
+    with_facts,
 )
+from clonepolicy.testing import strategies as some
 
 Values: TypeAlias = Mapping[str, tuple[Any, ...]]
 
 BASES: dict[Rule[Any], list[Request]] = {}
 for _policy in POLICIES.values():
-    for _table in combos.worlds_of(_policy):
+    for _table in scenarios.scenarios_of(_policy):
         for _rule in _table.rules:
             BASES.setdefault(_rule, []).append(_table.base)
 
@@ -78,7 +77,7 @@ def test_every_rule_is_in_the_reference(rule: Rule[Any]) -> None:
     """
     bases = {id(base): base for base in BASES[rule]}
     for base in bases.values():
-        variants = list(combos.variants(base, frozenset(rule.reads)))
+        variants = list(scenarios.variants(base, frozenset(rule.reads)))
         some_of = random.Random(0)  # noqa: S311 - a sample, no secret
         chosen = some_of.sample(variants, min(200, len(variants)))
         for values, world in chosen:
@@ -93,10 +92,13 @@ def test_every_rule_is_in_the_reference(rule: Rule[Any]) -> None:
 def test_every_value_counts_as_in_the_reference(path: str) -> None:
     """Each by itself, for each mechanism alone, for all, and for an upload."""
     requests: list[Request] = [
-        put(REGISTERABLE, {path: value}) for value in UPLOAD_AXES.get(path, ())
+        with_facts(REGISTERABLE, {path: value})
+        for value in UPLOAD_AXES.get(path, ())
     ]
     for value in AXES.get(path, ()):
-        requests += [put(base, {path: value}) for base in CLONEABLE.values()]
+        requests += [
+            with_facts(base, {path: value}) for base in CLONEABLE.values()
+        ]
         requests.append(with_every_source({path: value}))
     for request, policy in itertools.product(requests, POLICIES.values()):
         agree(request, policy)
@@ -221,11 +223,13 @@ def create_requests(draw: st.DrawFn) -> CreateRequest:
     """
     request = with_every_source(draw(changes(ABOUT_REQUEST, 6)))
     found: dict[str, Any] = {}
-    for mechanism, field in HELD.items():
+    for mechanism, field in CANDIDATE_FIELDS.items():
         different = {
             label(candidate): candidate
             for values in draw(st.lists(changes(ABOUT_SOURCE, 3), max_size=3))
-            for candidate in getattr(put(CLONEABLE[mechanism], values), field)
+            for candidate in getattr(
+                with_facts(CLONEABLE[mechanism], values), field
+            )
         }
         found[field] = (*different.values(), *different.values())[
             : draw(st.integers(0, 4))
@@ -235,7 +239,7 @@ def create_requests(draw: st.DrawFn) -> CreateRequest:
 
 def upload_requests() -> st.SearchStrategy[UploadRequest]:
     """Draw requests that are a few changes away from a registration."""
-    return changes(UPLOAD_AXES, 6).map(lambda v: put(REGISTERABLE, v))
+    return changes(UPLOAD_AXES, 6).map(lambda v: with_facts(REGISTERABLE, v))
 
 
 _EXAMPLES = 3 * settings().max_examples

@@ -18,12 +18,12 @@ from clonepolicy import (
     CreateRequest,
     Host,
     ImageVolume,
-    Mechanism,
-    Policy,
+    Route,
     Volume,
     parse_location,
 )
-from clonepolicy.testing.worlds import (
+from clonepolicy.policy import Policy
+from clonepolicy.scenarios import (
     ALICE,
     BOB,
     CLONEABLE,
@@ -167,7 +167,7 @@ def test_the_policies_disagree_about_owners_as_documented(
 
 # -- the choice among candidates --------------------------------------------
 
-_BASE = CLONEABLE[Mechanism.IMAGE_VOLUME]
+_BASE = CLONEABLE[Route.IMAGE_VOLUME]
 _SOURCE = _BASE.image_volumes[0].source
 assert _SOURCE is not None
 _CHOICES: tuple[tuple[str, Volume | None], ...] = (

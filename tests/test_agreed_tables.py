@@ -27,7 +27,7 @@ from clonepolicy import (
     VolumeType,
     parse_location,
 )
-from clonepolicy.testing.worlds import (
+from clonepolicy.scenarios import (
     ALICE,
     ARRAY,
     BOB,
@@ -39,7 +39,7 @@ from clonepolicy.testing.worlds import (
     REGISTERABLE,
     SOURCE_ID,
     THEN,
-    put,
+    with_facts,
 )
 
 Facts: TypeAlias = Mapping[str, tuple[Any, ...]]
@@ -315,4 +315,4 @@ def test_every_small_upload_is_decided_as_in_the_reference(table: str) -> None:
     """No combination of a table's facts divides the two."""
     for values in worlds(UPLOAD_TABLES[table]):
         for policy in POLICIES.values():
-            agree(put(REGISTERABLE, values), policy)
+            agree(with_facts(REGISTERABLE, values), policy)

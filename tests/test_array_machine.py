@@ -7,6 +7,13 @@ from typing import ClassVar
 
 import attrs
 import pytest
+from clonepolicy.testing.conformance._array_saboteurs import (
+    Aliases,
+    LeavesTheHalf,
+    LosesItByGrowing,
+    ReachesAcross,
+    TakesClonesAlong,
+)
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from typing_extensions import override
@@ -15,13 +22,6 @@ from clonepolicy import Backend
 from clonepolicy.adapters.memory import EVERYTHING, MemoryArray
 from clonepolicy.testing.array_machine import ArrayMachine
 from clonepolicy.testing.conformance import ArrayHarness
-from clonepolicy.testing.conformance._array_saboteurs import (
-    Aliases,
-    LeavesTheHalf,
-    LosesItByGrowing,
-    ReachesAcross,
-    TakesClonesAlong,
-)
 from clonepolicy.testing.memory import memory_harness
 
 

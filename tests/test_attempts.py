@@ -13,23 +13,23 @@ from clonepolicy import (
     CreateRequest,
     Host,
     ImageVolume,
-    Mechanism,
-    Policy,
     RbdLocation,
-    decide_create,
+    Route,
+    decide,
 )
-from clonepolicy.testing.worlds import (
+from clonepolicy.policy import Policy
+from clonepolicy.scenarios import (
     ARRAY,
     CLONEABLE,
     IMAGE_ID,
     NOW,
     OTHER_ID,
     SOURCE_ID,
-    put,
+    with_facts,
 )
 
-WORLD = put(
-    CLONEABLE[Mechanism.IMAGE_VOLUME], {"backend.clone_across_pools": True}
+WORLD = with_facts(
+    CLONEABLE[Route.IMAGE_VOLUME], {"backend.clone_across_pools": True}
 )
 NEAR, FAR, NEW = (f"{OTHER_ID[:-1]}{n}" for n in (7, 8, 9))
 
@@ -41,7 +41,7 @@ def offered(*candidates: ImageVolume) -> CreateRequest:
 
 def volume(volume_id: str, **facts: object) -> ImageVolume:
     """Make an acceptable image volume that has some facts."""
-    (found,) = put(
+    (found,) = with_facts(
         WORLD,
         {
             "source.id": volume_id,
@@ -54,7 +54,7 @@ def volume(volume_id: str, **facts: object) -> ImageVolume:
 
 def attempts(request: CreateRequest, policy: Policy = SAFE) -> list[str]:
     """Give the names of the attempts that a plan makes."""
-    return [a.name for a in decide_create(request, policy).plan.attempts]
+    return [a.name for a in decide(request, policy).plan.attempts]
 
 
 def test_every_source_is_tried_the_nearest_first_and_then_the_newest() -> None:
@@ -85,7 +85,7 @@ def test_a_volume_that_two_locations_name_is_tried_once() -> None:
 
 def test_images_on_the_array_are_tried_before_image_volumes() -> None:
     """Each of them, though they have no id."""
-    request = CLONEABLE[Mechanism.ARRAY_IMAGE]
+    request = CLONEABLE[Route.ARRAY_IMAGE]
     (image,) = request.array_images
     location = RbdLocation(ARRAY, "copies", IMAGE_ID, "snap")
     both: tuple[ArrayImage, ...] = (
@@ -93,7 +93,7 @@ def test_images_on_the_array_are_tried_before_image_volumes() -> None:
         attrs.evolve(image, location=location),
     )
     request = attrs.evolve(
-        put(
+        with_facts(
             request,
             {"config.trusted_image_pools": frozenset({"images", "copies"})},
         ),
@@ -108,19 +108,19 @@ def test_images_on_the_array_are_tried_before_image_volumes() -> None:
     ] == attempts(request)
 
 
-@pytest.mark.parametrize("mechanism", Mechanism)
+@pytest.mark.parametrize("mechanism", Route)
 def test_cinder_tries_one_source_of_each_mechanism(
-    mechanism: Mechanism,
+    mechanism: Route,
 ) -> None:
     """The next mechanism is tried, but no second source of this one."""
     request = offered(volume(SOURCE_ID), volume(NEW, created_at=NOW))
     world = CLONEABLE[mechanism]
-    if mechanism is Mechanism.ARRAY_IMAGE:
+    if mechanism is Route.ARRAY_IMAGE:
         request = attrs.evolve(request, array_images=world.array_images)
-    if mechanism is Mechanism.CACHE_ENTRY:
+    if mechanism is Route.CACHE_ENTRY:
         request = attrs.evolve(request, cache_entries=world.cache_entries)
     names = attempts(request, CINDER_29)
-    mechanisms = 1 if mechanism is Mechanism.IMAGE_VOLUME else 2
+    mechanisms = 1 if mechanism is Route.IMAGE_VOLUME else 2
     assert mechanisms + 1 == len(names)
     assert f"clone cinder://{NEW}" in names
     assert "download" == names[-1]

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from clonepolicy.adapters.memory import MemoryArray
 from clonepolicy.testing.conformance import (
     ARRAYS,
     IMAGES,
@@ -33,7 +34,6 @@ from clonepolicy.testing.conformance import (
     run,
 )
 from clonepolicy.testing.conformance._program import program
-from clonepolicy.adapters.memory import MemoryArray
 from clonepolicy.testing.memory import memory_harness
 
 SHARES = next(
@@ -51,7 +51,7 @@ import time
 
 import attrs
 
-from clonepolicy import Backend
+from clonepolicy import (Backend)
 from clonepolicy.testing.conformance import ConformanceTestCase
 from clonepolicy.adapters.memory import MemoryArray
 from clonepolicy.testing.memory import memory_harness

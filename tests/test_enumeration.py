@@ -13,30 +13,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clonepolicy.testing.worlds import CLONEABLE, Request, put
 
 from clonepolicy import (
     POLICIES,
     SAFE,
     Clone,
     CreateRequest,
-    Decision,
     Download,
-    Mechanism,
-    Policy,
     Refuse,
     Register,
-    Rule,
+    Request,
+    Route,
     Upload,
-    decide_create,
-    decide_upload,
+    decide,
+    scenarios,
 )
-from clonepolicy.testing import combinations as combos
+from clonepolicy.policy import Policy, Rule
+from clonepolicy.scenarios import CLONEABLE, with_facts
 
 TABLES = [
     (policy, table)
     for policy in POLICIES.values()
-    for table in combos.worlds_of(policy)
+    for table in scenarios.scenarios_of(policy)
     if table.rules and not table.name.endswith("notes")
 ]
 every_table = pytest.mark.parametrize(
@@ -47,24 +45,17 @@ SAMPLE = 4_000
 CENSUS = Path(__file__).parents[1] / "docs/reference/census.md"
 
 
-def decide(request: Request, policy: Policy) -> Decision:
-    """Decide a request of either kind."""
-    if isinstance(request, CreateRequest):
-        return decide_create(request, policy)
-    return decide_upload(request, policy)
-
-
 def expected(world: Request, policy: Policy) -> type:
     """Derive the verdict from the rules, each evaluated by itself."""
 
     def shut(rules: tuple[Rule[Any], ...]) -> bool:
-        return not all(combos.holds(rule, world) for rule in rules)
+        return not all(scenarios.holds(rule, world) for rule in rules)
 
     if isinstance(world, CreateRequest):
         create = policy.create
         open_lane = any(
             lane.candidates(world) and not shut((*lane.gates, *lane.rules))
-            for lane in create.lanes
+            for lane in create.clone
         )
         closed, efficient = shut(create.download), open_lane
         refused = shut(create.refuse)
@@ -78,11 +69,11 @@ def expected(world: Request, policy: Policy) -> type:
     return verdicts[0] if efficient else verdicts[1]
 
 
-def check(policy: Policy, table: combos.Table, stride: int) -> int:
+def check(policy: Policy, table: scenarios.Table, stride: int) -> int:
     """Decide every ``stride``-th combination; return how many."""
     seen = 0
     names = {rule.name for rule in table.rules}
-    every = iter(combos.combinations(table.base, table.rules))
+    every = iter(scenarios.combinations(table.base, table.rules))
     for failing, world in itertools.islice(every, 0, None, stride):
         decision = decide(world, policy)
         assert failing == {f.rule for f in decision.findings} & names
@@ -93,10 +84,10 @@ def check(policy: Policy, table: combos.Table, stride: int) -> int:
 
 @every_table
 def test_a_sample_of_every_tables_combinations(
-    policy: Policy, table: combos.Table
+    policy: Policy, table: scenarios.Table
 ) -> None:
     """The failing rules are reported, and the verdict follows from them."""
-    count = len(combos.combinations(table.base, table.rules))
+    count = len(scenarios.combinations(table.base, table.rules))
     assert check(policy, table, max(1, count // SAMPLE)) >= min(count, SAMPLE)
 
 
@@ -117,7 +108,7 @@ def test_the_census_counts_every_table() -> None:
     """The generated page is the one place where the numbers are written."""
     counted = {
         (policy.name, table.name): len(
-            combos.combinations(table.base, table.rules)
+            scenarios.combinations(table.base, table.rules)
         )
         for policy, table in TABLES
     }
@@ -128,16 +119,16 @@ def test_the_census_counts_every_table() -> None:
 @pytest.mark.deep
 @every_table
 def test_every_combination_of_every_table(
-    policy: Policy, table: combos.Table
+    policy: Policy, table: scenarios.Table
 ) -> None:
     """As many are decided as the census counts."""
     assert census()[policy.name, table.name] == check(policy, table, 1)
 
 
-@pytest.mark.parametrize("mechanism", Mechanism)
-def test_tables_cross_as_the_verdict_says(mechanism: Mechanism) -> None:
+@pytest.mark.parametrize("mechanism", Route)
+def test_tables_cross_as_the_verdict_says(mechanism: Route) -> None:
     """Refusal, gate, source, download: each open or closed, all 16 ways."""
-    lane = next(x for x in SAFE.create.lanes if x.mechanism is mechanism)
+    lane = next(x for x in SAFE.create.clone if x.route is mechanism)
     base = CLONEABLE[mechanism]
     faults: dict[str, dict[str, Any]] = {
         "refuse": {"image.status": "queued"},
@@ -150,11 +141,11 @@ def test_tables_cross_as_the_verdict_says(mechanism: Mechanism) -> None:
         values: dict[str, Any] = {}
         for name, part in faults.items():
             values.update(part if closed[name] else {})
-        decision = decide_create(put(base, values))
+        decision = decide(with_facts(base, values))
         if closed["refuse"]:
             wanted: type = Refuse
         elif not closed["gate"] and not closed["rule"]:
             wanted = Clone
         else:
             wanted = Refuse if closed["download"] else Download
-        assert wanted is type(decision), (lane.mechanism, closed)
+        assert wanted is type(decision), (lane.route, closed)

@@ -9,33 +9,26 @@ from typing import Any
 
 import attrs
 import pytest
-from clonepolicy.testing.worlds import CLONEABLE, REGISTERABLE, put
 
-from clonepolicy import (
-    SAFE,
-    Clone,
-    Mechanism,
-    Register,
-    decide_create,
-    decide_upload,
-)
+from clonepolicy import SAFE, Clone, Register, Route, decide
+from clonepolicy.scenarios import CLONEABLE, REGISTERABLE, with_facts
 
 BELOW, ABOVE = "!", "~"
 CREATES = [
-    (Mechanism.IMAGE_VOLUME, "image.status"),
-    (Mechanism.IMAGE_VOLUME, "image.disk_format"),
-    (Mechanism.IMAGE_VOLUME, "image.container_format"),
-    (Mechanism.IMAGE_VOLUME, "image.owner"),
-    (Mechanism.IMAGE_VOLUME, "source.status"),
-    (Mechanism.IMAGE_VOLUME, "source.migration_status"),
-    (Mechanism.IMAGE_VOLUME, "source.glance_image_id"),
-    (Mechanism.IMAGE_VOLUME, "source.id"),
-    (Mechanism.CACHE_ENTRY, "source.image_owner"),
-    (Mechanism.CACHE_ENTRY, "candidate.image_id"),
-    (Mechanism.CACHE_ENTRY, "source.project_id"),
-    (Mechanism.ARRAY_IMAGE, "image.id"),
-    (Mechanism.ARRAY_IMAGE, "backend.array_id"),
-    (Mechanism.ARRAY_IMAGE, "source.status"),
+    (Route.IMAGE_VOLUME, "image.status"),
+    (Route.IMAGE_VOLUME, "image.disk_format"),
+    (Route.IMAGE_VOLUME, "image.container_format"),
+    (Route.IMAGE_VOLUME, "image.owner"),
+    (Route.IMAGE_VOLUME, "source.status"),
+    (Route.IMAGE_VOLUME, "source.migration_status"),
+    (Route.IMAGE_VOLUME, "source.glance_image_id"),
+    (Route.IMAGE_VOLUME, "source.id"),
+    (Route.CACHE_ENTRY, "source.image_owner"),
+    (Route.CACHE_ENTRY, "candidate.image_id"),
+    (Route.CACHE_ENTRY, "source.project_id"),
+    (Route.ARRAY_IMAGE, "image.id"),
+    (Route.ARRAY_IMAGE, "backend.array_id"),
+    (Route.ARRAY_IMAGE, "source.status"),
 ]
 UPLOADS = [
     "image.status",
@@ -49,30 +42,30 @@ UPLOADS = [
 @pytest.mark.parametrize("value", [BELOW, ABOVE])
 @pytest.mark.parametrize(("mechanism", "path"), CREATES)
 def test_no_other_value_is_cloned(
-    mechanism: Mechanism, path: str, value: str
+    mechanism: Route, path: str, value: str
 ) -> None:
     """Neither a value that sorts before the right one nor one after it."""
     world = CLONEABLE[mechanism]
-    assert isinstance(decide_create(world), Clone)
-    assert not isinstance(decide_create(put(world, {path: value})), Clone)
+    assert isinstance(decide(world), Clone)
+    assert not isinstance(decide(with_facts(world, {path: value})), Clone)
 
 
 @pytest.mark.parametrize("value", [BELOW, ABOVE])
 @pytest.mark.parametrize("path", UPLOADS)
 def test_no_other_value_is_registered(path: str, value: str) -> None:
     """Neither a value that sorts before the right one nor one after it."""
-    assert isinstance(decide_upload(REGISTERABLE), Register)
-    world = put(REGISTERABLE, {path: value})
-    assert not isinstance(decide_upload(world), Register)
+    assert isinstance(decide(REGISTERABLE), Register)
+    world = with_facts(REGISTERABLE, {path: value})
+    assert not isinstance(decide(world), Register)
 
 
 @pytest.mark.parametrize("value", [BELOW, ABOVE])
 def test_only_disabled_disables_signatures(value: str) -> None:
     """With any other word a signed image is verified, so it is downloaded."""
-    world = put(CLONEABLE[Mechanism.IMAGE_VOLUME], {"image.signed": True})
+    world = with_facts(CLONEABLE[Route.IMAGE_VOLUME], {"image.signed": True})
     option = "config.verify_glance_signatures"
-    assert isinstance(decide_create(put(world, {option: "disabled"})), Clone)
-    assert not isinstance(decide_create(put(world, {option: value})), Clone)
+    assert isinstance(decide(with_facts(world, {option: "disabled"})), Clone)
+    assert not isinstance(decide(with_facts(world, {option: value})), Clone)
 
 
 @pytest.mark.parametrize("part", ["name", "requirement", "reads", "sources"])

@@ -33,8 +33,8 @@ from clonepolicy import (
     Image,
     LeftBehindError,
     Volume,
-    check_array_kind,
 )
+from clonepolicy.ports import check_array_kind
 from clonepolicy.testing.conformance import (
     ARRAYS,
     Level,
@@ -248,7 +248,7 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-from clonepolicy import Volume
+from clonepolicy import (Volume)
 from filearray import FileArray
 
 directory, source_id, volume_id, where, name = sys.argv[1:]

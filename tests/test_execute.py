@@ -17,8 +17,6 @@ from clonepolicy import (
     CreateDecision,
     LeftBehindError,
     Outcome,
-    Plan,
-    Ports,
     UnavailableError,
     UploadDecision,
     execute,
@@ -29,6 +27,8 @@ from clonepolicy.adapters.memory import (
     MemoryJournal,
     Registration,
 )
+from clonepolicy.plan import Plan
+from clonepolicy.ports import Ports
 from clonepolicy.testing.faults import Fault, Faulty, Kill
 from memory_support import (
     DATA,
@@ -100,7 +100,7 @@ def case(
     abandon: bool = False,
 ) -> Case:
     """Make a case of a decision; ``abandon`` removes all attempts."""
-    request, plan = decision.found.request, decision.plan
+    request, plan = decision.evaluation.request, decision.plan
     return Case(
         cloud=cloud,
         plan=Plan((), plan.abandon) if abandon else plan,

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import pytest
-from clonepolicy._explain import headline, shown, verb
-from clonepolicy._records import GiB, Host, VolumeType
-from clonepolicy.testing.worlds import (
+
+from clonepolicy import (
+    LIBERTY,
+    SAFE,
+    GiB,
+    Host,
+    Reason,
+    Route,
+    VolumeType,
+    decide,
+    explain,
+    explain_to_tenant,
+    tenant_findings,
+    what_would_it_take,
+)
+from clonepolicy._decide.explain import format_fact, headline
+from clonepolicy.policy import Responsible
+from clonepolicy.scenarios import (
     CLONEABLE,
     IMAGE_ID,
     NEW_ID,
     NOW,
     REGISTERABLE,
     SOURCE_ID,
-    put,
+    with_facts,
 )
 
-from clonepolicy import (
-    LIBERTY,
-    SAFE,
-    Mechanism,
-    Path,
-    Reason,
-    Who,
-    decide_create,
-    decide_upload,
-    explain,
-    explain_to_tenant,
-    tenant_findings,
-    what_would_it_take,
-)
-
-WORLD = CLONEABLE[Mechanism.IMAGE_VOLUME]
+WORLD = CLONEABLE[Route.IMAGE_VOLUME]
 CLONES = f"clone volume {NEW_ID} from cinder://{SOURCE_ID}"
 REGISTERS = (
     f"register a clone of volume {SOURCE_ID} in internal as image {IMAGE_ID}"
@@ -59,9 +59,9 @@ def test_a_create_is_summed_up_in_one_line(
     values: dict[str, object], says: str
 ) -> None:
     """The verdict, and what it is about."""
-    decision = decide_create(put(WORLD, values))
+    decision = decide(with_facts(WORLD, values))
     assert says == headline(decision)
-    assert verb(decision) == says.partition(" ")[0]
+    assert decision.verdict == says.partition(" ")[0]
     assert explain(decision).startswith(f"{says} (policy {SAFE})")
 
 
@@ -86,17 +86,17 @@ def test_an_upload_is_summed_up_in_one_line(
     values: dict[str, object], says: str
 ) -> None:
     """The verdict, and what it is about."""
-    assert says == headline(decide_upload(put(REGISTERABLE, values)))
+    assert says == headline(decide(with_facts(REGISTERABLE, values)))
 
 
 def test_the_operator_reads_reason_values_remedy_and_plan() -> None:
     """Also who can remedy it, and the plan that follows."""
-    text = explain(decide_create(put(WORLD, {"source.project_id": "bob"})))
+    text = explain(decide(with_facts(WORLD, {"source.project_id": "bob"})))
     for part in (
         "owner-mismatch: the source is not the image owner's",
         "image.owner=alice",
         "source.project_id=bob",
-        "operator: put image volumes in the internal tenant",
+        "operator: with_facts image volumes in the internal tenant",
         f"image-volume cinder://{SOURCE_ID}: refused",
         "1. download: DownloadImage, PublishVolume",
         "else FailVolume",
@@ -106,15 +106,15 @@ def test_the_operator_reads_reason_values_remedy_and_plan() -> None:
 
 def test_facts_of_the_source_and_of_the_volume_have_different_names() -> None:
     """Each value follows its own path."""
-    text = explain(decide_create(put(WORLD, {"source.size": 3})))
+    text = explain(decide(with_facts(WORLD, {"source.size": 3})))
     assert "(source.size=3, volume.size=1)" in text
-    text = explain(decide_create(put(WORLD, {"volume.size": 0})))
+    text = explain(decide(with_facts(WORLD, {"volume.size": 0})))
     assert "(volume.size=0)" in text
 
 
 def test_the_operator_reads_notes_and_whether_waiting_may_help() -> None:
     """Notes do not block the clone."""
-    text = explain(decide_create(put(WORLD, {"volume.size": 2})))
+    text = explain(decide(with_facts(WORLD, {"volume.size": 2})))
     assert "notes:" in text
     assert "extend-required" in text
     assert f"image-volume cinder://{SOURCE_ID}: acceptable" in text
@@ -140,39 +140,39 @@ def test_values_are_shown_as_operators_write_them(
     value: object, text: str
 ) -> None:
     """In the notation of Cinder and Glance."""
-    assert text == shown(value)
+    assert text == format_fact(value)
 
 
 def test_a_tenant_reads_a_refusal_and_its_remedy() -> None:
     """The tenant may see these facts and can act on them."""
-    world = put(WORLD, {"image.size": 2 * GiB})
+    world = with_facts(WORLD, {"image.size": 2 * GiB})
     expected = (
         f"Cannot make volume {NEW_ID} from image {IMAGE_ID}.\n"
         "- the image's data is larger than the volume "
         "[image-larger-than-volume]. "
         "Remedy: ask for a volume at least as large as the image."
     )
-    assert expected == explain_to_tenant(decide_create(world))
+    assert expected == explain_to_tenant(decide(world))
 
 
 def test_a_tenant_reads_no_remedy_that_is_the_operators() -> None:
     """A remedy for the operator is left out."""
-    world = put(WORLD, {"image.downloadable": False})
-    text = explain_to_tenant(decide_create(world))
+    world = with_facts(WORLD, {"image.downloadable": False})
+    text = explain_to_tenant(decide(world))
     assert "[download-forbidden]." in text
     assert "Remedy" not in text
 
 
 def test_a_tenant_reads_why_there_can_be_no_clone() -> None:
     """When the tenant's own facts alone rule it out."""
-    world = put(WORLD, {"image.disk_format": "qcow2"})
-    text = explain_to_tenant(decide_create(world, LIBERTY))
+    world = with_facts(WORLD, {"image.disk_format": "qcow2"})
+    text = explain_to_tenant(decide(world, LIBERTY))
     assert "cannot be a clone" in text
     assert "Remedy: convert the image to raw." in text
-    busy = put(REGISTERABLE, {"volume.encryption_key_id": "key-1"})
-    assert "cannot be a clone" in explain_to_tenant(decide_upload(busy))
-    wait = put(REGISTERABLE, {"volume.status": "error"})
-    assert "Waiting may help." in explain_to_tenant(decide_upload(wait))
+    busy = with_facts(REGISTERABLE, {"volume.encryption_key_id": "key-1"})
+    assert "cannot be a clone" in explain_to_tenant(decide(busy))
+    wait = with_facts(REGISTERABLE, {"volume.status": "error"})
+    assert "Waiting may help." in explain_to_tenant(decide(wait))
 
 
 def test_facts_of_others_do_not_show_whether_it_is_a_clone_or_a_copy() -> None:
@@ -181,7 +181,7 @@ def test_facts_of_others_do_not_show_whether_it_is_a_clone_or_a_copy() -> None:
         f"Making volume {NEW_ID} from image {IMAGE_ID}, by clone or by copy."
     )
     for status in ("available", "error"):
-        decision = decide_create(put(WORLD, {"source.status": status}))
+        decision = decide(with_facts(WORLD, {"source.status": status}))
         assert expected == explain_to_tenant(decision)
 
 
@@ -195,35 +195,37 @@ class TestWhatWouldItTake:
 
     def test_the_path_with_the_fewest_changes_comes_first(self) -> None:
         """Each mechanism is listed with its best source."""
-        ways = what_would_it_take(put(WORLD, {"source.status": "error"}))
+        ways = what_would_it_take(
+            with_facts(WORLD, {"source.status": "error"})
+        )
         counts = [len(way.changes) for way in ways]
         assert sorted(counts) == counts
-        way = next(way for way in ways if way.path is Path.IMAGE_VOLUME)
+        way = next(way for way in ways if way.path is Route.IMAGE_VOLUME)
         assert f"cinder://{SOURCE_ID}" == way.candidate
         (change,) = way.changes
         assert Reason.SOURCE_STATUS is change.reason
-        assert Who.OPERATOR is change.who
+        assert Responsible.OPERATOR is change.who
         assert change.waiting_helps
-        assert len(SAFE.create.lanes) == len(ways)
+        assert len(SAFE.create.clone) == len(ways)
 
     def test_without_a_candidate_the_gates_are_what_it_takes(self) -> None:
         """No source is named."""
-        ways = what_would_it_take(put(WORLD, {"image_volumes": ()}))
+        ways = what_would_it_take(with_facts(WORLD, {"image_volumes": ()}))
         assert {None} == {way.candidate for way in ways}
 
     def test_an_upload_has_one_efficient_path(self) -> None:
         """It can only be registered."""
-        world = put(REGISTERABLE, {"volume.encryption_key_id": "key-1"})
+        world = with_facts(REGISTERABLE, {"volume.encryption_key_id": "key-1"})
         (way,) = what_would_it_take(world)
-        assert Path.REGISTER is way.path
+        assert Route.REGISTER is way.path
         assert [Reason.ENCRYPTED_SOURCE] == [c.reason for c in way.changes]
 
 
 def test_a_tenants_findings_are_those_in_the_text() -> None:
     """The operator's other findings are not among them."""
-    stranger = put(WORLD, {"source.project_id": "stranger"})
-    world = put(stranger, {"image.container_format": "ovf"})
-    decision = decide_create(world)
+    stranger = with_facts(WORLD, {"source.project_id": "stranger"})
+    world = with_facts(stranger, {"image.container_format": "ovf"})
+    decision = decide(world)
     told = [finding.reason for finding in tenant_findings(decision)]
     assert told == [Reason.CONTAINER_NOT_BARE]
     assert str(told[0]) in explain_to_tenant(decision)

@@ -10,28 +10,26 @@ from clonepolicy import (
     SAFE,
     CinderLocation,
     CreateRequest,
-    Mechanism,
-    Path,
     Reason,
+    Route,
     UploadRequest,
-    decide_create,
-    decide_upload,
+    decide,
     explain,
     explain_to_tenant,
     tenant_findings,
     what_would_it_take,
 )
-from clonepolicy.testing.worlds import (
+from clonepolicy.scenarios import (
     CLONEABLE,
     IMAGE_ID,
     NEW_ID,
     OTHER_ID,
     REGISTERABLE,
     SOURCE_ID,
-    put,
+    with_facts,
 )
 
-WORLD = CLONEABLE[Mechanism.IMAGE_VOLUME]
+WORLD = CLONEABLE[Route.IMAGE_VOLUME]
 CREATE = f"volume {NEW_ID} from image {IMAGE_ID}"
 UPLOAD = f"image {IMAGE_ID} from volume {SOURCE_ID}"
 
@@ -49,7 +47,7 @@ def told(reason: Reason, values: str) -> str:
 
 def with_a_worse_source(values: dict[str, object]) -> CreateRequest:
     """Add a source in error before the good one, and change some facts."""
-    worse = put(
+    worse = with_facts(
         WORLD,
         {
             "source.id": OTHER_ID,
@@ -58,7 +56,7 @@ def with_a_worse_source(values: dict[str, object]) -> CreateRequest:
             "candidate.location": CinderLocation(OTHER_ID),
         },
     )
-    changed = put(WORLD, values)
+    changed = with_facts(WORLD, values)
     return attrs.evolve(
         changed, image_volumes=worse.image_volumes + changed.image_volumes
     )
@@ -94,14 +92,14 @@ plan:
   2. download: DownloadImage, PublishVolume
   else FailVolume"""
     request = with_a_worse_source({"volume.size": 2})
-    assert expected == explain(decide_create(request))
+    assert expected == explain(decide(request))
 
 
 def test_a_finding_against_several_paths_lists_them() -> None:
     """In the order in which they are preferred; values by their names."""
-    world = put(WORLD, {"image.status": "queued"})
+    world = with_facts(WORLD, {"image.status": "queued"})
     everything = "array-image, image-volume, cache-entry, download"
-    assert f"    closes: {everything}\n" in explain(decide_create(world))
+    assert f"    closes: {everything}\n" in explain(decide(world))
 
 
 def test_an_upload_is_explained_to_the_operator_line_by_line() -> None:
@@ -114,14 +112,14 @@ the request:
 plan:
   1. upload: UploadImage
   else DiscardImage, RestoreVolume"""
-    world = put(REGISTERABLE, {"backend.can_clone": None})
-    assert expected == explain(decide_upload(world))
+    world = with_facts(REGISTERABLE, {"backend.can_clone": None})
+    assert expected == explain(decide(world))
 
 
 def test_a_record_is_shown_by_its_id() -> None:
     """A volume type has one."""
-    world = put(WORLD, {"volume.volume_type": None})
-    text = explain(decide_create(world))
+    world = with_facts(WORLD, {"volume.volume_type": None})
+    text = explain(decide(world))
     assert "source.volume_type=plain" in text
 
 
@@ -129,38 +127,40 @@ def test_a_record_is_shown_by_its_id() -> None:
     ("request_", "head", "reasons"),
     [
         (
-            put(WORLD, {"image.container_format": "compressed"}),
+            with_facts(WORLD, {"image.container_format": "compressed"}),
             f"Cannot make {CREATE}.",
             [Reason.CONTAINER_NOT_BARE, Reason.COMPRESSION_DISABLED],
         ),
         (
-            put(WORLD, {"conversion_free": 0}),
+            with_facts(WORLD, {"conversion_free": 0}),
             f"Making {CREATE} can only be a clone, if at all.",
             [Reason.CONVERSION_SPACE],
         ),
         (
-            put(WORLD, {"image.container_format": "ovf"}),
+            with_facts(WORLD, {"image.container_format": "ovf"}),
             f"Making {CREATE} cannot be a clone.",
             [Reason.CONTAINER_NOT_BARE],
         ),
         (
-            put(WORLD, {"image.status": "queued", "conversion_free": 0}),
+            with_facts(
+                WORLD, {"image.status": "queued", "conversion_free": 0}
+            ),
             f"Cannot make {CREATE}.",
             [Reason.IMAGE_NOT_ACTIVE],
         ),
         (
-            put(WORLD, {"backend.can_clone": None}),
+            with_facts(WORLD, {"backend.can_clone": None}),
             f"Making {CREATE}, by clone or by copy.",
             [],
         ),
         (REGISTERABLE, f"Making {UPLOAD}, by clone or by copy.", []),
         (
-            put(REGISTERABLE, {"image.container_format": "ovf"}),
+            with_facts(REGISTERABLE, {"image.container_format": "ovf"}),
             f"Making {UPLOAD} cannot be a clone.",
             [Reason.CONTAINER_NOT_BARE],
         ),
         (
-            put(REGISTERABLE, {"image.status": "active"}),
+            with_facts(REGISTERABLE, {"image.status": "active"}),
             f"Cannot make {UPLOAD}.",
             [Reason.IMAGE_NOT_QUEUED],
         ),
@@ -171,9 +171,9 @@ def test_a_tenant_reads_what_closes_a_path_and_no_more(
 ) -> None:
     """The first line says what remains possible; then why."""
     decision = (
-        decide_create(request_)
+        decide(request_)
         if isinstance(request_, CreateRequest)
-        else decide_upload(request_)
+        else decide(request_)
     )
     text = explain_to_tenant(decision).splitlines()
     assert head == text[0]
@@ -183,7 +183,7 @@ def test_a_tenant_reads_what_closes_a_path_and_no_more(
 
 def test_a_tenant_is_promised_nothing_that_others_facts_may_refuse() -> None:
     """Cinder 29 refuses an upload for the internal tenant's quota."""
-    decision = decide_upload(REGISTERABLE, CINDER_29)
+    decision = decide(REGISTERABLE, CINDER_29)
     expected = f"Making {UPLOAD}, by clone or by copy, if at all."
     assert expected == explain_to_tenant(decision)
 
@@ -195,13 +195,13 @@ def test_a_tenant_is_promised_nothing_that_the_array_may_refuse(
     """Also where a policy of one's own asks the array for the download."""
     thawed = next(
         rule
-        for rule in SAFE.create.lanes[0].gates
+        for rule in SAFE.create.clone[0].gates
         if rule.reason is Reason.BACKEND_FROZEN
     )
     tables = {table: (*getattr(SAFE.create, table), thawed)}
     mine = attrs.evolve(SAFE, create=attrs.evolve(SAFE.create, **tables))
     for frozen in (False, True):
-        decision = decide_create(put(WORLD, {"backend.frozen": frozen}), mine)
+        decision = decide(with_facts(WORLD, {"backend.frozen": frozen}), mine)
         expected = f"Making {CREATE}, by clone or by copy, if at all."
         assert expected == explain_to_tenant(decision)
 
@@ -216,34 +216,34 @@ def test_each_way_takes_the_source_with_the_fewest_changes() -> None:
         for way in what_would_it_take(request)
     ]
     assert [
-        (Path.ARRAY_IMAGE, None, [Reason.NO_ARRAY_IMAGE]),
+        (Route.ARRAY_IMAGE, None, [Reason.NO_ARRAY_IMAGE]),
         (
-            Path.IMAGE_VOLUME,
+            Route.IMAGE_VOLUME,
             f"cinder://{SOURCE_ID}",
             [Reason.SOURCE_STATUS],
         ),
-        (Path.CACHE_ENTRY, None, [Reason.CACHE_DISABLED, Reason.CACHE_MISS]),
+        (Route.CACHE_ENTRY, None, [Reason.CACHE_DISABLED, Reason.CACHE_MISS]),
     ] == ways
 
 
 def test_a_longer_way_comes_later_whatever_the_mechanism() -> None:
     """Also where the policy prefers its mechanism."""
-    array = put(
-        CLONEABLE[Mechanism.ARRAY_IMAGE],
+    array = with_facts(
+        CLONEABLE[Route.ARRAY_IMAGE],
         {"source.status": "error", "source.encryption_key_id": "key"},
     )
-    entry = put(
-        CLONEABLE[Mechanism.CACHE_ENTRY],
+    entry = with_facts(
+        CLONEABLE[Route.CACHE_ENTRY],
         {"source.encryption_key_id": "key"},
     )
     request = attrs.evolve(array, cache_entries=entry.cache_entries)
     expected = [
-        (Path.CACHE_ENTRY, 1),
-        (Path.IMAGE_VOLUME, 1),
-        (Path.ARRAY_IMAGE, 2),
+        (Route.CACHE_ENTRY, 1),
+        (Route.IMAGE_VOLUME, 1),
+        (Route.ARRAY_IMAGE, 2),
     ]
     ways = what_would_it_take(request)
-    assert Path.ARRAY_IMAGE is ways[-1].path
+    assert Route.ARRAY_IMAGE is ways[-1].path
     assert sorted(expected) == sorted(
         (way.path, len(way.changes)) for way in ways
     )

@@ -28,8 +28,7 @@ from clonepolicy import (
     UnavailableError,
     Upload,
     UploadRequest,
-    decide_create,
-    decide_upload,
+    decide,
     gather_create,
     gather_upload,
     parse_location,
@@ -116,7 +115,7 @@ def test_a_create_records_that_locations_cannot_be_read() -> None:
     request = create(cloud, image_id, "images.get_locations")
     assert request.image.locations_from is LocationsFrom.UNREADABLE
     assert not request.image_volumes
-    assert isinstance(decide_create(request), Download)
+    assert isinstance(decide(request), Download)
 
 
 def test_a_create_records_that_glance_hides_locations() -> None:
@@ -124,7 +123,7 @@ def test_a_create_records_that_glance_hides_locations() -> None:
     cloud = MemoryCloud(glance=GlanceConfig())
     request = create(cloud, located(cloud, add_source(cloud)))
     assert request.image.locations_from is LocationsFrom.UNREADABLE
-    assert isinstance(decide_create(request), Download)
+    assert isinstance(decide(request), Download)
 
 
 def test_a_missing_volume_is_a_candidate_without_a_source() -> None:
@@ -150,7 +149,7 @@ def test_a_source_that_cannot_be_looked_up_is_skipped(failing: str) -> None:
     sources = [found.source for found in request.image_volumes]
     expected = [None, cloud.volume(two.volume_id)]
     assert expected == sources
-    assert isinstance(decide_create(request), Clone)
+    assert isinstance(decide(request), Clone)
 
 
 def test_an_array_image_that_cannot_be_looked_up_is_skipped() -> None:
@@ -169,7 +168,7 @@ def test_a_call_that_only_clones_need_may_fail(failing: str) -> None:
     """Without Glance's options or the cache, the image is downloaded."""
     cloud = MemoryCloud()
     request = create(cloud, located(cloud), failing)
-    assert isinstance(decide_create(request), Download)
+    assert isinstance(decide(request), Download)
 
 
 @pytest.mark.parametrize("failing", ["images.get_image", "array.get_backend"])
@@ -202,7 +201,7 @@ def test_a_location_is_looked_up_as_leniently_as_cinder_reads_it(
     (found,) = request.image_volumes
     assert location == found.location
     assert cloud.volume(volume_id) == found.source
-    assert isinstance(decide_create(request), Download)
+    assert isinstance(decide(request), Download)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +278,7 @@ def test_a_call_that_every_upload_needs_may_not_fail(failing: str) -> None:
 def test_an_upload_goes_on_without_glances_options() -> None:
     """Only registering needs them; the bytes are uploaded."""
     request = upload(MemoryCloud(), "images.get_config")
-    assert isinstance(decide_upload(request), Upload)
+    assert isinstance(decide(request), Upload)
 
 
 def test_an_image_that_the_requester_does_not_see_is_not_gathered() -> None:

@@ -13,12 +13,12 @@ from clonepolicy import (
     CacheEntry,
     CinderLocation,
     RbdLocation,
-    StoredVolume,
     UnavailableError,
     gather_create,
     gather_upload,
 )
 from clonepolicy.adapters.memory import ARRAY, INTERNAL, MemoryCloud
+from clonepolicy.ports import StoredVolume
 
 LIMITED = attrs.evolve(ARRAY, array_id="a", clone_limit=4)
 STORED = StoredVolume(size=1, clones=3)

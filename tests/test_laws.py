@@ -17,18 +17,17 @@ from clonepolicy import (
     Clone,
     CreateRequest,
     Download,
-    Path,
-    Policy,
     Refuse,
     Register,
+    Route,
     Upload,
     UploadRequest,
-    decide_create,
-    decide_upload,
+    decide,
     explain,
     explain_to_tenant,
     what_would_it_take,
 )
+from clonepolicy.policy import Policy
 from clonepolicy.testing import strategies as some
 from laws import (
     closed,
@@ -49,7 +48,7 @@ class TestTotal:
         self, policy: Policy, request: CreateRequest
     ) -> None:
         """Deciding, explaining and planning never raise."""
-        decision = decide_create(request, policy)
+        decision = decide(request, policy)
         assert isinstance(decision, (Clone, Download, Refuse))
         assert explain(decision)
         assert explain_to_tenant(decision)
@@ -61,7 +60,7 @@ class TestTotal:
         self, policy: Policy, request: UploadRequest
     ) -> None:
         """Deciding, explaining and planning never raise."""
-        decision = decide_upload(request, policy)
+        decision = decide(request, policy)
         assert isinstance(decision, (Register, Upload, Refuse))
         assert explain(decision)
         assert explain_to_tenant(decision)
@@ -77,13 +76,13 @@ class TestExplained:
         self, policy: Policy, request: CreateRequest
     ) -> None:
         """Every mechanism is closed by some finding."""
-        decision = decide_create(request, policy)
+        decision = decide(request, policy)
         if not isinstance(decision, Clone):
-            assert {Path(lane.mechanism) for lane in policy.create.lanes} <= (
+            assert {Route(lane.route) for lane in policy.create.clone} <= (
                 closed(decision)
             )
         if isinstance(decision, Refuse):
-            assert any(Path.DOWNLOAD in f.blocks for f in decision.findings)
+            assert any(Route.DOWNLOAD in f.blocks for f in decision.findings)
 
     @every_policy
     @given(request=some.create_requests() | some.near_misses())
@@ -91,14 +90,13 @@ class TestExplained:
         self, policy: Policy, request: CreateRequest
     ) -> None:
         """The source that is cloned is acceptable, and its path is open."""
-        decision = decide_create(request, policy)
+        decision = decide(request, policy)
         if isinstance(decision, Clone):
-            path = Path(decision.mechanism)
+            path = Route(decision.route)
             chosen = [
                 c
-                for c in decision.considered
-                if c.candidate == decision.source
-                and c.mechanism is decision.mechanism
+                for c in decision.candidates
+                if c.candidate == decision.source and c.route is decision.route
             ]
             assert len(chosen) == 1
             assert not chosen[0].findings
@@ -114,11 +112,11 @@ class TestExplained:
         self, policy: Policy, request: UploadRequest
     ) -> None:
         """An upload of data says why; a refusal closes both paths."""
-        decision = decide_upload(request, policy)
+        decision = decide(request, policy)
         shut = closed(decision)
-        assert isinstance(decision, Register) == (Path.REGISTER not in shut)
+        assert isinstance(decision, Register) == (Route.REGISTER not in shut)
         if isinstance(decision, Refuse):
-            assert Path.UPLOAD in shut
+            assert Route.UPLOAD in shut
 
 
 class TestHonest:
@@ -130,7 +128,7 @@ class TestHonest:
         self, policy: Policy, request: CreateRequest
     ) -> None:
         """Evaluating each rule by itself gives what the decision reports."""
-        decision = decide_create(request, policy)
+        decision = decide(request, policy)
         assert failing_rules(request, policy) == reported(decision)
 
     @every_policy
@@ -139,7 +137,7 @@ class TestHonest:
         self, policy: Policy, request: UploadRequest
     ) -> None:
         """Evaluating each rule by itself gives what the decision reports."""
-        decision = decide_upload(request, policy)
+        decision = decide(request, policy)
         assert failing_rules(request, policy) == reported(decision)
 
 
@@ -165,11 +163,11 @@ class TestOrdered:
             image_volumes=mixed(request.image_volumes),
             cache_entries=mixed(request.cache_entries),
         )
-        one, two = (decide_create(r, policy) for r in (request, other))
+        one, two = (decide(r, policy) for r in (request, other))
         assert type(one) is type(two)
         assert one.plan == two.plan
         assert one.notes == two.notes
-        assert one.considered == two.considered
+        assert one.candidates == two.candidates
         assert {f.rule for f in one.findings} == {f.rule for f in two.findings}
         if isinstance(one, Clone) and isinstance(two, Clone):
             assert one.source == two.source
@@ -184,7 +182,7 @@ class TestEnding:
         self, policy: Policy, request: CreateRequest
     ) -> None:
         """The names of a plan's attempts are distinct, and download last."""
-        decision = decide_create(request, policy)
+        decision = decide(request, policy)
         names = [attempt.name for attempt in decision.plan.attempts]
         assert len(set(names)) == len(names)
         assert "download" not in names[:-1]
@@ -198,11 +196,11 @@ class TestEnding:
         self, policy: Policy, request: UploadRequest
     ) -> None:
         """In this order; a refusal has no attempt."""
-        decision = decide_upload(request, policy)
+        decision = decide(request, policy)
         names = [attempt.name for attempt in decision.plan.attempts]
         wanted = [
             path.value
-            for path in (Path.REGISTER, Path.UPLOAD)
+            for path in (Route.REGISTER, Route.UPLOAD)
             if path not in closed(decision)
         ]
         assert wanted == names
@@ -214,7 +212,7 @@ class TestEnding:
     ) -> None:
         """Fewer sources each time, and no clone when none are left."""
         for _ in range(10):
-            decision = decide_create(request)
+            decision = decide(request)
             if not isinstance(decision, Clone):
                 return
             failed = decision.source

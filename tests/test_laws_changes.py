@@ -22,21 +22,17 @@ from clonepolicy import (
     CreateRequest,
     GiB,
     ImageVolume,
-    Lane,
     LocationsFrom,
-    Mechanism,
-    Path,
     Reason,
     Register,
-    Rule,
+    Route,
     UploadRequest,
-    decide_create,
-    decide_upload,
+    decide,
+    scenarios,
     what_would_it_take,
 )
-from clonepolicy.testing import combinations as combos
-from clonepolicy.testing import strategies as some
-from clonepolicy.testing.worlds import (
+from clonepolicy.policy import CloneTable, Rule
+from clonepolicy.scenarios import (
     AXES,
     CLONEABLE,
     NEW_ID,
@@ -44,8 +40,9 @@ from clonepolicy.testing.worlds import (
     SOURCE_ID,
     UPLOAD_AXES,
     candidate_of,
-    put,
+    with_facts,
 )
+from clonepolicy.testing import strategies as some
 
 
 def value_in(world: CreateRequest, path: str) -> object:
@@ -67,8 +64,8 @@ class TestRepairable:
         self, request: CreateRequest
     ) -> None:
         """With the facts of the listed rules corrected, it is cloned."""
-        lane = next(x for x in SAFE.create.lanes if x.candidates(request))
-        path, base = Path(lane.mechanism), CLONEABLE[lane.mechanism]
+        lane = next(x for x in SAFE.create.clone if x.candidates(request))
+        path, base = Route(lane.route), CLONEABLE[lane.route]
         asked: dict[str, Rule[Any]] = {
             rule.name: rule
             for table in (SAFE.create.refuse, lane.gates, lane.rules)
@@ -76,7 +73,7 @@ class TestRepairable:
         }
         for _ in range(4):
             ways = {w.path: w for w in what_would_it_take(request)}
-            decision = decide_create(request)
+            decision = decide(request)
             if isinstance(decision, Clone):
                 assert not ways
                 return
@@ -85,24 +82,22 @@ class TestRepairable:
                 change.reason for change in ways[path].changes
             ]
             facts = {p for f in listed for p in asked[f.rule].reads}
-            request = put(
+            request = with_facts(
                 request,
                 {p: value_in(base, p) for p in facts & set(AXES)},
             )
         pytest.fail(f"still closed: {[f.rule for f in listed]}")
 
-    @pytest.mark.parametrize(
-        "lane", SAFE.create.lanes, ids=lambda x: x.mechanism
-    )
+    @pytest.mark.parametrize("lane", SAFE.create.clone, ids=lambda x: x.route)
     @given(data=st.data())
     def test_changing_a_part_of_what_is_listed_is_not_enough(
         self,
-        lane: Lane[Any],
+        lane: CloneTable[Any],
         data: st.DataObject,
     ) -> None:
         """Each independent fault keeps the path closed by itself."""
-        base = CLONEABLE[lane.mechanism]
-        faults = combos.independent_faults(
+        base = CLONEABLE[lane.route]
+        faults = scenarios.independent_faults(
             base, (*lane.gates, *lane.rules), keeping=SAFE.create.refuse
         )
         chosen = data.draw(
@@ -118,12 +113,12 @@ class TestRepairable:
                 values: dict[str, Any] = {}
                 for index in kept:
                     values.update(faults[index][1])
-                decision = decide_create(put(base, values))
+                decision = decide(with_facts(base, values))
                 assert isinstance(decision, Clone) == (not kept)
                 listed = {
                     f.rule
                     for f in decision.findings
-                    if Path(lane.mechanism) in f.blocks
+                    if Route(lane.route) in f.blocks
                 }
                 assert {faults[index][0] for index in kept} == listed
 
@@ -164,9 +159,9 @@ class TestMonotone:
         self, path: str, value: object, request: CreateRequest
     ) -> None:
         """A request that is cloned without it is cloned with it."""
-        if isinstance(decide_create(request), Clone):
+        if isinstance(decide(request), Clone):
             assert isinstance(
-                decide_create(put(request, {path: value})), Clone
+                decide(with_facts(request, {path: value})), Clone
             )
 
     @given(request=some.near_misses(), more=some.image_volumes())
@@ -176,18 +171,18 @@ class TestMonotone:
         more: Any,  # noqa: ANN401 - a candidate
     ) -> None:
         """A bad candidate cannot mask a good one."""
-        if isinstance(decide_create(request), Clone):
+        if isinstance(decide(request), Clone):
             wider = attrs.evolve(
                 request, image_volumes=(*request.image_volumes, more)
             )
-            assert isinstance(decide_create(wider), Clone)
+            assert isinstance(decide(wider), Clone)
 
     @given(request=some.near_misses())
     def test_a_larger_request_never_loses_a_clone_for_its_size(
         self, request: CreateRequest
     ) -> None:
         """Where the array extends and quota and type allow it."""
-        free = put(
+        free = with_facts(
             request,
             {
                 "backend.can_extend": True,
@@ -200,9 +195,9 @@ class TestMonotone:
                 "quota": type(request.quota)(),
             },
         )
-        if isinstance(decide_create(free), Clone):
-            larger = put(free, {"volume.size": free.volume.size + 1})
-            assert isinstance(decide_create(larger), Clone)
+        if isinstance(decide(free), Clone):
+            larger = with_facts(free, {"volume.size": free.volume.size + 1})
+            assert isinstance(decide(larger), Clone)
 
 
 def create_from(upload: Register) -> CreateRequest:
@@ -221,7 +216,7 @@ def create_from(upload: Register) -> CreateRequest:
         glance_image_id=image.id,
     )
     return attrs.evolve(
-        CLONEABLE[Mechanism.IMAGE_VOLUME],
+        CLONEABLE[Route.IMAGE_VOLUME],
         image=attrs.evolve(
             image,
             status="active",
@@ -255,10 +250,10 @@ class TestRoundTrip:
             for path, pool in UPLOAD_AXES.items()
             if data.draw(st.booleans())
         }
-        request = put(REGISTERABLE, values)
-        upload = decide_upload(request)
+        request = with_facts(REGISTERABLE, values)
+        upload = decide(request)
         if not isinstance(upload, Register):
             return
         create = create_from(upload)
         closed = {n.reason for n in upload.notes} & {Reason.SCHEME_NOT_ALLOWED}
-        assert isinstance(decide_create(create), Clone) == (not closed)
+        assert isinstance(decide(create), Clone) == (not closed)

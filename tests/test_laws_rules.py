@@ -17,22 +17,9 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from agreement import label
-from clonepolicy import (
-    Decision,
-    Path,
-    Policy,
-    Rule,
-    UploadRequest,
-    tables,
-)
-from clonepolicy.testing import combinations as combos
-from clonepolicy.testing.worlds import (
-    AXES,
-    UPLOAD_AXES,
-    Request,
-    candidate_of,
-    put,
-)
+from clonepolicy import Decision, Request, Route, UploadRequest, scenarios
+from clonepolicy.policy import Policy, Rule
+from clonepolicy.scenarios import AXES, UPLOAD_AXES, candidate_of, with_facts
 from laws import (
     RULES,
     create_tables,
@@ -50,11 +37,11 @@ class TestAlone:
 
     @every_verdict_row
     def test_a_rule_can_fail_alone(
-        self, policy: Policy, table: combos.Table, rule: Rule[Any]
+        self, policy: Policy, table: scenarios.Table, rule: Rule[Any]
     ) -> None:
         """No rule is implied by its neighbours."""
         world = one_fault(policy)[table.name, rule.name]
-        failing = [r for r in table.rules if not combos.holds(r, world)]
+        failing = [r for r in table.rules if not scenarios.holds(r, world)]
         assert [rule] == failing
 
 
@@ -67,7 +54,7 @@ class TestFramed:
     def test_a_rule_depends_on_its_reads_only(
         self,
         policy: Policy,  # noqa: ARG002 - a row names it
-        table: combos.Table,
+        table: scenarios.Table,
         rule: Rule[Any],
         rng: random.Random,
     ) -> None:
@@ -78,8 +65,8 @@ class TestFramed:
             for _ in range(2)
         )
         read = {path: one[path] for path in rule.reads if path in axes}
-        assert combos.holds(rule, put(table.base, one)) == (
-            combos.holds(rule, put(table.base, {**two, **read}))
+        assert scenarios.holds(rule, with_facts(table.base, one)) == (
+            scenarios.holds(rule, with_facts(table.base, {**two, **read}))
         )
 
     @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -99,9 +86,9 @@ class TestFramed:
 def depends(rule: Rule[Any], path: str, base: Request) -> bool:
     """Look for two worlds that differ in one fact and in the outcome."""
     outcomes: dict[str, set[bool]] = {}
-    for values, world in combos.variants(base, frozenset(rule.reads)):
+    for values, world in scenarios.variants(base, frozenset(rule.reads)):
         rest = repr([values.get(p) for p in rule.reads if p != path])
-        outcomes.setdefault(rest, set()).add(combos.holds(rule, world))
+        outcomes.setdefault(rest, set()).add(scenarios.holds(rule, world))
     return any(len(held) > 1 for held in outcomes.values())
 
 
@@ -113,7 +100,7 @@ def without(policy: Policy, table: str, rule: Rule[Any]) -> Policy:
     if field:
         part = attrs.evolve(
             part,
-            lanes=tuple(
+            clone=tuple(
                 attrs.evolve(
                     lane,
                     **{
@@ -122,9 +109,9 @@ def without(policy: Policy, table: str, rule: Rule[Any]) -> Policy:
                         )
                     },
                 )
-                if lane.mechanism == lane_name
+                if lane.route == lane_name
                 else lane
-                for lane in part.lanes
+                for lane in part.clone
             ),
         )
     else:
@@ -138,14 +125,14 @@ class TestNeeded:
 
     @every_verdict_row
     def test_a_table_without_the_rule_reports_less(
-        self, policy: Policy, table: combos.Table, rule: Rule[Any]
+        self, policy: Policy, table: scenarios.Table, rule: Rule[Any]
     ) -> None:
         """Where it fails alone, its finding or what it closes is missing."""
         world = one_fault(policy)[table.name, rule.name]
         fewer = without(policy, table.name, rule)
         has, lacks = decide(world, policy), decide(world, fewer)
 
-        def blocks(decision: Decision) -> set[tuple[str, Path]]:
+        def blocks(decision: Decision) -> set[tuple[str, Route]]:
             return {
                 (f.rule, path) for f in decision.findings for path in f.blocks
             }
@@ -163,31 +150,31 @@ class TestTables:
         """As often as the tables' own fields hold it."""
         parts = (*create_tables(policy), policy.upload)
         given_ = [rule for part in parts for _, rule in rules_in(part)]
-        walked = [rule for _, rules in tables(policy) for rule in rules]
+        walked = [rule for _, rules in policy.tables() for rule in rules]
         assert Counter(given_) == Counter(walked)
 
 
-def blocked(policy: Policy, table: str, rule: Rule[Any]) -> list[Path]:
+def blocked(policy: Policy, table: str, rule: Rule[Any]) -> list[Route]:
     """Derive the paths that a rule's finding closes from its tables."""
     operation, _, place = table.partition(".")
-    lanes = {Path(lane.mechanism) for lane in policy.create.lanes}
+    lanes = {Route(lane.route) for lane in policy.create.clone}
     own = {
-        "create.refuse": {*lanes, Path.DOWNLOAD},
-        "create.download": {Path.DOWNLOAD},
-        "upload.refuse": {Path.REGISTER, Path.UPLOAD},
-        "upload.register": {Path.REGISTER},
-        "upload.upload": {Path.UPLOAD},
+        "create.refuse": {*lanes, Route.DOWNLOAD},
+        "create.download": {Route.DOWNLOAD},
+        "upload.refuse": {Route.REGISTER, Route.UPLOAD},
+        "upload.register": {Route.REGISTER},
+        "upload.upload": {Route.UPLOAD},
         **{f"create.{path}.gates": {path} for path in lanes},
     }
     if place.endswith(".rules"):
-        return [Path(place.removesuffix(".rules"))]
+        return [Route(place.removesuffix(".rules"))]
     found = {
         path
-        for name, rules in tables(policy)
+        for name, rules in policy.tables()
         if name.startswith(f"{operation}.") and rule in rules
         for path in own.get(name, ())
     }
-    return [path for path in Path if path in found]
+    return [path for path in Route if path in found]
 
 
 def lacks(world: Request, path: str) -> bool:
@@ -202,20 +189,20 @@ def lacks(world: Request, path: str) -> bool:
 class TestFindings:
     """A finding says which rule failed, on which values, and what it closes.
 
-    The values are compared with those that were put into the request.
+    The values are compared with those that were with_facts into the request.
     """
 
     @every_verdict_row
     def test_a_finding_is_that_of_the_rule_that_fails(
-        self, policy: Policy, table: combos.Table, rule: Rule[Any]
+        self, policy: Policy, table: scenarios.Table, rule: Rule[Any]
     ) -> None:
         """In up to twenty worlds in which the rule fails."""
         failing = (
             (values, world)
-            for values, world in combos.variants(
+            for values, world in scenarios.variants(
                 table.base, frozenset(rule.reads)
             )
-            if not combos.holds(rule, world)
+            if not scenarios.holds(rule, world)
         )
         seen = 0
         for values, world in itertools.islice(failing, 20):

@@ -15,15 +15,14 @@ from clonepolicy import (
     Clone,
     CreateRequest,
     Download,
-    Policy,
     Refuse,
     Register,
     Upload,
     UploadRequest,
-    decide_create,
-    decide_upload,
+    decide,
     explain_to_tenant,
 )
+from clonepolicy.policy import Policy
 from clonepolicy.testing import strategies as some
 from laws import (
     every_policy,
@@ -64,7 +63,7 @@ class TestNonInterfering:
     ) -> None:
         """All but the tenant's own facts change, and the text does not."""
         own, others = (
-            explain_to_tenant(decide_create(request, policy))
+            explain_to_tenant(decide(request, policy))
             for request in (one, with_facts_of(two, one))
         )
         assert own == others, REMEDY
@@ -75,7 +74,7 @@ class TestNonInterfering:
         self, policy: Policy, request: CreateRequest
     ) -> None:
         """Nor is the path that is taken denied."""
-        decision = decide_create(request, policy)
+        decision = decide(request, policy)
         text = explain_to_tenant(decision).partition("\n")[0]
         if isinstance(decision, Refuse):
             assert text.startswith("Cannot") or text.endswith("if at all.")
@@ -92,7 +91,7 @@ class TestNonInterfering:
         self, policy: Policy, request: UploadRequest
     ) -> None:
         """Nor is the path that is taken denied."""
-        decision = decide_upload(request, policy)
+        decision = decide(request, policy)
         text = explain_to_tenant(decision).partition("\n")[0]
         if isinstance(decision, Refuse):
             assert text.startswith("Cannot") or text.endswith("if at all.")
@@ -110,7 +109,7 @@ class TestNonInterfering:
     ) -> None:
         """All but the tenant's own facts change, and the text does not."""
         own, others = (
-            explain_to_tenant(decide_upload(request, policy))
+            explain_to_tenant(decide(request, policy))
             for request in (one, with_facts_of(two, one))
         )
         assert own == others, REMEDY

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from clonepolicy._locations import cinder_volume_id, concerns_volumes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from clonepolicy import (
     RbdLocation,
     parse_location,
 )
+from clonepolicy._facts.locations import cinder_volume_id, concerns_volumes
 
 ID = "9a0364b9-e99b-4805-aad4-2a4f57a5a1f5"
 CANONICAL: tuple[tuple[str, Location], ...] = (

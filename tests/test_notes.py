@@ -5,30 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from clonepolicy.testing.worlds import (
-    ALICE,
-    CLONEABLE,
-    INTERNAL,
-    REGISTERABLE,
-    STORE,
-    put,
-)
 
 from clonepolicy import (
     CINDER_29,
     LIBERTY,
     SAFE,
     CloneKind,
-    Mechanism,
-    Policy,
     Reason,
-    decide_create,
-    decide_upload,
+    Route,
+    decide,
+)
+from clonepolicy.policy import Policy
+from clonepolicy.scenarios import (
+    ALICE,
+    CLONEABLE,
+    INTERNAL,
+    REGISTERABLE,
+    STORE,
+    with_facts,
 )
 
 ALWAYS = {Reason.PARENT_PINNED, Reason.HASH_PENDING, Reason.TENANT_MUTABLE}
 UPLOADS = {Reason.PARENT_PINNED, Reason.ASYNC_REGISTRATION}
-WORLD = CLONEABLE[Mechanism.IMAGE_VOLUME]
+WORLD = CLONEABLE[Route.IMAGE_VOLUME]
 
 
 @pytest.mark.parametrize(
@@ -65,20 +64,22 @@ def test_a_clone_carries_the_notes_that_apply(
     values: dict[str, Any], more: set[Reason], fewer: set[Reason]
 ) -> None:
     """Each of them, and no other."""
-    decision = decide_create(put(WORLD, values))
+    decision = decide(with_facts(WORLD, values))
     assert (ALWAYS | more) - fewer == {note.reason for note in decision.notes}
     assert all(note.blocks == () for note in decision.notes)
 
 
-@pytest.mark.parametrize("mechanism", Mechanism)
+@pytest.mark.parametrize("mechanism", Route)
 def test_a_decision_that_does_not_clone_carries_no_notes(
-    mechanism: Mechanism,
+    mechanism: Route,
 ) -> None:
     """Notes are about the clone only."""
-    world = put(CLONEABLE[mechanism], {"image.encryption_key_id": "key-1"})
-    assert () == decide_create(world).notes
-    upload = put(REGISTERABLE, {"image.status": "active"})
-    assert () == decide_upload(upload).notes
+    world = with_facts(
+        CLONEABLE[mechanism], {"image.encryption_key_id": "key-1"}
+    )
+    assert () == decide(world).notes
+    upload = with_facts(REGISTERABLE, {"image.status": "active"})
+    assert () == decide(upload).notes
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_a_registration_carries_the_notes_that_apply(
     policy: Policy, values: dict[str, Any], reasons: set[Reason]
 ) -> None:
     """Each of them, and no other."""
-    decision = decide_upload(put(REGISTERABLE, values), policy)
+    decision = decide(with_facts(REGISTERABLE, values), policy)
     assert reasons == {note.reason for note in decision.notes}
 
 
@@ -153,33 +154,33 @@ def test_cinder_cannot_name_a_store_to_the_locations_api(
     """The note appears only where Glance has the API and a store is named."""
     kind = REGISTERABLE.volume.volume_type
     assert kind is not None
-    named = put(
+    named = with_facts(
         REGISTERABLE,
         {
             "glance.has_location_api": has_api,
             "volume.volume_type": type(kind)(id="x", store_id=store_id),
         },
     )
-    reasons = {n.reason for n in decide_upload(named, CINDER_29).notes}
+    reasons = {n.reason for n in decide(named, CINDER_29).notes}
     assert noted == (Reason.STORE_ID_UNSUPPORTED_BY_API in reasons)
-    without = put(named, {"volume.volume_type": None})
-    assert () == decide_upload(without, CINDER_29).notes
+    without = with_facts(named, {"volume.volume_type": None})
+    assert () == decide(without, CINDER_29).notes
 
 
 def test_a_volume_in_a_trusted_project_is_not_noted_as_mutable() -> None:
     """The requester's own project may be a trusted one."""
     own = {"config.image_upload_use_internal_tenant": False}
     for project, noted in ((ALICE, True), (STORE, False)):
-        world = put(
+        world = with_facts(
             REGISTERABLE,
             {**own, "project_id": project, "image.owner": project},
         )
-        reasons = {note.reason for note in decide_upload(world).notes}
+        reasons = {note.reason for note in decide(world).notes}
         assert noted == (Reason.TENANT_MUTABLE in reasons)
 
 
 def test_a_clone_of_something_larger_is_not_extended() -> None:
     """LIBERTY clones it; the clone is larger than the request already."""
-    larger = put(WORLD, {"source.size": WORLD.volume.size + 1})
-    noted = {note.reason for note in decide_create(larger, LIBERTY).notes}
+    larger = with_facts(WORLD, {"source.size": WORLD.volume.size + 1})
+    noted = {note.reason for note in decide(larger, LIBERTY).notes}
     assert Reason.EXTEND_REQUIRED not in noted

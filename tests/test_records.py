@@ -7,40 +7,44 @@ from typing import Any
 
 import attrs
 import pytest
-from clonepolicy._plans import clone_attempt
-from clonepolicy._policies import label, nearest_first
-from clonepolicy.testing.worlds import CLONEABLE, REGISTERABLE, put
 from hypothesis import given
 from hypothesis import strategies as st
 
 import clonepolicy
 from clonepolicy import (
     SAFE,
-    AddLocation,
-    Attempt,
     Backend,
     Config,
-    CreateImageVolume,
     CreateRequest,
-    CreateTables,
     FactError,
     GlanceConfig,
     Host,
     Image,
     ImageVolume,
-    Mechanism,
-    Plan,
-    Policy,
     Quota,
     Reason,
-    Ref,
-    Rule,
-    Source,
+    Route,
     UploadRequest,
     Volume,
     parse_location,
+)
+from clonepolicy.plan import (
+    AddLocation,
+    Attempt,
+    CreateImageVolume,
+    Plan,
+    VolumeRef,
+)
+from clonepolicy.plan._build import plan_create
+from clonepolicy.policy import (
+    Citation,
+    CreateTables,
+    Policy,
+    Rule,
+    nearest_first,
     rule,
 )
+from clonepolicy.scenarios import CLONEABLE, REGISTERABLE, with_facts
 from clonepolicy.testing import strategies as some
 
 RECORDS = tuple(
@@ -184,7 +188,7 @@ def test_the_clone_lies_in_the_internal_tenant_only_if_it_is_complete() -> (
         ("cinder_internal_tenant_project_id", None),
         ("cinder_internal_tenant_user_id", None),
     ):
-        other = put(request, {f"config.{field}": value})
+        other = with_facts(request, {f"config.{field}": value})
         assert request.project_id == other.clone_project
 
 
@@ -198,7 +202,7 @@ class TestRules:
             @rule(
                 Reason.SIZE_INVALID,
                 reads=("volume.size",),
-                sources=(Source("here", "there"),),
+                sources=(Citation("here", "there"),),
             )
             def undocumented(_request: CreateRequest) -> bool:
                 return True
@@ -213,11 +217,11 @@ class TestRules:
 
     def test_a_source_is_written_in_one_line(self) -> None:
         """Project and place."""
-        assert "here: there" == str(Source("here", "there"))
+        assert "here: there" == str(Citation("here", "there"))
 
     def test_a_mechanism_has_at_most_64_rules(self) -> None:
         """The sixty-fifth is refused."""
-        lane = SAFE.create.lanes[0]
+        lane = SAFE.create.clone[0]
         many: tuple[Rule[Any], ...] = tuple(
             attrs.evolve(lane.rules[0]) for _ in range(65)
         )
@@ -240,7 +244,7 @@ class TestPlans:
 
     def test_a_reference_is_not_used_before_it_is_made(self) -> None:
         """The id of the image volume is known only after it was created."""
-        ref = Ref("image-volume")
+        ref = VolumeRef("image-volume")
         add = AddLocation("i", ref, None)
         with pytest.raises(ValueError, match="before it is made"):
             Plan((Attempt("x", (add,)),))
@@ -255,29 +259,29 @@ class TestPlans:
 
     def test_an_attempt_without_a_source_has_no_clone_step(self) -> None:
         """Only a policy without SAFE's rules can choose such a candidate."""
-        request = CLONEABLE[Mechanism.IMAGE_VOLUME]
+        request = CLONEABLE[Route.IMAGE_VOLUME]
         (candidate,) = request.image_volumes
         gone = attrs.evolve(candidate, source=None)
-        attempt = clone_attempt(request, gone, "x")
+        attempt = plan_create(request, gone, "x")
         assert 1 == len(attempt.steps)
 
     def test_a_policy_without_rules_still_has_a_plan(self) -> None:
         """It clones every candidate that has a source."""
         lanes = tuple(
-            attrs.evolve(lane, gates=(), rules=())
-            for lane in SAFE.create.lanes
+            attrs.evolve(lane, preconditions=(), rules=())
+            for lane in SAFE.create.clone
         )
         careless = Policy(
             name="CARELESS",
             version=1,
-            create=CreateTables(lanes=lanes),
+            create=CreateTables(clone=lanes),
             upload=SAFE.upload,
         )
-        world = CLONEABLE[Mechanism.CACHE_ENTRY]
+        world = CLONEABLE[Route.CACHE_ENTRY]
         (entry,) = world.cache_entries
         odd = attrs.evolve(entry, source=None)
         request = attrs.evolve(world, cache_entries=(entry, odd))
         decision = clonepolicy.decide_create(request, careless)
         assert decision.plan.attempts
-        assert "cache:?" == label(odd)
+        assert "cache:?" == odd.label
         assert nearest_first(request, odd)

@@ -7,22 +7,6 @@ clone, or with any requests.
 from __future__ import annotations
 
 import attrs
-from clonepolicy._plans import (
-    AddLocation,
-    CloneVolume,
-    CreateImageVolume,
-    ExtendVolume,
-    SetVolumeMetadata,
-    VerifyLocation,
-)
-from clonepolicy.testing.worlds import (
-    ALICE,
-    BOB,
-    INTERNAL,
-    REGISTERABLE,
-    UPLOAD_AXES,
-    put,
-)
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -38,8 +22,23 @@ from clonepolicy import (
     Register,
     UploadRequest,
     Volume,
-    decide_create,
-    decide_upload,
+    decide,
+)
+from clonepolicy.plan import (
+    AddLocation,
+    CloneVolume,
+    CreateImageVolume,
+    ExtendVolume,
+    SetVolumeMetadata,
+    VerifyLocation,
+)
+from clonepolicy.scenarios import (
+    ALICE,
+    BOB,
+    INTERNAL,
+    REGISTERABLE,
+    UPLOAD_AXES,
+    with_facts,
 )
 from clonepolicy.testing import strategies as some
 
@@ -49,7 +48,7 @@ CREATES = some.create_requests() | some.near_misses()
 @st.composite
 def clones(draw: st.DrawFn) -> Clone:
     """Draw decisions to clone."""
-    decision = decide_create(draw(some.near_misses()))
+    decision = decide(draw(some.near_misses()))
     assume(isinstance(decision, Clone))
     assert isinstance(decision, Clone)
     return decision
@@ -62,7 +61,7 @@ def registrations(draw: st.DrawFn) -> Register:
         st.lists(st.sampled_from(sorted(UPLOAD_AXES)), max_size=4, unique=True)
     )
     values = {p: draw(st.sampled_from(UPLOAD_AXES[p])) for p in paths}
-    decision = decide_upload(put(REGISTERABLE, values))
+    decision = decide(with_facts(REGISTERABLE, values))
     assume(isinstance(decision, Register))
     assert isinstance(decision, Register)
     return decision
@@ -99,7 +98,7 @@ class TestOwnership:
         """Glance decides whether the requester may use the image."""
         volume = attrs.evolve(request.volume, project_id=project)
         other = attrs.evolve(request, volume=volume)
-        one, two = decide_create(request), decide_create(other)
+        one, two = decide(request), decide(other)
         assert type(one) is type(two)
         assert one.findings == two.findings
 
@@ -121,7 +120,7 @@ class TestOwnership:
             request,
             image_volumes=tuple(map(claimed, request.image_volumes)),
         )
-        assert type(decide_create(request)) is type(decide_create(other))
+        assert type(decide(request)) is type(decide(other))
 
 
 class TestData:
@@ -243,7 +242,7 @@ class TestUpload:
         self, request: UploadRequest
     ) -> None:
         """Only a reason that also prevents the upload of bytes refuses it."""
-        decision = decide_upload(request)
+        decision = decide(request)
         prevents_both = {
             Reason.VOLUME_NOT_UPLOADABLE,
             Reason.FORCE_DISABLED,
@@ -265,10 +264,10 @@ class TestAgainstTheOthers:
         self, request: CreateRequest
     ) -> None:
         """Shared images, dropped locations, room to convert, cache entries."""
-        decision = decide_create(request)
+        decision = decide(request)
         if not isinstance(decision, Clone):
             return
-        others = [decide_create(request, p) for p in (LIBERTY, CINDER_29)]
+        others = [decide(request, p) for p in (LIBERTY, CINDER_29)]
         source, image = decision.source.source, request.image
         # the image is shared, and its volume has no image_owner
         shared = (
@@ -303,8 +302,8 @@ class TestAgainstTheOthers:
         self, request: CreateRequest
     ) -> None:
         """Each difference has a finding."""
-        cinder = decide_create(request, CINDER_29)
-        safe = decide_create(request)
+        cinder = decide(request, CINDER_29)
+        safe = decide(request)
         if isinstance(cinder, Clone) and not isinstance(safe, Clone):
-            path = str(cinder.mechanism)
+            path = str(cinder.route)
             assert any(path in f.blocks for f in safe.findings)

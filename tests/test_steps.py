@@ -19,25 +19,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from clonepolicy import (
     CreateRequest,
-    Policy,
     Reason,
-    Rule,
+    Request,
     UploadRequest,
     _rules,
+    scenarios,
 )
-from clonepolicy.testing import combinations as combos
+from clonepolicy.policy import CANDIDATE_FIELDS, Policy, Rule
+from clonepolicy.scenarios import AXES, CLONEABLE, REGISTERABLE, UPLOAD_AXES
 from clonepolicy.testing import strategies as some
-from clonepolicy.testing.worlds import (
-    AXES,
-    CLONEABLE,
-    HELD,
-    REGISTERABLE,
-    UPLOAD_AXES,
-    Request,
-)
 from laws import RULES, VERDICT_ROWS, one_fault, over
 
-PRESENCE = {"source", *HELD.values()}
+PRESENCE = {"source", *CANDIDATE_FIELDS.values()}
 """Facts that have no values of their own: something is there, or not."""
 every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda r: r.name)
 
@@ -47,7 +40,7 @@ def starts(request: Request, root: str) -> list[object]:
     candidates = [
         candidate
         for world in CLONEABLE.values()
-        for field in HELD.values()
+        for field in CANDIDATE_FIELDS.values()
         for candidate in getattr(world, field)
     ]
     if root == "candidate":
@@ -92,7 +85,7 @@ def test_every_fact_that_a_rule_reads_has_values(rule: Rule[Any]) -> None:
 
 @over(VERDICT_ROWS)
 def test_every_rule_has_values_with_which_it_fails_alone(
-    policy: Policy, table: combos.Table, rule: Rule[Any]
+    policy: Policy, table: scenarios.Table, rule: Rule[Any]
 ) -> None:
     """The other rules of the table hold."""
     assert (table.name, rule.name) in one_fault(policy), (

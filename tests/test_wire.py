@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 import attrs
 import jsonschema
 import pytest
-from clonepolicy.testing.worlds import CLONEABLE, REGISTERABLE
 from hypothesis import given
 
 from clonepolicy import (
@@ -17,19 +16,19 @@ from clonepolicy import (
     SAFE,
     CreateRequest,
     FactError,
-    Mechanism,
-    Plan,
-    Policy,
+    Route,
     UploadRequest,
-    decide_create,
-    decide_upload,
+    decide,
 )
+from clonepolicy.plan import Plan
+from clonepolicy.policy import Policy
+from clonepolicy.scenarios import CLONEABLE, REGISTERABLE
 from clonepolicy.schema import schema
 from clonepolicy.testing import strategies as some
 from clonepolicy.wire import dumps, loads, loads_decision, to_dict
 
 Json: TypeAlias = dict[str, Any]
-REQUEST = CLONEABLE[Mechanism.IMAGE_VOLUME]
+REQUEST = CLONEABLE[Route.IMAGE_VOLUME]
 every_policy = pytest.mark.parametrize(
     "policy", POLICIES.values(), ids=lambda p: p.name
 )
@@ -53,7 +52,7 @@ def test_create_decisions_and_plans_survive(
     policy: Policy, request: CreateRequest
 ) -> None:
     """A decision is decided anew on reading; a plan is read back equal."""
-    decision = decide_create(request, policy)
+    decision = decide(request, policy)
     assert decision == loads_decision(dumps(decision))
     assert decision.plan == loads(Plan, dumps(decision.plan))
 
@@ -64,7 +63,7 @@ def test_upload_decisions_and_plans_survive(
     policy: Policy, request: UploadRequest
 ) -> None:
     """A decision is decided anew on reading; a plan is read back equal."""
-    decision = decide_upload(request, policy)
+    decision = decide(request, policy)
     assert decision == loads_decision(dumps(decision))
     assert decision.plan == loads(Plan, dumps(decision.plan))
 
@@ -232,7 +231,7 @@ def test_an_invalid_plan_is_refused(field: str, value: object) -> None:
 
 def test_only_array_locations_can_be_cloned_by_a_plan() -> None:
     """The location of a `CloneImage` has the scheme rbd or file."""
-    decision = decide_create(CLONEABLE[Mechanism.ARRAY_IMAGE])
+    decision = decide(CLONEABLE[Route.ARRAY_IMAGE])
     body = json.loads(dumps(decision.plan))
     body["attempts"][0]["steps"][0]["location"] = "http://elsewhere/"
     with pytest.raises(FactError, match="rbd:// or file://"):
@@ -257,7 +256,7 @@ def test_a_decision_that_comes_out_differently_is_refused(
     field: str, value: object
 ) -> None:
     """The error names the field that differs from the policy's decision."""
-    body = json.loads(dumps(decide_create(REQUEST)))
+    body = json.loads(dumps(decide(REQUEST)))
     body[field] = value
     with pytest.raises(FactError, match=f"decision.{field}"):
         loads_decision(json.dumps(body))
@@ -266,7 +265,7 @@ def test_a_decision_that_comes_out_differently_is_refused(
 def test_a_policy_of_ones_own_can_be_replayed() -> None:
     """It is passed to `loads_decision` by name, like the shipped ones."""
     mine = attrs.evolve(SAFE, name="MINE")
-    decision = decide_upload(REGISTERABLE, mine)
+    decision = decide(REGISTERABLE, mine)
     text = dumps(decision)
     with pytest.raises(FactError, match=f"one of {SAFE}"):
         loads_decision(text)

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import attrs
 
-from clonepolicy import (
-    SAFE,
-    CinderLocation,
-    Mechanism,
-    Reason,
-    decide_create,
-    decide_upload,
-)
-from clonepolicy.testing.worlds import (
+from clonepolicy import SAFE, CinderLocation, Reason, Route, decide
+from clonepolicy.scenarios import (
     CLONEABLE,
     IMAGE_ID,
     NEW_ID,
     OTHER_ID,
     REGISTERABLE,
     SOURCE_ID,
-    put,
+    with_facts,
 )
 from clonepolicy.wire import dumps, to_dict
 
-WORLD = CLONEABLE[Mechanism.IMAGE_VOLUME]
+WORLD = CLONEABLE[Route.IMAGE_VOLUME]
 POLICY = {"name": SAFE.name, "version": SAFE.version}
 
 
 def test_a_finding_is_written_with_its_reason_and_its_values() -> None:
     """Values are JSON's own types: a location is a text."""
-    world = put(WORLD, {"candidate.location": CinderLocation(OTHER_ID)})
+    world = with_facts(WORLD, {"candidate.location": CinderLocation(OTHER_ID)})
     about = Reason.SOURCE_NOT_FOUND.about
-    written = to_dict(decide_create(world))
+    written = to_dict(decide(world))
     (finding,) = (f for f in written["findings"] if f["candidate"])
     assert {
         "reason": "source-not-found",
@@ -61,7 +54,7 @@ def test_a_finding_is_written_with_its_reason_and_its_values() -> None:
 
 def test_a_clone_is_written_with_its_source() -> None:
     """And with the size to extend it to."""
-    written = to_dict(decide_create(put(WORLD, {"volume.size": 2})))
+    written = to_dict(decide(with_facts(WORLD, {"volume.size": 2})))
     considered = {
         "mechanism": "image-volume",
         "candidate": f"cinder://{SOURCE_ID}",
@@ -94,7 +87,7 @@ def test_a_clone_is_written_with_its_source() -> None:
 
 def test_a_registration_is_written_with_its_project_and_store() -> None:
     """The store is null where there is only one."""
-    written = to_dict(decide_upload(REGISTERABLE))
+    written = to_dict(decide(REGISTERABLE))
     assert ("register", "upload", "internal", None) == tuple(
         written[field]
         for field in ("decision", "operation", "project_id", "store")

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
+from clonepolicy.testing.conformance._array_saboteurs import ARRAY_SABOTEURS
+from clonepolicy.testing.conformance._saboteur import Saboteur
+from clonepolicy.testing.conformance._service_saboteurs import (
+    SERVICE_SABOTEURS,
+)
+
 from _pages.markdown import code, table
 from clonepolicy.testing.conformance import (
     ARRAYS,
@@ -12,11 +18,6 @@ from clonepolicy.testing.conformance import (
     VOLUMES,
     Status,
     run,
-)
-from clonepolicy.testing.conformance._array_saboteurs import ARRAY_SABOTEURS
-from clonepolicy.testing.conformance._saboteur import Saboteur
-from clonepolicy.testing.conformance._service_saboteurs import (
-    SERVICE_SABOTEURS,
 )
 
 KITS = (

@@ -13,30 +13,27 @@ import attrs
 from _pages.markdown import EVERY, code
 from clonepolicy import (
     CinderLocation,
-    CreateRequest,
-    Decision,
     FileLocation,
     Finding,
     GiB,
     Host,
     MalformedLocation,
-    Mechanism,
     OtherLocation,
-    Policy,
     RbdLocation,
-    Rule,
-    decide_create,
-    decide_upload,
-    verb,
+    Request,
+    Route,
+    decide,
 )
-from clonepolicy.testing.combinations import (
+from clonepolicy.policy import CANDIDATE_FIELDS, Policy, Rule
+from clonepolicy.scenarios import (
+    CLONEABLE,
+    REGISTERABLE,
     Table,
     holds,
     one_fault,
+    scenarios_of,
     variants,
-    worlds_of,
 )
-from clonepolicy.testing.worlds import CLONEABLE, HELD, REGISTERABLE, Request
 
 BASES: Mapping[str, Request] = {
     **{str(route): request for route, request in CLONEABLE.items()},
@@ -52,19 +49,12 @@ LOCATIONS = (
 one_fault_of = cache(one_fault)
 
 
-def decide(request: Request, policy: Policy) -> Decision:
-    """Decide a request of either operation."""
-    if isinstance(request, CreateRequest):
-        return decide_create(request, policy)
-    return decide_upload(request, policy)
-
-
 def facts(record: Any, prefix: str = "") -> Iterator[tuple[str, Any, bool]]:  # noqa: ANN401 - any record
     """Give the path and value of each fact, and if it has no default."""
     for field in attrs.fields(type(record)):
         value = getattr(record, field.name)
         path = f"{prefix}{field.name}"
-        if field.name in HELD.values() and value:
+        if field.name in CANDIDATE_FIELDS.values() and value:
             (candidate,) = value
             yield from facts(candidate, "candidate.")
         elif not attrs.has(type(value)) or isinstance(
@@ -125,7 +115,7 @@ def bases() -> Iterator[str]:
     yield listing({p: v for p, v in first.items() if p in shared})
     for name, values in written_bases.items():
         yield f"### Base: {name}"
-        yield f"A create with one candidate, in `{HELD[Mechanism(name)]}`."
+        yield f"A create with one candidate, in `{CANDIDATE_FIELDS[Route(name)]}`."
         yield listing({p: v for p, v in values.items() if p not in shared})
     yield "### Base: upload"
     yield "An upload that is registered."
@@ -159,7 +149,7 @@ def example(rule: Rule[Any]) -> Iterator[str]:
     if finding.blocks:
         kind, closed = "finding", code(finding.blocks)
     yield (
-        f"{policy.name} decides `{verb(decision)}`. "
+        f"{policy.name} decides `{decision.verdict}`. "
         f"The {kind} `{finding.reason}` closes {closed}."
         + (f" Rules of other tables give {code(others)}." if others else "")
     )
@@ -167,7 +157,7 @@ def example(rule: Rule[Any]) -> Iterator[str]:
 
 def _witness(rule: Rule[Any]) -> tuple[Policy, Request, Request, Finding]:
     for policy in EVERY:
-        for part in worlds_of(policy):
+        for part in scenarios_of(policy):
             if rule in part.rules:
                 request = _alone(policy, part, rule)
                 decision = decide(request, policy)

@@ -8,7 +8,8 @@ import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from clonepolicy import SAFE, CreateTables, Rule, UploadTables
+from clonepolicy import SAFE
+from clonepolicy.policy import CreateTables, Rule, UploadTables
 
 HEAD = (
     'bgcolor="white"; rankdir=TB; ranksep=0.45; nodesep=0.35;',
@@ -90,8 +91,8 @@ def create(tables: CreateTables = SAFE.create) -> str:
 
 
 def _create(tables: CreateTables) -> Iterator[str]:
-    gates = _shared(lane.gates for lane in tables.lanes)
-    rules = _shared(lane.rules for lane in tables.lanes)
+    gates = _shared(lane.gates for lane in tables.clone)
+    rules = _shared(lane.rules for lane in tables.clone)
     yield 'request [shape=oval, label="create request"];'
     yield _box("refuse", "refuse", [("", tables.refuse)])
     yield _box(
@@ -99,11 +100,11 @@ def _create(tables: CreateTables) -> Iterator[str]:
         "all clone routes",
         [("preconditions", gates), ("source rules", rules)],
     )
-    names = [f"route{at}" for at, _ in enumerate(tables.lanes)]
-    for name, lane in zip(names, tables.lanes, strict=True):
+    names = [f"route{at}" for at, _ in enumerate(tables.clone)]
+    for name, lane in zip(names, tables.clone, strict=True):
         yield _box(
             name,
-            lane.mechanism,
+            lane.route,
             [
                 ("preconditions", [r for r in lane.gates if r not in gates]),
                 ("source rules", [r for r in lane.rules if r not in rules]),

@@ -7,14 +7,15 @@ from typing import Any
 
 from _pages.examples import bases, example
 from _pages.markdown import EVERY, code, table, to_reason, to_rule
-from clonepolicy import Reason, Rule, Subject, tables
+from clonepolicy import Reason
+from clonepolicy.policy import Rule, Subject
 
 
 def places() -> dict[Rule[Any], str]:
     """Give each rule with the tables that it stands in."""
     found: dict[Rule[Any], dict[str, list[str]]] = {}
     for policy in EVERY:
-        for name, members in tables(policy):
+        for name, members in policy.tables():
             for rule in members:
                 by_policy = found.setdefault(rule, {})
                 by_policy.setdefault(policy.name, []).append(name)
@@ -37,7 +38,7 @@ def rules() -> Iterator[str]:
     )
     for policy in EVERY:
         yield f"## {policy.name}"
-        for name, members in tables(policy):
+        for name, members in policy.tables():
             yield f"### {policy.name} {name}"
             rows = (
                 (to_rule(r.name), r.requirement, to_reason(r.reason))
@@ -54,7 +55,7 @@ def rules() -> Iterator[str]:
         "example names their reasons."
     )
     for rule, where in places().items():
-        about = rule.reason.about
+        about = rule.reason
         yield f"### {rule.name}"
         yield rule.requirement
         lines = [
@@ -79,7 +80,7 @@ def reasons() -> Iterator[str]:
     )
     for subject in Subject:
         yield f"## Subject: {subject}"
-        for reason in (r for r in Reason if r.about.subject is subject):
+        for reason in (r for r in Reason if r.subject is subject):
             about = reason.about
             yield f"### {reason}"
             yield f"{about.meaning[0].upper()}{about.meaning[1:]}."

@@ -7,16 +7,14 @@ from collections.abc import Iterator, Mapping
 
 from _pages.examples import decide
 from _pages.markdown import EVERY, table, to_reason, to_rule
-from clonepolicy import CINDER_29, LIBERTY, POLICIES, SAFE, Reason
-from clonepolicy.testing.combinations import (
+from clonepolicy import CINDER_29, LIBERTY, POLICIES, SAFE, Reason, Request
+from clonepolicy.scenarios import (
     Table,
     combinations,
     differences,
     one_fault,
-    verdict,
-    worlds_of,
+    scenarios_of,
 )
-from clonepolicy.testing.worlds import Request
 
 
 def faults() -> Iterator[str]:
@@ -34,7 +32,7 @@ def faults() -> Iterator[str]:
     for policy in EVERY:
         found = one_fault(policy)
         yield f"## Rules of {policy.name}"
-        for part in worlds_of(policy):
+        for part in scenarios_of(policy):
             if part.rules:
                 yield f"### {policy.name} {part.name}"
                 yield table(heads, _fault_rows(part, found))
@@ -44,10 +42,10 @@ def _fault_rows(
     part: Table, found: Mapping[tuple[str, str], Request]
 ) -> Iterator[tuple[str, ...]]:
     usual = _reasons(part.base)
-    yield ("*none*", *(verdict(part.base, p) for p in EVERY), "")
+    yield ("*none*", *(decide(part.base, p).verdict for p in EVERY), "")
     for rule in part.rules:
         request = found[part.name, rule.name]
-        verdicts = (verdict(request, policy) for policy in EVERY)
+        verdicts = (decide(request, policy).verdict for policy in EVERY)
         new = (t for r, t in _reasons(request).items() if r not in usual)
         yield (to_rule(rule.name), *verdicts, ", ".join(new))
 
@@ -73,7 +71,7 @@ def census() -> Iterator[str]:
     for policy in EVERY:
         rows = [
             (p.name, len(p.rules), len(combinations(p.base, p.rules)))
-            for p in worlds_of(policy)
+            for p in scenarios_of(policy)
             if p.rules and not p.name.endswith("notes")
         ]
         every = sum(count for _, _, count in rows)
@@ -89,13 +87,16 @@ def census() -> Iterator[str]:
         "of another table fail together; this is why some verdicts are "
         "`refuse`."
     )
-    for part in worlds_of(SAFE):
+    for part in scenarios_of(SAFE):
         if part.name.endswith(("image-volume.gates", "image-volume.rules")):
             yield f"### {part.name}"
             requests = [r for _, r in combinations(part.base, part.rules)]
             names = ("clone", "download", "refuse")
             counts = (
-                (policy.name, Counter(verdict(r, policy) for r in requests))
+                (
+                    policy.name,
+                    Counter(decide(r, policy).verdict for r in requests),
+                )
                 for policy in EVERY
             )
             yield table(

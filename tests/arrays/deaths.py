@@ -14,7 +14,7 @@ import attrs
 from saved_cloud import SavedCloud
 from typing_extensions import override
 
-from clonepolicy import ArrayBackend, Journal, Ports
+from clonepolicy.ports import ArrayBackend, Journal, Ports
 from clonepolicy.testing.faults import Fault, Faulty, Kill
 
 

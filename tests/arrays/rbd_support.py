@@ -18,8 +18,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import harness_rbd
 import ceph as ceph_module
+import harness_rbd
 from ceph import Cluster
 
 from clonepolicy import Image, Volume

@@ -19,33 +19,25 @@ from pathlib import Path
 from typing import Any, cast
 
 import attrs
+from clonepolicy.adapters.local._owners import Owner
 from typing_extensions import override
 
 from clonepolicy import (
-    ArrayBackend,
     CinderLocation,
     ConflictError,
     CreateDecision,
-    Entry,
     GiB,
     Image,
-    ImageService,
     Location,
     NotFoundError,
-    Plan,
-    Ports,
     RbdLocation,
-    Ref,
     UploadDecision,
     Volume,
-    VolumeService,
-    decide_create,
-    decide_upload,
+    decide,
     gather_create,
     gather_upload,
 )
 from clonepolicy.adapters import _files
-from clonepolicy.adapters.local._owners import Owner
 from clonepolicy.adapters.memory import (
     INTERNAL,
     POOL,
@@ -53,6 +45,14 @@ from clonepolicy.adapters.memory import (
     MemoryCloud,
     MemoryJournal,
     named_ids,
+)
+from clonepolicy.plan import Plan, VolumeRef
+from clonepolicy.ports import (
+    ArrayBackend,
+    ImageService,
+    JournalEntry,
+    Ports,
+    VolumeService,
 )
 from local_support import write_source
 
@@ -194,7 +194,7 @@ class SavedCloud:
             volume = records.add_volume(TENANT, size, status="creating")
             config = records.config
         request = gather_create(image_id, volume, config, self.ports)
-        return decide_create(request)
+        return decide(request)
 
     def decide_upload(self, volume_id: str) -> UploadDecision:
         """Ask for a new image from a volume that is available."""
@@ -211,7 +211,7 @@ class SavedCloud:
         request = gather_upload(
             volume_id, image_id, TENANT, config, self.ports
         )
-        return decide_upload(request)
+        return decide(request)
 
 
 @attrs.frozen
@@ -273,7 +273,7 @@ class SavedJournal:
 
     cloud: SavedCloud
 
-    def begin(self, plan: Plan, ids: Mapping[Ref, str]) -> str:
+    def begin(self, plan: Plan, ids: Mapping[VolumeRef, str]) -> str:
         """Store a plan before its first step; return the entry's id."""
         with self.cloud.records() as records:
             entry_id = records.journal.begin(plan, ids)
@@ -300,7 +300,7 @@ class SavedJournal:
             records.journal.end(entry_id)
             del records.owners[entry_id]
 
-    def interrupted(self) -> tuple[Entry, ...]:
+    def interrupted(self) -> tuple[JournalEntry, ...]:
         """Return the entries of dead owners; this process owns them now."""
         mine = self.cloud.owner.token
         with self.cloud.records() as records:

@@ -10,24 +10,22 @@ from functools import partial
 from pathlib import Path
 
 import attrs
-import harness_rbd
 import ceph as ceph_cluster
+import harness_rbd
 import pytest
-from harness_qcow2 import make_harness as qcow2_harness
-from harness_reflink import make_harness as reflink_harness
 from ceph import Cluster
 from deaths import Death
 from executing import Action, Enter, Process
+from harness_qcow2 import make_harness as qcow2_harness
+from harness_reflink import make_harness as reflink_harness
 from saved_cloud import SavedCloud
 from saved_cloud_audit import audit
 
 import local_support
 from clonepolicy import (
-    ArrayBackend,
     CinderLocation,
     CreateDecision,
     FileLocation,
-    Observer,
     Outcome,
     RbdLocation,
     UploadDecision,
@@ -35,6 +33,7 @@ from clonepolicy import (
 )
 from clonepolicy.adapters.qcow2 import Qcow2Array
 from clonepolicy.adapters.reflink import ReflinkArray
+from clonepolicy.ports import ArrayBackend, Observer
 from clonepolicy.testing.conformance import ArrayHarness
 
 xfs, btrfs, ceph = local_support.xfs, local_support.btrfs, ceph_cluster.ceph
@@ -201,7 +200,9 @@ def rbd(ceph: Cluster) -> Iterator[tuple[ArrayHarness, Opener]]:
     known = set(ceph.connection.list_pools())
     harness = harness_rbd.make_harness(ceph)
     assert harness.breaking is not None
-    harness = attrs.evolve(harness, breaking=partial(_keeping, harness.breaking))
+    harness = attrs.evolve(
+        harness, breaking=partial(_keeping, harness.breaking)
+    )
     images, volumes = sorted(set(ceph.connection.list_pools()) - known)
     opener = partial(
         harness_rbd.open_array,

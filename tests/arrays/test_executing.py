@@ -21,20 +21,18 @@ from stage import Stage
 
 from clonepolicy import (
     AdapterError,
-    ArrayBackend,
     Backend,
     Clone,
-    CloneVolume,
     CreateDecision,
     Download,
-    Observer,
     Reason,
     Register,
-    Step,
     UnavailableError,
     execute,
 )
 from clonepolicy.adapters.memory import Registration
+from clonepolicy.plan import CloneVolume, Step
+from clonepolicy.ports import ArrayBackend, Observer
 from clonepolicy.testing.conformance import ArrayHarness
 from clonepolicy.testing.faults import Fault, Faulty
 from memory_support import errors
@@ -217,7 +215,7 @@ def test_a_registered_image_is_cloned(stage: Stage) -> None:
         assert isinstance(decision, Register)
         outcome = stage.execute(decision)
         assert ("register", True) == (outcome.attempt, outcome.settled)
-        image_id = decision.found.request.image.id
+        image_id = decision.evaluation.request.image.id
         assert not stage.cloud.path(image_id).exists()
         assert isinstance(stage.cloud.decide_create(image_id), Clone)
 
@@ -258,7 +256,7 @@ def test_a_registration_that_fails_is_undone(
         assert stage.harness.size_of(image_volume) is None
         with stage.cloud.records() as records:
             assert [work.id] == list(records.volumes)
-        assert stage.cloud.path(decision.found.request.image.id).exists()
+        assert stage.cloud.path(decision.evaluation.request.image.id).exists()
 
 
 @attrs.frozen
@@ -291,7 +289,7 @@ def test_a_clone_limit_is_noticed_before_it_is_reached(stage: Stage) -> None:
             assert f"clone {location}" == outcome.attempt
         decision = stage.cloud.decide_create(image_id)
         assert isinstance(decision, Download)
-        (candidate,) = decision.considered
+        (candidate,) = decision.candidates
         assert Reason.SNAPSHOT_LIMIT in {
             finding.reason for finding in candidate.findings
         }

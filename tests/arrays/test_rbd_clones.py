@@ -98,7 +98,9 @@ def test_clones_have_no_more_ancestors_than_the_depth(
 ) -> None:
     """The clone of a source with the most ancestors is flattened."""
     with open_again(ceph, fixture, rbd_max_clone_depth=2) as array:
-        shallow = Fixture(attrs.evolve(fixture.harness, array=array), fixture.expected)
+        shallow = Fixture(
+            attrs.evolve(fixture.harness, array=array), fixture.expected
+        )
         line = [fixture.volume()]
         for seed in range(4):
             line.append(shallow.clone(line[-1]))

@@ -14,8 +14,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import harness_rbd
 import ceph as ceph_module
+import harness_rbd
 import rbd_support
 from ceph import Cluster
 from rbd_support import (

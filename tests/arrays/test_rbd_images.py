@@ -14,8 +14,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import harness_rbd
 import ceph as ceph_module
+import harness_rbd
 import rbd_support
 from ceph import Cluster
 from rbd_support import MIB, format_2, open_again, opened, pool_of
@@ -49,7 +49,9 @@ def test_a_clone_of_an_image_is_rounded_up_to_a_gib(fixture: Fixture) -> None:
 
 
 @format_2
-def test_each_snapshot_has_its_own_size(ceph: Cluster, fixture: Fixture) -> None:
+def test_each_snapshot_has_its_own_size(
+    ceph: Cluster, fixture: Fixture
+) -> None:
     """A snapshot has the image's size at the time of the snapshot."""
     first = fixture.image(Content(GiB))
     assert isinstance(first, RbdLocation)

@@ -100,7 +100,9 @@ def test_a_missing_cluster_or_pool_is_an_adapter_error(
         )
 
 
-def test_new_space_is_zero_even_if_the_parent_has_data(fixture: Fixture) -> None:
+def test_new_space_is_zero_even_if_the_parent_has_data(
+    fixture: Fixture,
+) -> None:
     """Extending a shrunk clone does not show the parent's data again."""
     source = fixture.volume(2)
     clone = fixture.clone(source)
@@ -194,7 +196,9 @@ def test_a_source_of_clones_is_not_discarded(fixture: Fixture) -> None:
 
 
 @format_2
-def test_a_volume_with_others_snapshots_is_not_discarded(fixture: Fixture) -> None:
+def test_a_volume_with_others_snapshots_is_not_discarded(
+    fixture: Fixture,
+) -> None:
     """The array does not remove snapshots that it did not take."""
     volume = fixture.volume()
     with opened(fixture, volume) as image:

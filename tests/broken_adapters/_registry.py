@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from clonepolicy.adapters.memory import MemoryCloud
+from clonepolicy.adapters.memory import MemoryArray, MemoryCloud
 from clonepolicy.testing.conformance import (
     ARRAYS,
     IMAGES,
@@ -19,7 +19,6 @@ from clonepolicy.testing.conformance import (
 )
 from clonepolicy.testing.conformance._check import AnySuite
 from clonepolicy.testing.conformance._harness import Harness
-from clonepolicy.adapters.memory import MemoryArray
 from clonepolicy.testing.memory import memory_harness
 from memory_harnesses import image_harness, volume_harness
 

@@ -19,20 +19,20 @@ from clonepolicy import (
     NotFoundError,
     RbdLocation,
     StoredImage,
-    StoredVolume,
     UnavailableError,
     Volume,
 )
-from clonepolicy.testing.conformance import ArrayHarness
-from clonepolicy.testing.memory import memory_harness
 from clonepolicy.adapters.memory import (
     BLOCK_SIZE,
     EVERYTHING,
     MEMORY_GIB,
     Block,
-    MemoryArray,
     BlockMap,
+    MemoryArray,
 )
+from clonepolicy.ports import StoredVolume
+from clonepolicy.testing.conformance import ArrayHarness
+from clonepolicy.testing.memory import memory_harness
 
 
 @broken_array("clones-every-byte-of-a-volume", "clones-every-byte-of-an-image")
@@ -65,7 +65,9 @@ class SeesItsParent(MemoryArray):
     @override
     def extend(self, volume_id: str, size: int) -> None:
         held = self.volume(volume_id)
-        ghost = {MEMORY_GIB // BLOCK_SIZE: Block(b"ghost".ljust(BLOCK_SIZE, b"\0"))}
+        ghost = {
+            MEMORY_GIB // BLOCK_SIZE: Block(b"ghost".ljust(BLOCK_SIZE, b"\0"))
+        }
         super().extend(volume_id, size)
         if held.parent is not None:
             held.blocks = {**ghost, **held.blocks}

@@ -17,14 +17,14 @@ from clonepolicy import (
     RbdLocation,
     StoredImage,
 )
-from clonepolicy.testing.memory import memory_harness
 from clonepolicy.adapters.memory import (
     BLOCK_SIZE,
     EVERYTHING,
     MEMORY_GIB,
-    MemoryArray,
     BlockMap,
+    MemoryArray,
 )
+from clonepolicy.testing.memory import memory_harness
 
 
 @broken_array(
@@ -83,7 +83,9 @@ class CopiesByHand(MemoryArray):
 
 @broken_array(
     "harness-measures-the-bytes-written",
-    make=lambda kind: attrs.evolve(memory_harness(kind()), exclusive=lambda _: 0),
+    make=lambda kind: attrs.evolve(
+        memory_harness(kind()), exclusive=lambda _: 0
+    ),
 )
 class MeasuresNothing(MemoryArray):
     """Its harness reports that no volume takes any space."""

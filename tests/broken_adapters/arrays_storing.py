@@ -18,18 +18,17 @@ from clonepolicy import (
     Location,
     RbdLocation,
     StoredImage,
-    StoredVolume,
     UnavailableError,
     UnsupportedError,
 )
-from clonepolicy.testing.memory import memory_harness
 from clonepolicy.adapters.memory import (
     BLOCK_SIZE,
     EVERYTHING,
     MEMORY_GIB,
-    MemoryArray,
     BlockMap,
+    MemoryArray,
 )
+from clonepolicy.ports import StoredVolume
 
 
 @broken_array("declares-what-its-class-declares")

@@ -8,12 +8,7 @@ from functools import partial
 from typing_extensions import override
 
 from broken_adapters._registry import broken_images
-from clonepolicy import (
-    CinderLocation,
-    ConflictError,
-    Location,
-)
-from clonepolicy.adapters._memory_ports import Images
+from clonepolicy import CinderLocation, ConflictError, Location
 from clonepolicy.adapters.memory import MemoryCloud, Registration
 
 _LATE = partial(MemoryCloud, registration=Registration.LATE)

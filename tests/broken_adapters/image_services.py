@@ -21,7 +21,6 @@ from clonepolicy import (
     NotFoundError,
     UnavailableError,
 )
-from clonepolicy.adapters._memory_ports import Images
 from clonepolicy.adapters.memory import MemoryCloud, Registration
 
 _LATE = partial(MemoryCloud, registration=Registration.LATE)
@@ -103,7 +102,9 @@ class ShowsToAll(MemoryImages):
 
     @override
     def get_image(self, image_id: str) -> Image:
-        return attrs.evolve(self.cloud.image_row(image_id).record, visible=True)
+        return attrs.evolve(
+            self.cloud.image_row(image_id).record, visible=True
+        )
 
 
 @broken_images("hides-images-from-other-projects")

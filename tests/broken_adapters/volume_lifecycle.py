@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing_extensions import override
 
 from broken_adapters._registry import broken_volumes
-from clonepolicy import (
-    ConflictError,
-)
-from clonepolicy.adapters._memory_ports import Volumes
+from clonepolicy import ConflictError
 
 
 @broken_volumes("creates-an-image-volume-like-its-source")

@@ -6,14 +6,7 @@ import attrs
 from typing_extensions import override
 
 from broken_adapters._registry import broken_volumes
-from clonepolicy import (
-    Backend,
-    CacheEntry,
-    Quota,
-    QuotaError,
-    Volume,
-)
-from clonepolicy.adapters._memory_ports import Volumes
+from clonepolicy import Backend, CacheEntry, Quota, QuotaError, Volume
 from clonepolicy.adapters.memory import POOL
 from memory_harnesses import OWNER
 

@@ -12,8 +12,6 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
-from clonepolicy._locations import cinder_volume_id, concerns_volumes
-from clonepolicy.testing.worlds import Request
 
 from clonepolicy import (
     ArrayImage,
@@ -25,11 +23,13 @@ from clonepolicy import (
     LocationsFrom,
     MalformedLocation,
     RbdLocation,
+    Request,
     StoredImage,
     UploadRequest,
     Volume,
     parse_location,
 )
+from clonepolicy._facts.locations import cinder_volume_id, concerns_volumes
 
 Explains: TypeAlias = Callable[[CreateRequest], bool]
 DELETABLE = frozenset(

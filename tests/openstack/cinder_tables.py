@@ -14,13 +14,7 @@ from cinder.db import api as db  # noqa: E402 - the same
 from cinder.db import models  # noqa: E402 - the same
 from cinder.volume import volume_types  # noqa: E402 - the same
 
-from clonepolicy import (  # noqa: E402 - the same
-    CreateRequest,
-    Host,
-    Quota,
-    Volume,
-    VolumeType,
-)
+from clonepolicy import CreateRequest, Host, Quota, Volume, VolumeType  # noqa: E402 - the same
 
 UNLIMITED = -1
 EMPTIED = (

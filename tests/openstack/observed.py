@@ -7,14 +7,13 @@ import attrs
 from clonepolicy import (
     CINDER_29,
     Clone,
-    Mechanism,
     RbdLocation,
     Register,
+    Request,
+    Route,
     UploadRequest,
-    decide_create,
-    decide_upload,
+    decide,
 )
-from clonepolicy.testing.worlds import Request
 
 
 @attrs.frozen(kw_only=True)
@@ -26,7 +25,7 @@ class Observed:
     """
 
     verdict: str
-    route: Mechanism | None = None
+    route: Route | None = None
     source: str | None = None
     """The id of the source volume, or a stored image as pool/image@snap."""
     project_id: str | None = None
@@ -40,18 +39,18 @@ class Observed:
 def expected(request: Request) -> Observed:
     """Return what CINDER_29 expects Cinder to do."""
     if isinstance(request, UploadRequest):
-        decided = decide_upload(request, CINDER_29)
+        decided = decide(request, CINDER_29)
         return Observed(
             verdict=type(decided).__name__.lower(),
             project_id=decided.project_id
             if isinstance(decided, Register)
             else None,
         )
-    decision = decide_create(request, CINDER_29)
+    decision = decide(request, CINDER_29)
     if not isinstance(decision, Clone):
         return Observed(verdict=type(decision).__name__.lower())
     location = getattr(decision.source, "location", None)
     source = getattr(decision.source.source, "id", None)
     if isinstance(location, RbdLocation):
         source = f"{location.pool}/{location.image}@{location.snapshot}"
-    return Observed(verdict="clone", route=decision.mechanism, source=source)
+    return Observed(verdict="clone", route=decision.route, source=source)

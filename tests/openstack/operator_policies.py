@@ -1,14 +1,11 @@
 """Policies of an operator, which the tests name by their dotted paths."""
 
-from clonepolicy import (
-    CreateRequest,
+from clonepolicy import CreateRequest, Reason, Route, UploadRequest
+from clonepolicy.policy import (
+    Citation,
+    CloneTable,
     CreateTables,
-    Lane,
-    Mechanism,
     Policy,
-    Reason,
-    Source,
-    UploadRequest,
     UploadTables,
     rule,
 )
@@ -17,7 +14,7 @@ from clonepolicy import (
 @rule(
     Reason.SIZE_INVALID,
     reads=("volume.size",),
-    sources=(Source("here", "nowhere"),),
+    sources=(Citation("here", "nowhere"),),
 )
 def defective(_request: CreateRequest) -> bool:
     """Raise an error in every create."""
@@ -27,7 +24,7 @@ def defective(_request: CreateRequest) -> bool:
 @rule(
     Reason.VOLUME_NOT_UPLOADABLE,
     reads=("volume.status",),
-    sources=(Source("here", "nowhere"),),
+    sources=(Citation("here", "nowhere"),),
 )
 def defective_upload(_request: UploadRequest) -> bool:
     """Raise an error in every upload."""
@@ -37,20 +34,22 @@ def defective_upload(_request: UploadRequest) -> bool:
 BROKEN = Policy(
     name="BROKEN",
     version=1,
-    create=CreateTables(refuse=(defective,), lanes=()),
+    create=CreateTables(refuse=(defective,), clone=()),
     upload=UploadTables(register=()),
 )
 BROKEN_UPLOAD = Policy(
     name="BROKEN",
     version=1,
-    create=CreateTables(lanes=()),
+    create=CreateTables(clone=()),
     upload=UploadTables(register=(defective_upload,)),
 )
 PERMISSIVE = Policy(
     name="PERMISSIVE",
     version=1,
     create=CreateTables(
-        lanes=(Lane(mechanism=Mechanism.IMAGE_VOLUME, gates=(), rules=()),)
+        clone=(
+            CloneTable(route=Route.IMAGE_VOLUME, preconditions=(), rules=()),
+        )
     ),
     upload=UploadTables(register=()),
 )

@@ -42,7 +42,7 @@ from clonepolicy import (
     CreateRequest,
     Image,
     ImageVolume,
-    Mechanism,
+    Route,
     UploadRequest,
 )
 
@@ -230,7 +230,7 @@ class RealCinder:
             if volume_id != request.volume.id:
                 continue
             route = {
-                "clone_image": Mechanism.ARRAY_IMAGE,
+                "clone_image": Route.ARRAY_IMAGE,
                 "create_cloned_volume": task.routes.get(at),
             }.get(what)
             if route is not None:

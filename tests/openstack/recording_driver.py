@@ -10,7 +10,7 @@ from unittest import mock
 
 from cinder import objects
 
-from clonepolicy import Mechanism
+from clonepolicy import Route
 
 objects.register_all()  # the modules below name its classes
 
@@ -157,20 +157,20 @@ class RecordingTask(create_volume.CreateVolumeFromSpecTask):  # type: ignore[mis
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        self.routes: dict[int, Mechanism] = {}
+        self.routes: dict[int, Route] = {}
 
     def _record(
-        self, route: Mechanism, call: Callable[..., Any], *args: object
+        self, route: Route, call: Callable[..., Any], *args: object
     ) -> Any:
         self.routes[len(self.driver.asked)] = route
         return call(*args)
 
     def _clone_image_volume(self, *args: object) -> Any:
         return self._record(
-            Mechanism.IMAGE_VOLUME, super()._clone_image_volume, *args
+            Route.IMAGE_VOLUME, super()._clone_image_volume, *args
         )
 
     def _create_from_source_volume(self, *args: object) -> Any:
         return self._record(
-            Mechanism.CACHE_ENTRY, super()._create_from_source_volume, *args
+            Route.CACHE_ENTRY, super()._create_from_source_volume, *args
         )

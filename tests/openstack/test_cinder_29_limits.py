@@ -8,8 +8,18 @@ from typing import Any
 
 import attrs
 import pytest
-from clonepolicy.testing.combinations import verdict
-from clonepolicy.testing.worlds import (
+
+from clonepolicy import (
+    CINDER_29,
+    ArrayImage,
+    CreateRequest,
+    FileLocation,
+    Quota,
+    Route,
+    StoredImage,
+    parse_location,
+)
+from clonepolicy.scenarios import (
     ARRAY,
     CLONEABLE,
     IMAGE_ID,
@@ -17,18 +27,7 @@ from clonepolicy.testing.worlds import (
     OTHER_ID,
     REGISTERABLE,
     THEN,
-    put,
-)
-
-from clonepolicy import (
-    CINDER_29,
-    ArrayImage,
-    CreateRequest,
-    FileLocation,
-    Mechanism,
-    Quota,
-    StoredImage,
-    parse_location,
+    with_facts,
 )
 
 pytest.importorskip("cinder", reason="run nox -s openstack")
@@ -44,9 +43,9 @@ from real_cinder import RealCinder, real_cinder
 __all__ = ["real_cinder"]
 
 DOCS = Path(__file__).parents[2] / "docs" / "cinder-29.md"
-STORED = CLONEABLE[Mechanism.ARRAY_IMAGE]
-BACKED = CLONEABLE[Mechanism.IMAGE_VOLUME]
-CACHED = CLONEABLE[Mechanism.CACHE_ENTRY]
+STORED = CLONEABLE[Route.ARRAY_IMAGE]
+BACKED = CLONEABLE[Route.IMAGE_VOLUME]
+CACHED = CLONEABLE[Route.CACHE_ENTRY]
 DOWNLOADED = attrs.evolve(CACHED, cache_entries=())
 
 
@@ -86,7 +85,7 @@ def test_cinder_clones_an_rbd_url_that_is_not_canonical(
     """It decodes the URL before it looks for the image."""
     request = stored(f"rbd://{ARRAY}/p/%61/snap")
     assert "p/a@snap" == real_cinder.run_create(request).source
-    assert "download" == verdict(request, CINDER_29)
+    assert "download" == decide(request, CINDER_29).verdict
     assert ["rbd_spelling"] == explained(request)
 
 
@@ -110,7 +109,7 @@ def test_two_stale_cache_entries_hide_a_fresh_one(
     )
     request = attrs.evolve(CACHED, cache_entries=(fresh, *evicted))
     assert seen == real_cinder.run_create(request).verdict
-    assert "clone" == verdict(request, CINDER_29)
+    assert "clone" == decide(request, CINDER_29).verdict
     assert (["cache_order"] if stale == 2 else []) == explained(request)
 
 
@@ -118,12 +117,12 @@ def test_a_stale_cache_entry_that_cannot_be_evicted_fails_the_create(
     real_cinder: RealCinder,
 ) -> None:
     """Its volume is in use, and Cinder deletes it first."""
-    request = put(
+    request = with_facts(
         CACHED,
         {"candidate.image_updated_at": NOW, "source.status": "in-use"},
     )
     assert "InvalidVolume" == real_cinder.run_create(request).error
-    assert "download" == verdict(request, CINDER_29)
+    assert "download" == decide(request, CINDER_29).verdict
     assert ["eviction"] == explained(request)
 
 
@@ -137,9 +136,9 @@ def test_an_unknown_time_fails_the_create(
     real_cinder: RealCinder,
 ) -> None:
     """Cinder compares times, and does not expect None."""
-    request = put(CACHED, {"candidate.image_updated_at": None})
+    request = with_facts(CACHED, {"candidate.image_updated_at": None})
     assert "AttributeError" == real_cinder.run_create(request).error
-    assert "download" == verdict(request, CINDER_29)
+    assert "download" == decide(request, CINDER_29).verdict
     assert ["unknown_moment"] == explained(request)
 
 
@@ -149,7 +148,7 @@ def test_an_image_in_a_file_is_not_cloned_by_the_rbd_driver(
     """Of the drivers with their own clone, only RBD's is compared."""
     request = stored(f"file:///images/{IMAGE_ID}")
     assert "download" == real_cinder.run_create(request).verdict
-    assert "clone" == verdict(request, CINDER_29)
+    assert "clone" == decide(request, CINDER_29).verdict
     assert ["file_drivers"] == explained(request)
 
 
@@ -160,7 +159,7 @@ def test_a_local_file_is_read_although_the_download_is_forbidden(
     image = tmp_path / "image"
     image.write_bytes(b"data")
     request = attrs.evolve(
-        put(
+        with_facts(
             DOWNLOADED,
             {
                 "image.downloadable": False,
@@ -170,7 +169,7 @@ def test_a_local_file_is_read_although_the_download_is_forbidden(
         array_images=(ArrayImage(location=FileLocation(str(image))),),
     )
     assert "download" == real_cinder.run_create(request).verdict
-    assert "refuse" == verdict(request, CINDER_29)
+    assert "refuse" == decide(request, CINDER_29).verdict
     assert ["local_file"] == explained(request)
 
 
@@ -183,7 +182,7 @@ def test_a_location_that_is_no_url_fails_the_create(
         array_images=(ArrayImage(location=parse_location("http://[")),),
     )
     assert "ValueError" == real_cinder.run_create(request).error
-    assert "clone" == verdict(request, CINDER_29)
+    assert "clone" == decide(request, CINDER_29).verdict
     assert ["unreadable_url"] == explained(request)
 
 
@@ -191,9 +190,9 @@ def test_a_volume_without_a_host_fails_the_create(
     real_cinder: RealCinder,
 ) -> None:
     """The scheduler sets a host before the manager is called."""
-    request = put(DOWNLOADED, {"volume.host": None})
+    request = with_facts(DOWNLOADED, {"volume.host": None})
     assert "InvalidVolume" == real_cinder.run_create(request).error
-    assert "download" == verdict(request, CINDER_29)
+    assert "download" == decide(request, CINDER_29).verdict
     assert ["unplaced"] == explained(request)
 
 
@@ -216,7 +215,10 @@ def test_errors_of_the_driver_are_no_facts(
         changed.driver.failure = failure
 
     seen = real_cinder.run_create(CACHED, before=fail)
-    assert (verdict(CACHED, CINDER_29), error) == (seen.verdict, seen.error)
+    assert (decide(CACHED, CINDER_29).verdict, error) == (
+        seen.verdict,
+        seen.error,
+    )
     assert (error is None) == ("copy_image_to_volume" in seen.asked)
 
 
@@ -228,8 +230,8 @@ def test_only_the_download_verifies_a_signature(
     def tear(changed: RealCinder) -> None:
         changed.images.partly_signed = True
 
-    request = put(DOWNLOADED, {"image.signed": True})
-    assert "download" == verdict(request, CINDER_29)
+    request = with_facts(DOWNLOADED, {"image.signed": True})
+    assert "download" == decide(request, CINDER_29).verdict
     assert "download" == real_cinder.run_create(request).verdict
     seen = real_cinder.run_create(request, before=tear)
     assert ("refuse", "InvalidSignatureImage") == (seen.verdict, seen.error)
@@ -256,7 +258,7 @@ def test_glance_refuses_a_location_after_the_clone_was_made(
         changed.images.refused_location = refusal
 
     seen = real_cinder.run_upload(REGISTERABLE, before=refuse)
-    assert (verdict(REGISTERABLE, CINDER_29), error) == (
+    assert (decide(REGISTERABLE, CINDER_29).verdict, error) == (
         seen.verdict,
         seen.error,
     )
@@ -275,8 +277,8 @@ def test_an_accepted_location_counts_as_registered(
 
 def test_the_api_rejects_some_requests_that_are_decided() -> None:
     """A request with such facts cannot reach the manager."""
-    request = put(REGISTERABLE, {"image.disk_format": "iso"})
-    assert "upload" == verdict(request, CINDER_29)
+    request = with_facts(REGISTERABLE, {"image.disk_format": "iso"})
+    assert "upload" == decide(request, CINDER_29).verdict
     body: dict[str, Any] = {"image_name": "i", "disk_format": "iso"}
     with pytest.raises(exception.ValidationError, match="iso"):
         validators._SchemaValidator(schema.volume_upload_image).validate(
@@ -288,7 +290,9 @@ def test_the_quota_per_volume_does_not_limit_a_clone(
     real_cinder: RealCinder,
 ) -> None:
     """The manager reserves volumes and gigabytes only."""
-    request = put(REGISTERABLE, {"clone_quota": Quota(per_volume_gigabytes=0)})
+    request = with_facts(
+        REGISTERABLE, {"clone_quota": Quota(per_volume_gigabytes=0)}
+    )
     seen = real_cinder.run_upload(request)
     assert ("register", None) == (seen.verdict, seen.error)
-    assert "register" == verdict(request, CINDER_29)
+    assert "register" == decide(request, CINDER_29).verdict

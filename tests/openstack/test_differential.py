@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from clonepolicy.testing.combinations import (
-    Difference,
-    differences,
-    one_fault,
-)
-from clonepolicy.testing.worlds import REGISTERABLE, UPLOAD_AXES, Request, put
 from hypothesis import HealthCheck, event, given, seed, settings
 from hypothesis import strategies as st
 
-from clonepolicy import (
-    CINDER_29,
-    SAFE,
-    CreateRequest,
-    UploadRequest,
+from clonepolicy import CINDER_29, SAFE, CreateRequest, Request, UploadRequest
+from clonepolicy.scenarios import (
+    REGISTERABLE,
+    UPLOAD_AXES,
+    Difference,
+    differences,
+    one_fault,
+    with_facts,
 )
 from clonepolicy.testing.strategies import (
     cache_entries,
@@ -78,7 +75,7 @@ def uploads(draw: st.DrawFn) -> UploadRequest:
         st.lists(st.sampled_from(sorted(UPLOAD_AXES)), max_size=4, unique=True)
     )
     values = {path: draw(st.sampled_from(UPLOAD_AXES[path])) for path in paths}
-    return put(base, values)
+    return with_facts(base, values)
 
 
 def observe(real_cinder: RealCinder, request: Request) -> Observed:

@@ -27,12 +27,12 @@ from clonepolicy import (
     ForbiddenError,
     GlanceConfig,
     GlanceStore,
-    ImageService,
     LocationsFrom,
     NotFoundError,
     UnavailableError,
 )
 from clonepolicy.adapters.glance import GlanceImages, Patience
+from clonepolicy.ports import ImageService
 
 if TYPE_CHECKING:
     from glance_server import Glance

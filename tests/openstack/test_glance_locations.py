@@ -32,7 +32,7 @@ from clonepolicy import (
     NotFoundError,
     Outcome,
     UnavailableError,
-    decide_upload,
+    decide,
     execute,
     gather_upload,
 )
@@ -282,12 +282,14 @@ class TestPlans:
         # ids in memory are counted, and all tests share one Cinder
         cloud.last_id = secrets.randbelow(2**40)
         if visible:
-            cinder.sizes[f"00000000-0000-4000-8000-{cloud.last_id + 1:012x}"] = 1
+            cinder.sizes[
+                f"00000000-0000-4000-8000-{cloud.last_id + 1:012x}"
+            ] = 1
         ports = attrs.evolve(cloud.ports("alice"), images=privileged(glance))
         request = gather_upload(
             volume.id, image_id, "alice", cloud.config, ports
         )
-        outcome = execute(decide_upload(request).plan, ports)
+        outcome = execute(decide(request).plan, ports)
         return outcome, image_id, cloud
 
     def test_an_upload_is_registered(

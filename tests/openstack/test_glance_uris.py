@@ -13,13 +13,13 @@ pytest.importorskip("cinderclient", reason="run by nox -s openstack")
 pytest.importorskip("glance_store", reason="run by nox -s openstack")
 
 import cinder.objects
-from clonepolicy._locations import cinder_volume_id
 from glance_store import exceptions
 from glance_store._drivers.cinder import store as glance_store
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clonepolicy import CinderLocation, MalformedLocation, parse_location
+from clonepolicy._facts.locations import cinder_volume_id
 
 cinder.objects.register_all()
 

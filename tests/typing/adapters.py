@@ -6,6 +6,7 @@ mypy and pyright check this file; pytest does not run it.
 from __future__ import annotations
 
 from clonepolicy.adapters._memory_ports import Array, Images, Volumes
+
 from clonepolicy.adapters.cinder import (
     CinderArray,
     CinderImages,

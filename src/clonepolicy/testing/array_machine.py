@@ -18,7 +18,12 @@ from clonepolicy import (
     NotFoundError,
     Volume,
 )
-from clonepolicy.testing.conformance import ArrayHarness, Fixture, expect_error, require_same
+from clonepolicy.testing.conformance import (
+    ArrayHarness,
+    Fixture,
+    expect_error,
+    require_same,
+)
 
 _LOST, _FAILING = "answer lost", "array fails"
 
@@ -54,7 +59,9 @@ class ArrayMachine(RuleBasedStateMachine):
         volume = fixture.volume(size)
         if lost:
             content = fixture.expected[volume.id]
-            with expect_error(ConflictError, "write to a volume that has data"):
+            with expect_error(
+                ConflictError, "write to a volume that has data"
+            ):
                 fixture.write(volume, content)
             fixture.array.discard(volume.id)
             fixture.require_absent(volume)
@@ -69,7 +76,9 @@ class ArrayMachine(RuleBasedStateMachine):
         fixture = self.fixtures[at]
         target = fixture.target(source.size)
         if at != there:
-            with expect_error(NotFoundError, "clone of a volume on another array"):
+            with expect_error(
+                NotFoundError, "clone of a volume on another array"
+            ):
                 fixture.array.clone_volume(target.id, source)
             fixture.require_absent(target)
             return
@@ -149,14 +158,20 @@ class ArrayMachine(RuleBasedStateMachine):
             for at, volume in reversed(self._oldest_first()):
                 self.fixtures[at].array.discard(volume.id)
             for fixture in self.fixtures:
-                fixture.require_unchanged("an array after all volumes were discarded")
+                fixture.require_unchanged(
+                    "an array after all volumes were discarded"
+                )
         finally:
             for fixture in self.fixtures:
                 fixture.__exit__()
                 fixture.harness.close()
 
     def _oldest_first(self) -> list[tuple[int, Volume]]:
-        made = [volume_id for fixture in self.fixtures for volume_id in fixture.expected]
+        made = [
+            volume_id
+            for fixture in self.fixtures
+            for volume_id in fixture.expected
+        ]
         return [self.volumes[v] for v in made if v in self.volumes]
 
     def _choose(self, choice: st.DataObject) -> tuple[int, Volume]:

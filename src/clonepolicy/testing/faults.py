@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 import attrs
 
-from clonepolicy import AdapterError, Journal, Ports
+from clonepolicy import AdapterError
+from clonepolicy.ports import Journal, Ports
 
 
 class Kill(BaseException):

@@ -18,22 +18,19 @@ from hypothesis.stateful import (
 from clonepolicy import (
     Clone,
     Config,
-    Entry,
     GiB,
-    Journal,
     LeftBehindError,
     NotFoundError,
-    Plan,
-    Ports,
     UnavailableError,
     Volume,
-    decide_create,
-    decide_upload,
+    decide,
     execute,
     gather_create,
     gather_upload,
     recover,
 )
+from clonepolicy.plan import Plan
+from clonepolicy.ports import Journal, JournalEntry, Ports
 from clonepolicy.testing.faults import Fault, Faulty, Kill
 
 
@@ -43,7 +40,7 @@ class CloudJournal(Journal, Protocol):
     def crash(self) -> None:
         """Declare the owner of every entry dead."""
 
-    def open(self) -> tuple[Entry, ...]:
+    def open(self) -> tuple[JournalEntry, ...]:
         """Return every entry, whether its owner lives or not."""
 
 
@@ -97,7 +94,7 @@ class Cloud(Protocol):
     def padded(self, data: bytes, size: int) -> bytes:
         """Return data with zeros up to a size in GiB."""
 
-    def audit(self, entries: tuple[Entry, ...] = ()) -> tuple[str, ...]:
+    def audit(self, entries: tuple[JournalEntry, ...] = ()) -> tuple[str, ...]:
         """List everything that is broken.
 
         Args:
@@ -168,7 +165,7 @@ class ExecutorMachine(RuleBasedStateMachine):
         )
         config = self.cloud.config
         request = gather_create(image_id, volume, config, self.ports)
-        decision = decide_create(request)
+        decision = decide(request)
         assert isinstance(decision, Clone) or not request.image_volumes
         self.execute(decision.plan, planned)
 
@@ -186,7 +183,7 @@ class ExecutorMachine(RuleBasedStateMachine):
         request = gather_upload(
             volume_id, image_id, _TENANT, config, self.ports
         )
-        self.execute(decide_upload(request).plan, planned)
+        self.execute(decide(request).plan, planned)
 
     @precondition(lambda self: self.active())
     @rule(choice=st.data())

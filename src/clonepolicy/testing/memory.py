@@ -67,6 +67,6 @@ def memory_harness(
         add_image=add_image,
         remove_image=lambda location: tested.images.pop(location, None),
         breaking=breaking,
-        again=lambda: tested,
+        reopen=lambda: tested,
         gib=tested.gib,
     )

@@ -17,12 +17,10 @@ from clonepolicy import (
     IntegrityError,
     Location,
     NotFoundError,
-    StoredVolume,
     UnsupportedError,
     Volume,
-    check_source,
-    check_volume_id,
 )
+from clonepolicy.ports import StoredVolume, check_source, check_volume_id
 from filearray import _files
 
 

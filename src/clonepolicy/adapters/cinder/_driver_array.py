@@ -23,11 +23,8 @@ from clonepolicy import (
     RbdLocation,
     StaleError,
     StoredImage,
-    StoredVolume,
     UnsupportedError,
     Volume,
-    changed,
-    check_source,
 )
 from clonepolicy.adapters._files import sparse
 from clonepolicy.adapters.cinder._driver_backend import (
@@ -37,6 +34,7 @@ from clonepolicy.adapters.cinder._driver_backend import (
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._volume_records import volume_from_object
 from clonepolicy.adapters.cinder._volume_service import CinderVolumes
+from clonepolicy.ports import StoredVolume, check_source, volume_changed
 
 
 def _do_nothing(_volume: object) -> None:
@@ -103,7 +101,7 @@ class CinderArray:
 
         Raises:
             ConflictError: the source is not at rest.
-            StaleError: the source has changed.
+            StaleError: the source has volume_changed.
             AdapterError: the driver failed.
         """
         # the driver is asked only if its answer matters
@@ -121,7 +119,7 @@ class CinderArray:
         """Keep a volume from being deleted, and yield its object.
 
         Raises:
-            StaleError: the volume has changed.
+            StaleError: the volume has volume_changed.
         """
         with contextlib.ExitStack() as stack:
             with translate_errors(f"locking volume {source.id}"):
@@ -132,8 +130,10 @@ class CinderArray:
             found = self.volumes.get_object(source.id)
             with translate_errors(f"reading volume {source.id}"):
                 now = volume_from_object(found)
-            if changed(source, now):
-                message = f"volume {source.id} has changed since the decision"
+            if volume_changed(source, now):
+                message = (
+                    f"volume {source.id} has volume_changed since the decision"
+                )
                 raise StaleError(message)
             yield found
 

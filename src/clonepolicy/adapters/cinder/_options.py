@@ -11,14 +11,8 @@ from typing import Any
 import attrs
 from oslo_config import cfg
 
-from clonepolicy import (
-    CINDER_29,
-    LIBERTY,
-    SAFE,
-    FactError,
-    GlanceStore,
-    Policy,
-)
+from clonepolicy import CINDER_29, LIBERTY, SAFE, FactError, GlanceStore
+from clonepolicy.policy import Policy
 
 GROUP = "clonepolicy"
 _POLICIES = {"SAFE": SAFE, "LIBERTY": LIBERTY, "CINDER_29": CINDER_29}

@@ -7,12 +7,7 @@ from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Self
 
-from clonepolicy import (
-    Image,
-    IntegrityError,
-    NotFoundError,
-    UnsupportedError,
-)
+from clonepolicy import Image, IntegrityError, NotFoundError, UnsupportedError
 from clonepolicy.adapters.glance._errors import translate_errors
 
 _CHUNK = 1024 * 1024

@@ -22,13 +22,11 @@ from clonepolicy import (
     NotFoundError,
     RbdLocation,
     StoredImage,
-    StoredVolume,
     UnavailableError,
     UnsupportedError,
     Volume,
-    check_source,
-    check_volume_id,
 )
+from clonepolicy.ports import StoredVolume, check_source, check_volume_id
 
 MEMORY_GIB = 1 << 14
 """Bytes that stand for one GiB unless the caller chooses another number."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from clonepolicy import CinderLocation, Entry
+from clonepolicy import CinderLocation
 from clonepolicy.adapters.memory._state import CloudState
+from clonepolicy.ports import JournalEntry
 
 
 def contradictions(cloud: CloudState) -> Iterator[str]:
@@ -50,7 +51,7 @@ def leftovers(cloud: CloudState, excused: Collection[str]) -> Iterator[str]:
             yield f"volume {volume_id}: orphan of an image"
 
 
-def named_ids(entry: Entry) -> Iterator[str]:
+def named_ids(entry: JournalEntry) -> Iterator[str]:
     """Yield the ids of all images and volumes that a plan changes."""
     yield from entry.ids.values()
     for step in entry.plan:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import attrs
 
-from clonepolicy import Entry, Ports
 from clonepolicy.adapters.memory._audit import (
     contradictions,
     leftovers,
@@ -13,6 +12,7 @@ from clonepolicy.adapters.memory._audit import (
 from clonepolicy.adapters.memory._images import MemoryImages
 from clonepolicy.adapters.memory._state import POOL, CloudState
 from clonepolicy.adapters.memory._volumes import MemoryVolumes
+from clonepolicy.ports import JournalEntry, Ports
 
 
 @attrs.define(kw_only=True)
@@ -30,7 +30,7 @@ class MemoryCloud(CloudState):
             array=self.arrays[pool],
         )
 
-    def audit(self, entries: tuple[Entry, ...] = ()) -> tuple[str, ...]:
+    def audit(self, entries: tuple[JournalEntry, ...] = ()) -> tuple[str, ...]:
         """List everything that is broken, sorted.
 
         Args:

@@ -12,7 +12,6 @@ import attrs
 
 from clonepolicy import (
     AdapterError,
-    ArrayBackend,
     Backend,
     FileLocation,
     GiB,
@@ -21,6 +20,7 @@ from clonepolicy import (
     RbdLocation,
     Volume,
 )
+from clonepolicy.ports import ArrayBackend
 from clonepolicy.testing.conformance._check import (
     describe,
     expect_error,

@@ -19,16 +19,8 @@ from contextlib import AbstractContextManager
 
 import attrs
 
-from clonepolicy import (
-    ArrayBackend,
-    CinderLocation,
-    GiB,
-    ImageService,
-    Location,
-    Quota,
-    Volume,
-    VolumeService,
-)
+from clonepolicy import CinderLocation, GiB, Location, Quota, Volume
+from clonepolicy.ports import ArrayBackend, ImageService, VolumeService
 
 
 def _make_record(size: int, status: str) -> Volume:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import attrs
 
-from clonepolicy import ArrayBackend
+from clonepolicy.ports import ArrayBackend
 from clonepolicy.testing.conformance._check import fail
 from clonepolicy.testing.conformance._content import Content
 

@@ -12,17 +12,13 @@ from cinder import exception
 from oslo_config import cfg
 
 from clonepolicy import (
-    Attempt,
     Clone,
     CreateDecision,
     GlanceConfig,
-    Mechanism,
     Outcome,
-    Plan,
-    Ports,
-    PublishVolume,
     Refuse,
-    decide_create,
+    Route,
+    decide,
     execute,
     explain_to_tenant,
     gather_create,
@@ -35,6 +31,14 @@ from clonepolicy.adapters.cinder._drop_in.decision_log import (
 from clonepolicy.adapters.cinder._image_service import CinderImages
 from clonepolicy.adapters.cinder._options import Notes
 from clonepolicy.adapters.cinder._volume_records import volume_from_object
+from clonepolicy.plan import (
+    Attempt,
+    CloneImage,
+    CloneVolume,
+    Plan,
+    PublishVolume,
+)
+from clonepolicy.ports import Ports
 
 
 @attrs.frozen
@@ -98,7 +102,7 @@ class CreateFromImage:
                 self._ports,
                 conversion_free=_conversion_free(),
             )
-            decision = decide_create(request, self.backend.settings.policy)
+            decision = decide(request, self.backend.settings.policy)
         except Exception as error:  # noqa: BLE001 - Cinder can download
             log_undecided("create", error)
             return None
@@ -140,23 +144,20 @@ def _clones(decision: Clone) -> Iterator[Attempt]:
     Cinder's own options stay in force.  `PublishVolume` is left out, because
     the last task of Cinder's flow makes the volume available.
     """
-    request = decision.found.request
-    config, volume = request.config, request.volume
+    config, volume = decision.request.config, decision.request.volume
     disabled = set()
     if "cinder" not in config.allowed_direct_url_schemes:
-        disabled.add(Mechanism.IMAGE_VOLUME)
+        disabled.add(Route.IMAGE_VOLUME)
     if not config.image_volume_cache_enabled:
-        disabled.add(Mechanism.CACHE_ENTRY)
-    for (lane, candidate), attempt in zip(
-        decision.found.acceptable(), decision.plan.attempts, strict=False
-    ):
-        source = candidate.source
+        disabled.add(Route.CACHE_ENTRY)
+    for attempt in decision.plan.attempts:
+        clone = attempt.steps[0]
         if (
-            lane.mechanism not in disabled
+            attempt.route not in disabled
             and volume.encryption_key_id is None
-            and source is not None
-            and source.encryption_key_id is None
-            and source.size <= volume.size
+            and isinstance(clone, (CloneVolume, CloneImage))
+            and clone.source.encryption_key_id is None
+            and clone.source.size <= volume.size
         ):
             steps = tuple(
                 step

@@ -11,18 +11,13 @@ from cinder import context as cinder_context
 from cinder.db import api as db
 from oslo_log import log
 
-from clonepolicy import (
-    CloneLimitError,
-    CloneVolume,
-    CreateDecision,
-    CreateRequest,
-    Outcome,
-)
+from clonepolicy import CloneLimitError, CreateDecision, CreateRequest, Outcome
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
 from clonepolicy.adapters.cinder._drop_in.create import (
     CreateCall,
     CreateFromImage,
 )
+from clonepolicy.plan import CloneVolume
 
 LOG = log.getLogger(__name__)
 
@@ -140,7 +135,7 @@ def _no_hit(*_: object) -> tuple[None, bool]:
 
 def _cached(decision: CreateDecision) -> set[str]:
     """Return the volumes of the cache entries in the decision's request."""
-    request = decision.found.request
+    request = decision.evaluation.request
     assert isinstance(request, CreateRequest)  # noqa: S101 - tells the type
     return {
         entry.source.id

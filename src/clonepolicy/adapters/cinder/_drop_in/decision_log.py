@@ -16,15 +16,12 @@ from clonepolicy import (
     CacheEntry,
     Candidate,
     Clone,
-    CreateRequest,
     Decision,
     Outcome,
     Reason,
     Register,
-    decide_create,
-    decide_upload,
+    decide,
     explain,
-    verb,
 )
 from clonepolicy.adapters.cinder._options import Mode, Notes, Settings
 
@@ -45,14 +42,14 @@ def log_decision(decision: Decision, settings: Settings) -> None:
 
 def _fields(decision: Decision, settings: Settings) -> Iterator[str]:
     request = decision.request
-    yield f"operation={operation(decision)}"
-    yield f"verdict={verb(decision)}"
+    yield f"operation={request.operation}"
+    yield f"verdict={decision.verdict}"
     yield f"policy={decision.policy}"
     yield f"mode={settings.mode}"
     yield f"image={request.image.id}"
     yield f"volume={request.volume.id}"
     if isinstance(decision, Clone):
-        yield f"route={decision.mechanism}"
+        yield f"route={decision.route}"
         yield f"source={_source(decision.source)}"
     yield f"reasons={_codes(_reasons(decision))}"
     if settings.notes is not Notes.IGNORE:
@@ -62,19 +59,9 @@ def _fields(decision: Decision, settings: Settings) -> Iterator[str]:
         config = attrs.evolve(
             request.config, allowed_direct_url_schemes=schemes
         )
-        stock = verb(
-            decide_create(attrs.evolve(request, config=config), CINDER_29)
-            if isinstance(request, CreateRequest)
-            else decide_upload(request, CINDER_29)
-        )
+        stock = decide(attrs.evolve(request, config=config), CINDER_29).verdict
         yield f"stock={stock}"
-        yield f"differs={'no' if stock == verb(decision) else 'yes'}"
-
-
-def operation(decision: Decision) -> str:
-    """Return ``create`` or ``upload``."""
-    creates = isinstance(decision.request, CreateRequest)
-    return "create" if creates else "upload"
+        yield f"differs={'no' if stock == decision.verdict else 'yes'}"
 
 
 def _source(candidate: Candidate) -> str:
@@ -99,7 +86,7 @@ def log_failures(outcome: Outcome) -> None:
     for failure in outcome.failures:
         LOG.warning(
             "clonepolicy attempt=%r step=%s failed: %s",
-            failure.attempt,
+            str(failure.attempt or "abandon"),
             type(failure.step).__name__,
             failure.error,
         )
@@ -129,8 +116,8 @@ def count_decision(decision: Decision) -> None:
     counter.add(
         1,
         {
-            "operation": operation(decision),
-            "verdict": verb(decision),
+            "operation": str(decision.request.operation),
+            "verdict": decision.verdict,
             "reason": reasons[0] if reasons else "",
         },
     )

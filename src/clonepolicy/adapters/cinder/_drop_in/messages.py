@@ -10,12 +10,11 @@ from cinder.db import api as db
 from cinder.message import message_field
 from oslo_config import cfg
 
-from clonepolicy import CreateRequest, Decision, Path, Reason, tenant_findings
-from clonepolicy.adapters.cinder._drop_in.decision_log import operation
+from clonepolicy import Decision, Operation, Reason, tenant_findings
 
 _ACTIONS = {
-    "create": message_field.Action.COPY_IMAGE_TO_VOLUME,
-    "upload": message_field.Action.COPY_VOLUME_TO_IMAGE,
+    Operation.CREATE: message_field.Action.COPY_IMAGE_TO_VOLUME,
+    Operation.UPLOAD: message_field.Action.COPY_VOLUME_TO_IMAGE,
 }
 
 
@@ -40,7 +39,7 @@ def write_message(context: Any, decision: Decision) -> None:
     """
     if context.project_id is None:
         return  # no user made the request
-    action_id = _ACTIONS[operation(decision)][0]
+    action_id = _ACTIONS[decision.request.operation][0]
     reason = _first_reason(decision)
     lifetime = datetime.timedelta(seconds=cfg.CONF.message_ttl)
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
@@ -68,19 +67,13 @@ def _detail(reason: Reason | None) -> tuple[str, str]:
     if reason is None:
         return ("cpolicy", "Made by clone or by copy, as the cloud decided.")
     detail_id = f"cp{zlib.crc32(reason.encode()):08x}"
-    return (detail_id, f"{reason.about.meaning} [{reason}].")
+    return (detail_id, f"{reason.meaning} [{reason}].")
 
 
 def _first_reason(decision: Decision) -> Reason | None:
     """Return the first reason for a tenant that forbids every clone."""
-    creates = isinstance(decision.request, CreateRequest)
-    lanes = decision.policy.create.lanes
-    efficient = (
-        {Path(lane.mechanism) for lane in lanes}
-        if creates
-        else {Path.REGISTER}
-    )
+    closing = decision.closing(*decision.efficient)
     for finding in tenant_findings(decision):
-        if efficient <= set(finding.blocks):
+        if finding in closing:
             return finding.reason
     return None

@@ -12,13 +12,10 @@ from cinder.image import glance
 from clonepolicy import (
     AdapterError,
     ConflictError,
-    Plan,
-    Ports,
     Register,
     UploadDecision,
     Volume,
-    WithdrawLocation,
-    decide_upload,
+    decide,
     execute,
     gather_upload,
 )
@@ -31,6 +28,8 @@ from clonepolicy.adapters.cinder._drop_in.decision_log import (
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._image_service import CinderImages
 from clonepolicy.adapters.cinder._options import Notes
+from clonepolicy.plan import Plan, WithdrawLocation
+from clonepolicy.ports import Ports
 
 
 @attrs.frozen(kw_only=True)
@@ -125,7 +124,7 @@ class UploadToImage:
                 # cinder-api accepts an attached volume only with force
                 force=volume.previous_status == "in-use",
             )
-            decision = decide_upload(request, self.backend.settings.policy)
+            decision = decide(request, self.backend.settings.policy)
         except Exception as error:  # noqa: BLE001 - Cinder can upload
             log_undecided("upload", error)
             return None

@@ -11,8 +11,8 @@ from clonepolicy import (
     CloneLimitError,
     FileLocation,
     UnsupportedError,
-    check_array_kind,
 )
+from clonepolicy.ports import check_array_kind
 from clonepolicy.testing.conformance._check import (
     Level,
     Need,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from clonepolicy import ArrayBackend, Volume
+from clonepolicy import Volume
+from clonepolicy.ports import ArrayBackend
 from clonepolicy.testing.conformance._check import Level, given
 from clonepolicy.testing.conformance._fixture import Fixture
 from clonepolicy.testing.conformance.checks._arrays import (

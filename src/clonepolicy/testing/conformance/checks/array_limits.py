@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clonepolicy import CloneLimitError, StoredImage, StoredVolume, Volume
+from clonepolicy import CloneLimitError, StoredImage, Volume
+from clonepolicy.ports import StoredVolume
 from clonepolicy.testing.conformance._check import (
     Level,
     expect_error,
