@@ -99,7 +99,7 @@ def failing_rules(request: Request, policy: Policy) -> set[tuple[str, str]]:
         for candidate in getattr(request, CANDIDATE_FIELDS[lane.route]):
             failing |= {
                 (rule.name, str(candidate))
-                for rule in lane.rules
+                for rule in lane.source_rules
                 if not rule.holds(request, candidate)
             }
     return failing

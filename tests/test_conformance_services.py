@@ -24,17 +24,11 @@ from clonepolicy import (
     Volume,
     parse_location,
 )
-from clonepolicy.adapters import _formats
-from clonepolicy.adapters.local import (
-    LocalCloud,
-    _array,
-    _images,
-    _store,
-    _volumes,
-)
-from clonepolicy.adapters.local._catalogue import host
-from clonepolicy.adapters.local._images import LocalImages
-from clonepolicy.adapters.local._volumes import LocalVolumes
+from clonepolicy.adapters import _sizes
+from clonepolicy.adapters.local import LocalCloud, _store
+from clonepolicy.adapters.local._images import insert_image
+from clonepolicy.adapters.local._records import host
+from clonepolicy.adapters.local._volumes import LocalVolumes, insert_volume
 from clonepolicy.adapters.memory import MemoryCloud, Registration
 from clonepolicy.testing.conformance import (
     ARRAYS,
@@ -120,8 +114,7 @@ def local(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[LocalCloud]:
     """Make a local cloud whose GiB is small, so that tests are fast."""
-    for module in (_array, _formats, _images, _store, _volumes):
-        monkeypatch.setattr(module, "GiB", 4 * MIB)
+    monkeypatch.setattr(_sizes, "GiB", 4 * MIB)
     with LocalCloud.init(tmp_path / "cloud") as cloud:
         yield cloud
 
@@ -145,7 +138,7 @@ def local_images(cloud: LocalCloud, folder: Path) -> ImageHarness:
             container_format="bare",
         )
         with store.catalogue.transaction("queueing") as db:
-            LocalImages(store, OWNER).insert(db, image, "queued")
+            insert_image(store, db, image, "queued")
         return image.id
 
     def add_volume() -> CinderLocation:
@@ -216,7 +209,7 @@ def local_volumes(cloud: LocalCloud) -> VolumeHarness:
             created_at=datetime.datetime.now(datetime.UTC),
         )
         with store.catalogue.transaction("making a volume") as db:
-            volumes.insert(db, volume, "v")
+            insert_volume(store, db, volume, "v")
             db.execute(
                 "UPDATE volume SET status = ?, previous_status = ? "
                 "WHERE id = ?",

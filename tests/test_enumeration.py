@@ -54,7 +54,8 @@ def expected(world: Request, policy: Policy) -> type:
     if isinstance(world, CreateRequest):
         create = policy.create
         open_lane = any(
-            lane.candidates(world) and not shut((*lane.gates, *lane.rules))
+            lane.candidates(world)
+            and not shut((*lane.preconditions, *lane.source_rules))
             for lane in create.clone
         )
         closed, efficient = shut(create.download), open_lane

@@ -198,13 +198,13 @@ class TestWhatWouldItTake:
         ways = what_would_it_take(
             with_facts(WORLD, {"source.status": "error"})
         )
-        counts = [len(way.changes) for way in ways]
+        counts = [len(way.remedies) for way in ways]
         assert sorted(counts) == counts
-        way = next(way for way in ways if way.path is Route.IMAGE_VOLUME)
+        way = next(way for way in ways if way.route is Route.IMAGE_VOLUME)
         assert f"cinder://{SOURCE_ID}" == way.candidate
-        (change,) = way.changes
+        (change,) = way.remedies
         assert Reason.SOURCE_STATUS is change.reason
-        assert Responsible.OPERATOR is change.who
+        assert Responsible.OPERATOR is change.responsible
         assert change.waiting_helps
         assert len(SAFE.create.clone) == len(ways)
 
@@ -217,8 +217,8 @@ class TestWhatWouldItTake:
         """It can only be registered."""
         world = with_facts(REGISTERABLE, {"volume.encryption_key_id": "key-1"})
         (way,) = what_would_it_take(world)
-        assert Route.REGISTER is way.path
-        assert [Reason.ENCRYPTED_SOURCE] == [c.reason for c in way.changes]
+        assert Route.REGISTER is way.route
+        assert [Reason.ENCRYPTED_SOURCE] == [c.reason for c in way.remedies]
 
 
 def test_a_tenants_findings_are_those_in_the_text() -> None:

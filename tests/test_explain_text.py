@@ -212,7 +212,7 @@ def test_each_way_takes_the_source_with_the_fewest_changes() -> None:
         {"source.status": "error", "config.image_volume_cache_enabled": False}
     )
     ways = [
-        (way.path, way.candidate, [change.reason for change in way.changes])
+        (way.route, way.candidate, [change.reason for change in way.remedies])
         for way in what_would_it_take(request)
     ]
     assert [
@@ -245,5 +245,5 @@ def test_a_longer_way_comes_later_whatever_the_mechanism() -> None:
     ways = what_would_it_take(request)
     assert Route.ARRAY_IMAGE is ways[-1].path
     assert sorted(expected) == sorted(
-        (way.path, len(way.changes)) for way in ways
+        (way.route, len(way.remedies)) for way in ways
     )

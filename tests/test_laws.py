@@ -183,7 +183,7 @@ class TestEnding:
     ) -> None:
         """The names of a plan's attempts are distinct, and download last."""
         decision = decide(request, policy)
-        names = [attempt.name for attempt in decision.plan.attempts]
+        names = [str(attempt) for attempt in decision.plan.attempts]
         assert len(set(names)) == len(names)
         assert "download" not in names[:-1]
         assert isinstance(decision, Refuse) == (not names)
@@ -197,7 +197,7 @@ class TestEnding:
     ) -> None:
         """In this order; a refusal has no attempt."""
         decision = decide(request, policy)
-        names = [attempt.name for attempt in decision.plan.attempts]
+        names = [str(attempt) for attempt in decision.plan.attempts]
         wanted = [
             path.value
             for path in (Route.REGISTER, Route.UPLOAD)

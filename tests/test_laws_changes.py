@@ -68,7 +68,11 @@ class TestRepairable:
         path, base = Route(lane.route), CLONEABLE[lane.route]
         asked: dict[str, Rule[Any]] = {
             rule.name: rule
-            for table in (SAFE.create.refuse, lane.gates, lane.rules)
+            for table in (
+                SAFE.create.refuse,
+                lane.preconditions,
+                lane.source_rules,
+            )
             for rule in table
         }
         for _ in range(4):
@@ -98,7 +102,9 @@ class TestRepairable:
         """Each independent fault keeps the path closed by itself."""
         base = CLONEABLE[lane.route]
         faults = scenarios.independent_faults(
-            base, (*lane.gates, *lane.rules), keeping=SAFE.create.refuse
+            base,
+            (*lane.preconditions, *lane.source_rules),
+            keeping=SAFE.create.refuse,
         )
         chosen = data.draw(
             st.lists(

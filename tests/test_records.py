@@ -202,7 +202,7 @@ class TestRules:
             @rule(
                 Reason.SIZE_INVALID,
                 reads=("volume.size",),
-                sources=(Citation("here", "there"),),
+                citations=(Citation("here", "there"),),
             )
             def undocumented(_request: CreateRequest) -> bool:
                 return True
@@ -223,11 +223,11 @@ class TestRules:
         """The sixty-fifth is refused."""
         lane = SAFE.create.clone[0]
         many: tuple[Rule[Any], ...] = tuple(
-            attrs.evolve(lane.rules[0]) for _ in range(65)
+            attrs.evolve(lane.source_rules[0]) for _ in range(65)
         )
         with pytest.raises(ValueError, match="more than 64 rules"):
-            attrs.evolve(lane, rules=many)
-        assert 64 == len(attrs.evolve(lane, rules=many[:64]).rules)
+            attrs.evolve(lane, source_rules=many)
+        assert 64 == len(attrs.evolve(lane, source_rules=many[:64]).rules)
 
     def test_every_reason_says_who_can_do_what(self) -> None:
         """Every reason has a meaning and a remedy."""
@@ -268,7 +268,7 @@ class TestPlans:
     def test_a_policy_without_rules_still_has_a_plan(self) -> None:
         """It clones every candidate that has a source."""
         lanes = tuple(
-            attrs.evolve(lane, preconditions=(), rules=())
+            attrs.evolve(lane, preconditions=(), source_rules=())
             for lane in SAFE.create.clone
         )
         careless = Policy(

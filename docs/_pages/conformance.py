@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from clonepolicy.testing.conformance._array_saboteurs import ARRAY_SABOTEURS
+from broken_adapters import BROKEN_ADAPTERS
 from clonepolicy.testing.conformance._saboteur import Saboteur
 from clonepolicy.testing.conformance._service_saboteurs import (
     SERVICE_SABOTEURS,

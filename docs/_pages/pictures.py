@@ -91,8 +91,8 @@ def create(tables: CreateTables = SAFE.create) -> str:
 
 
 def _create(tables: CreateTables) -> Iterator[str]:
-    gates = _shared(lane.gates for lane in tables.clone)
-    rules = _shared(lane.rules for lane in tables.clone)
+    gates = _shared(lane.preconditions for lane in tables.clone)
+    rules = _shared(lane.source_rules for lane in tables.clone)
     yield 'request [shape=oval, label="create request"];'
     yield _box("refuse", "refuse", [("", tables.refuse)])
     yield _box(
@@ -106,8 +106,8 @@ def _create(tables: CreateTables) -> Iterator[str]:
             name,
             lane.route,
             [
-                ("preconditions", [r for r in lane.gates if r not in gates]),
-                ("source rules", [r for r in lane.rules if r not in rules]),
+                ("preconditions", [r for r in lane.preconditions if r not in gates]),
+                ("source rules", [r for r in lane.source_rules if r not in rules]),
             ],
         )
     yield _box("download", "download", [("", tables.download)])

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import attrs
-from clonepolicy.adapters.local._owners import Owner
 from typing_extensions import override
 
 from clonepolicy import (
@@ -37,7 +36,8 @@ from clonepolicy import (
     gather_create,
     gather_upload,
 )
-from clonepolicy.adapters import _files
+from clonepolicy.adapters._files import paths, sparse
+from clonepolicy.adapters.local._process_lock import ProcessLock
 from clonepolicy.adapters.memory import (
     INTERNAL,
     POOL,
@@ -104,7 +104,7 @@ class SavedCloud:
                 path.mkdir()
             write_source(self.source)
             self._save(Records(gib=GiB))
-        self.owner = Owner.enter(place / "alive")
+        self.owner = ProcessLock.acquire(place / "alive")
 
     @contextlib.contextmanager
     def records(self) -> Iterator[Records]:
@@ -325,11 +325,11 @@ def _stored_id(location: Location) -> str:
 
 
 def _stream(path: Path) -> Iterator[bytes]:
-    with _files.opened(_files.open_read(path)) as fd:
-        yield from _files.stream(fd, path.stat().st_size)
+    with paths.closing(paths.open_read(path)) as fd:
+        yield from sparse.stream(fd, path.stat().st_size)
 
 
 def fill(path: Path, data: Iterable[bytes]) -> int:
     """Write data to a file; return the number of bytes."""
     with path.open("w+b") as file:
-        return _files.fill(file.fileno(), data)
+        return sparse.fill(file.fileno(), data)

@@ -188,7 +188,7 @@ def test_a_source_that_changed_since_the_decision_is_not_cloned(
     make(stage, location.volume_id)
     outcome = stage.execute(decision)
     assert [expected] == errors(outcome)
-    assert "download" == outcome.attempt
+    assert "download" == str(outcome.attempt)
     stage.forget(location.volume_id)
     assert [] == audit(stage.cloud, stage.harness)
 
@@ -203,7 +203,7 @@ def test_a_stored_image_that_was_removed_is_downloaded(stage: Stage) -> None:
         stage.harness.remove_image(location)
         outcome = stage.execute(decision)
         assert ["StaleError"] == errors(outcome)
-        assert "download" == outcome.attempt
+        assert "download" == str(outcome.attempt)
 
 
 def test_a_registered_image_is_cloned(stage: Stage) -> None:

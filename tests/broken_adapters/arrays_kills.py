@@ -13,12 +13,13 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import attrs
-from clonepolicy.testing.model import BlockMap, MemoryArray, memory_harness
 from typing_extensions import override
 
 from broken_adapters._registry import broken_array
 from clonepolicy import Image
+from clonepolicy.adapters.memory import BlockMap, MemoryArray
 from clonepolicy.testing.conformance import ArrayHarness
+from clonepolicy.testing.memory import memory_harness
 
 
 class _Files(MutableMapping[Any, BlockMap]):

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from broken_adapters._registry import broken_images
 from clonepolicy import CinderLocation, ConflictError, Location
-from clonepolicy.adapters.memory import MemoryCloud, Registration
+from clonepolicy.adapters.memory import MemoryCloud, MemoryImages, Registration
 
 _LATE = partial(MemoryCloud, registration=Registration.LATE)
 _WITHDRAWING = partial(MemoryCloud, can_withdraw=True)

@@ -21,7 +21,7 @@ from clonepolicy import (
     NotFoundError,
     UnavailableError,
 )
-from clonepolicy.adapters.memory import MemoryCloud, Registration
+from clonepolicy.adapters.memory import MemoryCloud, MemoryImages, Registration
 
 _LATE = partial(MemoryCloud, registration=Registration.LATE)
 

@@ -6,6 +6,7 @@ from typing_extensions import override
 
 from broken_adapters._registry import broken_volumes
 from clonepolicy import ConflictError
+from clonepolicy.adapters.memory import MemoryVolumes
 
 
 @broken_volumes("creates-an-image-volume-like-its-source")

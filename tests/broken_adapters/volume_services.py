@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from broken_adapters._registry import broken_volumes
 from clonepolicy import Backend, CacheEntry, Quota, QuotaError, Volume
-from clonepolicy.adapters.memory import POOL
+from clonepolicy.adapters.memory import POOL, MemoryVolumes
 from memory_harnesses import OWNER
 
 

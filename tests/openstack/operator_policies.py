@@ -14,7 +14,7 @@ from clonepolicy.policy import (
 @rule(
     Reason.SIZE_INVALID,
     reads=("volume.size",),
-    sources=(Citation("here", "nowhere"),),
+    citations=(Citation("here", "nowhere"),),
 )
 def defective(_request: CreateRequest) -> bool:
     """Raise an error in every create."""
@@ -24,7 +24,7 @@ def defective(_request: CreateRequest) -> bool:
 @rule(
     Reason.VOLUME_NOT_UPLOADABLE,
     reads=("volume.status",),
-    sources=(Citation("here", "nowhere"),),
+    citations=(Citation("here", "nowhere"),),
 )
 def defective_upload(_request: UploadRequest) -> bool:
     """Raise an error in every upload."""

@@ -5,8 +5,6 @@ mypy and pyright check this file; pytest does not run it.
 
 from __future__ import annotations
 
-from clonepolicy.adapters._memory_ports import Array, Images, Volumes
-
 from clonepolicy.adapters.cinder import (
     CinderArray,
     CinderImages,
@@ -17,7 +15,12 @@ from clonepolicy.adapters.local._array import LocalArray
 from clonepolicy.adapters.local._images import LocalImages
 from clonepolicy.adapters.local._journal import LocalJournal
 from clonepolicy.adapters.local._volumes import LocalVolumes
-from clonepolicy.adapters.memory import MemoryJournal
+from clonepolicy.adapters.memory import (
+    MemoryArray,
+    MemoryImages,
+    MemoryJournal,
+    MemoryVolumes,
+)
 from clonepolicy.adapters.qcow2 import Qcow2Array
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.adapters.reflink import ReflinkArray
@@ -37,7 +40,7 @@ def arrays(
     | RbdArray
     | Qcow2Array
     | LocalArray
-    | Array
+    | MemoryArray
     | CinderArray,
 ) -> tuple[ArrayBackend, ...]:
     """Return adapters as what they are to implement."""
@@ -45,14 +48,14 @@ def arrays(
 
 
 def image_services(
-    *made: LocalImages | Images | GlanceImages | CinderImages,
+    *made: LocalImages | MemoryImages | GlanceImages | CinderImages,
 ) -> tuple[ImageService, ...]:
     """Return adapters as what they are to implement."""
     return made
 
 
 def volume_services(
-    *made: LocalVolumes | Volumes | CinderVolumes,
+    *made: LocalVolumes | MemoryVolumes | CinderVolumes,
 ) -> tuple[VolumeService, ...]:
     """Return adapters as what they are to implement."""
     return made
