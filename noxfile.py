@@ -159,7 +159,7 @@ def bench(session: nox.Session) -> None:
     session.install(f".[{EVERYTHING}]", *GROUPS["bench"])
     for script in sorted(Path("benchmarks").glob("bench_*.py")):
         plots = script.stem == "bench_arrays"
-        plot = ("--plot", "docs/arrays.svg") if plots else ()
+        plot = ("--plot", "docs/pictures/arrays.svg") if plots else ()
         session.run("python", str(script), *plot, *session.posargs)
 
 

@@ -13,6 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from _pages import api, architecture, pictures, rules, verdicts
+from _pages.command_line import command_line
 from _pages.conformance import conformance
 
 DOCS = Path(__file__).parent
@@ -25,6 +26,7 @@ PAGES: Mapping[str, Callable[[], Iterable[str]]] = {
     "reference/one-fault.md": verdicts.faults,
     "reference/census.md": verdicts.census,
     "reference/policy-diff.md": verdicts.differ,
+    "reference/command-line.md": command_line,
     "reference/conformance.md": conformance,
     "reference/api.md": api.index,
     **{

@@ -1,15 +1,11 @@
-"""The page of the conformance kit."""
+"""The page of the conformance kit's checks and broken adapters."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from functools import cache
-
-from broken_adapters import BROKEN_ADAPTERS
-from clonepolicy.testing.conformance._saboteur import Saboteur
-from clonepolicy.testing.conformance._service_saboteurs import (
-    SERVICE_SABOTEURS,
-)
+from pathlib import Path
 
 from _pages.markdown import code, table
 from clonepolicy.testing.conformance import (
@@ -20,60 +16,61 @@ from clonepolicy.testing.conformance import (
     run,
 )
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+
+from broken_adapters import BROKEN_ADAPTERS, BrokenAdapter
+
 KITS = (
-    ("Arrays", ARRAYS, ARRAY_SABOTEURS),
-    *(
-        (title, rows, [s for s in SERVICE_SABOTEURS if s.table is rows])
-        for title, rows in (
-            ("Image services", IMAGES),
-            ("Volume services", VOLUMES),
-        )
-    ),
+    ("Arrays", ARRAYS),
+    ("Image services", IMAGES),
+    ("Volume services", VOLUMES),
 )
 
 
 def conformance() -> Iterator[str]:
-    """Write the kit's rows, and which wrong adapter each of them catches."""
-    yield "# The kit's rows"
+    """Write the kit's checks, and which broken adapters each catches."""
+    yield "# The kit's checks"
     yield (
-        "What the kit holds adapters to, by what they are, and the wrong "
-        "adapters that it is tried on. Every row catches at least one; each "
-        "was caught when this page was written by the rows that it names."
+        "The checks of each kind of adapter, and the broken adapters with "
+        "which they are tested. Every check catches at least one broken "
+        "adapter. When this page was generated, every check that it names "
+        "for a broken adapter failed."
     )
-    for title, rows, saboteurs in KITS:
+    for title, suite in KITS:
         yield f"## {title}"
-        catches: dict[str, list[str]] = {row.id: [] for row in rows.rows}
-        for saboteur in saboteurs:
-            for name in caught(saboteur):
-                catches[name].append(saboteur.name)
-        heads = ("row", "promise", "level", "left out if", "catches")
+        broken = [b for b in BROKEN_ADAPTERS if b.suite is suite]
         yield table(
-            heads,
+            ("check", "promise", "level", "skipped if", "catches"),
             (
                 (
-                    f"`{row.id}`",
-                    row.promise,
-                    row.level.name.lower(),
-                    "; ".join(need.missing for need in row.needs) or "-",
-                    code(catches[row.id]),
+                    f"`{check.id}`",
+                    check.promise,
+                    check.level.label,
+                    "; ".join(need.reason for need in check.needs) or "-",
+                    code(b.name for b in broken if check.id in caught(b)),
                 )
-                for row in rows.rows
+                for check in suite.checks
             ),
         )
-        yield f"### {title}: wrong on purpose"
+        yield f"### {title}: broken adapters"
         yield table(
-            ("saboteur", "sin", "caught by"),
-            ((s.name, s.sin, code(caught(s))) for s in saboteurs),
+            ("broken adapter", "defect", "caught by"),
+            ((b.name, b.defect, code(caught(b))) for b in broken),
         )
 
 
 @cache
-def caught(saboteur: Saboteur) -> tuple[str, ...]:
-    """Run the rows that must catch somebody; fail if one does not."""
-    bench = saboteur.make()
-    rows = [r for r in saboteur.table.rows if r.id in saboteur.caught_by]
-    for result in run(saboteur.table, bench, rows=rows).results:
+def caught(broken: BrokenAdapter) -> tuple[str, ...]:
+    """Run the checks that must catch a broken adapter.
+
+    Raises:
+        AssertionError: One of them passes.
+    """
+    harness = broken.make()
+    checks = [c for c in broken.suite.checks if c.id in broken.caught_by]
+    for result in run(broken.suite, harness, checks=checks).results:
         if result.status is not Status.FAIL:
-            message = f"{saboteur.name} passes {result.row.id}"
+            message = f"{broken.name} passes {result.check.id}"
             raise AssertionError(message)
-    return tuple(row.id for row in rows)
+    harness.close()
+    return tuple(check.id for check in checks)

@@ -1,4 +1,4 @@
-"""Run docs/driver-authors.md as a reader would, and compare the output.
+"""Run docs/how-to/driver-authors.md as a reader would, and compare the output.
 
 This needs Python with pip, and a network or what pip is configured to use.
 First the package is built, so that pip finds it.  Then the ``sh`` blocks of
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "driver-authors.md"
+PAGE = ROOT / "docs" / "how-to" / "driver-authors.md"
 
 _FENCED = re.compile(
     r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE

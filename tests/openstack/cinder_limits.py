@@ -1,6 +1,6 @@
 """The known limits of CINDER_29: where it may differ from Cinder 29.
 
-docs/cinder-29.md lists them, and test_cinder_29_limits.py shows that each
+docs/explanation/cinder-29.md lists them, and test_cinder_29_limits.py shows that each
 difference exists.  A limit explains a difference between the two.  Requests
 with a limit are compared like all others.
 """
@@ -251,7 +251,7 @@ LIMITS: Mapping[str, tuple[Explains, ...]] = {
     "Locations that are no URLs": (unreadable_url,),
     "A new volume without a host": (unplaced,),
 }
-"""By the words with which docs/cinder-29.md begins each limit."""
+"""By the words with which docs/explanation/cinder-29.md begins each limit."""
 
 
 def explained(request: Request) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tests of a Cinder that has the patches of docs/cinder-developers.md.
+"""Tests of a Cinder that has the patches of docs/how-to/cinder-developers.md.
 
 `test_cinder_patch` runs this module with that Cinder.
 """

@@ -42,7 +42,7 @@ from real_cinder import RealCinder, real_cinder
 
 __all__ = ["real_cinder"]
 
-DOCS = Path(__file__).parents[2] / "docs" / "cinder-29.md"
+DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "cinder-29.md"
 STORED = CLONEABLE[Route.ARRAY_IMAGE]
 BACKED = CLONEABLE[Route.IMAGE_VOLUME]
 CACHED = CLONEABLE[Route.CACHE_ENTRY]

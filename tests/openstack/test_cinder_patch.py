@@ -1,4 +1,4 @@
-"""The patches in docs/cinder-developers.md, applied to a real Cinder 29."""
+"""The patches in docs/how-to/cinder-developers.md, applied to a real Cinder 29."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
 import cinder
 
 HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs" / "cinder-developers.md"
+PAGE = HERE.parents[1] / "docs" / "how-to" / "cinder-developers.md"
 PATCHES = re.findall(
     r"^```diff\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE
 )

@@ -30,7 +30,7 @@ from clonepolicy.adapters.cinder import Mode, config_from_files, settings_from
 from clonepolicy.adapters.cinder._options import OPTS
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "enable.md"
+PAGE = ROOT / "docs" / "how-to" / "enable.md"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 
