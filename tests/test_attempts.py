@@ -54,7 +54,7 @@ def volume(volume_id: str, **facts: object) -> ImageVolume:
 
 def attempts(request: CreateRequest, policy: Policy = SAFE) -> list[str]:
     """Give the names of the attempts that a plan makes."""
-    return [a.name for a in decide(request, policy).plan.attempts]
+    return [str(a) for a in decide(request, policy).plan.attempts]
 
 
 def test_every_source_is_tried_the_nearest_first_and_then_the_newest() -> None:

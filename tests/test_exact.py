@@ -68,12 +68,12 @@ def test_only_disabled_disables_signatures(value: str) -> None:
     assert not isinstance(decide(with_facts(world, {option: value})), Clone)
 
 
-@pytest.mark.parametrize("part", ["name", "requirement", "reads", "sources"])
+@pytest.mark.parametrize("part", ["name", "requirement", "reads", "citations"])
 def test_a_rule_without_a_part_of_its_documentation_is_refused(
     part: str,
 ) -> None:
     """The error names the part."""
-    documented = SAFE.create.request_rules[0]
+    documented = SAFE.create.refuse[0]
     missing: dict[str, Any] = {part: ()}
     with pytest.raises(ValueError, match=f"{part} must not be empty"):
         attrs.evolve(documented, **missing)

@@ -31,7 +31,7 @@ from clonepolicy.adapters.memory import (
     MemoryJournal,
     Registration,
 )
-from clonepolicy.plan import Step
+from clonepolicy.plan import Attempt, Step
 from clonepolicy.ports import Observer
 from clonepolicy.testing.faults import Fault, Faulty
 from memory_support import (
@@ -64,7 +64,7 @@ def registered(cloud: MemoryCloud) -> str:
     decision = registration(cloud)
     outcome = execute(decision.plan, cloud.ports(TENANT))
     assert str(outcome.attempt) == "register"
-    return decision.evaluation.request.image.id
+    return decision.request.image.id
 
 
 @attrs.define
@@ -75,7 +75,7 @@ class Recorder(Observer):
 
     @override
     def attempt_started(self, attempt: Attempt) -> None:
-        self.heard.append(f"attempt {name}")
+        self.heard.append(f"attempt {attempt}")
 
     @override
     def step_started(self, step: Step) -> None:
@@ -175,7 +175,7 @@ def test_a_published_volume_that_is_in_use_keeps_its_data() -> None:
     """The answer to ``publish`` is lost after a user attached the volume."""
     cloud = MemoryCloud()
     decision = clone_of(cloud, registered(cloud))
-    volume_id = decision.evaluation.request.volume.id
+    volume_id = decision.request.volume.id
 
     class Attach(Observer):
         @override
@@ -273,7 +273,7 @@ def test_an_image_deactivated_during_registration_stays_in_the_journal() -> (
     """It can be neither finished nor undone; later recovery finishes it."""
     cloud, journal = MemoryCloud(), MemoryJournal()
     decision = registration(cloud)
-    image_id = decision.evaluation.request.image.id
+    image_id = decision.request.image.id
 
     class Deactivate(Observer):
         @override
@@ -301,9 +301,9 @@ def test_a_registered_image_can_be_cloned(how: Registration) -> None:
     decision = registration(cloud)
     outcome = execute(decision.plan, cloud.ports(TENANT))
     rejected = how is Registration.REJECTED
-    assert ("upload" if rejected else "register") == outcome.attempt
+    assert ("upload" if rejected else "register") == str(outcome.attempt)
     if not rejected:
-        image_id = decision.evaluation.request.image.id
+        image_id = decision.request.image.id
         created = clone_of(cloud, image_id, size=6)
         assert not execute(created.plan, cloud.ports(TENANT)).failures
     assert not cloud.audit()
@@ -328,7 +328,7 @@ def test_an_upload_follows_if_the_quota_was_used_up_meanwhile() -> None:
     """Registering fails before it creates anything."""
     cloud = MemoryCloud()
     decision = registration(cloud)
-    limit = attrs.evolve(decision.evaluation.request.clone_quota, volumes=0)
+    limit = attrs.evolve(decision.request.clone_quota, volumes=0)
     cloud.limits[INTERNAL] = limit
     outcome = execute(decision.plan, cloud.ports(TENANT))
     expected = ["QuotaError"]
@@ -361,9 +361,7 @@ def test_a_volume_that_undoing_may_have_erased_is_never_published() -> None:
     assert faulty.journal is not None
     recover(faulty.journal, faulty.ports)
     assert not cloud.audit(journal.open())
-    assert (
-        cloud.volume(decision.evaluation.request.volume.id).status == "error"
-    )
+    assert cloud.volume(decision.request.volume.id).status == "error"
 
 
 def test_an_attempt_that_succeeded_stays_so_if_closing_fails() -> None:

@@ -36,12 +36,11 @@ UPLOAD = f"image {IMAGE_ID} from volume {SOURCE_ID}"
 
 def told(reason: Reason, values: str) -> str:
     """Write the three lines about a finding."""
-    about = reason.about
-    wait = "; waiting may help" if about.waiting_helps else ""
+    wait = "; waiting may help" if reason.waiting_helps else ""
     return (
-        f"  - {reason}: {about.meaning}\n"
+        f"  - {reason}: {reason.meaning}\n"
         f"    ({values})\n"
-        f"    {about.who}: {about.remedy}{wait}"
+        f"    {reason.responsible}: {reason.remedy}{wait}"
     )
 
 
@@ -195,7 +194,7 @@ def test_a_tenant_is_promised_nothing_that_the_array_may_refuse(
     """Also where a policy of one's own asks the array for the download."""
     thawed = next(
         rule
-        for rule in SAFE.create.clone[0].gates
+        for rule in SAFE.create.clone[0].preconditions
         if rule.reason is Reason.BACKEND_FROZEN
     )
     tables = {table: (*getattr(SAFE.create, table), thawed)}
@@ -243,7 +242,7 @@ def test_a_longer_way_comes_later_whatever_the_mechanism() -> None:
         (Route.ARRAY_IMAGE, 2),
     ]
     ways = what_would_it_take(request)
-    assert Route.ARRAY_IMAGE is ways[-1].path
+    assert Route.ARRAY_IMAGE is ways[-1].route
     assert sorted(expected) == sorted(
         (way.route, len(way.remedies)) for way in ways
     )

@@ -17,7 +17,13 @@ from clonepolicy import (
     gather_create,
     gather_upload,
 )
-from clonepolicy.adapters.memory import ARRAY, INTERNAL, MemoryCloud
+from clonepolicy.adapters.memory import (
+    ARRAY,
+    INTERNAL,
+    POOL,
+    BlockMap,
+    MemoryCloud,
+)
 from clonepolicy.ports import StoredVolume
 
 LIMITED = attrs.evolve(ARRAY, array_id="a", clone_limit=4)
@@ -145,7 +151,7 @@ def test_an_image_on_the_array_is_a_candidate_of_that_array() -> None:
     """The backend that was asked is that of the candidate."""
     cloud = MemoryCloud()
     location = RbdLocation("array", "images", "name", "snap")
-    cloud.stored[location] = b"data"
+    cloud.arrays[POOL].images[location] = BlockMap.of([b"data"])
     image_id = cloud.add_image("tenant", b"data", locations=(location,))
     request = gather_create(
         image_id,
@@ -154,4 +160,4 @@ def test_an_image_on_the_array_is_a_candidate_of_that_array() -> None:
         cloud.ports("tenant"),
     )
     (found,) = request.array_images
-    assert ARRAY == found.backend
+    assert cloud.arrays[POOL].backend == found.backend

@@ -65,7 +65,7 @@ class TestRepairable:
     ) -> None:
         """With the facts of the listed rules corrected, it is cloned."""
         lane = next(x for x in SAFE.create.clone if x.candidates(request))
-        path, base = Route(lane.route), CLONEABLE[lane.route]
+        path, base = lane.route, CLONEABLE[lane.route]
         asked: dict[str, Rule[Any]] = {
             rule.name: rule
             for table in (
@@ -76,14 +76,14 @@ class TestRepairable:
             for rule in table
         }
         for _ in range(4):
-            ways = {w.path: w for w in what_would_it_take(request)}
+            ways = {w.route: w for w in what_would_it_take(request)}
             decision = decide(request)
             if isinstance(decision, Clone):
                 assert not ways
                 return
             listed = [f for f in decision.findings if path in f.blocks]
             assert [f.reason for f in listed] == [
-                change.reason for change in ways[path].changes
+                change.reason for change in ways[path].remedies
             ]
             facts = {p for f in listed for p in asked[f.rule].reads}
             request = with_facts(

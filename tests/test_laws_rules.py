@@ -17,13 +17,19 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from agreement import label
-from clonepolicy import Decision, Request, Route, UploadRequest, scenarios
+from clonepolicy import (
+    Decision,
+    Request,
+    Route,
+    UploadRequest,
+    decide,
+    scenarios,
+)
 from clonepolicy.policy import Policy, Rule
 from clonepolicy.scenarios import AXES, UPLOAD_AXES, candidate_of, with_facts
 from laws import (
     RULES,
     create_tables,
-    decide,
     every_policy,
     every_row,
     every_verdict_row,

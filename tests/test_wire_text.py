@@ -23,19 +23,18 @@ POLICY = {"name": SAFE.name, "version": SAFE.version}
 def test_a_finding_is_written_with_its_reason_and_its_values() -> None:
     """Values are JSON's own types: a location is a text."""
     world = with_facts(WORLD, {"candidate.location": CinderLocation(OTHER_ID)})
-    about = Reason.SOURCE_NOT_FOUND.about
+    reason = Reason.SOURCE_NOT_FOUND
     written = to_dict(decide(world))
     (finding,) = (f for f in written["findings"] if f["candidate"])
     assert {
         "reason": "source-not-found",
         "rule": "source_is_named",
-        "requirement": "The source is the very volume that the location "
-        "names.",
-        "meaning": about.meaning,
+        "requirement": "The source is the volume that the location names.",
+        "meaning": reason.meaning,
         "subject": "source",
-        "who": str(about.who),
-        "remedy": about.remedy,
-        "waiting_helps": about.waiting_helps,
+        "responsible": str(reason.responsible),
+        "remedy": reason.remedy,
+        "waiting_helps": reason.waiting_helps,
         "blocks": ["image-volume"],
         "candidate": f"cinder://{OTHER_ID}",
         "values": {

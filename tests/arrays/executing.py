@@ -29,6 +29,7 @@ from clonepolicy import (
     execute,
     recover,
 )
+from clonepolicy.plan import Attempt
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["pytest", "executing"])
@@ -43,7 +44,7 @@ Enter: TypeAlias = Callable[[], SavedCloud]
 
 def create(
     cloud: SavedCloud, death: Death | None, *, image_id: str, size: int = 1
-) -> str | None:
+) -> Attempt | None:
     """Create a volume from an image; return the successful attempt."""
     decision = cloud.decide_create(image_id, size)
     with dying(cloud, death) as (ports, journal):
@@ -52,7 +53,7 @@ def create(
 
 def upload(
     cloud: SavedCloud, death: Death | None, *, volume_id: str
-) -> str | None:
+) -> Attempt | None:
     """Upload a volume to a new image; return the successful attempt."""
     decision = cloud.decide_upload(volume_id)
     with dying(cloud, death) as (ports, journal):

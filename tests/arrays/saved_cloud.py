@@ -51,6 +51,7 @@ from clonepolicy.ports import (
     ArrayBackend,
     ImageService,
     JournalEntry,
+    Phase,
     Ports,
     VolumeService,
 )
@@ -288,11 +289,11 @@ class SavedJournal:
         return entry_id
 
     def mark(
-        self, entry_id: str, attempt: int, step: int, *, undoing: bool
+        self, entry_id: str, phase: Phase, attempt: int, step: int
     ) -> None:
         """Store which step begins now."""
         with self.cloud.records() as records:
-            records.journal.mark(entry_id, attempt, step, undoing=undoing)
+            records.journal.mark(entry_id, phase, attempt, step)
 
     def end(self, entry_id: str) -> None:
         """Delete the entry of a plan that is finished."""

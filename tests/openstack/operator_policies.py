@@ -12,6 +12,7 @@ from clonepolicy.policy import (
 
 
 @rule(
+    "Raise an error in every create.",
     Reason.SIZE_INVALID,
     reads=("volume.size",),
     citations=(Citation("here", "nowhere"),),
@@ -22,6 +23,7 @@ def defective(_request: CreateRequest) -> bool:
 
 
 @rule(
+    "Raise an error in every upload.",
     Reason.VOLUME_NOT_UPLOADABLE,
     reads=("volume.status",),
     citations=(Citation("here", "nowhere"),),
@@ -48,7 +50,9 @@ PERMISSIVE = Policy(
     version=1,
     create=CreateTables(
         clone=(
-            CloneTable(route=Route.IMAGE_VOLUME, preconditions=(), rules=()),
+            CloneTable(
+                route=Route.IMAGE_VOLUME, preconditions=(), source_rules=()
+            ),
         )
     ),
     upload=UploadTables(register=()),

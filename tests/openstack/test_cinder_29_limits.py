@@ -17,6 +17,7 @@ from clonepolicy import (
     Quota,
     Route,
     StoredImage,
+    decide,
     parse_location,
 )
 from clonepolicy.scenarios import (

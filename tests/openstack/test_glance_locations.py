@@ -298,7 +298,7 @@ class TestPlans:
         """The image shows the clone."""
         outcome, image_id, cloud = self.upload(glance, cinder, visible=True)
 
-        assert ("register", True) == (outcome.attempt, outcome.settled)
+        assert ("register", True) == (str(outcome.attempt), outcome.settled)
         (volume_id,) = outcome.ids.values()
         shown = privileged(glance).get_locations(image_id)
         assert (CinderLocation(volume_id),) == shown
@@ -310,6 +310,6 @@ class TestPlans:
         """The clone is removed."""
         outcome, image_id, cloud = self.upload(glance, cinder, visible=False)
 
-        assert ("upload", True) == (outcome.attempt, outcome.settled)
+        assert ("upload", True) == (str(outcome.attempt), outcome.settled)
         assert "active" == status(glance, image_id)
         assert set(outcome.ids.values()).isdisjoint(cloud.volumes)
