@@ -32,7 +32,7 @@ _STEP = re.compile(
 )
 _EDIT = re.compile(
     r"(?:In `(?P<file>[^`]+)`, |and )before `(?P<anchor>[^`]+)`:\n\n"
-    r" +```python\n(?P<code>.*?) +```",
+    r" +```text\n(?P<code>.*?) +```",
     re.DOTALL,
 )
 

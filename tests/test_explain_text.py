@@ -246,3 +246,16 @@ def test_a_longer_way_comes_later_whatever_the_mechanism() -> None:
     assert sorted(expected) == sorted(
         (way.route, len(way.remedies)) for way in ways
     )
+
+
+def test_what_closes_only_the_upload_is_no_change_for_registering() -> None:
+    """Cinder 29 needs no conversion to register a volume."""
+    world = put(
+        REGISTERABLE,
+        {
+            "image.disk_format": "qcow2",
+            "config.image_conversion_disable": True,
+        },
+    )
+    (way,) = what_would_it_take(world, CINDER_29)
+    assert [Reason.DISK_FORMAT_NOT_RAW] == [c.reason for c in way.changes]

@@ -92,6 +92,13 @@ def test_a_registration_is_written_with_its_project_and_store() -> None:
         for field in ("decision", "operation", "project_id", "store")
     )
     assert [] == written["considered"]
+    create = written["plan"]["attempts"][0]["steps"][0]
+    assert {
+        "step": "CreateImageVolume",
+        "volume_id": {"ref": "image-volume"},
+        "source_id": SOURCE_ID,
+        "project_id": "internal",
+    } == create
 
 
 def test_text_is_indented_and_written_as_it_is() -> None:
