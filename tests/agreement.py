@@ -87,11 +87,11 @@ def expected(request: Request, policy: Policy) -> Answer:
         "extend_to": size,
         "reasons": reasons,
         "candidates": {
-            (mechanism.value, candidate): found
-            for mechanism, field in CANDIDATE_FIELDS.items()
-            if mechanism.value in judged
+            (route.value, candidate): found
+            for route, field in CANDIDATE_FIELDS.items()
+            if route.value in judged
             for candidate, found in zip(
-                getattr(request, field), judged[mechanism], strict=True
+                getattr(request, field), judged[route], strict=True
             )
         },
     }
@@ -136,16 +136,16 @@ def _reasons(answer: Answer) -> set[str]:
 
 
 def with_every_source(values: Mapping[str, Any]) -> CreateRequest:
-    """Build a create request that has one source for each mechanism.
+    """Build a create request that has one source for each route.
 
-    Each value is with_facts into the request and into every source that has such
-    a field.  An empty tuple for a mechanism's candidates takes its source
+    Each value is put into the request and into every source that has such
+    a field.  An empty tuple for a route's candidates takes its source
     away; ``...`` leaves the fact as it is.
     """
     given = {p: value for p, value in values.items() if value is not ...}
     parts = {
-        field: with_facts(CLONEABLE[mechanism], given)
-        for mechanism, field in CANDIDATE_FIELDS.items()
+        field: with_facts(CLONEABLE[route], given)
+        for route, field in CANDIDATE_FIELDS.items()
     }
     (*_, request) = parts.values()
     return attrs.evolve(

@@ -65,7 +65,7 @@ every_verdict_row = over(VERDICT_ROWS)
 def rules_in(tables: Tables) -> Iterator[tuple[str, Rule[Any]]]:
     """Walk the fields of a policy's tables that are given, by themselves.
 
-    `clonepolicy.tables` and what the engine derives from the tables are
+    `Policy.tables` and what the engine derives from the tables are
     under test, and are not used.
     """
     for field in attrs.fields(type(tables)):
@@ -77,7 +77,7 @@ def rules_in(tables: Tables) -> Iterator[tuple[str, Rule[Any]]]:
 
 
 def create_tables(policy: Policy) -> tuple[Tables, ...]:
-    """Give the tables of a create and those of each mechanism."""
+    """Give the tables of a create and those of each route that clones."""
     return (policy.create, *policy.create.clone)
 
 
@@ -93,13 +93,14 @@ def failing_rules(request: Request, policy: Policy) -> set[tuple[str, str]]:
         (rule.name, "")
         for part in create_tables(policy)
         for field, rule in rules_in(part)
-        if field in {"refuse", "download", "gates"} and not rule.holds(request)
+        if field in {"refuse", "download", "preconditions"}
+        and not rule.holds(request)
     }
-    for lane in policy.create.clone:
-        for candidate in getattr(request, CANDIDATE_FIELDS[lane.route]):
+    for clone_table in policy.create.clone:
+        for candidate in getattr(request, CANDIDATE_FIELDS[clone_table.route]):
             failing |= {
                 (rule.name, str(candidate))
-                for rule in lane.source_rules
+                for rule in clone_table.source_rules
                 if not rule.holds(request, candidate)
             }
     return failing

@@ -90,7 +90,7 @@ def test_every_rule_is_in_the_reference(rule: Rule[Any]) -> None:
 
 @pytest.mark.parametrize("path", sorted({*AXES, *UPLOAD_AXES}))
 def test_every_value_counts_as_in_the_reference(path: str) -> None:
-    """Each by itself, for each mechanism alone, for all, and for an upload."""
+    """Each by itself, for each route alone, for all, and for an upload."""
     requests: list[Request] = [
         with_facts(REGISTERABLE, {path: value})
         for value in UPLOAD_AXES.get(path, ())
@@ -218,17 +218,17 @@ ABOUT_REQUEST: Values = {
 def create_requests(draw: st.DrawFn) -> CreateRequest:
     """Draw requests that are a few changes away from a clone.
 
-    There are several candidates for each mechanism, some of them twice, but
+    There are several candidates for each route, some of them twice, but
     never two of one name with different facts.
     """
     request = with_every_source(draw(changes(ABOUT_REQUEST, 6)))
     found: dict[str, Any] = {}
-    for mechanism, field in CANDIDATE_FIELDS.items():
+    for route, field in CANDIDATE_FIELDS.items():
         different = {
             label(candidate): candidate
             for values in draw(st.lists(changes(ABOUT_SOURCE, 3), max_size=3))
             for candidate in getattr(
-                with_facts(CLONEABLE[mechanism], values), field
+                with_facts(CLONEABLE[route], values), field
             )
         }
         found[field] = (*different.values(), *different.values())[

@@ -108,19 +108,19 @@ def test_images_on_the_array_are_tried_before_image_volumes() -> None:
     ] == attempts(request)
 
 
-@pytest.mark.parametrize("mechanism", Route)
-def test_cinder_tries_one_source_of_each_mechanism(
-    mechanism: Route,
+@pytest.mark.parametrize("route", CLONEABLE)
+def test_cinder_tries_one_source_of_each_route(
+    route: Route,
 ) -> None:
-    """The next mechanism is tried, but no second source of this one."""
+    """The next route is tried, but no second source of this one."""
     request = offered(volume(SOURCE_ID), volume(NEW, created_at=NOW))
-    world = CLONEABLE[mechanism]
-    if mechanism is Route.ARRAY_IMAGE:
+    world = CLONEABLE[route]
+    if route is Route.ARRAY_IMAGE:
         request = attrs.evolve(request, array_images=world.array_images)
-    if mechanism is Route.CACHE_ENTRY:
+    if route is Route.CACHE_ENTRY:
         request = attrs.evolve(request, cache_entries=world.cache_entries)
     names = attempts(request, CINDER_29)
-    mechanisms = 1 if mechanism is Route.IMAGE_VOLUME else 2
-    assert mechanisms + 1 == len(names)
+    routes = 1 if route is Route.IMAGE_VOLUME else 2
+    assert routes + 1 == len(names)
     assert f"clone cinder://{NEW}" in names
     assert "download" == names[-1]

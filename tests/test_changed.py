@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from clonepolicy import changed
-from clonepolicy.testing.worlds import REGISTERABLE
+from clonepolicy.ports import volume_changed
+from clonepolicy.scenarios import REGISTERABLE
 
 VOLUME = attrs.evolve(
     REGISTERABLE.volume, status="available", previous_status=None, clones=0
@@ -38,4 +38,4 @@ def test_only_a_change_that_matters_to_a_clone_counts(
         attrs.evolve(VOLUME, **facts)  # type: ignore[arg-type]  # any fact
         for facts in (relied, now)
     )
-    assert expected == changed(before, after)
+    assert expected == volume_changed(before, after)

@@ -53,12 +53,14 @@ def expected(world: Request, policy: Policy) -> type:
 
     if isinstance(world, CreateRequest):
         create = policy.create
-        open_lane = any(
-            lane.candidates(world)
-            and not shut((*lane.preconditions, *lane.source_rules))
-            for lane in create.clone
+        can_clone = any(
+            clone_table.candidates(world)
+            and not shut(
+                (*clone_table.preconditions, *clone_table.source_rules)
+            )
+            for clone_table in create.clone
         )
-        closed, efficient = shut(create.download), open_lane
+        closed, efficient = shut(create.download), can_clone
         refused = shut(create.refuse)
         verdicts: tuple[type, type] = (Clone, Download)
     else:
@@ -126,11 +128,11 @@ def test_every_combination_of_every_table(
     assert census()[policy.name, table.name] == check(policy, table, 1)
 
 
-@pytest.mark.parametrize("mechanism", Route)
-def test_tables_cross_as_the_verdict_says(mechanism: Route) -> None:
+@pytest.mark.parametrize("route", CLONEABLE)
+def test_tables_cross_as_the_verdict_says(route: Route) -> None:
     """Refusal, gate, source, download: each open or closed, all 16 ways."""
-    lane = next(x for x in SAFE.create.clone if x.route is mechanism)
-    base = CLONEABLE[mechanism]
+    clone_table = next(x for x in SAFE.create.clone if x.route is route)
+    base = CLONEABLE[route]
     faults: dict[str, dict[str, Any]] = {
         "refuse": {"image.status": "queued"},
         "gate": {"image.encryption_key_id": "key-1"},
@@ -149,4 +151,4 @@ def test_tables_cross_as_the_verdict_says(mechanism: Route) -> None:
             wanted = Clone
         else:
             wanted = Refuse if closed["download"] else Download
-        assert wanted is type(decision), (lane.route, closed)
+        assert wanted is type(decision), (clone_table.route, closed)

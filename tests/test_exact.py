@@ -40,12 +40,10 @@ UPLOADS = [
 
 
 @pytest.mark.parametrize("value", [BELOW, ABOVE])
-@pytest.mark.parametrize(("mechanism", "path"), CREATES)
-def test_no_other_value_is_cloned(
-    mechanism: Route, path: str, value: str
-) -> None:
+@pytest.mark.parametrize(("route", "path"), CREATES)
+def test_no_other_value_is_cloned(route: Route, path: str, value: str) -> None:
     """Neither a value that sorts before the right one nor one after it."""
-    world = CLONEABLE[mechanism]
+    world = CLONEABLE[route]
     assert isinstance(decide(world), Clone)
     assert not isinstance(decide(with_facts(world, {path: value})), Clone)
 

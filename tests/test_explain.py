@@ -93,10 +93,10 @@ def test_the_operator_reads_reason_values_remedy_and_plan() -> None:
     """Also who can remedy it, and the plan that follows."""
     text = explain(decide(with_facts(WORLD, {"source.project_id": "bob"})))
     for part in (
-        "owner-mismatch: the source is not the image owner's",
+        "owner-mismatch: the image's owner does not own the source",
         "image.owner=alice",
         "source.project_id=bob",
-        "operator: with_facts image volumes in the internal tenant",
+        "operator: put image volumes in the internal tenant",
         f"image-volume cinder://{SOURCE_ID}: refused",
         "1. download: DownloadImage, PublishVolume",
         "else FailVolume",
@@ -148,7 +148,7 @@ def test_a_tenant_reads_a_refusal_and_its_remedy() -> None:
     world = with_facts(WORLD, {"image.size": 2 * GiB})
     expected = (
         f"Cannot make volume {NEW_ID} from image {IMAGE_ID}.\n"
-        "- the image's data is larger than the volume "
+        "- the image is larger than the volume "
         "[image-larger-than-volume]. "
         "Remedy: ask for a volume at least as large as the image."
     )

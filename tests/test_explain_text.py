@@ -226,7 +226,7 @@ def test_each_way_takes_the_source_with_the_fewest_changes() -> None:
 
 
 def test_a_longer_way_comes_later_whatever_the_mechanism() -> None:
-    """Also where the policy prefers its mechanism."""
+    """Also where the policy prefers its route."""
     array = with_facts(
         CLONEABLE[Route.ARRAY_IMAGE],
         {"source.status": "error", "source.encryption_key_id": "key"},
@@ -250,7 +250,7 @@ def test_a_longer_way_comes_later_whatever_the_mechanism() -> None:
 
 def test_what_closes_only_the_upload_is_no_change_for_registering() -> None:
     """Cinder 29 needs no conversion to register a volume."""
-    world = put(
+    world = with_facts(
         REGISTERABLE,
         {
             "image.disk_format": "qcow2",
@@ -258,4 +258,4 @@ def test_what_closes_only_the_upload_is_no_change_for_registering() -> None:
         },
     )
     (way,) = what_would_it_take(world, CINDER_29)
-    assert [Reason.DISK_FORMAT_NOT_RAW] == [c.reason for c in way.changes]
+    assert [Reason.DISK_FORMAT_NOT_RAW] == [c.reason for c in way.remedies]

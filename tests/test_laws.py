@@ -75,12 +75,12 @@ class TestExplained:
     def test_what_is_not_cloned_has_a_reason_for_each_mechanism(
         self, policy: Policy, request: CreateRequest
     ) -> None:
-        """Every mechanism is closed by some finding."""
+        """Every route is closed by some finding."""
         decision = decide(request, policy)
         if not isinstance(decision, Clone):
-            assert {Route(lane.route) for lane in policy.create.clone} <= (
-                closed(decision)
-            )
+            assert {
+                clone_table.route for clone_table in policy.create.clone
+            } <= (closed(decision))
         if isinstance(decision, Refuse):
             assert any(Route.DOWNLOAD in f.blocks for f in decision.findings)
 

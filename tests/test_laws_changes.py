@@ -64,14 +64,16 @@ class TestRepairable:
         self, request: CreateRequest
     ) -> None:
         """With the facts of the listed rules corrected, it is cloned."""
-        lane = next(x for x in SAFE.create.clone if x.candidates(request))
-        path, base = lane.route, CLONEABLE[lane.route]
+        clone_table = next(
+            x for x in SAFE.create.clone if x.candidates(request)
+        )
+        path, base = clone_table.route, CLONEABLE[clone_table.route]
         asked: dict[str, Rule[Any]] = {
             rule.name: rule
             for table in (
                 SAFE.create.refuse,
-                lane.preconditions,
-                lane.source_rules,
+                clone_table.preconditions,
+                clone_table.source_rules,
             )
             for rule in table
         }
@@ -92,18 +94,20 @@ class TestRepairable:
             )
         pytest.fail(f"still closed: {[f.rule for f in listed]}")
 
-    @pytest.mark.parametrize("lane", SAFE.create.clone, ids=lambda x: x.route)
+    @pytest.mark.parametrize(
+        "clone_table", SAFE.create.clone, ids=lambda x: x.route
+    )
     @given(data=st.data())
     def test_changing_a_part_of_what_is_listed_is_not_enough(
         self,
-        lane: CloneTable[Any],
+        clone_table: CloneTable[Any],
         data: st.DataObject,
     ) -> None:
         """Each independent fault keeps the path closed by itself."""
-        base = CLONEABLE[lane.route]
+        base = CLONEABLE[clone_table.route]
         faults = scenarios.independent_faults(
             base,
-            (*lane.preconditions, *lane.source_rules),
+            (*clone_table.preconditions, *clone_table.source_rules),
             keeping=SAFE.create.refuse,
         )
         chosen = data.draw(
@@ -124,7 +128,7 @@ class TestRepairable:
                 listed = {
                     f.rule
                     for f in decision.findings
-                    if Route(lane.route) in f.blocks
+                    if clone_table.route in f.blocks
                 }
                 assert {faults[index][0] for index in kept} == listed
 

@@ -102,22 +102,24 @@ def without(policy: Policy, table: str, rule: Rule[Any]) -> Policy:
     """Take one rule out of one table."""
     operation, _, place = table.partition(".")
     part = getattr(policy, operation)
-    lane_name, _, field = place.partition(".")
+    route_name, _, field = place.partition(".")
     if field:
         part = attrs.evolve(
             part,
             clone=tuple(
                 attrs.evolve(
-                    lane,
+                    clone_table,
                     **{
                         field: tuple(
-                            r for r in getattr(lane, field) if r is not rule
+                            r
+                            for r in getattr(clone_table, field)
+                            if r is not rule
                         )
                     },
                 )
-                if lane.route == lane_name
-                else lane
-                for lane in part.clone
+                if clone_table.route == route_name
+                else clone_table
+                for clone_table in part.clone
             ),
         )
     else:
@@ -163,17 +165,17 @@ class TestTables:
 def blocked(policy: Policy, table: str, rule: Rule[Any]) -> list[Route]:
     """Derive the paths that a rule's finding closes from its tables."""
     operation, _, place = table.partition(".")
-    lanes = {Route(lane.route) for lane in policy.create.clone}
+    routes = {clone_table.route for clone_table in policy.create.clone}
     own = {
-        "create.refuse": {*lanes, Route.DOWNLOAD},
+        "create.refuse": {*routes, Route.DOWNLOAD},
         "create.download": {Route.DOWNLOAD},
         "upload.refuse": {Route.REGISTER, Route.UPLOAD},
         "upload.register": {Route.REGISTER},
         "upload.upload": {Route.UPLOAD},
-        **{f"create.{path}.gates": {path} for path in lanes},
+        **{f"create.{path}.preconditions": {path} for path in routes},
     }
-    if place.endswith(".rules"):
-        return [Route(place.removesuffix(".rules"))]
+    if place.endswith(".source_rules"):
+        return [Route(place.removesuffix(".source_rules"))]
     found = {
         path
         for name, rules in policy.tables()
@@ -195,7 +197,7 @@ def lacks(world: Request, path: str) -> bool:
 class TestFindings:
     """A finding says which rule failed, on which values, and what it closes.
 
-    The values are compared with those that were with_facts into the request.
+    The values are compared with those that were put into the request.
     """
 
     @every_verdict_row
@@ -219,7 +221,7 @@ class TestFindings:
             )
             seen += 1
             source = candidate_of(world)
-            if not table.name.endswith(".rules"):
+            if not table.name.endswith(".source_rules"):
                 source = None
             assert (
                 rule.reason,

@@ -69,14 +69,12 @@ def test_a_clone_carries_the_notes_that_apply(
     assert all(note.blocks == () for note in decision.notes)
 
 
-@pytest.mark.parametrize("mechanism", Route)
+@pytest.mark.parametrize("route", CLONEABLE)
 def test_a_decision_that_does_not_clone_carries_no_notes(
-    mechanism: Route,
+    route: Route,
 ) -> None:
     """Notes are about the clone only."""
-    world = with_facts(
-        CLONEABLE[mechanism], {"image.encryption_key_id": "key-1"}
-    )
+    world = with_facts(CLONEABLE[route], {"image.encryption_key_id": "key-1"})
     assert () == decide(world).notes
     upload = with_facts(REGISTERABLE, {"image.status": "active"})
     assert () == decide(upload).notes

@@ -297,14 +297,14 @@ class TestPlans:
 
     def test_a_policy_without_rules_still_has_a_plan(self) -> None:
         """It clones every candidate that has a source."""
-        lanes = tuple(
-            attrs.evolve(lane, preconditions=(), source_rules=())
-            for lane in SAFE.create.clone
+        routes = tuple(
+            attrs.evolve(clone_table, preconditions=(), source_rules=())
+            for clone_table in SAFE.create.clone
         )
         careless = Policy(
             name="CARELESS",
             version=1,
-            create=CreateTables(clone=lanes),
+            create=CreateTables(clone=routes),
             upload=SAFE.upload,
         )
         world = CLONEABLE[Route.CACHE_ENTRY]

@@ -22,10 +22,9 @@ from clonepolicy import (
     Reason,
     Request,
     UploadRequest,
-    _rules,
     scenarios,
 )
-from clonepolicy.policy import CANDIDATE_FIELDS, Policy, Rule
+from clonepolicy.policy import CANDIDATE_FIELDS, Policy, Rule, _rules
 from clonepolicy.scenarios import AXES, CLONEABLE, REGISTERABLE, UPLOAD_AXES
 from clonepolicy.testing import strategies as some
 from laws import RULES, VERDICT_ROWS, one_fault, over

@@ -204,7 +204,11 @@ def test_text_that_is_not_a_request_raises_one_kind_of_error(
 
 PLAN = {
     "attempts": [
-        {"name": "x", "steps": [{"step": "PublishVolume", "volume_id": "v"}]}
+        {
+            "route": "download",
+            "source": None,
+            "steps": [{"step": "PublishVolume", "volume_id": "v"}],
+        }
     ],
     "abandon": [],
 }

@@ -44,18 +44,18 @@ def test_a_finding_is_written_with_its_reason_and_its_values() -> None:
     } == finding
     assert [
         {
-            "mechanism": "image-volume",
+            "route": "image-volume",
             "candidate": f"cinder://{OTHER_ID}",
             "acceptable": False,
         }
-    ] == written["considered"]
+    ] == written["candidates"]
 
 
 def test_a_clone_is_written_with_its_source() -> None:
     """And with the size to extend it to."""
     written = to_dict(decide(with_facts(WORLD, {"volume.size": 2})))
-    considered = {
-        "mechanism": "image-volume",
+    candidate = {
+        "route": "image-volume",
         "candidate": f"cinder://{SOURCE_ID}",
         "acceptable": True,
     }
@@ -67,9 +67,9 @@ def test_a_clone_is_written_with_its_source() -> None:
         "summary": f"clone volume {NEW_ID} from cinder://{SOURCE_ID}, "
         "extended to 2 GiB",
         "policy": POLICY,
-        "considered": [considered],
+        "candidates": [candidate],
         "operation": "create",
-        "mechanism": "image-volume",
+        "route": "image-volume",
         "source": f"cinder://{SOURCE_ID}",
         "extend_to": 2,
     } == written
@@ -91,7 +91,7 @@ def test_a_registration_is_written_with_its_project_and_store() -> None:
         written[field]
         for field in ("decision", "operation", "project_id", "store")
     )
-    assert [] == written["considered"]
+    assert [] == written["candidates"]
     create = written["plan"]["attempts"][0]["steps"][0]
     assert {
         "step": "CreateImageVolume",

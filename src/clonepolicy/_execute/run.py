@@ -118,11 +118,14 @@ class _Run:
         number, self.at = entry.attempt, entry.step
         if entry.phase is Phase.CLOSING:
             return self._close(number)
+        # a plan without attempts is interrupted before it is abandoned
+        if entry.phase is Phase.ABANDONING or not self.plan.attempts:
+            return self._abandon()
         if entry.phase is Phase.ATTEMPTING:
             finished = self._finish(number)
             if finished is not None:
                 return finished
-        if entry.phase is not Phase.ABANDONING and not self._back(number):
+        if not self._back(number):
             return self._finish(number) or self._unsettled()
         return self._abandon()
 
