@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sphinx.ext.napoleon import Config
 from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.util.nodes import make_refnode
 
@@ -38,6 +39,8 @@ autodoc_mock_imports = [
     "tenacity",
 ]
 """What adapters need and these pages do not: only names are read."""
+NAPOLEON: Any = Config(napoleon_use_ivar=True)
+"""Attributes as fields: autodoc documents them with a directive, too."""
 nitpick_ignore_regex = [
     # single backquotes are for code too, which is not always a name
     ("py:obj", ".*"),
@@ -82,7 +85,7 @@ def read_sections(
     As an extension, napoleon reads a colon in these as the end of a type.
     """
     if what not in {"attribute", "data", "property"}:
-        lines[:] = GoogleDocstring(lines).lines()
+        lines[:] = GoogleDocstring(lines, NAPOLEON).lines()
 
 
 def setup(app: Sphinx) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 MODULES = {
-    "clonepolicy": "what Cinder's code needs: records, deciding, explaining",
+    "clonepolicy": "records, deciding, explaining, executing",
+    "clonepolicy.policy": "rules, tables and policies",
+    "clonepolicy.plan": "plans: attempts and steps",
+    "clonepolicy.ports": "what an adapter implements",
+    "clonepolicy.scenarios": "small requests that make each rule fail",
     "clonepolicy.wire": "requests, decisions and plans as JSON",
     "clonepolicy.schema": "JSON Schema of that JSON",
     "clonepolicy.adapters.memory": "a cloud in memory, for tests",
@@ -16,13 +20,11 @@ MODULES = {
     "clonepolicy.adapters.glance": "Glance as an image service",
     "clonepolicy.adapters.cinder": "Cinder's objects, drivers and managers",
     "clonepolicy.adapters.records": "records from API bodies and rows",
-    "clonepolicy.testing.worlds": "small requests for tests",
-    "clonepolicy.testing.combinations": "combinations of rule outcomes",
     "clonepolicy.testing.strategies": "hypothesis strategies",
     "clonepolicy.testing.faults": "ports that fail on purpose",
     "clonepolicy.testing.machine": "random histories of the executor",
     "clonepolicy.testing.array_machine": "random histories of two arrays",
-    "clonepolicy.testing.model": "an array in memory",
+    "clonepolicy.testing.memory": "a harness for the array in memory",
     "clonepolicy.testing.conformance": "the conformance kit",
 }
 """Each public module, and what is in it."""

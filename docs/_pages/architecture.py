@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,21 @@ ROOT = Path(clonepolicy.__file__).parent
 FACADE = "clonepolicy"
 SPLIT = "adapters"
 """The package whose members are drawn one by one."""
+LAYERS = {
+    "tools": ("cli testing", "_terminal"),
+    "adapters": (
+        "adapters.cinder adapters.local adapters.memory",
+        "adapters.glance adapters.qcow2 adapters.rbd adapters.reflink",
+        "adapters.records adapters._formats",
+        "adapters._files adapters._qemu_img",
+        "adapters._sizes",
+    ),
+    "JSON and scenarios": ("scenarios schema wire",),
+    "public names": (FACADE,),
+    "input and output": ("_gather _execute", "ports"),
+    "pure core": ("_decide", "plan", "policy", "_facts", "_errors"),
+}
+"""The parts by layer and row, highest first; each imports lower rows only."""
 EVERYWHERE = frozenset({"attrs", "typing_extensions"})
 """Packages of others that every part may import."""
 
@@ -80,65 +96,59 @@ def parts() -> Mapping[str, Part]:
     return {n: p for n, p in found.items() if n != SPLIT}
 
 
-def _below(name: str, graph: Mapping[str, frozenset[str]]) -> set[str]:
-    found: set[str] = set()
-    open_ = {*graph[name]}
-    while open_:
-        found |= open_
-        open_ = {o for n in open_ for o in graph[n]} - found
-    return found
+def layers() -> Mapping[str, tuple[tuple[str, ...], ...]]:
+    """Give the parts of each row, by layer.
 
-
-def _direct(graph: Mapping[str, frozenset[str]]) -> dict[str, set[str]]:
-    """Drop each arrow that follows from others."""
-    below = {name: _below(name, graph) for name in graph}
-    return {
-        name: {
-            other
-            for other in others
-            if not any(
-                other in below[between] and name not in below[between]
-                for between in others
-            )
-        }
-        for name, others in graph.items()
+    Raises:
+        ValueError: A part stands in no row, or imports one that is not lower.
+    """
+    result = {
+        layer: tuple(tuple(row.split()) for row in rows)
+        for layer, rows in LAYERS.items()
     }
+    lower = {*parts()}
+    for row in itertools.chain(*result.values()):
+        lower.difference_update(row)
+        for name in row:
+            if not parts()[name].imports <= lower:
+                message = f"{name} imports a part that is not in a lower row"
+                raise ValueError(message)
+    if lower:
+        message = f"give {sorted(lower)} a row in LAYERS"
+        raise ValueError(message)
+    return result
 
 
 def imports() -> str:
-    """Draw the parts and their imports, those that import on top."""
-    return digraph("imports", *_statements())
-
-
-def _statements() -> Iterator[str]:
-    yield (
-        f'node [shape=box, style=filled, fillcolor="{SHADE}",'
-        ' color="#888888"];'
+    """Draw the parts, each above those that it imports."""
+    bands = (
+        f'<TR><TD ALIGN="RIGHT"><B>{layer}</B></TD>'
+        f'<TD BGCOLOR="{SHADE}">{_table(map(_row, rows))}</TD></TR>'
+        for layer, rows in layers().items()
     )
-    found = parts()
-    for name, part in found.items():
-        if name.partition(".")[0] != SPLIT:
-            yield f'"{name}" [label=<{_label(name, part)}>];'
-    yield f"subgraph cluster_{SPLIT} {{"
-    yield (
-        f'  label="{SPLIT}"; color="#888888"; style=rounded;'
-        ' fontname="Helvetica,Arial,sans-serif"; fontsize=11;'
+    return digraph(
+        "imports", f"layers [shape=plain, label=<{_table(bands)}>];"
     )
-    for name, part in found.items():
-        if name.partition(".")[0] == SPLIT:
-            label = _label(name.partition(".")[2], part)
-            yield f'  "{name}" [label=<{label}>, fillcolor="white"];'
-    yield "}"
-    graph = {name: part.imports for name, part in found.items()}
-    for name, others in _direct(graph).items():
-        for other in sorted(others):
-            yield f'"{name}" -> "{other}";'
 
 
-def _label(name: str, part: Part) -> str:
-    needs = sorted(part.needs - EVERYWHERE)
-    lines = (f'<FONT POINT-SIZE="9">{need}</FONT>' for need in needs)
-    return "<BR/>".join((f"<B>{name}</B>", *lines))
+def _row(names: Iterable[str]) -> str:
+    boxes = (
+        f'<TD BORDER="1" BGCOLOR="white" CELLPADDING="4">{_label(name)}</TD>'
+        for name in names
+    )
+    row = f"<TR>{''.join(boxes)}</TR>"
+    return f"<TR><TD>{_table([row])}</TD></TR>"
+
+
+def _table(rows: Iterable[str]) -> str:
+    return f'<TABLE BORDER="0">{"".join(rows)}</TABLE>'
+
+
+def _label(name: str) -> str:
+    label = f"<B>{name.rpartition('.')[2]}</B>"
+    needs = ", ".join(sorted(parts()[name].needs - EVERYWHERE))
+    small = f'<BR/><FONT POINT-SIZE="9">{needs}</FONT>'
+    return label + small if needs else label
 
 
 def architecture() -> Iterator[str]:
@@ -158,22 +168,23 @@ def architecture() -> Iterator[str]:
         "log. The same request and policy always give the same decision."
     )
     yield (
-        "The picture is drawn from the imports in the source. An arrow "
-        "goes from a package or module to one that it imports. An arrow is "
-        "left out if it follows from other arrows. The further lines in a box "
-        "name the packages of others that it imports, except attrs and "
-        "typing_extensions. A test holds that no import goes up a layer."
+        "The picture shows the layers. A package or module imports only "
+        "those in lower rows. Names in small letters are the packages of "
+        "other projects that it imports, except attrs and "
+        "typing_extensions. A name with an underscore is private."
     )
-    yield "![The packages and their imports.](../pictures/imports.svg)"
+    yield "![The packages and modules by layer.](../pictures/imports.svg)"
     yield table(
-        ("package or module", "what it is", "imports", "needs"),
+        ("layer", "package or module", "what it is", "imports", "needs"),
         (
             (
+                layer,
                 f"`{name}`",
-                part.summary.replace("``", "`"),
-                code(sorted(part.imports)) or "-",
-                code(sorted(part.needs - EVERYWHERE)) or "-",
+                parts()[name].summary.replace("``", "`"),
+                code(sorted(parts()[name].imports)) or "-",
+                code(sorted(parts()[name].needs - EVERYWHERE)) or "-",
             )
-            for name, part in parts().items()
+            for layer, rows in layers().items()
+            for name in itertools.chain(*rows)
         ),
     )

@@ -97,7 +97,7 @@ def bases() -> Iterator[str]:
     yield "## Base requests"
     yield (
         "Each of these requests takes an efficient route under SAFE. They "
-        "are `CLONEABLE` and `REGISTERABLE` of `clonepolicy.testing.worlds`. "
+        "are `CLONEABLE` and `REGISTERABLE` of `clonepolicy.scenarios`. "
         "Facts that have their default are left out. Sizes are in GiB, those "
         "of images in bytes."
     )
@@ -115,7 +115,8 @@ def bases() -> Iterator[str]:
     yield listing({p: v for p, v in first.items() if p in shared})
     for name, values in written_bases.items():
         yield f"### Base: {name}"
-        yield f"A create with one candidate, in `{CANDIDATE_FIELDS[Route(name)]}`."
+        field = CANDIDATE_FIELDS[Route(name)]
+        yield f"A create with one candidate, in `{field}`."
         yield listing({p: v for p, v in values.items() if p not in shared})
     yield "### Base: upload"
     yield "An upload that is registered."

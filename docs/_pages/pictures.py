@@ -12,7 +12,7 @@ from clonepolicy import SAFE
 from clonepolicy.policy import CreateTables, Rule, UploadTables
 
 HEAD = (
-    'bgcolor="white"; rankdir=TB; ranksep=0.45; nodesep=0.35;',
+    'bgcolor="white"; rankdir=TB; ranksep=0.4; nodesep=0.3;',
     'node [fontname="Helvetica,Arial,sans-serif", fontsize=11];',
     'edge [fontname="Helvetica,Arial,sans-serif", fontsize=10];',
     'edge [color="#555555", arrowsize=0.7];',
@@ -69,10 +69,10 @@ def _box(
     )
 
 
-def _verdict(name: str, color: str) -> str:
+def _verdict(verdict: str, color: str, name: str = "") -> str:
     return (
-        f"{name} [shape=box, style=filled, fontcolor=white, penwidth=0,"
-        f' fillcolor="{color}", label=<<B>{name}</B>>];'
+        f"{name or verdict} [shape=box, style=filled, fontcolor=white,"
+        f' penwidth=0, fillcolor="{color}", label=<<B>{verdict}</B>>];'
     )
 
 
@@ -85,47 +85,60 @@ def _shared(tables: Iterable[tuple[Rule[Any], ...]]) -> tuple[Rule[Any], ...]:
     return tuple(r for r in first if all(r in other for other in others))
 
 
+def _without(
+    rules: Iterable[Rule[Any]], drawn: Iterable[Rule[Any]]
+) -> Sequence[Rule[Any]]:
+    return [rule for rule in rules if rule not in drawn]
+
+
 def create(tables: CreateTables = SAFE.create) -> str:
     """Draw how the tables for a create lead to a verdict."""
     return digraph("create", *_create(tables))
 
 
 def _create(tables: CreateTables) -> Iterator[str]:
-    gates = _shared(lane.preconditions for lane in tables.clone)
-    rules = _shared(lane.source_rules for lane in tables.clone)
+    preconditions = _shared(t.preconditions for t in tables.clone)
+    source_rules = _shared(t.source_rules for t in tables.clone)
     yield 'request [shape=oval, label="create request"];'
     yield _box("refuse", "refuse", [("", tables.refuse)])
     yield _box(
         "clone",
         "all clone routes",
-        [("preconditions", gates), ("source rules", rules)],
+        [("preconditions", preconditions), ("source rules", source_rules)],
     )
     names = [f"route{at}" for at, _ in enumerate(tables.clone)]
-    for name, lane in zip(names, tables.clone, strict=True):
+    for name, table in zip(names, tables.clone, strict=True):
         yield _box(
             name,
-            lane.route,
+            table.route,
             [
-                ("preconditions", [r for r in lane.preconditions if r not in gates]),
-                ("source rules", [r for r in lane.source_rules if r not in rules]),
+                (
+                    "preconditions",
+                    _without(table.preconditions, preconditions),
+                ),
+                ("source rules", _without(table.source_rules, source_rules)),
             ],
         )
     yield _box("download", "download", [("", tables.download)])
     yield _verdict("Clone", EFFICIENT)
     yield _verdict("Download", ORDINARY)
+    # a second box keeps a long arrow from crossing the others
     yield _verdict("Refuse", NEITHER)
+    yield _verdict("Refuse", NEITHER, "Refused")
+    yield "{ rank=same; refuse; Refused; }"
+    yield f"{{ rank=same; {'; '.join(names)}; }}"
+    yield "{ rank=same; Clone; download; }"
+    yield "{ rank=same; Download; Refuse; }"
     yield "request -> refuse;"
-    yield _edge("refuse", "Refuse", "a rule fails")
+    yield _edge("refuse", "Refused", "a rule fails")
     yield _edge("refuse", "clone", "all hold", ", weight=9")
-    yield f"{{ rank=same; {'; '.join(names)}; download; }}"
     yield _edge("clone", names[0], "the preconditions hold")
-    yield _edge("clone", "download", "a precondition fails")
+    yield _edge("clone", "download", r"a precondition\n fails")
     for name, after in zip(names, [*names[1:], "download"], strict=True):
         yield _edge(name, "Clone", "a source passes")
         yield _edge(name, after, "else", ", style=dashed")
     yield _edge("download", "Download", "all hold")
     yield _edge("download", "Refuse", "a rule fails")
-    yield "{ rank=same; Clone; Download; Refuse; }"
 
 
 def upload(tables: UploadTables = SAFE.upload) -> str:

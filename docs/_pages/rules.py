@@ -55,15 +55,15 @@ def rules() -> Iterator[str]:
         "example names their reasons."
     )
     for rule, where in places().items():
-        about = rule.reason
+        reason = rule.reason
         yield f"### {rule.name}"
         yield rule.requirement
         lines = [
-            f"- reason: {to_reason(rule.reason)}",
+            f"- reason: {to_reason(reason)}",
             f"- facts it reads: {code(rule.reads)}",
-            f"- documented by: {'; '.join(map(str, rule.sources))}",
+            f"- documented by: {'; '.join(map(str, rule.citations))}",
             f"- Cinder differs: {rule.differs}",
-            f"- remedy ({about.who}): {about.remedy}",
+            f"- remedy ({reason.responsible}): {reason.remedy}",
             f"- tables: {where}",
         ]
         yield "\n".join(line for line in lines if not line.endswith(": "))
@@ -81,13 +81,12 @@ def reasons() -> Iterator[str]:
     for subject in Subject:
         yield f"## Subject: {subject}"
         for reason in (r for r in Reason if r.subject is subject):
-            about = reason.about
             yield f"### {reason}"
-            yield f"{about.meaning[0].upper()}{about.meaning[1:]}."
-            wait = "yes" if about.waiting_helps else "no"
+            yield f"{reason.meaning[0].upper()}{reason.meaning[1:]}."
+            wait = "yes" if reason.waiting_helps else "no"
             lines = [
-                f"- who can remedy it: {about.who}",
-                f"- remedy: {about.remedy}",
+                f"- responsible: {reason.responsible}",
+                f"- remedy: {reason.remedy}",
                 f"- waiting may help: {wait}",
             ]
             lines += (
