@@ -168,12 +168,22 @@ def architecture() -> Iterator[str]:
         "log. The same request and policy always give the same decision."
     )
     yield (
+        "The folders of `src/clonepolicy` follow this flow. `_facts` has the "
+        "records of a request, and `_gather` fetches them. `policy` has the "
+        "rules and their tables, `_decide` applies them, and `plan` has the "
+        "steps. `_execute` takes the steps through the ports, which are in "
+        "`ports`."
+    )
+    yield (
         "The picture shows the layers. A package or module imports only "
         "those in lower rows. Names in small letters are the packages of "
         "other projects that it imports, except attrs and "
         "typing_extensions. A name with an underscore is private."
     )
-    yield "![The packages and modules by layer.](../pictures/imports.svg)"
+    yield (
+        "![The layers, from the pure core at the bottom to the command line "
+        "and the testing tools at the top.](../pictures/imports.svg)"
+    )
     yield table(
         ("layer", "package or module", "what it is", "imports", "needs"),
         (

@@ -30,7 +30,8 @@ def rules() -> Iterator[str]:
     yield "# Rules"
     yield (
         "A policy is a set of tables, and a table is a list of rules. "
-        "If one rule of a table fails, the table's route is closed. "
+        "If a rule of a table fails, the table's route is closed; a source "
+        "rule closes it for its candidate only. "
         "Rules in tables of notes close nothing. "
         "This page lists the tables of each policy, and then "
         "[each rule](#each-rule) with its documentation and an example. "

@@ -35,10 +35,11 @@ def faults() -> Iterator[str]:
     yield (
         "Each row is a request in which one rule fails and all other rules "
         "of the same table hold, with the verdict of each policy. In the "
-        "request of the row *none*, all rules of the table hold. The last "
-        "column lists the reasons that SAFE gives, except those that it also "
-        "gives in the row *none*: each request has candidates for one route "
-        "only. Notes are in italics."
+        "request of the row *none*, all rules of the table hold. Each "
+        "request has candidates for one route only, so SAFE always gives "
+        "reasons that close the other routes. The last column lists the "
+        "reasons that SAFE does not give in the row *none*. Notes are in "
+        "italics."
     )
     heads = ("rule that fails", *POLICIES, "reasons given by SAFE")
     for policy in EVERY:
@@ -123,8 +124,10 @@ def differ() -> Iterator[str]:
     yield (
         "Each rule that is in a table of one policy and not in the same "
         "table of the other. The verdicts are those of both policies on a "
-        "request for which the rule fails: if there is one, a request to "
-        "which the policies give different verdicts."
+        "request for which the rule fails. If there is such a request to "
+        "which the policies give different verdicts, it is one of these. The "
+        "last column says what Cinder does instead, or else what the rule "
+        "requires."
     )
     for a, b in ((SAFE, CINDER_29), (SAFE, LIBERTY), (LIBERTY, CINDER_29)):
         yield f"## {a.name} and {b.name}"
