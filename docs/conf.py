@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from sphinx.ext.napoleon import Config
@@ -88,7 +89,24 @@ def read_sections(
         lines[:] = GoogleDocstring(lines, NAPOLEON).lines()
 
 
+def shorten_defaults(
+    _app: Sphinx,
+    _what: str,
+    _name: str,
+    _documented: object,
+    _options: object,
+    signature: str | None,
+    returned: str | None,
+) -> tuple[str | None, str | None]:
+    """Write defaults as Python does: Sphinx cannot read their repr."""
+    if signature is not None:
+        signature = re.sub(r"<function (\w+)>", r"\1", signature)
+        signature = signature.replace("= NOTHING", "= ...")
+    return signature, returned
+
+
 def setup(app: Sphinx) -> None:
     """Connect the handlers above."""
     app.connect("missing-reference", link_where_documented)
     app.connect("autodoc-process-docstring", read_sections)
+    app.connect("autodoc-process-signature", shorten_defaults)
