@@ -29,6 +29,17 @@ PURE = ("_errors", "_facts/*", "policy/*", "plan/*", "_decide/*")
 """The modules that decide, which are held to full branch coverage."""
 
 
+TESTS = Path("tests")
+LAWS = ("test_laws*.py", "test_agreed*.py", "test_wire*.py")
+CORE = (
+    *LAWS,
+    *("test_records.py", "test_locations.py", "test_enumeration.py"),
+    *("test_explain*.py", "test_execute*.py", "test_attempts.py"),
+    *("test_notes.py", "test_exact.py", "test_steps.py"),
+)
+"""The tests that hold the pure modules."""
+
+
 def found() -> list[str]:
     """Find the supported Pythons that really start, pyenv's among them."""
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
@@ -122,10 +133,7 @@ def coverage(session: nox.Session) -> None:
     install_wheel(session, "tests")
     session.run(
         *("pytest", "-q", "-n", "auto", "--cov", "--cov-report="),
-        *("tests/test_laws.py", "tests/test_agreed.py"),
-        *("tests/test_records.py", "tests/test_locations.py"),
-        *("tests/test_enumeration.py", "tests/test_explain.py"),
-        *("tests/test_wire.py", "tests/test_execute.py"),
+        *(str(path) for name in CORE for path in TESTS.glob(name)),
     )
     pure = ",".join(f"*/clonepolicy/{name}.py" for name in PURE)
     session.run("coverage", "report", f"--include={pure}", "--fail-under=100")
@@ -137,10 +145,9 @@ def deep(session: nox.Session) -> None:
     install_wheel(session, "tests")
     session.run("pytest", "-n", "auto", "-m", "deep", "tests")
     session.run(
-        *("pytest", "-n", "auto", "tests/test_laws.py"),
-        *("tests/test_agreed.py", "tests/test_machine.py"),
-        *("tests/test_safety.py", "tests/test_wire.py"),
-        "tests/test_local_kills.py",
+        *("pytest", "-n", "auto", "tests/test_machine.py"),
+        *("tests/test_safety.py", "tests/test_local_kills.py"),
+        *(str(path) for name in LAWS for path in TESTS.glob(name)),
         env={"CLONEPOLICY_PROFILE": "deep"},
     )
 

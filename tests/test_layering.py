@@ -33,7 +33,7 @@ STANDARD = {
     *("importlib", "itertools", "operator", "re", "types", "typing"),
     "urllib",
 }
-"""What the pure packages may import: nothing that does I/O or reads a clock."""
+"""What the pure packages may import: no I/O, no clock."""
 EXTRAS = {"adapters", "cli", "testing", "wire", "_terminal"}
 """The packages that may import what an extra installs."""
 
@@ -95,9 +95,10 @@ def test_files_import_each_other_without_a_cycle() -> None:
 
 
 def test_no_import_is_hidden_from_run_time() -> None:
-    """No file imports what it could not import without a cycle."""
+    """Only a package that imports on first use imports for type checkers."""
     for path in FILES:
-        assert "TYPE_CHECKING" not in path.read_text("utf-8"), path.name
+        text = path.read_text("utf-8")
+        assert "TYPE_CHECKING" not in text or "def __getattr__" in text, path
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -11,7 +11,6 @@ from clonepolicy._decide.decision import (
     Clone,
     Decision,
     Download,
-    Refuse,
     Register,
     Upload,
 )
@@ -48,7 +47,7 @@ def headline(decision: Decision) -> str:
             return f"register a clone of {volume} in {project} as {image}"
         case Upload():
             return f"upload {volume} to {image}"
-        case Refuse():
+        case _:
             if request.operation is Operation.CREATE:
                 return f"refuse to make {volume} from {image}"
             return f"refuse to upload {volume} to {image}"

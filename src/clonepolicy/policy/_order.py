@@ -12,8 +12,8 @@ Order: TypeAlias = Callable[[Request, Candidate], tuple[Any, ...]]
 """A sort key: the candidate with the smallest one is tried first."""
 
 
-def _newest(volume: Volume) -> float:
-    created = volume.created_at
+def _newest(source: object) -> float:
+    created = getattr(source, "created_at", None)
     return 0.0 if created is None else -created.timestamp()
 
 
@@ -42,10 +42,9 @@ def nearest_first(request: Request, candidate: Candidate) -> tuple[Any, ...]:
 def newest_first(_request: Request, candidate: Candidate) -> tuple[Any, ...]:
     """Sort by creation, then id, both descending, as Cinder's database."""
     source = candidate.source
-    if not isinstance(source, Volume):
-        return (0.0, (1,), candidate.label)
+    volume_id = source.id if isinstance(source, Volume) else ""
     # the end of a text sorts behind every letter, so that v10 is before v1
-    backwards = (*(-ord(letter) for letter in source.id), 1)
+    backwards = (*(-ord(letter) for letter in volume_id), 1)
     return (_newest(source), backwards, candidate.label)
 
 
