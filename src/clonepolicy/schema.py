@@ -13,6 +13,8 @@ from clonepolicy._facts.locations import Location
 from clonepolicy._facts.records import Host
 from clonepolicy._facts.requests import CreateRequest, UploadRequest
 
+__all__ = ["schema"]
+
 Json: TypeAlias = dict[str, Any]
 
 _PLAIN: dict[object, Json] = {

@@ -46,6 +46,16 @@ from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._shipped import POLICIES
 from clonepolicy.policy._tables import Policy, Route
 
+__all__ = [
+    "dumps",
+    "finding_to_dict",
+    "from_dict",
+    "loads",
+    "loads_decision",
+    "reason_to_dict",
+    "to_dict",
+]
+
 T = TypeVar("T")
 Json: TypeAlias = dict[str, Any]
 
