@@ -43,11 +43,7 @@ def label(candidate: Candidate) -> str:
 
 def decided(request: Request, policy: Policy) -> Answer:
     """Give the package's answer in the form of `expected`."""
-    decision = (
-        decide(request, policy)
-        if isinstance(request, CreateRequest)
-        else decide(request, policy)
-    )
+    decision = decide(request, policy)
     cloned = decision if isinstance(decision, Clone) else None
     return {
         "verdict": type(decision).__name__.lower(),

@@ -80,9 +80,9 @@ def test_every_rule_is_in_the_reference(rule: Rule[Any]) -> None:
         variants = list(scenarios.variants(base, frozenset(rule.reads)))
         some_of = random.Random(0)  # noqa: S311 - a sample, no secret
         chosen = some_of.sample(variants, min(200, len(variants)))
-        for values, world in chosen:
-            every = [world]
-            if isinstance(world, CreateRequest):
+        for values, scenario in chosen:
+            every = [scenario]
+            if isinstance(scenario, CreateRequest):
                 every.append(with_every_source(values))
             for request, policy in itertools.product(every, POLICIES.values()):
                 agree(request, policy)

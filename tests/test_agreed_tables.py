@@ -1,4 +1,4 @@
-"""Policies decide small worlds as the reference does, in every combination.
+"""Policies decide small requests as the reference does, in every combination.
 
 Each table crosses a few facts that meet in several rules, with more values
 than the axes have.
@@ -295,7 +295,7 @@ UPLOAD_TABLES: Mapping[str, Facts] = {
 }
 
 
-def worlds(facts: Facts) -> Iterator[dict[str, Any]]:
+def requests(facts: Facts) -> Iterator[dict[str, Any]]:
     """Cross the values of some facts."""
     for values in itertools.product(*facts.values()):
         yield dict(zip(facts, values, strict=True))
@@ -304,7 +304,7 @@ def worlds(facts: Facts) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("table", CREATE_TABLES)
 def test_every_small_create_is_decided_as_in_the_reference(table: str) -> None:
     """An image on the array stands in the way only where a table asks."""
-    for values in worlds(CREATE_TABLES[table]):
+    for values in requests(CREATE_TABLES[table]):
         request = with_every_source({"array_images": (), **values})
         for policy in POLICIES.values():
             agree(request, policy)
@@ -313,6 +313,6 @@ def test_every_small_create_is_decided_as_in_the_reference(table: str) -> None:
 @pytest.mark.parametrize("table", UPLOAD_TABLES)
 def test_every_small_upload_is_decided_as_in_the_reference(table: str) -> None:
     """No combination of a table's facts divides the two."""
-    for values in worlds(UPLOAD_TABLES[table]):
+    for values in requests(UPLOAD_TABLES[table]):
         for policy in POLICIES.values():
             agree(with_facts(REGISTERABLE, values), policy)

@@ -28,7 +28,7 @@ from clonepolicy.scenarios import (
     with_facts,
 )
 
-WORLD = with_facts(
+SCENARIO = with_facts(
     CLONEABLE[Route.IMAGE_VOLUME], {"backend.clone_across_pools": True}
 )
 NEAR, FAR, NEW = (f"{OTHER_ID[:-1]}{n}" for n in (7, 8, 9))
@@ -36,13 +36,13 @@ NEAR, FAR, NEW = (f"{OTHER_ID[:-1]}{n}" for n in (7, 8, 9))
 
 def offered(*candidates: ImageVolume) -> CreateRequest:
     """Offer image volumes for a clone."""
-    return attrs.evolve(WORLD, image_volumes=candidates)
+    return attrs.evolve(SCENARIO, image_volumes=candidates)
 
 
 def volume(volume_id: str, **facts: object) -> ImageVolume:
     """Make an acceptable image volume that has some facts."""
     (found,) = with_facts(
-        WORLD,
+        SCENARIO,
         {
             "source.id": volume_id,
             "candidate.location": CinderLocation(volume_id),
@@ -114,11 +114,11 @@ def test_cinder_tries_one_source_of_each_route(
 ) -> None:
     """The next route is tried, but no second source of this one."""
     request = offered(volume(SOURCE_ID), volume(NEW, created_at=NOW))
-    world = CLONEABLE[route]
+    scenario = CLONEABLE[route]
     if route is Route.ARRAY_IMAGE:
-        request = attrs.evolve(request, array_images=world.array_images)
+        request = attrs.evolve(request, array_images=scenario.array_images)
     if route is Route.CACHE_ENTRY:
-        request = attrs.evolve(request, cache_entries=world.cache_entries)
+        request = attrs.evolve(request, cache_entries=scenario.cache_entries)
     names = attempts(request, CINDER_29)
     routes = 1 if route is Route.IMAGE_VOLUME else 2
     assert routes + 1 == len(names)

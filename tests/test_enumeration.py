@@ -45,16 +45,16 @@ SAMPLE = 4_000
 CENSUS = Path(__file__).parents[1] / "docs/reference/census.md"
 
 
-def expected(world: Request, policy: Policy) -> type:
+def expected(scenario: Request, policy: Policy) -> type:
     """Derive the verdict from the rules, each evaluated by itself."""
 
     def shut(rules: tuple[Rule[Any], ...]) -> bool:
-        return not all(scenarios.holds(rule, world) for rule in rules)
+        return not all(scenarios.holds(rule, scenario) for rule in rules)
 
-    if isinstance(world, CreateRequest):
+    if isinstance(scenario, CreateRequest):
         create = policy.create
         can_clone = any(
-            clone_table.candidates(world)
+            clone_table.candidates(scenario)
             and not shut(
                 (*clone_table.preconditions, *clone_table.source_rules)
             )
@@ -77,10 +77,10 @@ def check(policy: Policy, table: scenarios.Table, stride: int) -> int:
     seen = 0
     names = {rule.name for rule in table.rules}
     every = iter(scenarios.combinations(table.base, table.rules))
-    for failing, world in itertools.islice(every, 0, None, stride):
-        decision = decide(world, policy)
+    for failing, scenario in itertools.islice(every, 0, None, stride):
+        decision = decide(scenario, policy)
         assert failing == {f.rule for f in decision.findings} & names
-        assert expected(world, policy) is type(decision)
+        assert expected(scenario, policy) is type(decision)
         seen += 1
     return seen
 

@@ -43,9 +43,9 @@ UPLOADS = [
 @pytest.mark.parametrize(("route", "path"), CREATES)
 def test_no_other_value_is_cloned(route: Route, path: str, value: str) -> None:
     """Neither a value that sorts before the right one nor one after it."""
-    world = CLONEABLE[route]
-    assert isinstance(decide(world), Clone)
-    assert not isinstance(decide(with_facts(world, {path: value})), Clone)
+    scenario = CLONEABLE[route]
+    assert isinstance(decide(scenario), Clone)
+    assert not isinstance(decide(with_facts(scenario, {path: value})), Clone)
 
 
 @pytest.mark.parametrize("value", [BELOW, ABOVE])
@@ -53,17 +53,21 @@ def test_no_other_value_is_cloned(route: Route, path: str, value: str) -> None:
 def test_no_other_value_is_registered(path: str, value: str) -> None:
     """Neither a value that sorts before the right one nor one after it."""
     assert isinstance(decide(REGISTERABLE), Register)
-    world = with_facts(REGISTERABLE, {path: value})
-    assert not isinstance(decide(world), Register)
+    scenario = with_facts(REGISTERABLE, {path: value})
+    assert not isinstance(decide(scenario), Register)
 
 
 @pytest.mark.parametrize("value", [BELOW, ABOVE])
 def test_only_disabled_disables_signatures(value: str) -> None:
     """With any other word a signed image is verified, so it is downloaded."""
-    world = with_facts(CLONEABLE[Route.IMAGE_VOLUME], {"image.signed": True})
+    scenario = with_facts(
+        CLONEABLE[Route.IMAGE_VOLUME], {"image.signed": True}
+    )
     option = "config.verify_glance_signatures"
-    assert isinstance(decide(with_facts(world, {option: "disabled"})), Clone)
-    assert not isinstance(decide(with_facts(world, {option: value})), Clone)
+    assert isinstance(
+        decide(with_facts(scenario, {option: "disabled"})), Clone
+    )
+    assert not isinstance(decide(with_facts(scenario, {option: value})), Clone)
 
 
 @pytest.mark.parametrize("part", ["name", "requirement", "reads", "citations"])

@@ -30,7 +30,7 @@ from clonepolicy.scenarios import (
     with_facts,
 )
 
-WORLD = CLONEABLE[Route.IMAGE_VOLUME]
+SCENARIO = CLONEABLE[Route.IMAGE_VOLUME]
 CLONES = f"clone volume {NEW_ID} from cinder://{SOURCE_ID}"
 REGISTERS = (
     f"register a clone of volume {SOURCE_ID} in internal as image {IMAGE_ID}"
@@ -59,7 +59,7 @@ def test_a_create_is_summed_up_in_one_line(
     values: dict[str, object], says: str
 ) -> None:
     """The verdict, and what it is about."""
-    decision = decide(with_facts(WORLD, values))
+    decision = decide(with_facts(SCENARIO, values))
     assert says == headline(decision)
     assert decision.verdict == says.partition(" ")[0]
     assert explain(decision).startswith(f"{says} (policy {SAFE})")
@@ -91,7 +91,7 @@ def test_an_upload_is_summed_up_in_one_line(
 
 def test_the_operator_reads_reason_values_remedy_and_plan() -> None:
     """Also who can remedy it, and the plan that follows."""
-    text = explain(decide(with_facts(WORLD, {"source.project_id": "bob"})))
+    text = explain(decide(with_facts(SCENARIO, {"source.project_id": "bob"})))
     for part in (
         "owner-mismatch: the image's owner does not own the source",
         "image.owner=alice",
@@ -106,15 +106,15 @@ def test_the_operator_reads_reason_values_remedy_and_plan() -> None:
 
 def test_facts_of_the_source_and_of_the_volume_have_different_names() -> None:
     """Each value follows its own path."""
-    text = explain(decide(with_facts(WORLD, {"source.size": 3})))
+    text = explain(decide(with_facts(SCENARIO, {"source.size": 3})))
     assert "(source.size=3, volume.size=1)" in text
-    text = explain(decide(with_facts(WORLD, {"volume.size": 0})))
+    text = explain(decide(with_facts(SCENARIO, {"volume.size": 0})))
     assert "(volume.size=0)" in text
 
 
 def test_the_operator_reads_notes_and_whether_waiting_may_help() -> None:
     """Notes do not block the clone."""
-    text = explain(decide(with_facts(WORLD, {"volume.size": 2})))
+    text = explain(decide(with_facts(SCENARIO, {"volume.size": 2})))
     assert "notes:" in text
     assert "extend-required" in text
     assert f"image-volume cinder://{SOURCE_ID}: acceptable" in text
@@ -133,7 +133,7 @@ def test_the_operator_reads_notes_and_whether_waiting_may_help() -> None:
         (NOW, "2026-01-01T00:00:00+00:00"),
         (Host("h", "b", "p"), "h@b#p"),
         (VolumeType(id="gold"), "gold"),
-        (WORLD.quota, str(WORLD.quota)),
+        (SCENARIO.quota, str(SCENARIO.quota)),
     ],
 )
 def test_values_are_shown_as_operators_write_them(
@@ -145,28 +145,28 @@ def test_values_are_shown_as_operators_write_them(
 
 def test_a_tenant_reads_a_refusal_and_its_remedy() -> None:
     """The tenant may see these facts and can act on them."""
-    world = with_facts(WORLD, {"image.size": 2 * GiB})
+    scenario = with_facts(SCENARIO, {"image.size": 2 * GiB})
     expected = (
         f"Cannot make volume {NEW_ID} from image {IMAGE_ID}.\n"
         "- the image is larger than the volume "
         "[image-larger-than-volume]. "
         "Remedy: ask for a volume at least as large as the image."
     )
-    assert expected == explain_to_tenant(decide(world))
+    assert expected == explain_to_tenant(decide(scenario))
 
 
 def test_a_tenant_reads_no_remedy_that_is_the_operators() -> None:
     """A remedy for the operator is left out."""
-    world = with_facts(WORLD, {"image.downloadable": False})
-    text = explain_to_tenant(decide(world))
+    scenario = with_facts(SCENARIO, {"image.downloadable": False})
+    text = explain_to_tenant(decide(scenario))
     assert "[download-forbidden]." in text
     assert "Remedy" not in text
 
 
 def test_a_tenant_reads_why_there_can_be_no_clone() -> None:
     """When the tenant's own facts alone rule it out."""
-    world = with_facts(WORLD, {"image.disk_format": "qcow2"})
-    text = explain_to_tenant(decide(world, LIBERTY))
+    scenario = with_facts(SCENARIO, {"image.disk_format": "qcow2"})
+    text = explain_to_tenant(decide(scenario, LIBERTY))
     assert "cannot be a clone" in text
     assert "Remedy: convert the image to raw." in text
     busy = with_facts(REGISTERABLE, {"volume.encryption_key_id": "key-1"})
@@ -181,7 +181,7 @@ def test_facts_of_others_do_not_show_whether_it_is_a_clone_or_a_copy() -> None:
         f"Making volume {NEW_ID} from image {IMAGE_ID}, by clone or by copy."
     )
     for status in ("available", "error"):
-        decision = decide(with_facts(WORLD, {"source.status": status}))
+        decision = decide(with_facts(SCENARIO, {"source.status": status}))
         assert expected == explain_to_tenant(decision)
 
 
@@ -190,13 +190,13 @@ class TestWhatWouldItTake:
 
     def test_nothing_is_listed_when_the_path_is_open(self) -> None:
         """A clone and a registration need no change."""
-        assert () == what_would_it_take(WORLD)
+        assert () == what_would_it_take(SCENARIO)
         assert () == what_would_it_take(REGISTERABLE)
 
     def test_the_path_with_the_fewest_changes_comes_first(self) -> None:
-        """Each mechanism is listed with its best source."""
+        """Each route is listed with its best source."""
         ways = what_would_it_take(
-            with_facts(WORLD, {"source.status": "error"})
+            with_facts(SCENARIO, {"source.status": "error"})
         )
         counts = [len(way.remedies) for way in ways]
         assert sorted(counts) == counts
@@ -210,23 +210,25 @@ class TestWhatWouldItTake:
 
     def test_without_a_candidate_the_gates_are_what_it_takes(self) -> None:
         """No source is named."""
-        ways = what_would_it_take(with_facts(WORLD, {"image_volumes": ()}))
+        ways = what_would_it_take(with_facts(SCENARIO, {"image_volumes": ()}))
         assert {None} == {way.candidate for way in ways}
 
     def test_an_upload_has_one_efficient_path(self) -> None:
         """It can only be registered."""
-        world = with_facts(REGISTERABLE, {"volume.encryption_key_id": "key-1"})
-        (way,) = what_would_it_take(world)
+        scenario = with_facts(
+            REGISTERABLE, {"volume.encryption_key_id": "key-1"}
+        )
+        (way,) = what_would_it_take(scenario)
         assert Route.REGISTER is way.route
         assert [Reason.ENCRYPTED_SOURCE] == [c.reason for c in way.remedies]
 
 
 def test_a_tenants_findings_are_those_in_the_text() -> None:
     """The operator's other findings are not among them."""
-    stranger = with_facts(WORLD, {"source.project_id": "stranger"})
-    world = with_facts(stranger, {"image.container_format": "ovf"})
-    decision = decide(world)
-    told = [finding.reason for finding in tenant_findings(decision)]
-    assert told == [Reason.CONTAINER_NOT_BARE]
-    assert str(told[0]) in explain_to_tenant(decision)
+    stranger = with_facts(SCENARIO, {"source.project_id": "stranger"})
+    scenario = with_facts(stranger, {"image.container_format": "ovf"})
+    decision = decide(scenario)
+    reasons = [finding.reason for finding in tenant_findings(decision)]
+    assert reasons == [Reason.CONTAINER_NOT_BARE]
+    assert str(reasons[0]) in explain_to_tenant(decision)
     assert len(decision.findings) > 1

@@ -29,12 +29,12 @@ from clonepolicy.scenarios import (
     with_facts,
 )
 
-WORLD = CLONEABLE[Route.IMAGE_VOLUME]
+SCENARIO = CLONEABLE[Route.IMAGE_VOLUME]
 CREATE = f"volume {NEW_ID} from image {IMAGE_ID}"
 UPLOAD = f"image {IMAGE_ID} from volume {SOURCE_ID}"
 
 
-def told(reason: Reason, values: str) -> str:
+def lines_of(reason: Reason, values: str) -> str:
     """Write the three lines about a finding."""
     wait = "; waiting may help" if reason.waiting_helps else ""
     return (
@@ -47,7 +47,7 @@ def told(reason: Reason, values: str) -> str:
 def with_a_worse_source(values: dict[str, object]) -> CreateRequest:
     """Add a source in error before the good one, and change some facts."""
     worse = with_facts(
-        WORLD,
+        SCENARIO,
         {
             "source.id": OTHER_ID,
             "source.status": "error",
@@ -55,7 +55,7 @@ def with_a_worse_source(values: dict[str, object]) -> CreateRequest:
             "candidate.location": CinderLocation(OTHER_ID),
         },
     )
-    changed = with_facts(WORLD, values)
+    changed = with_facts(SCENARIO, values)
     return attrs.evolve(
         changed, image_volumes=worse.image_volumes + changed.image_volumes
     )
@@ -73,19 +73,19 @@ def test_a_create_is_explained_to_the_operator_line_by_line() -> None:
 clone volume {NEW_ID} from cinder://{SOURCE_ID}, extended to 2 GiB (policy \
 {SAFE})
 the request:
-{told(Reason.NO_ARRAY_IMAGE, "array_images=none")}
+{lines_of(Reason.NO_ARRAY_IMAGE, "array_images=none")}
     closes: array-image
-{told(Reason.CACHE_MISS, "cache_entries=none")}
+{lines_of(Reason.CACHE_MISS, "cache_entries=none")}
     closes: cache-entry
 image-volume cinder://{SOURCE_ID}: acceptable
 image-volume cinder://{OTHER_ID}: refused
-{told(Reason.SOURCE_STATUS, waits)}
-{told(Reason.SOURCE_ENCRYPTED, "source.encryption_key_id=key")}
+{lines_of(Reason.SOURCE_STATUS, waits)}
+{lines_of(Reason.SOURCE_ENCRYPTED, "source.encryption_key_id=key")}
 notes:
-{told(Reason.PARENT_PINNED, "backend.clone_kind=copy-on-write")}
-{told(Reason.HASH_PENDING, "image.os_hash_value=not set")}
-{told(Reason.EXTEND_REQUIRED, size)}
-{told(Reason.TENANT_MUTABLE, trusted)}
+{lines_of(Reason.PARENT_PINNED, "backend.clone_kind=copy-on-write")}
+{lines_of(Reason.HASH_PENDING, "image.os_hash_value=not set")}
+{lines_of(Reason.EXTEND_REQUIRED, size)}
+{lines_of(Reason.TENANT_MUTABLE, trusted)}
 plan:
   1. clone cinder://{SOURCE_ID}: CloneVolume, ExtendVolume, PublishVolume
   2. download: DownloadImage, PublishVolume
@@ -96,9 +96,9 @@ plan:
 
 def test_a_finding_against_several_paths_lists_them() -> None:
     """In the order in which they are preferred; values by their names."""
-    world = with_facts(WORLD, {"image.status": "queued"})
+    scenario = with_facts(SCENARIO, {"image.status": "queued"})
     everything = "array-image, image-volume, cache-entry, download"
-    assert f"    closes: {everything}\n" in explain(decide(world))
+    assert f"    closes: {everything}\n" in explain(decide(scenario))
 
 
 def test_an_upload_is_explained_to_the_operator_line_by_line() -> None:
@@ -106,19 +106,19 @@ def test_an_upload_is_explained_to_the_operator_line_by_line() -> None:
     expected = f"""\
 upload volume {SOURCE_ID} to image {IMAGE_ID} (policy {SAFE})
 the request:
-{told(Reason.DRIVER_CANNOT_CLONE, "backend.can_clone=not set")}
+{lines_of(Reason.DRIVER_CANNOT_CLONE, "backend.can_clone=not set")}
     closes: register
 plan:
   1. upload: UploadImage
   else DiscardImage, RestoreVolume"""
-    world = with_facts(REGISTERABLE, {"backend.can_clone": None})
-    assert expected == explain(decide(world))
+    scenario = with_facts(REGISTERABLE, {"backend.can_clone": None})
+    assert expected == explain(decide(scenario))
 
 
 def test_a_record_is_shown_by_its_id() -> None:
     """A volume type has one."""
-    world = with_facts(WORLD, {"volume.volume_type": None})
-    text = explain(decide(world))
+    scenario = with_facts(SCENARIO, {"volume.volume_type": None})
+    text = explain(decide(scenario))
     assert "source.volume_type=plain" in text
 
 
@@ -126,29 +126,29 @@ def test_a_record_is_shown_by_its_id() -> None:
     ("request_", "head", "reasons"),
     [
         (
-            with_facts(WORLD, {"image.container_format": "compressed"}),
+            with_facts(SCENARIO, {"image.container_format": "compressed"}),
             f"Cannot make {CREATE}.",
             [Reason.CONTAINER_NOT_BARE, Reason.COMPRESSION_DISABLED],
         ),
         (
-            with_facts(WORLD, {"conversion_free": 0}),
+            with_facts(SCENARIO, {"conversion_free": 0}),
             f"Making {CREATE} can only be a clone, if at all.",
             [Reason.CONVERSION_SPACE],
         ),
         (
-            with_facts(WORLD, {"image.container_format": "ovf"}),
+            with_facts(SCENARIO, {"image.container_format": "ovf"}),
             f"Making {CREATE} cannot be a clone.",
             [Reason.CONTAINER_NOT_BARE],
         ),
         (
             with_facts(
-                WORLD, {"image.status": "queued", "conversion_free": 0}
+                SCENARIO, {"image.status": "queued", "conversion_free": 0}
             ),
             f"Cannot make {CREATE}.",
             [Reason.IMAGE_NOT_ACTIVE],
         ),
         (
-            with_facts(WORLD, {"backend.can_clone": None}),
+            with_facts(SCENARIO, {"backend.can_clone": None}),
             f"Making {CREATE}, by clone or by copy.",
             [],
         ),
@@ -169,11 +169,7 @@ def test_a_tenant_reads_what_closes_a_path_and_no_more(
     request_: CreateRequest | UploadRequest, head: str, reasons: list[Reason]
 ) -> None:
     """The first line says what remains possible; then why."""
-    decision = (
-        decide(request_)
-        if isinstance(request_, CreateRequest)
-        else decide(request_)
-    )
+    decision = decide(request_)
     text = explain_to_tenant(decision).splitlines()
     assert head == text[0]
     assert reasons == [f.reason for f in tenant_findings(decision)]
@@ -200,7 +196,9 @@ def test_a_tenant_is_promised_nothing_that_the_array_may_refuse(
     tables = {table: (*getattr(SAFE.create, table), thawed)}
     mine = attrs.evolve(SAFE, create=attrs.evolve(SAFE.create, **tables))
     for frozen in (False, True):
-        decision = decide(with_facts(WORLD, {"backend.frozen": frozen}), mine)
+        decision = decide(
+            with_facts(SCENARIO, {"backend.frozen": frozen}), mine
+        )
         expected = f"Making {CREATE}, by clone or by copy, if at all."
         assert expected == explain_to_tenant(decision)
 
@@ -250,12 +248,12 @@ def test_a_longer_way_comes_later_whatever_the_mechanism() -> None:
 
 def test_what_closes_only_the_upload_is_no_change_for_registering() -> None:
     """Cinder 29 needs no conversion to register a volume."""
-    world = with_facts(
+    scenario = with_facts(
         REGISTERABLE,
         {
             "image.disk_format": "qcow2",
             "config.image_conversion_disable": True,
         },
     )
-    (way,) = what_would_it_take(world, CINDER_29)
+    (way,) = what_would_it_take(scenario, CINDER_29)
     assert [Reason.DISK_FORMAT_NOT_RAW] == [c.reason for c in way.remedies]

@@ -45,11 +45,11 @@ from clonepolicy.scenarios import (
 from clonepolicy.testing import strategies as some
 
 
-def value_in(world: CreateRequest, path: str) -> object:
+def value_in(scenario: CreateRequest, path: str) -> object:
     """Look a fact up by its path; None if this kind of source has none."""
-    value: object = world
+    value: object = scenario
     if path.startswith(("source.", "candidate.")):
-        value = candidate_of(world)
+        value = candidate_of(scenario)
         path = path.removeprefix("candidate.")
     for name in path.split("."):
         value = getattr(value, name, None)

@@ -46,8 +46,8 @@ class TestAlone:
         self, policy: Policy, table: scenarios.Table, rule: Rule[Any]
     ) -> None:
         """No rule is implied by its neighbours."""
-        world = one_fault(policy)[table.name, rule.name]
-        failing = [r for r in table.rules if not scenarios.holds(r, world)]
+        scenario = one_fault(policy)[table.name, rule.name]
+        failing = [r for r in table.rules if not scenarios.holds(r, scenario)]
         assert [rule] == failing
 
 
@@ -64,7 +64,7 @@ class TestFramed:
         rule: Rule[Any],
         rng: random.Random,
     ) -> None:
-        """Two worlds that agree on the reads agree on the outcome."""
+        """Two requests that agree on the reads agree on the outcome."""
         axes = UPLOAD_AXES if isinstance(table.base, UploadRequest) else AXES
         one, two = (
             {path: rng.choice(pool) for path, pool in axes.items()}
@@ -79,7 +79,7 @@ class TestFramed:
     def test_a_rule_uses_every_fact_that_it_names(
         self, rule: Rule[Any]
     ) -> None:
-        """For each fact, two worlds that differ in it alone differ."""
+        """For each fact, two requests that differ in it alone differ."""
         used = {
             path
             for base in RULES[rule]
@@ -90,11 +90,11 @@ class TestFramed:
 
 
 def depends(rule: Rule[Any], path: str, base: Request) -> bool:
-    """Look for two worlds that differ in one fact and in the outcome."""
+    """Look for two requests that differ in one fact and in the outcome."""
     outcomes: dict[str, set[bool]] = {}
-    for values, world in scenarios.variants(base, frozenset(rule.reads)):
+    for values, scenario in scenarios.variants(base, frozenset(rule.reads)):
         rest = repr([values.get(p) for p in rule.reads if p != path])
-        outcomes.setdefault(rest, set()).add(scenarios.holds(rule, world))
+        outcomes.setdefault(rest, set()).add(scenarios.holds(rule, scenario))
     return any(len(held) > 1 for held in outcomes.values())
 
 
@@ -136,9 +136,9 @@ class TestNeeded:
         self, policy: Policy, table: scenarios.Table, rule: Rule[Any]
     ) -> None:
         """Where it fails alone, its finding or what it closes is missing."""
-        world = one_fault(policy)[table.name, rule.name]
+        scenario = one_fault(policy)[table.name, rule.name]
         fewer = without(policy, table.name, rule)
-        has, lacks = decide(world, policy), decide(world, fewer)
+        has, lacks = decide(scenario, policy), decide(scenario, fewer)
 
         def blocks(decision: Decision) -> set[tuple[str, Route]]:
             return {
@@ -185,9 +185,9 @@ def blocked(policy: Policy, table: str, rule: Rule[Any]) -> list[Route]:
     return [path for path in Route if path in found]
 
 
-def lacks(world: Request, path: str) -> bool:
-    """Say whether the kind of source in a world has no such field."""
-    candidate = candidate_of(world)
+def lacks(scenario: Request, path: str) -> bool:
+    """Say whether the kind of source in a scenario has no such field."""
+    candidate = candidate_of(scenario)
     root, _, field = path.partition(".")
     if root != "source" or candidate is None or candidate.source is None:
         return False
@@ -204,23 +204,23 @@ class TestFindings:
     def test_a_finding_is_that_of_the_rule_that_fails(
         self, policy: Policy, table: scenarios.Table, rule: Rule[Any]
     ) -> None:
-        """In up to twenty worlds in which the rule fails."""
+        """In up to twenty requests in which the rule fails."""
         failing = (
-            (values, world)
-            for values, world in scenarios.variants(
+            (values, scenario)
+            for values, scenario in scenarios.variants(
                 table.base, frozenset(rule.reads)
             )
-            if not scenarios.holds(rule, world)
+            if not scenarios.holds(rule, scenario)
         )
         seen = 0
-        for values, world in itertools.islice(failing, 20):
+        for values, scenario in itertools.islice(failing, 20):
             (finding,) = (
                 f
-                for f in decide(world, policy).findings
+                for f in decide(scenario, policy).findings
                 if f.rule == rule.name
             )
             seen += 1
-            source = candidate_of(world)
+            source = candidate_of(scenario)
             if not table.name.endswith(".source_rules"):
                 source = None
             assert (
@@ -230,7 +230,7 @@ class TestFindings:
                 blocked(policy, table.name, rule),
                 rule.reads,
                 {
-                    path: None if lacks(world, path) else value
+                    path: None if lacks(scenario, path) else value
                     for path, value in values.items()
                 },
             ) == (

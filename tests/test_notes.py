@@ -27,7 +27,7 @@ from clonepolicy.scenarios import (
 
 ALWAYS = {Reason.PARENT_PINNED, Reason.HASH_PENDING, Reason.TENANT_MUTABLE}
 UPLOADS = {Reason.PARENT_PINNED, Reason.ASYNC_REGISTRATION}
-WORLD = CLONEABLE[Route.IMAGE_VOLUME]
+SCENARIO = CLONEABLE[Route.IMAGE_VOLUME]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_clone_carries_the_notes_that_apply(
     values: dict[str, Any], more: set[Reason], fewer: set[Reason]
 ) -> None:
     """Each of them, and no other."""
-    decision = decide(with_facts(WORLD, values))
+    decision = decide(with_facts(SCENARIO, values))
     assert (ALWAYS | more) - fewer == {note.reason for note in decision.notes}
     assert all(note.blocks == () for note in decision.notes)
 
@@ -74,8 +74,10 @@ def test_a_decision_that_does_not_clone_carries_no_notes(
     route: Route,
 ) -> None:
     """Notes are about the clone only."""
-    world = with_facts(CLONEABLE[route], {"image.encryption_key_id": "key-1"})
-    assert () == decide(world).notes
+    scenario = with_facts(
+        CLONEABLE[route], {"image.encryption_key_id": "key-1"}
+    )
+    assert () == decide(scenario).notes
     upload = with_facts(REGISTERABLE, {"image.status": "active"})
     assert () == decide(upload).notes
 
@@ -169,16 +171,16 @@ def test_a_volume_in_a_trusted_project_is_not_noted_as_mutable() -> None:
     """The requester's own project may be a trusted one."""
     own = {"config.image_upload_use_internal_tenant": False}
     for project, noted in ((ALICE, True), (STORE, False)):
-        world = with_facts(
+        scenario = with_facts(
             REGISTERABLE,
             {**own, "project_id": project, "image.owner": project},
         )
-        reasons = {note.reason for note in decide(world).notes}
+        reasons = {note.reason for note in decide(scenario).notes}
         assert noted == (Reason.TENANT_MUTABLE in reasons)
 
 
 def test_a_clone_of_something_larger_is_not_extended() -> None:
     """LIBERTY clones it; the clone is larger than the request already."""
-    larger = with_facts(WORLD, {"source.size": WORLD.volume.size + 1})
+    larger = with_facts(SCENARIO, {"source.size": SCENARIO.volume.size + 1})
     noted = {note.reason for note in decide(larger, LIBERTY).notes}
     assert Reason.EXTEND_REQUIRED not in noted

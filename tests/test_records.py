@@ -307,10 +307,10 @@ class TestPlans:
             create=CreateTables(clone=routes),
             upload=SAFE.upload,
         )
-        world = CLONEABLE[Route.CACHE_ENTRY]
-        (entry,) = world.cache_entries
+        scenario = CLONEABLE[Route.CACHE_ENTRY]
+        (entry,) = scenario.cache_entries
         odd = attrs.evolve(entry, source=None)
-        request = attrs.evolve(world, cache_entries=(entry, odd))
+        request = attrs.evolve(scenario, cache_entries=(entry, odd))
         decision = decide(request, careless)
         assert decision.plan.attempts
         assert "cache:?" == odd.label

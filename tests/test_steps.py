@@ -38,9 +38,9 @@ def starts(request: Request, root: str) -> list[object]:
     """Give the records at which a path may begin."""
     candidates = [
         candidate
-        for world in CLONEABLE.values()
+        for scenario in CLONEABLE.values()
         for field in CANDIDATE_FIELDS.values()
-        for candidate in getattr(world, field)
+        for candidate in getattr(scenario, field)
     ]
     if root == "candidate":
         return candidates

@@ -16,15 +16,17 @@ from clonepolicy.scenarios import (
 )
 from clonepolicy.wire import dumps, to_dict
 
-WORLD = CLONEABLE[Route.IMAGE_VOLUME]
+SCENARIO = CLONEABLE[Route.IMAGE_VOLUME]
 POLICY = {"name": SAFE.name, "version": SAFE.version}
 
 
 def test_a_finding_is_written_with_its_reason_and_its_values() -> None:
     """Values are JSON's own types: a location is a text."""
-    world = with_facts(WORLD, {"candidate.location": CinderLocation(OTHER_ID)})
+    scenario = with_facts(
+        SCENARIO, {"candidate.location": CinderLocation(OTHER_ID)}
+    )
     reason = Reason.SOURCE_NOT_FOUND
-    written = to_dict(decide(world))
+    written = to_dict(decide(scenario))
     (finding,) = (f for f in written["findings"] if f["candidate"])
     assert {
         "reason": "source-not-found",
@@ -53,7 +55,7 @@ def test_a_finding_is_written_with_its_reason_and_its_values() -> None:
 
 def test_a_clone_is_written_with_its_source() -> None:
     """And with the size to extend it to."""
-    written = to_dict(decide(with_facts(WORLD, {"volume.size": 2})))
+    written = to_dict(decide(with_facts(SCENARIO, {"volume.size": 2})))
     candidate = {
         "route": "image-volume",
         "candidate": f"cinder://{SOURCE_ID}",
@@ -103,9 +105,9 @@ def test_a_registration_is_written_with_its_project_and_store() -> None:
 
 def test_text_is_indented_and_written_as_it_is() -> None:
     """Two blanks a level, and no escapes for letters of any script."""
-    world = attrs.evolve(
-        WORLD, volume=attrs.evolve(WORLD.volume, project_id="Bücher")
+    scenario = attrs.evolve(
+        SCENARIO, volume=attrs.evolve(SCENARIO.volume, project_id="Bücher")
     )
-    lines = dumps(world).splitlines()
+    lines = dumps(scenario).splitlines()
     assert "{" == lines[0]
     assert '    "project_id": "Bücher",' in lines

@@ -1,8 +1,8 @@
 """The known limits of CINDER_29: where it may differ from Cinder 29.
 
-docs/explanation/cinder-29.md lists them, and test_cinder_29_limits.py shows that each
-difference exists.  A limit explains a difference between the two.  Requests
-with a limit are compared like all others.
+docs/explanation/cinder-29.md lists them, and test_cinder_29_limits.py shows
+that each difference exists.  A limit explains a difference between the two.
+Requests with a limit are compared like all others.
 """
 
 from __future__ import annotations

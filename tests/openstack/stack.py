@@ -258,7 +258,7 @@ def _configure_cinder(
 
 
 def _projects(known: Services) -> dict[str, Project]:
-    """Create services, projects and users as docs/how-to/enable.md describes."""
+    """Create services, projects and users as docs/how-to/enable.md says."""
     identity = Identity.of(known)
     identity.add_service(known, "glance", "image", "")
     identity.add_service(known, "cinder", "volumev3", "/v3/%(project_id)s")

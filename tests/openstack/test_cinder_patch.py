@@ -1,4 +1,4 @@
-"""The patches in docs/how-to/cinder-developers.md, applied to a real Cinder 29."""
+"""The patches in docs/how-to/cinder-developers.md, in a real Cinder 29."""
 
 from __future__ import annotations
 

@@ -35,7 +35,9 @@ from real_cinder import RealCinder, real_cinder
 
 __all__ = ["real_cinder"]
 
-FAULTS = {".".join(key): world for key, world in one_fault(CINDER_29).items()}
+FAULTS = {
+    ".".join(key): scenario for key, scenario in one_fault(CINDER_29).items()
+}
 CREATES, UPLOADS = 200, 60
 DEEP_CREATES, DEEP_UPLOADS, PARTS = 20_000, 1_000, 20
 

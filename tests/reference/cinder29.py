@@ -10,7 +10,7 @@ from reference.urls import lenient_volume_id, parse
 
 
 def cinder_gates(request: Any) -> dict[str, set[str]]:
-    """Collect what closes each of Cinder 29's mechanisms."""
+    """Collect what closes each of Cinder 29's routes."""
     image = request.image
     array = set()
     volumes = set()

@@ -1,4 +1,4 @@
-"""SAFE: what closes its mechanisms, sources and registration."""
+"""SAFE: what closes its routes, sources and registration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from reference.urls import parse
 
 
 def safe_shared_gates(request: Any) -> set[str]:
-    """Collect what closes every mechanism in SAFE."""
+    """Collect what closes every route in SAFE."""
     image = request.image
     found = set()
     if request.volume.encryption_key_id is not None:  # C1, S6
@@ -44,7 +44,7 @@ def safe_shared_gates(request: Any) -> set[str]:
 
 
 def safe_location_gates(request: Any) -> set[str]:
-    """Collect what closes both mechanisms that go by location in SAFE."""
+    """Collect what closes both routes that go by location in SAFE."""
     image = request.image
     found = safe_shared_gates(request)
     if image.disk_format != "raw":  # S4
@@ -57,7 +57,7 @@ def safe_location_gates(request: Any) -> set[str]:
 
 
 def safe_gates(request: Any) -> dict[str, set[str]]:
-    """Collect, for each mechanism, what closes it in SAFE."""
+    """Collect, for each route, what closes it in SAFE."""
     array = safe_location_gates(request)
     if not request.array_images:
         array.add("no-array-image")

@@ -62,12 +62,12 @@ def create(request: Any, policy_name: str) -> Created:
         if not request.image.downloadable:  # B22, S8
             refusals.add("download-forbidden")
         closed = ordinary_closed(request)
-        gates = safe_gates(request)
+        preconditions = safe_gates(request)
         judges = SAFE_JUDGES
     elif policy_name == "LIBERTY":
         refusals = set()
         closed = set()
-        gates = liberty_gates(request)
+        preconditions = liberty_gates(request)
         judges = LIBERTY_JUDGES
     elif policy_name == "CINDER_29":
         refusals = api_refusals(request)
@@ -78,7 +78,7 @@ def create(request: Any, policy_name: str) -> Created:
         closed = ordinary_closed(request)
         if not request.image.downloadable:
             closed.add("download-forbidden")
-        gates = cinder_gates(request)
+        preconditions = cinder_gates(request)
         judges = CINDER_JUDGES
     else:
         raise ValueError(policy_name)
@@ -89,20 +89,20 @@ def create(request: Any, policy_name: str) -> Created:
     }
     against: dict[str, list[Reasons]] = {}
     chosen = None
-    for mechanism, (judge, rank) in judges.items():
+    for route, (judge, rank) in judges.items():
         acceptable = []
-        against[mechanism] = []
-        for candidate in candidates[mechanism]:
+        against[route] = []
+        for candidate in candidates[route]:
             reasons = judge(request, candidate)
-            against[mechanism].append(frozenset(reasons))
+            against[route].append(frozenset(reasons))
             if not reasons:
                 acceptable.append(candidate)
-        if chosen is None and acceptable and not gates[mechanism]:
+        if chosen is None and acceptable and not preconditions[route]:
             chosen = acceptable[0]
             for candidate in acceptable:
                 if rank(request, candidate) < rank(request, chosen):
                     chosen = candidate
-    everything = frozenset(refusals.union(closed, *gates.values()))
+    everything = frozenset(refusals.union(closed, *preconditions.values()))
     if refusals:  # S14
         return ("refuse", None, None, everything, against)
     if chosen is not None:
@@ -121,7 +121,7 @@ def upload(request: Any, policy_name: str) -> Uploaded:
     config = request.config
     refusals: set[str] = set()
     closed: set[str] = set()
-    gates: set[str] = set()
+    preconditions: set[str] = set()
     converts = image.disk_format != "raw" and config.image_conversion_disable
     if policy_name == "SAFE":
         refusals = upload_refusals(request)
@@ -129,21 +129,21 @@ def upload(request: Any, policy_name: str) -> Uploaded:
             refusals.add("conversion-disabled")
         if image.status != "queued":  # G5, L5
             refusals.add("image-not-queued")
-        gates = safe_register_gates(request)
+        preconditions = safe_register_gates(request)
     elif policy_name == "LIBERTY":
         if image.disk_format != "raw":
-            gates.add("disk-format-not-raw")
+            preconditions.add("disk-format-not-raw")
         if not config.image_upload_use_cinder_backend:
-            gates.add("upload-backend-disabled")
+            preconditions.add("upload-backend-disabled")
     elif policy_name == "CINDER_29":
         refusals = upload_refusals(request)
         if image.disk_format != "raw":  # P3
-            gates.add("disk-format-not-raw")
+            preconditions.add("disk-format-not-raw")
         if image.container_format != "bare":  # P3
-            gates.add("container-not-bare")
+            preconditions.add("container-not-bare")
         if not config.image_upload_use_cinder_backend:  # P2
-            gates.add("upload-backend-disabled")
-        if not gates:  # P6
+            preconditions.add("upload-backend-disabled")
+        if not preconditions:  # P6
             quota, size = request.clone_quota, request.volume.size
             if quota.volumes is not None and quota.volumes < 1:
                 refusals.add("clone-quota")
@@ -153,10 +153,10 @@ def upload(request: Any, policy_name: str) -> Uploaded:
             closed.add("conversion-disabled")
     else:
         raise ValueError(policy_name)
-    everything = frozenset(refusals | closed | gates)
+    everything = frozenset(refusals | closed | preconditions)
     if refusals:
         return ("refuse", everything)
-    if not gates:
+    if not preconditions:
         return ("register", everything)
     if closed:
         return ("refuse", everything)
