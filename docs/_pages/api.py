@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ast
+import inspect
+import itertools
+import textwrap
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+import clonepolicy
+
+ROOT = Path(clonepolicy.__file__).parents[1]
+LONGEST = 60
+"""Longer values are left out: they are read in the source."""
 MODULES = {
     "clonepolicy": "records, deciding, explaining, executing",
     "clonepolicy.policy": "rules, tables and policies",
@@ -48,4 +58,55 @@ def index() -> Iterator[str]:
 def module_page(module: str) -> Iterator[str]:
     """Write the page of one module."""
     yield f"# `{module}`"
-    yield f"```{{eval-rst}}\n.. automodule:: {module}\n```"
+    directives = "\n\n".join((f".. automodule:: {module}", *_values(module)))
+    yield f"```{{eval-rst}}\n{directives}\n```"
+
+
+def _values(module: str) -> Iterator[str]:
+    """Write the values and type aliases that a package exports.
+
+    autodoc leaves them out, because their docstrings are in other modules.
+    """
+    exported = {
+        name
+        for _, names, _ in _assigned(module, {"__all__"})
+        for name in ast.literal_eval(names)
+    }
+    for node in _tree(module).body:
+        if isinstance(node, ast.ImportFrom):
+            names = exported & {alias.name for alias in node.names}
+            if names:
+                for name, value, text in _assigned(str(node.module), names):
+                    lines = [f".. py:data:: {module}.{name}"]
+                    if len(value) <= LONGEST:
+                        lines.append(f"   :value: {value}")
+                    if text:
+                        lines += ["", textwrap.indent(text, "   ")]
+                    yield "\n".join(lines)
+
+
+def _assigned(module: str, wanted: set[str]) -> Iterator[tuple[str, str, str]]:
+    """Give the name, value and docstring of each wanted assignment."""
+    for node, after in itertools.pairwise([*_tree(module).body, ast.Pass()]):
+        pairs: Iterable[tuple[ast.expr, ast.expr]] = ()
+        match node:
+            case ast.Assign([ast.Tuple(names)], ast.Tuple(values)):
+                pairs = zip(names, values, strict=True)
+            case ast.Assign([name], value):
+                pairs = [(name, value)]
+            case ast.AnnAssign(name, _, ast.expr() as value):
+                pairs = [(name, value)]
+            case _:
+                pass
+        for target, given in pairs:
+            if ast.unparse(target) in wanted:
+                text = ""
+                if isinstance(after, ast.Expr):
+                    text = inspect.cleandoc(ast.literal_eval(after.value))
+                yield ast.unparse(target), ast.unparse(given), text
+
+
+def _tree(module: str) -> ast.Module:
+    path = ROOT.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(file.read_text("utf-8"))
