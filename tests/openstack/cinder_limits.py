@@ -235,8 +235,8 @@ def unreadable_url(request: CreateRequest) -> bool:
     return False
 
 
-def unplaced(request: CreateRequest) -> bool:
-    """The new volume has no host, which cannot happen in the manager."""
+def unplaced(request: Request) -> bool:
+    """The volume has no host, which cannot happen in the manager."""
     return request.volume.host is None
 
 
@@ -249,7 +249,7 @@ LIMITS: Mapping[str, tuple[Explains, ...]] = {
     "The drivers with a clone of their own other than RBD": (file_drivers,),
     "`file` in `allowed_direct_url_schemes`": (local_file,),
     "Locations that are no URLs": (unreadable_url,),
-    "A new volume without a host": (unplaced,),
+    "A volume without a host": (unplaced,),
 }
 """By the words with which docs/explanation/cinder-29.md begins each limit."""
 
@@ -257,6 +257,6 @@ LIMITS: Mapping[str, tuple[Explains, ...]] = {
 def explained(request: Request) -> list[str]:
     """Return the names of the limits that apply to a request."""
     if isinstance(request, UploadRequest):
-        return []
+        return ["unplaced"] if unplaced(request) else []
     limits = (limit for limits in LIMITS.values() for limit in limits)
     return [limit.__name__ for limit in limits if limit(request)]

@@ -287,6 +287,14 @@ def test_the_api_rejects_some_requests_that_are_decided() -> None:
         )
 
 
+def test_a_volume_without_a_host_is_uploaded(real_cinder: RealCinder) -> None:
+    """Cinder cannot clone it; the policy does not look at the host."""
+    request = with_facts(REGISTERABLE, {"volume.host": None})
+    assert ["unplaced"] == explained(request)
+    assert "upload" == real_cinder.run_upload(request).verdict
+    assert "register" == decide(request, CINDER_29).verdict
+
+
 def test_the_quota_per_volume_does_not_limit_a_clone(
     real_cinder: RealCinder,
 ) -> None:

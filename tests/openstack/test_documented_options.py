@@ -31,7 +31,11 @@ from clonepolicy.adapters.cinder._options import OPTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "enable.md"
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("[!_]*/*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+)
 
 
 def snippets(name: str, *pages: Path) -> list[str]:
