@@ -1,7 +1,7 @@
 """Scenarios: small requests that show how each rule holds and fails.
 
-`CLONEABLE` has, for each route that clones, a request that every shipped
-policy clones; `REGISTERABLE` is one that every policy registers.  `AXES`
+`CLONEABLE` has, for each route that clones, a request that SAFE clones by
+it; `REGISTERABLE` is one that every shipped policy registers.  `AXES`
 and `UPLOAD_AXES` give values to each fact that a rule reads: between them
 they make every rule hold and fail.
 """

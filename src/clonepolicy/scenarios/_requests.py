@@ -138,7 +138,7 @@ CLONEABLE: Mapping[Route, CreateRequest] = MappingProxyType(
         ),
     }
 )
-"""For each route that clones, a request that every policy clones by it."""
+"""For each route that clones, a request that SAFE clones by it."""
 
 REGISTERABLE = UploadRequest(
     image=Image(
