@@ -7,17 +7,17 @@ from typing import ClassVar
 
 import attrs
 import pytest
-from clonepolicy.testing.conformance._array_saboteurs import (
-    Aliases,
-    LeavesTheHalf,
-    LosesItByGrowing,
-    ReachesAcross,
-    TakesClonesAlong,
-)
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from typing_extensions import override
 
+from broken_adapters.arrays_cloning import (
+    Aliases,
+    LeavesTheHalf,
+    ReachesAcross,
+    TakesClonesAlong,
+)
+from broken_adapters.arrays_storing import LosesItByGrowing
 from clonepolicy import Backend
 from clonepolicy.adapters.memory import EVERYTHING, MemoryArray
 from clonepolicy.testing.array_machine import ArrayMachine

@@ -21,12 +21,13 @@ from clonepolicy.testing.conformance._harness import (
     VolumeHarness,
 )
 from clonepolicy.testing.conformance._load import HarnessError, load_harness
-from clonepolicy.testing.conformance._report import Report, Result
-from clonepolicy.testing.conformance._run import run, run_check
+from clonepolicy.testing.conformance._run import Report, Result, run, run_check
 from clonepolicy.testing.conformance._unittest import ConformanceTestCase
-from clonepolicy.testing.conformance.checks._arrays import ARRAYS
-from clonepolicy.testing.conformance.checks._image_services import IMAGES
-from clonepolicy.testing.conformance.checks._volume_services import VOLUMES
+from clonepolicy.testing.conformance.checks._suites import (
+    ARRAYS,
+    IMAGES,
+    VOLUMES,
+)
 
 __all__ = [
     "ARRAYS",

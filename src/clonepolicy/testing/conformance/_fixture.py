@@ -37,6 +37,7 @@ _DATA = 4 << 20
 """Bytes of data in a volume; the rest is zeros."""
 
 ImageLocation: TypeAlias = RbdLocation | FileLocation
+Source: TypeAlias = Volume | ImageLocation
 
 
 @attrs.define
@@ -98,6 +99,12 @@ class Fixture:
         """Make the record of a volume that is to be created."""
         return self.record(size, "creating")
 
+    def content_of(self, source: Source) -> Content:
+        """Return what a volume or a stored image should hold."""
+        if isinstance(source, Volume):
+            return self.expected[source.id]
+        return self.images[source]
+
     def content(
         self, seed: str, size: int = 1, data: int | None = None
     ) -> Content:
@@ -142,16 +149,35 @@ class Fixture:
             size=content.size * GiB // self.harness.gib,
         )
 
-    def clone(self, source: Volume) -> Volume:
-        """Clone a volume."""
-        target = self.target(source.size)
+    def clone(self, source: Source) -> Volume:
+        """Clone a volume, or a stored image to a volume of whole GiB."""
+        size = self.content_of(source).size
+        target = self.target(-(-size // self.harness.gib))
         self.clone_to(target, source)
         return self.with_status(target)
 
-    def clone_to(self, target: Volume, source: Volume) -> None:
-        """Clone a volume to a target, whose record keeps its status."""
-        self.array.clone_volume(target.id, source)
-        self.expected[target.id] = self.expected[source.id].copy()
+    def clone_to(self, target: Volume, source: Source) -> None:
+        """Clone a source to a target, whose record keeps its status."""
+        self.clone_as(target.id, source)
+        self.expect_clone(target, source)
+
+    def clone_as(self, volume_id: str, source: Source) -> None:
+        """Call the array's method that clones this kind of source."""
+        if isinstance(source, Volume):
+            self.array.clone_volume(volume_id, source)
+        else:
+            self.array.clone_image(volume_id, source)
+
+    def expect_clone(self, target: Volume, source: Source) -> None:
+        """Expect a target to hold its source's bytes, and then zeros."""
+        size = target.size * self.harness.gib
+        self.expected[target.id] = self.content_of(source).copy(size)
+
+    def discard(self, *volumes: Volume) -> None:
+        """Discard volumes; fail if the array still has data of them."""
+        for volume in volumes:
+            self.array.discard(volume.id)
+            self.require_absent(volume)
 
     def extend(self, volume: Volume, size: int) -> Volume:
         """Extend a volume to so many GiB; return the record of that size."""
@@ -168,13 +194,7 @@ class Fixture:
         self.images[location] = content
         return location
 
-    def clone_image(self, location: ImageLocation) -> Volume:
-        """Clone a stored image to a new volume of whole GiB."""
-        content, gib = self.images[location], self.harness.gib
-        target = self.target(-(-content.size // gib))
-        self.array.clone_image(target.id, location)
-        self.expected[target.id] = content.copy(target.size * gib)
-        return self.with_status(target)
+    clone_image = clone
 
     def overwrite(self, volume: Volume, offset: int, seed: int) -> None:
         """Write to a volume as a guest would."""
@@ -230,20 +250,23 @@ class Fixture:
         require_same(self.before, self.harness.holds(), when)
 
     @contextlib.contextmanager
-    def leaving_nothing(self, when: str) -> Iterator[None]:
-        """Fail unless the array holds the same before and after the block."""
+    def leaving_nothing(self, when: str) -> Iterator[frozenset[str]]:
+        """Fail unless the array holds the same before and after the block.
+
+        Yields what it holds before.
+        """
         before = frozenset(self.harness.holds())
-        yield
+        yield before
         require_same(before, self.harness.holds(), when)
 
     def expect_clone_error(
-        self, kind: type[AdapterError], source: Volume, what: str
+        self, kind: type[AdapterError], source: Source, what: str
     ) -> None:
         """Fail unless a clone raises this error and leaves nothing behind."""
-        target = self.target(source.size)
+        target = self.target(getattr(source, "size", 1))
         with self.leaving_nothing(what):
             with expect_error(kind, what):
-                self.array.clone_volume(target.id, source)
+                self.clone_as(target.id, source)
             self.require_absent(target)
 
     def breaking(self) -> contextlib.AbstractContextManager[object]:
@@ -258,19 +281,19 @@ class Fixture:
         If the array raises `LeftBehindError`, `discard` must remove what is
         left.
         """
-        held, left = frozenset(self.harness.holds()), False
-        with self.breaking():
-            try:
-                clone()
-            except AdapterError as error:
-                left = isinstance(error, LeftBehindError)
-            except Exception as error:  # noqa: BLE001 - any other is wrong
-                fail(f"a failing clone raised {describe(error)}")
-            else:
-                fail("a failing clone raised nothing")
-        if left:
-            found = frozenset(self.harness.holds())
-            require(found != held, "LeftBehindError, but nothing is left")
-            self.array.discard(target.id)
-        self.require_absent(target)
-        require_same(held, self.harness.holds(), "after a failed clone")
+        with self.leaving_nothing("after a failed clone") as held:
+            left = False
+            with self.breaking():
+                try:
+                    clone()
+                except AdapterError as error:
+                    left = isinstance(error, LeftBehindError)
+                except Exception as error:  # noqa: BLE001 - any other is wrong
+                    fail(f"a failing clone raised {describe(error)}")
+                else:
+                    fail("a failing clone raised nothing")
+            if left:
+                found = frozenset(self.harness.holds())
+                require(found != held, "LeftBehindError, but nothing is left")
+                self.array.discard(target.id)
+            self.require_absent(target)

@@ -14,7 +14,7 @@ from clonepolicy._terminal.render import Json, plain, seconds, table
 from clonepolicy.testing.conformance._check import Check, Status
 from clonepolicy.testing.conformance._harness import Harness
 from clonepolicy.testing.conformance._load import Kind
-from clonepolicy.testing.conformance._report import Report
+from clonepolicy.testing.conformance._run import Report
 
 _JUNIT = {
     Status.FAIL: "failure",
@@ -29,12 +29,9 @@ class AdapterReport:
 
     spec: str
     """The name of the harness."""
-    kind: Kind
-    adapter: str
-    """Module and class."""
-    distribution: str | None
-    """Name and version of the package that has the class."""
-    declares: Json | None
+    adapter: Json
+    """Its kind, its class, the package that has the class, and what the
+    adapter declares."""
     report: Report
 
 
@@ -43,24 +40,18 @@ def adapter_report(
 ) -> AdapterReport:
     """Add to a report what is known of the adapter."""
     adapter = getattr(harness, kind.adapter)
-    cls = type(adapter)
-    declares = None
+    cls, declares = type(adapter), None
     if kind.declares is not None:
         declares = plain(getattr(adapter, kind.declares)())
-    return AdapterReport(
-        spec=spec,
-        kind=kind,
-        adapter=f"{cls.__module__}.{cls.__qualname__}",
-        distribution=_distribution(cls.__module__),
-        declares=declares,
-        report=report,
-    )
-
-
-def _distribution(module: str) -> str | None:
-    names = packages_distributions().get(module.partition(".")[0], [])
+    names = packages_distributions().get(cls.__module__.partition(".")[0], [])
     versions = sorted({f"{name} {version(name)}" for name in names})
-    return ", ".join(versions) or None
+    facts = {
+        "kind": kind.name,
+        "adapter": f"{cls.__module__}.{cls.__qualname__}",
+        "distribution": ", ".join(versions) or None,
+        "declares": declares,
+    }
+    return AdapterReport(spec, facts, report)
 
 
 def report_to_dict(ran: AdapterReport) -> Json:
@@ -68,10 +59,7 @@ def report_to_dict(ran: AdapterReport) -> Json:
     report = ran.report
     return {
         "harness": ran.spec,
-        "kind": ran.kind.name,
-        "adapter": ran.adapter,
-        "distribution": ran.distribution,
-        "declares": ran.declares,
+        **ran.adapter,
         "level_declared": report.declared.label,
         "level_held": report.level.label if report.is_complete else None,
         "counts": {str(status): report.count(status) for status in Status},
@@ -125,14 +113,9 @@ def checks_table(checks: Iterable[Check[Any]]) -> object:
     return table(
         ("level", "check", "promise, and when it is skipped"),
         (
-            (
-                check.level.label,
-                check.id,
-                "\n".join(
-                    (check.promise, *(f"- {n.reason}" for n in check.needs))
-                ),
-            )
+            (check.level.label, check.id, "\n- ".join((check.promise, *needs)))
             for check in checks
+            for needs in [[need.reason for need in check.needs]]
         ),
         whole=("level", "check"),
     )
@@ -152,7 +135,7 @@ def to_junit(reports: Sequence[AdapterReport]) -> bytes:
             failures=str(report.count(Status.FAIL)),
             errors="0",
             skipped=str(skipped),
-            time=_time(sum(result.seconds for result in report.results)),
+            time=f"{sum(result.seconds for result in report.results):.3f}",
         )
         for result in report.results:
             case = ET.SubElement(
@@ -160,7 +143,7 @@ def to_junit(reports: Sequence[AdapterReport]) -> bytes:
                 "testcase",
                 classname=ran.spec,
                 name=result.check.id,
-                time=_time(result.seconds),
+                time=f"{result.seconds:.3f}",
             )
             tag = _JUNIT.get(result.status)
             if tag is not None:
@@ -170,7 +153,3 @@ def to_junit(reports: Sequence[AdapterReport]) -> bytes:
                 element.text = result.check.promise
     written: bytes = ET.tostring(suites, "utf-8", xml_declaration=True)
     return written
-
-
-def _time(duration: float) -> str:
-    return f"{duration:.3f}"

@@ -37,8 +37,7 @@ from clonepolicy.testing.conformance._output import (
     report_to_dict,
     to_junit,
 )
-from clonepolicy.testing.conformance._report import Result
-from clonepolicy.testing.conformance._run import run
+from clonepolicy.testing.conformance._run import Result, run
 
 _CODES = """\b
 Exit codes:
@@ -204,8 +203,9 @@ def _progress(
 
 
 def _show(ran: AdapterReport, *, promises: bool) -> None:
-    package = f" of {ran.distribution}" if ran.distribution else ""
-    say(f"{ran.spec}: {ran.adapter}{package}")
+    package = ran.adapter["distribution"]
+    of = f" of {package}" if package else ""
+    say(f"{ran.spec}: {ran.adapter['adapter']}{of}")
     say()
     show(report_table(ran.report, promises=promises))
     say()

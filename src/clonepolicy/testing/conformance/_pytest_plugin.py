@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 from typing_extensions import override
 
@@ -19,8 +19,7 @@ from clonepolicy.testing.conformance._load import (
     find_harness,
     open_harness,
 )
-from clonepolicy.testing.conformance._report import Report, Result
-from clonepolicy.testing.conformance._run import run_check
+from clonepolicy.testing.conformance._run import Report, Result, run_check
 
 _CARRIED = "clonepolicy"
 """The attribute in which a worker's report carries a check's result."""
@@ -40,7 +39,6 @@ class HarnessNode(pytest.Collector):
         super().__init__(**more)
         self.kind = kind
         self._make = make
-        self._opened: Harness | HarnessError | None = None
 
     @override
     def collect(self) -> Iterator[pytest.Item]:
@@ -48,37 +46,20 @@ class HarnessNode(pytest.Collector):
         for check in self.kind.suite.checks:
             yield CheckItem.from_parent(self, name=check.id, check=check)
 
-    def opened(self) -> Harness:
-        """Return the harness, opened once.
-
-        Raises:
-            HarnessError: It cannot be opened; that is tried only once.
-        """
-        if self._opened is None:
-            try:
-                self._opened = self._open()
-            except HarnessError as error:
-                self._opened = error
-            self.session.addfinalizer(self._close)
-        if isinstance(self._opened, HarnessError):
-            raise self._opened
-        return self._opened
-
-    def _open(self) -> Harness:
-        kind, harness = open_harness(self.name, self._make)
-        if kind is not self.kind:
-            harness.close()
-            raise HarnessError(
-                *(self.name, self.kind.harness.__name__),
-                *(kind.harness.__name__, f"use --clonepolicy-{kind.name}"),
+    @cached_property
+    def opened(self) -> Harness | HarnessError:
+        """The harness, or why it cannot be opened; that is tried once."""
+        harness: Harness
+        try:
+            _, harness = open_harness(
+                *(self.name, self._make, self.kind.suite),
+                expected=self.kind.harness.__name__,
+                remedy="use --clonepolicy-{}",
             )
-        made: Harness = harness
-        return made
-
-    def _close(self) -> None:
-        opened, self._opened = self._opened, None
-        if opened is not None and not isinstance(opened, HarnessError):
-            opened.close()
+        except HarnessError as error:
+            return error
+        self.session.addfinalizer(harness.close)
+        return harness
 
 
 class CheckItem(pytest.Item):
@@ -105,18 +86,13 @@ class CheckItem(pytest.Item):
     @override
     def runtest(self) -> None:
         """Run the check; translate its result into pytest's outcomes."""
-        try:
-            harness = self.parent.opened()
-        except HarnessError as error:
-            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        harness = self.parent.opened
+        if isinstance(harness, HarnessError):
+            raise pytest.fail.Exception(str(harness), pytrace=False)
         result = run_check(self.check, harness)
         declared = self.parent.kind.suite.level_of(harness)
-        self.carried = (
-            int(declared),
-            str(result.status),
-            result.detail,
-            result.seconds,
-        )
+        facts = str(result.status), result.detail, result.seconds
+        self.carried = int(declared), *facts
         match result.status:
             case Status.PASS:
                 if result.detail:
@@ -187,18 +163,14 @@ class Checks:
             return
         spec, _, name = report.nodeid.partition("::")
         before = self._reports[spec]
-        checks = {check.id: check for check in before.suite.checks}
         declared, status, detail, seconds = carried
+        check = next(c for c in before.suite.checks if c.id == name)
         result = Result(
-            check=checks[name],
-            status=Status(status),
-            detail=detail,
-            seconds=seconds,
+            check=check, status=Status(status), detail=detail, seconds=seconds
         )
-        self._reports[spec] = attrs.evolve(
-            before,
-            declared=Level(declared),
-            results=(*before.results, result),
+        results = (*before.results, result)
+        self._reports[spec] = Report(
+            suite=before.suite, declared=Level(declared), results=results
         )
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

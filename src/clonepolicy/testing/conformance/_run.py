@@ -1,4 +1,4 @@
-"""Run checks against a harness."""
+"""Run checks against a harness, and judge whether that certifies it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,98 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from clonepolicy.testing.conformance._check import (
     AnySuite,
     Check,
     CheckFailedError,
+    Level,
     Status,
     describe,
 )
 from clonepolicy.testing.conformance._harness import Harness
-from clonepolicy.testing.conformance._report import Report, Result
+
+
+@attrs.frozen(kw_only=True)
+class Result:
+    """The outcome of one check."""
+
+    check: Check[Any]
+    status: Status
+    detail: str
+    """What was measured, or what is wrong; may be empty."""
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """The outcome of a run of a suite, or of a part of it."""
+
+    suite: AnySuite
+    declared: Level
+    results: tuple[Result, ...] = ()
+
+    @property
+    def level(self) -> Level:
+        """The highest level up to which the adapter keeps all promises."""
+        broken = [
+            result.check.level
+            for result in self.results
+            if result.status in {Status.FAIL, Status.XFAIL}
+        ]
+        return Level(min((self.declared, *(level - 1 for level in broken))))
+
+    @property
+    def problem(self) -> str | None:
+        """Why the checks that ran do not certify the adapter, or None."""
+        failed = self.count(Status.FAIL)
+        if failed:
+            return f"{failed} of {len(self.results)} checks failed"
+        if not any(
+            result.check.clones and result.status is Status.PASS
+            for result in self.results
+        ):
+            return "no check that makes a clone ran and passed"
+        return None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every check of the suite ran."""
+        return len(self.results) == len(self.suite.checks)
+
+    @property
+    def certificate_problem(self) -> str | None:
+        """Why the report is no certificate; None: it is one."""
+        if self.problem is None and not self.is_complete:
+            return f"only {self._extent} ran"
+        return self.problem
+
+    @property
+    def _extent(self) -> str:
+        return f"{len(self.results)} of {len(self.suite.checks)} checks"
+
+    def count(self, status: Status) -> int:
+        """Count the checks with a status."""
+        return len(self.details(status))
+
+    def details(self, status: Status) -> dict[str, str]:
+        """Return the details of the checks with a status, by their ids."""
+        return {
+            result.check.id: result.detail
+            for result in self.results
+            if result.status is status
+        }
+
+    def summary(self) -> tuple[str, ...]:
+        """Summarize the report in three lines: counts, level and verdict."""
+        counts = ", ".join(f"{self.count(s)} {s}" for s in Status)
+        level, verdict = "unknown", "certificate"
+        if self.is_complete:
+            level = f"{self.level.label} (declared: {self.declared.label})"
+        if self.certificate_problem is not None:
+            verdict = f"no certificate: {self.certificate_problem}"
+        return f"{self._extent}: {counts}", f"level: {level}", verdict
 
 
 def run_check(check: Check[Any], harness: Harness) -> Result:
@@ -34,7 +117,9 @@ def run_check(check: Check[Any], harness: Harness) -> Result:
         status, detail = Status.FAIL, str(error)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - adapters may raise anything
         status = Status.FAIL
-        detail = f"raised {describe(error)} {_where(error)}"
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"({Path(frame.filename).name}:{frame.lineno})"
+        detail = f"raised {describe(error)} {where}"
     if known is not None:
         if status is Status.FAIL:
             status, detail = Status.XFAIL, f"{known} ({detail})"
@@ -49,12 +134,6 @@ def run_check(check: Check[Any], harness: Harness) -> Result:
     )
 
 
-def _where(error: BaseException) -> str:
-    """Name the file and the line in which an error was raised."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"({Path(frame.filename).name}:{frame.lineno})"
-
-
 def run(
     suite: AnySuite,
     harness: Harness,
@@ -62,13 +141,10 @@ def run(
     checks: Sequence[Check[Any]] | None = None,
     on_result: Callable[[Result], None] | None = None,
 ) -> Report:
-    """Run a suite, or some of its checks, one after the other.
+    """Run a suite, or only these of its checks, one after the other.
 
-    Args:
-        suite: The suite to which the checks belong.
-        harness: A harness of the kind that the suite takes.
-        checks: The checks to run; None: all of the suite.
-        on_result: Called after each check.
+    The harness is of the kind that the suite takes.  `on_result` is called
+    after each check.
     """
     declared = suite.level_of(harness)
     results = []

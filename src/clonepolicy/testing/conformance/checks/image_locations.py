@@ -24,30 +24,32 @@ from clonepolicy.testing.conformance._harness import (
     ImageHarness,
     LocationHarness,
 )
-from clonepolicy.testing.conformance.checks._image_services import (
+from clonepolicy.testing.conformance.checks._suites import (
     DATA,
     IMAGES,
     offers_locations,
+    only_changing,
     require_data,
 )
-from clonepolicy.testing.conformance.checks._statuses import only_changing
 
 LOCATIONS = Need(
     "not offered: locations (has_location_api, show_multiple_locations)",
     offers_locations,
 )
-SEVERAL = Need[ImageHarness](
-    "the harness makes no image with several locations (locations.add_image)",
-    lambda harness: (
-        harness.locations is None or harness.locations.add_image is not None
-    ),
+
+
+def _gives(what: str, member: str) -> Need[ImageHarness]:
+    # without any locations, the check fails: see `_locations`
+    return Need(
+        f"{what} (locations.{member})",
+        lambda harness: getattr(harness.locations, member, True) is not None,
+    )
+
+
+SEVERAL = _gives(
+    "the harness makes no image with several locations", "add_image"
 )
-READING = Need[ImageHarness](
-    "the harness cannot read volumes (locations.data_of)",
-    lambda harness: (
-        harness.locations is None or harness.locations.data_of is not None
-    ),
-)
+READING = _gives("the harness cannot read volumes", "data_of")
 
 
 def _locations(harness: ImageHarness) -> LocationHarness:

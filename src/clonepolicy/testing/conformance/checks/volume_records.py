@@ -9,7 +9,6 @@ import attrs
 from clonepolicy import Host, NotFoundError, Quota, QuotaError
 from clonepolicy.testing.conformance._check import (
     Level,
-    Need,
     allow_refusal,
     expect_error,
     given,
@@ -17,23 +16,18 @@ from clonepolicy.testing.conformance._check import (
     require_equal,
 )
 from clonepolicy.testing.conformance._harness import VolumeHarness
-from clonepolicy.testing.conformance.checks._statuses import only_changing
-from clonepolicy.testing.conformance.checks._volume_services import (
+from clonepolicy.testing.conformance.checks._suites import (
     VOLUMES,
+    gives,
     image_volume,
     new_project,
+    only_changing,
 )
 
 _IDS = 100
 
-CACHE = Need[VolumeHarness](
-    "the service keeps no image-volume cache (cache)",
-    lambda harness: harness.cache is not None,
-)
-QUOTA = Need[VolumeHarness](
-    "the harness cannot set a quota (set_quota)",
-    lambda harness: harness.set_quota is not None,
-)
+CACHE = gives("the service keeps no image-volume cache", "cache")
+QUOTA = gives("the harness cannot set a quota", "set_quota")
 
 
 @VOLUMES.check(Level.STORES)
