@@ -5,6 +5,8 @@ from clonepolicy.testing.conformance._check import (
     CheckFailedError,
     Level,
     Need,
+    Report,
+    Result,
     Status,
     Suite,
     expect_error,
@@ -12,6 +14,8 @@ from clonepolicy.testing.conformance._check import (
     require,
     require_equal,
     require_same,
+    run,
+    run_check,
 )
 from clonepolicy.testing.conformance._fixture import Fixture
 from clonepolicy.testing.conformance._harness import (
@@ -21,7 +25,6 @@ from clonepolicy.testing.conformance._harness import (
     VolumeHarness,
 )
 from clonepolicy.testing.conformance._load import HarnessError, load_harness
-from clonepolicy.testing.conformance._run import Report, Result, run, run_check
 from clonepolicy.testing.conformance._unittest import ConformanceTestCase
 from clonepolicy.testing.conformance.checks._suites import (
     ARRAYS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -30,8 +31,71 @@ from clonepolicy.testing.conformance._check import (
     require_equal,
     require_same,
 )
-from clonepolicy.testing.conformance._content import Content
 from clonepolicy.testing.conformance._harness import ArrayHarness
+
+_PIECE = 1 << 20
+_ZEROS = bytes(_PIECE)
+
+
+@attrs.define
+class Content:
+    """The bytes of a volume, most of them zero."""
+
+    size: int
+    """Bytes."""
+    islands: list[tuple[int, bytes]] = attrs.field(factory=list)
+    """Offsets and data; a later island overwrites earlier ones."""
+
+    @classmethod
+    def make(cls, size: int, data: int, seed: str) -> Content:
+        """Put random data at the beginning, in the middle and at the end."""
+        chance = random.Random(seed)  # noqa: S311 - any bytes will do
+        part = data // 4
+        return cls(
+            size,
+            [
+                (0, chance.randbytes(2 * part)),
+                (size // 2, chance.randbytes(part)),
+                (size - part, chance.randbytes(part)),
+            ],
+        )
+
+    def copy(self, size: int | None = None) -> Content:
+        """Return a copy, of another size if one is given."""
+        return Content(self.size if size is None else size, list(self.islands))
+
+    def put(self, offset: int, data: bytes) -> None:
+        """Overwrite bytes at an offset."""
+        self.islands.append((offset, data))
+
+    def pieces(self) -> Iterator[bytes]:
+        """Return all bytes, in pieces."""
+        for at in range(0, self.size, _PIECE):
+            yield self._piece(at, min(_PIECE, self.size - at))
+
+    def _piece(self, at: int, length: int) -> bytes:
+        made = None
+        for offset, data in self.islands:
+            first, last = max(at, offset), min(at + length, offset + len(data))
+            if first < last:
+                made = made or bytearray(length)
+                part = data[first - offset : last - offset]
+                made[first - at : last - at] = part
+        return _ZEROS[:length] if made is None else bytes(made)
+
+    def compare(self, pieces: Iterable[bytes], what: str) -> None:
+        """Fail unless the pieces are exactly these bytes."""
+        at = 0
+        for piece in pieces:
+            if at + len(piece) > self.size:
+                fail(f"{what}: has more than {self.size} bytes")
+            for part in range(0, len(piece), _PIECE):
+                got = piece[part : part + _PIECE]
+                if got != self._piece(at + part, len(got)):
+                    fail(f"{what}: wrong bytes from offset {at + part}")
+            at += len(piece)
+        require_equal(at, self.size, f"{what}: size in bytes")
+
 
 _DATA = 4 << 20
 """Bytes of data in a volume; the rest is zeros."""
@@ -202,16 +266,15 @@ class Fixture:
         self.harness.overwrite(volume.id, offset, data)
         self.expected[volume.id].put(offset, data)
 
-    @contextlib.contextmanager
     def guest(
         self, volume: Volume
-    ) -> Iterator[Callable[[int, bytes], object]]:
+    ) -> contextlib.AbstractContextManager[Callable[[int, bytes], object]]:
         """Open a volume as a guest does; yield a function that writes."""
-        if self.harness.guest is None:
-            yield partial(self.harness.overwrite, volume.id)
-            return
-        with self.harness.guest(volume.id) as write:
-            yield write
+        if self.harness.guest is not None:
+            return self.harness.guest(volume.id)
+        return contextlib.nullcontext(
+            partial(self.harness.overwrite, volume.id)
+        )
 
     # -- requirements -------------------------------------------------------
 

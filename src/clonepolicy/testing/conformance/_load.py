@@ -46,6 +46,7 @@ KINDS = (
     Kind("volume-service", VolumeHarness, VOLUMES, "volumes"),
 )
 """Every kind of adapter; each has an option in ``_clonepolicy_pytest``."""
+_HARNESSES = " or ".join(kind.harness.__name__ for kind in KINDS)
 
 
 class HarnessError(FactError):
@@ -118,7 +119,7 @@ def find_harness(spec: str) -> Callable[[], Any]:
         return lambda: found
     if not callable(found):
         raise HarnessError(
-            *(spec, f"{_harnesses()} or a function", _shown(found)),
+            *(spec, f"{_HARNESSES} or a function", _shown(found)),
             "name a function that returns a harness",
         )
     make: Callable[[], Any] = found
@@ -149,10 +150,8 @@ def open_harness(
         ) from error
     kind = _kind_of(harness)
     if kind is None:
-        raise HarnessError(
-            *(spec, _harnesses(), _shown(harness)),
-            "let the function return one",
-        )
+        remedy = "let the function return one"
+        raise HarnessError(spec, _HARNESSES, _shown(harness), remedy)
     if suite not in {None, kind.suite}:
         harness.close()
         found = kind.harness.__name__
@@ -187,10 +186,6 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """Ask whether a similar name was meant; empty if there is none."""
     near = difflib.get_close_matches(name, known)
     return f"did you mean {' or '.join(near)}?" if near else ""
-
-
-def _harnesses() -> str:
-    return " or ".join(kind.harness.__name__ for kind in KINDS)
 
 
 def _shown(value: object) -> str:

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from clonepolicy.testing.conformance._check import Check, Level, Status
+from clonepolicy.testing.conformance._check import (
+    Check,
+    Level,
+    Report,
+    Result,
+    Status,
+    run_check,
+)
 from clonepolicy.testing.conformance._harness import Harness
 from clonepolicy.testing.conformance._load import (
     KINDS,
@@ -19,7 +26,6 @@ from clonepolicy.testing.conformance._load import (
     find_harness,
     open_harness,
 )
-from clonepolicy.testing.conformance._run import Report, Result, run_check
 
 _CARRIED = "clonepolicy"
 """The attribute in which a worker's report carries a check's result."""
@@ -28,23 +34,16 @@ _CARRIED = "clonepolicy"
 class HarnessNode(pytest.Collector):
     """A harness: opened for the first check, closed when the session ends."""
 
-    def __init__(
-        self,
-        *,
-        kind: Kind,
-        make: Callable[[], Any],
-        **more: Any,  # noqa: ANN401 - as pytest has it
-    ) -> None:
-        """Store how to open the harness."""
-        super().__init__(**more)
-        self.kind = kind
-        self._make = make
+    kind: Kind
+    make: Callable[[], Any]
 
     @override
     def collect(self) -> Iterator[pytest.Item]:
         """Yield an item for each check."""
         for check in self.kind.suite.checks:
-            yield CheckItem.from_parent(self, name=check.id, check=check)
+            item = CheckItem.from_parent(self, name=check.id)
+            item.check = check
+            yield item
 
     @cached_property
     def opened(self) -> Harness | HarnessError:
@@ -52,7 +51,7 @@ class HarnessNode(pytest.Collector):
         harness: Harness
         try:
             _, harness = open_harness(
-                *(self.name, self._make, self.kind.suite),
+                *(self.name, self.make, self.kind.suite),
                 expected=self.kind.harness.__name__,
                 remedy="use --clonepolicy-{}",
             )
@@ -66,17 +65,8 @@ class CheckItem(pytest.Item):
     """A check, to be run against its parent's harness."""
 
     parent: HarnessNode
-
-    def __init__(
-        self,
-        *,
-        check: Check[Any],
-        **more: Any,  # noqa: ANN401 - as pytest has it
-    ) -> None:
-        """Store the check."""
-        super().__init__(**more)
-        self.check = check
-        self.carried: tuple[int, str, str, float] | None = None
+    check: Check[Any]
+    carried: tuple[int, str, str, float] | None = None
 
     @override
     def reportinfo(self) -> tuple[Path, None, str]:
@@ -93,18 +83,15 @@ class CheckItem(pytest.Item):
         declared = self.parent.kind.suite.level_of(harness)
         facts = str(result.status), result.detail, result.seconds
         self.carried = int(declared), *facts
-        match result.status:
-            case Status.PASS:
-                if result.detail:
-                    self.user_properties.append(("measured", result.detail))
-                return
-            case Status.SKIP:
-                pytest.skip(result.detail)
-            case Status.XFAIL:
-                # under --runxfail this returns, and the test fails below
-                pytest.xfail(result.detail)
-            case Status.FAIL:
-                pass
+        if result.status is Status.PASS:
+            if result.detail:
+                self.user_properties.append(("measured", result.detail))
+            return
+        if result.status is Status.SKIP:
+            pytest.skip(result.detail)
+        if result.status is Status.XFAIL:
+            # under --runxfail this returns, and the test fails below
+            pytest.xfail(result.detail)
         pytest.fail(f"{result.detail}\n{self.check.promise}", pytrace=False)
 
 
@@ -138,12 +125,12 @@ class Checks:
         """Add the harnesses to the session."""
         report = yield
         if isinstance(collector, pytest.Session) and report.passed:
-            report.result.extend(
-                HarnessNode.from_parent(
-                    collector, name=spec, nodeid=spec, kind=kind, make=make
+            for spec, (kind, make) in self._nodes.items():
+                node = HarnessNode.from_parent(
+                    collector, name=spec, nodeid=spec
                 )
-                for spec, (kind, make) in self._nodes.items()
-            )
+                node.kind, node.make = kind, make
+                report.result.append(node)
         return report
 
     @pytest.hookimpl(wrapper=True)
@@ -165,9 +152,7 @@ class Checks:
         before = self._reports[spec]
         declared, status, detail, seconds = carried
         check = next(c for c in before.suite.checks if c.id == name)
-        result = Result(
-            check=check, status=Status(status), detail=detail, seconds=seconds
-        )
+        result = Result(check, Status(status), detail, seconds)
         results = (*before.results, result)
         self._reports[spec] = Report(
             suite=before.suite, declared=Level(declared), results=results

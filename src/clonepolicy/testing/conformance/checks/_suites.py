@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from operator import attrgetter
 from typing import Any
@@ -32,6 +32,12 @@ def gives(what: str, member: str) -> Need[Any]:
     """Make the need of an optional member of a harness."""
     reads = attrgetter(member)
     return Need(f"{what} ({member})", lambda harness: bool(reads(harness)))
+
+
+def broken(pieces: Iterable[bytes], error: Exception) -> Iterator[bytes]:
+    """Return pieces of data, and then raise an error."""
+    yield from pieces
+    raise error
 
 
 # -- arrays -----------------------------------------------------------------

@@ -25,8 +25,8 @@ from clonepolicy.testing.conformance._check import (
     require,
     require_equal,
 )
-from clonepolicy.testing.conformance._content import Content
 from clonepolicy.testing.conformance._fixture import (
+    Content,
     Fixture,
     ImageLocation,
     Source,

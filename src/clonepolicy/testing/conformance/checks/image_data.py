@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 from clonepolicy import (
     AdapterError,
@@ -25,6 +24,7 @@ from clonepolicy.testing.conformance._harness import ImageHarness
 from clonepolicy.testing.conformance.checks._suites import (
     DATA,
     IMAGES,
+    broken,
     expect_refusal,
     gives,
     missing_id,
@@ -133,23 +133,14 @@ def refuses_to_upload_over_existing_data(harness: ImageHarness) -> None:
     require_data(harness, image_id)
 
 
-class _StreamError(Exception):
-    """An error of the data's own iterator."""
-
-
-def _broken_stream(error: Exception) -> Iterator[bytes]:
-    yield _LARGE
-    raise error
-
-
 @IMAGES.check(Level.STORES)
 def passes_on_errors_of_the_data_stream(harness: ImageHarness) -> None:
     """Errors of the data's iterator reach the caller and make no image."""
-    for error in (_StreamError("torn"), IntegrityError("other bytes")):
+    for error in (Exception("torn"), IntegrityError("other bytes")):
         image_id, raised = harness.queued(), "nothing"
         with only_changing(harness, "after discarding", {image_id: None}):
             try:
-                harness.images.upload(image_id, _broken_stream(error))
+                harness.images.upload(image_id, broken([_LARGE], error))
             except Exception as found:  # noqa: BLE001 - it is compared
                 raised = describe(found)
             require_equal(raised, describe(error), "raised")

@@ -76,6 +76,7 @@ def _require_shown(
     *,
     shown: bool = True,
 ) -> None:
+    """Fail unless an image shows a location, or not; its volume must stay."""
     # compare only volumes: a service may insert its store's name
     volumes = [
         found.volume_id
@@ -84,6 +85,7 @@ def _require_shown(
     ]
     found_it = location.volume_id in volumes
     require_equal(found_it, shown, f"image {image_id} shows {location}")
+    _require_volume(harness, location)
 
 
 def _require_volume(harness: ImageHarness, location: CinderLocation) -> None:
@@ -99,7 +101,6 @@ def registers_a_volume_as_image_data(harness: ImageHarness) -> None:
         harness.images.add_location(image_id, location)
         harness.images.verify_location(image_id, location)
     _require_shown(harness, image_id, location)
-    _require_volume(harness, location)
 
 
 @IMAGES.check(Level.CLONES, LOCATIONS, clones=True)
@@ -142,15 +143,13 @@ def withdraws_a_location_or_refuses(harness: ImageHarness) -> str:
     except AdapterError:
         _require_shown(harness, image_id, location)
         require_equal(dict(harness.statuses()), before, "after refusing")
-        result = "a location that is shown stays"
-    else:
-        _require_shown(harness, image_id, location, shown=False)
-        status = harness.statuses().get(image_id)
-        require(status != "active", "the image is active but has no data")
-        harness.images.withdraw_location(image_id, location)
-        result = "a location that is shown is withdrawn"
+        return "a location that is shown stays"
+    _require_shown(harness, image_id, location, shown=False)
+    status = harness.statuses().get(image_id)
+    require(status != "active", "the image is active but has no data")
+    harness.images.withdraw_location(image_id, location)
     _require_volume(harness, location)
-    return result
+    return "a location that is shown is withdrawn"
 
 
 @IMAGES.check(Level.CLONES, LOCATIONS, clones=True)
@@ -166,7 +165,6 @@ def never_shows_a_withdrawn_location(harness: ImageHarness) -> str:
     with expect_error(AdapterError, "verifying a withdrawn location"):
         harness.images.verify_location(image_id, location)
     _require_shown(harness, image_id, location, shown=False)
-    _require_volume(harness, location)
     return "a location that is being registered is withdrawn"
 
 
@@ -181,7 +179,6 @@ def never_discards_an_image_with_a_location(harness: ImageHarness) -> None:
     with only_changing(harness, "after discarding"):
         harness.images.discard(image_id)
     _require_shown(harness, image_id, location)
-    _require_volume(harness, location)
 
 
 @IMAGES.check(Level.CLONES, LOCATIONS, clones=True)
