@@ -220,6 +220,8 @@ class Fixture:
         self.clone_to(target, source)
         return self.with_status(target)
 
+    clone_image = clone
+
     def clone_to(self, target: Volume, source: Source) -> None:
         """Clone a source to a target, whose record keeps its status."""
         self.clone_as(target.id, source)
@@ -257,8 +259,6 @@ class Fixture:
             fail(f"add_image returned {location}, expected rbd:// or file://")
         self.images[location] = content
         return location
-
-    clone_image = clone
 
     def overwrite(self, volume: Volume, offset: int, seed: int) -> None:
         """Write to a volume as a guest would."""

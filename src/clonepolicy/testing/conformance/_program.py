@@ -12,12 +12,7 @@ from typing import Any
 
 import attrs
 import click
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-)
+from rich import progress
 
 from clonepolicy._terminal.command import CleanExitCommand, version
 from clonepolicy._terminal.errors import Exit, printable
@@ -145,15 +140,12 @@ def report_table(report: Report, *, promises: bool) -> object:
 
 def checks_table(checks: Iterable[Check[Any]]) -> object:
     """Make a table of promises, and of what makes their checks skip."""
-    return table(
-        ("level", "check", "promise, and when it is skipped"),
-        (
-            (check.level.label, check.id, "\n- ".join((check.promise, *needs)))
-            for check in checks
-            for needs in [[need.reason for need in check.needs]]
-        ),
-        whole=("level", "check"),
-    )
+    rows = []
+    for check in checks:
+        text = "\n- ".join((check.promise, *(n.reason for n in check.needs)))
+        rows.append((check.level.label, check.id, text))
+    columns = ("level", "check", "promise, and when it is skipped")
+    return table(columns, rows, whole=("level", "check"))
 
 
 def to_junit(reports: Sequence[AdapterReport]) -> bytes:
@@ -334,17 +326,17 @@ def _progress(
         yield None
         return
     titles = iter([*(f"{spec}: {check.id}" for check in checks), ""])
-    with Progress(
-        MofNCompleteColumn(),
-        BarColumn(),
-        TextColumn("{task.description}", markup=False),
+    with progress.Progress(
+        progress.MofNCompleteColumn(),
+        progress.BarColumn(),
+        progress.TextColumn("{task.description}", markup=False),
         console=console(sys.stderr),
         transient=True,
-    ) as progress:
-        task = progress.add_task(next(titles), total=len(checks))
+    ) as bar:
+        task = bar.add_task(next(titles), total=len(checks))
 
         def on_result(_: Result) -> None:
-            progress.update(task, advance=1, description=next(titles))
+            bar.update(task, advance=1, description=next(titles))
 
         yield on_result
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event
 
 import attrs
@@ -200,9 +201,8 @@ def discards_a_source_without_harm_to_its_clones(fixture: Fixture) -> str:
 def leaves_nothing_after_a_failed_clone(fixture: Fixture) -> None:
     """A clone that fails leaves nothing behind; a later clone succeeds."""
     source, target = fixture.volume(), fixture.target()
-    fixture.expect_clean_failure(
-        target, lambda: fixture.array.clone_volume(target.id, source)
-    )
+    clone = partial(fixture.clone_as, target.id, source)
+    fixture.expect_clean_failure(target, clone)
     fixture.require_intact(source)
     fixture.require_intact(source, fixture.clone(source))
 

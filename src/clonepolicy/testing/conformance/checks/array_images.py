@@ -88,13 +88,13 @@ def clones_every_byte_of_an_image(fixture: Fixture) -> None:
     for size in (gib, gib + 512):
         content = Content.make(size, fixture.data, f"image {size}")
         location = fixture.image(content)
-        fixture.require_intact(fixture.clone_image(location))
+        fixture.require_intact(fixture.clone(location))
 
 
 @ARRAYS.check(Level.GROWS, STORED_IMAGES, CLONES, EXTENDS, clones=True)
 def clones_and_extends_a_clone_of_an_image(fixture: Fixture) -> None:
     """A clone of an image is extended and cloned like any volume."""
-    clone = fixture.extend(fixture.clone_image(fixture.image()), 2)
+    clone = fixture.extend(fixture.clone(fixture.image()), 2)
     fixture.overwrite(clone, fixture.harness.gib, 3)
     fixture.require_intact(clone, fixture.clone(clone))
 
@@ -103,12 +103,12 @@ def clones_and_extends_a_clone_of_an_image(fixture: Fixture) -> None:
 def isolates_writes_between_clones_and_their_image(fixture: Fixture) -> None:
     """Writes to a clone reach neither its image nor other clones."""
     location = fixture.image()
-    first = fixture.clone_image(location)
+    first = fixture.clone(location)
     fixture.overwrite(first, 0, 1)
     fixture.overwrite(first, fixture.harness.gib // 2, 2)
     fixture.require_intact(first)
     fixture.array.discard(first.id)
-    fixture.require_intact(fixture.clone_image(location))
+    fixture.require_intact(fixture.clone(location))
 
 
 @ARRAYS.check(Level.CLONES, STORED_IMAGES, clones=True)
@@ -125,10 +125,9 @@ def refuses_to_clone_an_image_over_existing_data(fixture: Fixture) -> None:
 def leaves_nothing_after_a_failed_image_clone(fixture: Fixture) -> None:
     """A clone that fails leaves nothing behind; a later clone succeeds."""
     location, target = fixture.image(), fixture.target()
-    fixture.expect_clean_failure(
-        target, lambda: fixture.array.clone_image(target.id, location)
-    )
-    fixture.require_intact(fixture.clone_image(location))
+    clone = partial(fixture.clone_as, target.id, location)
+    fixture.expect_clean_failure(target, clone)
+    fixture.require_intact(fixture.clone(location))
 
 
 _CLONES = 8

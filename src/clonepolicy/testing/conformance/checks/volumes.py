@@ -136,10 +136,6 @@ def returns_the_cache_entries_of_one_image(harness: VolumeHarness) -> None:
         require_equal(found, expected, "entries")
 
 
-def _limit(harness: VolumeHarness, project_id: str, quota: Quota) -> None:
-    given(harness.set_quota, "set_quota")(project_id, quota)
-
-
 def _require_left(
     harness: VolumeHarness, project_id: str, expected: Quota
 ) -> None:
@@ -158,7 +154,7 @@ def returns_the_quota_that_is_left(harness: VolumeHarness) -> None:
         _require_left(harness, project_id, left)
 
     for each in (project_id, other):
-        _limit(harness, each, whole)
+        given(harness.set_quota, "set_quota")(each, whole)
         _require_left(harness, each, whole)
     first = image_volume(harness, size=2, project_id=project_id)
     require_left(3, 8)
@@ -173,7 +169,7 @@ def returns_the_quota_that_is_left(harness: VolumeHarness) -> None:
 def returns_no_number_for_an_unlimited_quota(harness: VolumeHarness) -> None:
     """If nothing limits a project, its quota has no numbers."""
     project_id = new_project()
-    _limit(harness, project_id, Quota())
+    given(harness.set_quota, "set_quota")(project_id, Quota())
     image_volume(harness, project_id=project_id)
     _require_left(harness, project_id, Quota())
 
@@ -182,16 +178,17 @@ def returns_no_number_for_an_unlimited_quota(harness: VolumeHarness) -> None:
 def refuses_volumes_beyond_the_quota(harness: VolumeHarness) -> None:
     """Beyond the quota no volume is created, and no quota is used."""
     create = harness.volumes.create_image_volume
+    limit = given(harness.set_quota, "set_quota")
     source = harness.new_volume(2, "available", None)
     volume_id, project_id = harness.volumes.new_id(), new_project()
     for quota in (Quota(volumes=0), Quota(gigabytes=1)):
         what = f"with {quota} left"
         with only_changing(harness, what):
-            _limit(harness, project_id, quota)
+            limit(project_id, quota)
             with expect_error(QuotaError, what):
                 create(volume_id, source.id, project_id)
         _require_left(harness, project_id, quota)
-    _limit(harness, project_id, Quota(volumes=1, gigabytes=2))
+    limit(project_id, Quota(volumes=1, gigabytes=2))
     create(volume_id, source.id, project_id)
 
 
@@ -407,6 +404,7 @@ def refuses_hostile_volume_ids(harness: VolumeHarness) -> str:
     """An id that is no volume's raises `AdapterError` or changes nothing."""
     volumes, volume_id = harness.volumes, image_volume(harness)
     volume = volumes.get_volume(volume_id)
+    create, mark = volumes.create_image_volume, volumes.set_metadata
 
     def get_cache_entries(name: str) -> None:
         require_equal(volumes.get_cache_entries(name), (), "entries")
@@ -416,12 +414,10 @@ def refuses_hostile_volume_ids(harness: VolumeHarness) -> str:
         (f"../{volume_id}", f"{volume_id}/", f" {volume_id}"),
         refused={
             "get_volume": volumes.get_volume,
-            "create_image_volume": lambda name: volumes.create_image_volume(
+            "create_image_volume": lambda name: create(
                 volumes.new_id(), name, new_project()
             ),
-            "set_metadata": lambda name: volumes.set_metadata(
-                name, "image_owner", "mallory"
-            ),
+            "set_metadata": lambda name: mark(name, "image_owner", "mallory"),
             "set_readonly": volumes.set_readonly,
             "publish": volumes.publish,
         },
