@@ -25,7 +25,7 @@ from ceph import Cluster
 from clonepolicy import Image, Volume
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.testing.conformance import ArrayHarness, Fixture
-from clonepolicy.testing.conformance._content import Content
+from clonepolicy.testing.conformance._fixture import Content
 
 ceph = ceph_module.ceph
 

@@ -29,7 +29,7 @@ from clonepolicy import GiB, UnavailableError
 from clonepolicy.adapters.rbd import _pool as pool_module
 from clonepolicy.ports import StoredVolume
 from clonepolicy.testing.conformance import Fixture
-from clonepolicy.testing.conformance._content import Content
+from clonepolicy.testing.conformance._fixture import Content
 
 ceph = ceph_module.ceph
 fixture = rbd_support.fixture

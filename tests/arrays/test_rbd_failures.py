@@ -38,7 +38,7 @@ from clonepolicy import (
     UnsupportedError,
 )
 from clonepolicy.testing.conformance import Fixture
-from clonepolicy.testing.conformance._content import Content
+from clonepolicy.testing.conformance._fixture import Content
 
 ceph = ceph_module.ceph
 harness = rbd_support.harness

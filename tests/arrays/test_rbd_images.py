@@ -31,7 +31,7 @@ from clonepolicy import (
 )
 from clonepolicy.adapters.rbd import _snapshots as snapshots
 from clonepolicy.testing.conformance import Fixture
-from clonepolicy.testing.conformance._content import Content
+from clonepolicy.testing.conformance._fixture import Content
 
 ceph = ceph_module.ceph
 fixture = rbd_support.fixture

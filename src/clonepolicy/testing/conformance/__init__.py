@@ -5,6 +5,8 @@ from clonepolicy.testing.conformance._check import (
     CheckFailedError,
     Level,
     Need,
+    Report,
+    Result,
     Status,
     Suite,
     expect_error,
@@ -12,6 +14,8 @@ from clonepolicy.testing.conformance._check import (
     require,
     require_equal,
     require_same,
+    run,
+    run_check,
 )
 from clonepolicy.testing.conformance._fixture import Fixture
 from clonepolicy.testing.conformance._harness import (
@@ -21,12 +25,12 @@ from clonepolicy.testing.conformance._harness import (
     VolumeHarness,
 )
 from clonepolicy.testing.conformance._load import HarnessError, load_harness
-from clonepolicy.testing.conformance._report import Report, Result
-from clonepolicy.testing.conformance._run import run, run_check
 from clonepolicy.testing.conformance._unittest import ConformanceTestCase
-from clonepolicy.testing.conformance.checks._arrays import ARRAYS
-from clonepolicy.testing.conformance.checks._image_services import IMAGES
-from clonepolicy.testing.conformance.checks._volume_services import VOLUMES
+from clonepolicy.testing.conformance.checks._suites import (
+    ARRAYS,
+    IMAGES,
+    VOLUMES,
+)
 
 __all__ = [
     "ARRAYS",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -30,13 +31,77 @@ from clonepolicy.testing.conformance._check import (
     require_equal,
     require_same,
 )
-from clonepolicy.testing.conformance._content import Content
 from clonepolicy.testing.conformance._harness import ArrayHarness
+
+_PIECE = 1 << 20
+_ZEROS = bytes(_PIECE)
+
+
+@attrs.define
+class Content:
+    """The bytes of a volume, most of them zero."""
+
+    size: int
+    """Bytes."""
+    islands: list[tuple[int, bytes]] = attrs.field(factory=list)
+    """Offsets and data; a later island overwrites earlier ones."""
+
+    @classmethod
+    def make(cls, size: int, data: int, seed: str) -> Content:
+        """Put random data at the beginning, in the middle and at the end."""
+        chance = random.Random(seed)  # noqa: S311 - any bytes will do
+        part = data // 4
+        return cls(
+            size,
+            [
+                (0, chance.randbytes(2 * part)),
+                (size // 2, chance.randbytes(part)),
+                (size - part, chance.randbytes(part)),
+            ],
+        )
+
+    def copy(self, size: int | None = None) -> Content:
+        """Return a copy, of another size if one is given."""
+        return Content(self.size if size is None else size, list(self.islands))
+
+    def put(self, offset: int, data: bytes) -> None:
+        """Overwrite bytes at an offset."""
+        self.islands.append((offset, data))
+
+    def pieces(self) -> Iterator[bytes]:
+        """Return all bytes, in pieces."""
+        for at in range(0, self.size, _PIECE):
+            yield self._piece(at, min(_PIECE, self.size - at))
+
+    def _piece(self, at: int, length: int) -> bytes:
+        made = None
+        for offset, data in self.islands:
+            first, last = max(at, offset), min(at + length, offset + len(data))
+            if first < last:
+                made = made or bytearray(length)
+                part = data[first - offset : last - offset]
+                made[first - at : last - at] = part
+        return _ZEROS[:length] if made is None else bytes(made)
+
+    def compare(self, pieces: Iterable[bytes], what: str) -> None:
+        """Fail unless the pieces are exactly these bytes."""
+        at = 0
+        for piece in pieces:
+            if at + len(piece) > self.size:
+                fail(f"{what}: has more than {self.size} bytes")
+            for part in range(0, len(piece), _PIECE):
+                got = piece[part : part + _PIECE]
+                if got != self._piece(at + part, len(got)):
+                    fail(f"{what}: wrong bytes from offset {at + part}")
+            at += len(piece)
+        require_equal(at, self.size, f"{what}: size in bytes")
+
 
 _DATA = 4 << 20
 """Bytes of data in a volume; the rest is zeros."""
 
 ImageLocation: TypeAlias = RbdLocation | FileLocation
+Source: TypeAlias = Volume | ImageLocation
 
 
 @attrs.define
@@ -98,6 +163,12 @@ class Fixture:
         """Make the record of a volume that is to be created."""
         return self.record(size, "creating")
 
+    def content_of(self, source: Source) -> Content:
+        """Return what a volume or a stored image should hold."""
+        if isinstance(source, Volume):
+            return self.expected[source.id]
+        return self.images[source]
+
     def content(
         self, seed: str, size: int = 1, data: int | None = None
     ) -> Content:
@@ -142,16 +213,37 @@ class Fixture:
             size=content.size * GiB // self.harness.gib,
         )
 
-    def clone(self, source: Volume) -> Volume:
-        """Clone a volume."""
-        target = self.target(source.size)
+    def clone(self, source: Source) -> Volume:
+        """Clone a volume, or a stored image to a volume of whole GiB."""
+        size = self.content_of(source).size
+        target = self.target(-(-size // self.harness.gib))
         self.clone_to(target, source)
         return self.with_status(target)
 
-    def clone_to(self, target: Volume, source: Volume) -> None:
-        """Clone a volume to a target, whose record keeps its status."""
-        self.array.clone_volume(target.id, source)
-        self.expected[target.id] = self.expected[source.id].copy()
+    clone_image = clone
+
+    def clone_to(self, target: Volume, source: Source) -> None:
+        """Clone a source to a target, whose record keeps its status."""
+        self.clone_as(target.id, source)
+        self.expect_clone(target, source)
+
+    def clone_as(self, volume_id: str, source: Source) -> None:
+        """Call the array's method that clones this kind of source."""
+        if isinstance(source, Volume):
+            self.array.clone_volume(volume_id, source)
+        else:
+            self.array.clone_image(volume_id, source)
+
+    def expect_clone(self, target: Volume, source: Source) -> None:
+        """Expect a target to hold its source's bytes, and then zeros."""
+        size = target.size * self.harness.gib
+        self.expected[target.id] = self.content_of(source).copy(size)
+
+    def discard(self, *volumes: Volume) -> None:
+        """Discard volumes; fail if the array still has data of them."""
+        for volume in volumes:
+            self.array.discard(volume.id)
+            self.require_absent(volume)
 
     def extend(self, volume: Volume, size: int) -> Volume:
         """Extend a volume to so many GiB; return the record of that size."""
@@ -168,30 +260,21 @@ class Fixture:
         self.images[location] = content
         return location
 
-    def clone_image(self, location: ImageLocation) -> Volume:
-        """Clone a stored image to a new volume of whole GiB."""
-        content, gib = self.images[location], self.harness.gib
-        target = self.target(-(-content.size // gib))
-        self.array.clone_image(target.id, location)
-        self.expected[target.id] = content.copy(target.size * gib)
-        return self.with_status(target)
-
     def overwrite(self, volume: Volume, offset: int, seed: int) -> None:
         """Write to a volume as a guest would."""
         data = bytes([seed]) * 512 + bytes(range(256)) * 2
         self.harness.overwrite(volume.id, offset, data)
         self.expected[volume.id].put(offset, data)
 
-    @contextlib.contextmanager
     def guest(
         self, volume: Volume
-    ) -> Iterator[Callable[[int, bytes], object]]:
+    ) -> contextlib.AbstractContextManager[Callable[[int, bytes], object]]:
         """Open a volume as a guest does; yield a function that writes."""
-        if self.harness.guest is None:
-            yield partial(self.harness.overwrite, volume.id)
-            return
-        with self.harness.guest(volume.id) as write:
-            yield write
+        if self.harness.guest is not None:
+            return self.harness.guest(volume.id)
+        return contextlib.nullcontext(
+            partial(self.harness.overwrite, volume.id)
+        )
 
     # -- requirements -------------------------------------------------------
 
@@ -230,20 +313,23 @@ class Fixture:
         require_same(self.before, self.harness.holds(), when)
 
     @contextlib.contextmanager
-    def leaving_nothing(self, when: str) -> Iterator[None]:
-        """Fail unless the array holds the same before and after the block."""
+    def leaving_nothing(self, when: str) -> Iterator[frozenset[str]]:
+        """Fail unless the array holds the same before and after the block.
+
+        Yields what it holds before.
+        """
         before = frozenset(self.harness.holds())
-        yield
+        yield before
         require_same(before, self.harness.holds(), when)
 
     def expect_clone_error(
-        self, kind: type[AdapterError], source: Volume, what: str
+        self, kind: type[AdapterError], source: Source, what: str
     ) -> None:
         """Fail unless a clone raises this error and leaves nothing behind."""
-        target = self.target(source.size)
+        target = self.target(getattr(source, "size", 1))
         with self.leaving_nothing(what):
             with expect_error(kind, what):
-                self.array.clone_volume(target.id, source)
+                self.clone_as(target.id, source)
             self.require_absent(target)
 
     def breaking(self) -> contextlib.AbstractContextManager[object]:
@@ -258,19 +344,19 @@ class Fixture:
         If the array raises `LeftBehindError`, `discard` must remove what is
         left.
         """
-        held, left = frozenset(self.harness.holds()), False
-        with self.breaking():
-            try:
-                clone()
-            except AdapterError as error:
-                left = isinstance(error, LeftBehindError)
-            except Exception as error:  # noqa: BLE001 - any other is wrong
-                fail(f"a failing clone raised {describe(error)}")
-            else:
-                fail("a failing clone raised nothing")
-        if left:
-            found = frozenset(self.harness.holds())
-            require(found != held, "LeftBehindError, but nothing is left")
-            self.array.discard(target.id)
-        self.require_absent(target)
-        require_same(held, self.harness.holds(), "after a failed clone")
+        with self.leaving_nothing("after a failed clone") as held:
+            left = False
+            with self.breaking():
+                try:
+                    clone()
+                except AdapterError as error:
+                    left = isinstance(error, LeftBehindError)
+                except Exception as error:  # noqa: BLE001 - any other is wrong
+                    fail(f"a failing clone raised {describe(error)}")
+                else:
+                    fail("a failing clone raised nothing")
+            if left:
+                found = frozenset(self.harness.holds())
+                require(found != held, "LeftBehindError, but nothing is left")
+                self.array.discard(target.id)
+            self.require_absent(target)

@@ -19,7 +19,7 @@ import attrs
 
 from clonepolicy.ports import ArrayBackend
 from clonepolicy.testing.conformance._check import fail
-from clonepolicy.testing.conformance._content import Content
+from clonepolicy.testing.conformance._fixture import Content
 
 _TIMEOUT = 600
 """Seconds after which a call is taken for one that never returns."""

@@ -20,9 +20,11 @@ from clonepolicy.testing.conformance._harness import (
     ImageHarness,
     VolumeHarness,
 )
-from clonepolicy.testing.conformance.checks._arrays import ARRAYS
-from clonepolicy.testing.conformance.checks._image_services import IMAGES
-from clonepolicy.testing.conformance.checks._volume_services import VOLUMES
+from clonepolicy.testing.conformance.checks._suites import (
+    ARRAYS,
+    IMAGES,
+    VOLUMES,
+)
 
 
 @attrs.frozen
@@ -44,6 +46,7 @@ KINDS = (
     Kind("volume-service", VolumeHarness, VOLUMES, "volumes"),
 )
 """Every kind of adapter; each has an option in ``_clonepolicy_pytest``."""
+_HARNESSES = " or ".join(kind.harness.__name__ for kind in KINDS)
 
 
 class HarnessError(FactError):
@@ -66,10 +69,7 @@ class HarnessError(FactError):
 
 
 def _kind_of(harness: object) -> Kind | None:
-    for kind in KINDS:
-        if isinstance(harness, kind.harness):
-            return kind
-    return None
+    return next((k for k in KINDS if isinstance(harness, k.harness)), None)
 
 
 def load_harness(spec: str) -> tuple[AnySuite, Any]:
@@ -119,15 +119,24 @@ def find_harness(spec: str) -> Callable[[], Any]:
         return lambda: found
     if not callable(found):
         raise HarnessError(
-            *(spec, f"{_harnesses()} or a function", _shown(found)),
+            *(spec, f"{_HARNESSES} or a function", _shown(found)),
             "name a function that returns a harness",
         )
     make: Callable[[], Any] = found
     return make
 
 
-def open_harness(spec: str, make: Callable[[], Any]) -> tuple[Kind, Any]:
-    """Make a harness, and check that it can be used.
+def open_harness(
+    spec: str,
+    make: Callable[[], Any],
+    suite: AnySuite | None = None,
+    expected: str = "",
+    remedy: str = "",
+) -> tuple[Kind, Any]:
+    """Make a harness, and check that it can be used, and for this suite.
+
+    If it is for another suite, the error has what was expected, and a remedy
+    with the name of its kind.
 
     Raises:
         HarnessError: It cannot be used, and was closed.
@@ -141,10 +150,12 @@ def open_harness(spec: str, make: Callable[[], Any]) -> tuple[Kind, Any]:
         ) from error
     kind = _kind_of(harness)
     if kind is None:
-        raise HarnessError(
-            *(spec, _harnesses(), _shown(harness)),
-            "let the function return one",
-        )
+        remedy = "let the function return one"
+        raise HarnessError(spec, _HARNESSES, _shown(harness), remedy)
+    if suite not in {None, kind.suite}:
+        harness.close()
+        found = kind.harness.__name__
+        raise HarnessError(spec, expected, found, remedy.format(kind.name))
     try:
         _validate(spec, kind.suite, harness)
     except BaseException:
@@ -158,9 +169,9 @@ def _validate(spec: str, suite: AnySuite, harness: Any) -> None:  # noqa: ANN401
     try:
         suite.level_of(harness)
     except Exception as error:
+        expected = "an adapter that declares what it can do"
         raise HarnessError(
-            *(spec, "an adapter that declares what it can do"),
-            *(describe(error), "make that work first"),
+            spec, expected, describe(error), "make that work first"
         ) from error
     ids = {check.id for check in suite.checks}
     for name in harness.xfail:
@@ -175,10 +186,6 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """Ask whether a similar name was meant; empty if there is none."""
     near = difflib.get_close_matches(name, known)
     return f"did you mean {' or '.join(near)}?" if near else ""
-
-
-def _harnesses() -> str:
-    return " or ".join(kind.harness.__name__ for kind in KINDS)
 
 
 def _shown(value: object) -> str:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 from typing_extensions import override
 
-from clonepolicy.testing.conformance._check import Check, Level, Status
+from clonepolicy.testing.conformance._check import (
+    Check,
+    Level,
+    Report,
+    Result,
+    Status,
+    run_check,
+)
 from clonepolicy.testing.conformance._harness import Harness
 from clonepolicy.testing.conformance._load import (
     KINDS,
@@ -19,8 +26,6 @@ from clonepolicy.testing.conformance._load import (
     find_harness,
     open_harness,
 )
-from clonepolicy.testing.conformance._report import Report, Result
-from clonepolicy.testing.conformance._run import run_check
 
 _CARRIED = "clonepolicy"
 """The attribute in which a worker's report carries a check's result."""
@@ -29,73 +34,39 @@ _CARRIED = "clonepolicy"
 class HarnessNode(pytest.Collector):
     """A harness: opened for the first check, closed when the session ends."""
 
-    def __init__(
-        self,
-        *,
-        kind: Kind,
-        make: Callable[[], Any],
-        **more: Any,  # noqa: ANN401 - as pytest has it
-    ) -> None:
-        """Store how to open the harness."""
-        super().__init__(**more)
-        self.kind = kind
-        self._make = make
-        self._opened: Harness | HarnessError | None = None
+    kind: Kind
+    make: Callable[[], Any]
 
     @override
     def collect(self) -> Iterator[pytest.Item]:
         """Yield an item for each check."""
         for check in self.kind.suite.checks:
-            yield CheckItem.from_parent(self, name=check.id, check=check)
+            item = CheckItem.from_parent(self, name=check.id)
+            item.check = check
+            yield item
 
-    def opened(self) -> Harness:
-        """Return the harness, opened once.
-
-        Raises:
-            HarnessError: It cannot be opened; that is tried only once.
-        """
-        if self._opened is None:
-            try:
-                self._opened = self._open()
-            except HarnessError as error:
-                self._opened = error
-            self.session.addfinalizer(self._close)
-        if isinstance(self._opened, HarnessError):
-            raise self._opened
-        return self._opened
-
-    def _open(self) -> Harness:
-        kind, harness = open_harness(self.name, self._make)
-        if kind is not self.kind:
-            harness.close()
-            raise HarnessError(
-                *(self.name, self.kind.harness.__name__),
-                *(kind.harness.__name__, f"use --clonepolicy-{kind.name}"),
+    @cached_property
+    def opened(self) -> Harness | HarnessError:
+        """The harness, or why it cannot be opened; that is tried once."""
+        harness: Harness
+        try:
+            _, harness = open_harness(
+                *(self.name, self.make, self.kind.suite),
+                expected=self.kind.harness.__name__,
+                remedy="use --clonepolicy-{}",
             )
-        made: Harness = harness
-        return made
-
-    def _close(self) -> None:
-        opened, self._opened = self._opened, None
-        if opened is not None and not isinstance(opened, HarnessError):
-            opened.close()
+        except HarnessError as error:
+            return error
+        self.session.addfinalizer(harness.close)
+        return harness
 
 
 class CheckItem(pytest.Item):
     """A check, to be run against its parent's harness."""
 
     parent: HarnessNode
-
-    def __init__(
-        self,
-        *,
-        check: Check[Any],
-        **more: Any,  # noqa: ANN401 - as pytest has it
-    ) -> None:
-        """Store the check."""
-        super().__init__(**more)
-        self.check = check
-        self.carried: tuple[int, str, str, float] | None = None
+    check: Check[Any]
+    carried: tuple[int, str, str, float] | None = None
 
     @override
     def reportinfo(self) -> tuple[Path, None, str]:
@@ -105,30 +76,22 @@ class CheckItem(pytest.Item):
     @override
     def runtest(self) -> None:
         """Run the check; translate its result into pytest's outcomes."""
-        try:
-            harness = self.parent.opened()
-        except HarnessError as error:
-            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        harness = self.parent.opened
+        if isinstance(harness, HarnessError):
+            raise pytest.fail.Exception(str(harness), pytrace=False)
         result = run_check(self.check, harness)
         declared = self.parent.kind.suite.level_of(harness)
-        self.carried = (
-            int(declared),
-            str(result.status),
-            result.detail,
-            result.seconds,
-        )
-        match result.status:
-            case Status.PASS:
-                if result.detail:
-                    self.user_properties.append(("measured", result.detail))
-                return
-            case Status.SKIP:
-                pytest.skip(result.detail)
-            case Status.XFAIL:
-                # under --runxfail this returns, and the test fails below
-                pytest.xfail(result.detail)
-            case Status.FAIL:
-                pass
+        facts = str(result.status), result.detail, result.seconds
+        self.carried = int(declared), *facts
+        if result.status is Status.PASS:
+            if result.detail:
+                self.user_properties.append(("measured", result.detail))
+            return
+        if result.status is Status.SKIP:
+            pytest.skip(result.detail)
+        if result.status is Status.XFAIL:
+            # under --runxfail this returns, and the test fails below
+            pytest.xfail(result.detail)
         pytest.fail(f"{result.detail}\n{self.check.promise}", pytrace=False)
 
 
@@ -162,12 +125,12 @@ class Checks:
         """Add the harnesses to the session."""
         report = yield
         if isinstance(collector, pytest.Session) and report.passed:
-            report.result.extend(
-                HarnessNode.from_parent(
-                    collector, name=spec, nodeid=spec, kind=kind, make=make
+            for spec, (kind, make) in self._nodes.items():
+                node = HarnessNode.from_parent(
+                    collector, name=spec, nodeid=spec
                 )
-                for spec, (kind, make) in self._nodes.items()
-            )
+                node.kind, node.make = kind, make
+                report.result.append(node)
         return report
 
     @pytest.hookimpl(wrapper=True)
@@ -187,18 +150,12 @@ class Checks:
             return
         spec, _, name = report.nodeid.partition("::")
         before = self._reports[spec]
-        checks = {check.id: check for check in before.suite.checks}
         declared, status, detail, seconds = carried
-        result = Result(
-            check=checks[name],
-            status=Status(status),
-            detail=detail,
-            seconds=seconds,
-        )
-        self._reports[spec] = attrs.evolve(
-            before,
-            declared=Level(declared),
-            results=(*before.results, result),
+        check = next(c for c in before.suite.checks if c.id == name)
+        result = Result(check, Status(status), detail, seconds)
+        results = (*before.results, result)
+        self._reports[spec] = Report(
+            suite=before.suite, declared=Level(declared), results=results
         )
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -3,10 +3,8 @@
 from importlib import import_module
 
 for _subject in (
-    *("array_capabilities", "array_storing", "array_isolation"),
-    *("array_extending", "array_cloning", "array_sources", "array_images"),
-    *("array_concurrency", "array_limits", "array_kills", "array_sharing"),
-    *("image_data", "image_locations", "volume_records", "volume_lifecycle"),
+    *("array_storing", "array_cloning", "array_images", "array_sharing"),
+    *("image_data", "image_locations", "volumes"),
 ):
     # in the order in which their checks run
     import_module(f"{__name__}.{_subject}")

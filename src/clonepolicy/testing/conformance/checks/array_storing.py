@@ -1,35 +1,154 @@
-"""Writing, reading and discarding volumes."""
+"""What an array declares, and how it stores volumes."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable
+from functools import partial
+from itertools import chain, islice
+from typing import Any
+
+import attrs
 
 from clonepolicy import (
     AdapterError,
+    CinderLocation,
+    CloneLimitError,
     ConflictError,
+    FileLocation,
     IntegrityError,
+    Location,
+    MalformedLocation,
     NotFoundError,
+    OtherLocation,
+    RbdLocation,
     UnsupportedError,
 )
+from clonepolicy.ports import check_array_kind
 from clonepolicy.testing.conformance._check import (
     Level,
     Need,
     allow_refusal,
     expect_error,
     fail,
+    given,
+    require,
     require_equal,
     require_same,
 )
-from clonepolicy.testing.conformance._content import Content
-from clonepolicy.testing.conformance._fixture import Fixture
+from clonepolicy.testing.conformance._fixture import (
+    Content,
+    Fixture,
+    ImageLocation,
+)
 from clonepolicy.testing.conformance._harness import ArrayHarness
-from clonepolicy.testing.conformance.checks._arrays import (
+from clonepolicy.testing.conformance.checks._suites import (
     ARRAYS,
     BREAKING,
+    HOSTILE,
+    REOPENS,
+    STORED_IMAGES,
+    broken,
     clones,
+    clones_images,
 )
+
+
+def _leaves_out_some(harness: ArrayHarness) -> bool:
+    backend = harness.array.get_backend()
+    clones_all = clones(backend) and clones_images(backend)
+    return not (clones_all and backend.can_extend)
+
+
+OFFERED = Need[ArrayHarness](
+    "the array's class is offered by no entry point (no API_VERSION)",
+    lambda harness: hasattr(type(harness.array), "API_VERSION"),
+)
+SILENT = Need("the array declares everything", _leaves_out_some)
+
+
+@ARRAYS.check(Level.STORES, OFFERED)
+def declares_what_its_class_declares(fixture: Fixture) -> str:
+    """The array and its class declare the same, for a supported version."""
+    kind: Any = type(fixture.array)
+    try:
+        warning = check_array_kind(kind)
+    except UnsupportedError as error:
+        fail(str(error))
+    declared = attrs.asdict(fixture.backend)
+    for name, value in attrs.asdict(kind.CAPABILITIES).items():
+        # a class may leave a capability open; an operator sets `frozen`
+        is_open = value is None or value == frozenset() or name == "frozen"
+        require(
+            is_open or declared[name] == value,
+            f"{name}: the class declares {value!r}, "
+            f"the array {declared[name]!r}",
+        )
+    return warning or f"version {kind.API_VERSION}"
+
+
+@ARRAYS.check(Level.STORES)
+def has_a_stable_and_unique_identity(fixture: Fixture) -> str:
+    """The array's id stays the same, and no other array has it."""
+    backend, other = fixture.backend, fixture.harness.other
+    array_id = backend.array_id
+    require(array_id is not None, "array_id is None: the array never clones")
+    require(backend == fixture.backend, "get_backend varies between calls")
+    if other is None:
+        return f"{array_id}; the harness gives no other array to compare"
+    there = other.get_backend().array_id
+    require(there != array_id, f"the other array is {there}, too")
+    return f"{array_id}, another is {there}"
+
+
+@ARRAYS.check(Level.STORES, REOPENS)
+def finds_the_same_volumes_when_reopened(fixture: Fixture) -> None:
+    """An array that is opened once more has the same id and volumes."""
+    volume = fixture.volume()
+    again = given(fixture.harness.reopen, "reopen")()
+    require_equal(
+        again.get_backend(), fixture.backend, "declared when reopened"
+    )
+    fixture.expected[volume.id].compare(again.read(volume.id), "when reopened")
+    again.discard(volume.id)
+    fixture.require_absent(volume)
+
+
+@ARRAYS.check(Level.STORES)
+def declares_a_clone_kind_only_if_it_clones(fixture: Fixture) -> str:
+    """The array declares a clone kind if it clones, and only then."""
+    backend = fixture.backend
+    for can, name in (
+        (backend.can_clone is True, "clone_kind"),
+        (bool(backend.image_schemes), "image_clone_kind"),
+    ):
+        kind = getattr(backend, name)
+        require(not can or kind is not None, f"{name} is None: declare one")
+        require(can or kind is None, f"{name} is {kind}, but it cannot clone")
+    return f"{backend.clone_kind}, images {backend.image_clone_kind}"
+
+
+@ARRAYS.check(Level.STORES, SILENT)
+def refuses_undeclared_operations(fixture: Fixture) -> str:
+    """The array refuses clones and extensions that it does not declare."""
+    refused = []
+    source, backend = fixture.volume(), fixture.backend
+    if not clones(backend):
+        kind = CloneLimitError if backend.can_clone else UnsupportedError
+        fixture.expect_clone_error(kind, source, "a clone")
+        refused.append("clone_volume")
+    if not backend.can_extend:
+        with expect_error(UnsupportedError, "extending"):
+            fixture.array.extend(source.id, 2)
+        refused.append("extend")
+    if not clones_images(backend):
+        location: ImageLocation = FileLocation("/images/any")
+        if fixture.harness.add_image is not None:
+            location = fixture.image(Content(fixture.harness.gib))
+        fixture.expect_clone_error(AdapterError, location, "an image's clone")
+        refused.append("clone_image")
+    fixture.require_intact(source)
+    return f"refuses {', '.join(refused)}"
 
 
 def _can_stat(harness: ArrayHarness) -> bool:
@@ -64,8 +183,7 @@ def refuses_data_larger_than_the_volume(fixture: Fixture) -> None:
     content.put(gib, b"x" * 512)
     with expect_error(IntegrityError, "512 bytes too many"):
         fixture.write(target, content)
-    fixture.array.discard(target.id)
-    fixture.require_absent(target)
+    fixture.discard(target)
     fixture.require_unchanged()
 
 
@@ -73,28 +191,18 @@ class _StreamError(OSError):
     """An error of the data's own iterator, such as a lost connection."""
 
 
-def _broken_stream(content: Content, *, at_the_end: bool) -> Iterator[bytes]:
-    pieces = content.pieces()
-    yield next(pieces)
-    if at_the_end:
-        yield from pieces
-    raise _StreamError
-
-
 @ARRAYS.check(Level.STORES)
 def passes_on_errors_of_the_data_stream(fixture: Fixture) -> None:
     """Errors of the data's iterator reach the caller; a retry succeeds."""
     target, content = fixture.target(), fixture.content("stream")
-    for at_the_end in (False, True):
-        data = _broken_stream(content, at_the_end=at_the_end)
+    for pieces in (islice(content.pieces(), 1), content.pieces()):
         try:
-            fixture.write(target, content, data)
+            fixture.write(target, content, broken(pieces, _StreamError()))
         except _StreamError:
             pass
         else:
             fail("the volume was created from a stream that broke off")
-        fixture.array.discard(target.id)
-        fixture.require_absent(target)
+        fixture.discard(target)
         fixture.require_unchanged()
     fixture.write(target, content)
     fixture.require_intact(target)
@@ -108,8 +216,7 @@ def refuses_data_in_a_wrong_format(fixture: Fixture) -> None:
         target = fixture.target()
         with expect_error(AdapterError, f"data of {formats}"):
             fixture.write(target, content, formats=formats)
-        fixture.array.discard(target.id)
-        fixture.require_absent(target)
+        fixture.discard(target)
     fixture.require_unchanged()
 
 
@@ -136,8 +243,7 @@ def recovers_from_a_failed_write(fixture: Fixture) -> None:
             fixture.write(target, content)
         with allow_refusal("discarding"):
             fixture.array.discard(target.id)
-    fixture.array.discard(target.id)
-    fixture.require_absent(target)
+    fixture.discard(target)
     fixture.write(target, content)
     fixture.require_intact(target, other)
 
@@ -189,7 +295,83 @@ def discards_volumes_idempotently(fixture: Fixture) -> None:
     held = frozenset(fixture.harness.holds())
     volume = fixture.volume()
     for _ in range(2):
-        fixture.array.discard(volume.id)
-        fixture.require_absent(volume)
+        fixture.discard(volume)
         require_same(held, fixture.harness.holds(), "after discard")
     fixture.require_intact(other)
+
+
+FOREIGN: tuple[Location, ...] = (
+    CinderLocation("6f2c8a54-9d1e-4b7a-8c3d-2e5f60718293"),
+    OtherLocation("https://example.org/image"),
+    MalformedLocation("rbd://", "too short"),
+    RbdLocation("another", "images", "image", "snap"),
+    RbdLocation("", "", "", ""),
+    RbdLocation("x" * 300, "../..", "a\0b", "ü"),
+    FileLocation("/etc/passwd"),
+    FileLocation("/proc/self/environ"),
+    FileLocation("/nowhere/\0"),
+    FileLocation("/nowhere/" + "x" * 5000),
+    FileLocation("relative"),
+)
+"""Locations at which an array has no image."""
+
+
+@ARRAYS.check(Level.STORES)
+def isolates_hostile_volume_ids(fixture: Fixture) -> str:
+    """No id reaches another volume or leaves anything behind."""
+    refusals, array = 0, fixture.array
+    volume = fixture.volume()
+    content = Content(fixture.harness.gib)
+    image = fixture.image_record(content)
+    twins = (volume.id.upper(), f"{volume.id} ", f"../{volume.id}")
+    names = [n for n in (*HOSTILE, *twins) if n != volume.id]
+    held = frozenset(fixture.harness.holds())
+
+    def read(name: str) -> None:
+        for _ in array.read(name):
+            pass
+
+    for name in names:
+        what = f"id {name[:40]!r}"
+        with allow_refusal(what):
+            require_equal(array.stat(name), None, f"{what}: stat")
+        refusals += 1
+        with allow_refusal(what):
+            array.write(name, 1, image, content.pieces())
+            refusals -= 1
+            content.compare(array.read(name), what)
+        calls: list[Callable[[], object]] = [
+            partial(array.discard, name),
+            partial(array.extend, name, 2),
+            partial(read, name),
+            partial(array.clone_volume, name, volume),
+            partial(array.discard, name),
+        ]
+        if name:  # no record has an empty id
+            target, source = fixture.target(), attrs.evolve(volume, id=name)
+            calls.append(partial(array.clone_volume, target.id, source))
+            calls.append(partial(array.discard, target.id))
+        for call in calls:
+            with allow_refusal(what):
+                call()
+        require_same(held, fixture.harness.holds(), what)
+    fixture.require_intact(volume)
+    return f"{refusals} of {len(names)} ids refused"
+
+
+@ARRAYS.check(Level.STORES)
+def finds_no_image_at_foreign_locations(fixture: Fixture) -> None:
+    """Foreign or malformed locations have no image and raise no error."""
+    for location in FOREIGN:
+        found = fixture.array.find_image(location)
+        require(found is None, f"{location!r:.60}: found {found}")
+
+
+@ARRAYS.check(Level.CLONES, STORED_IMAGES)
+def refuses_to_clone_a_missing_image(fixture: Fixture) -> None:
+    """Cloning an image that the array does not have creates nothing."""
+    for location in FOREIGN:
+        if isinstance(location, (RbdLocation, FileLocation)):
+            what = f"{location!r:.60}"
+            fixture.expect_clone_error(NotFoundError, location, what)
+    fixture.require_unchanged()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 from clonepolicy import (
     AdapterError,
@@ -14,7 +13,6 @@ from clonepolicy import (
 )
 from clonepolicy.testing.conformance._check import (
     Level,
-    Need,
     allow_refusal,
     describe,
     expect_error,
@@ -23,28 +21,24 @@ from clonepolicy.testing.conformance._check import (
     require_equal,
 )
 from clonepolicy.testing.conformance._harness import ImageHarness
-from clonepolicy.testing.conformance.checks._hostile import (
-    pass_hostile_ids,
-)
-from clonepolicy.testing.conformance.checks._image_services import (
+from clonepolicy.testing.conformance.checks._suites import (
     DATA,
     IMAGES,
+    broken,
+    expect_refusal,
+    gives,
     missing_id,
     missing_volume,
-    require_data,
-)
-from clonepolicy.testing.conformance.checks._statuses import (
-    expect_refusal,
     only_changing,
+    pass_hostile_ids,
+    require_bytes,
+    require_data,
 )
 
 _LARGE = random.Random(0).randbytes((1 << 20) + 1)  # noqa: S311 - any bytes will do
 """More data than usual clients return in one piece."""
 
-CORRUPTING = Need[ImageHarness](
-    "the harness cannot change data (corrupt)",
-    lambda harness: harness.corrupt is not None,
-)
+CORRUPTING = gives("the harness cannot change data", "corrupt")
 
 
 @IMAGES.check(Level.STORES)
@@ -99,11 +93,7 @@ def downloads_exactly_the_data_of_an_image(harness: ImageHarness) -> str:
     for data in (b"x", _LARGE):
         image_id = harness.active(data)
         found = b"".join(harness.images.download(image_id))
-        require(
-            found == data,
-            f"returned {len(found)} bytes that are not the expected "
-            f"{len(data)}",
-        )
+        require_bytes(found, data, "returned")
     return f"{len(_LARGE)} bytes compared"
 
 
@@ -143,23 +133,14 @@ def refuses_to_upload_over_existing_data(harness: ImageHarness) -> None:
     require_data(harness, image_id)
 
 
-class _StreamError(Exception):
-    """An error of the data's own iterator."""
-
-
-def _broken_stream(error: Exception) -> Iterator[bytes]:
-    yield _LARGE
-    raise error
-
-
 @IMAGES.check(Level.STORES)
 def passes_on_errors_of_the_data_stream(harness: ImageHarness) -> None:
     """Errors of the data's iterator reach the caller and make no image."""
-    for error in (_StreamError("torn"), IntegrityError("other bytes")):
+    for error in (Exception("torn"), IntegrityError("other bytes")):
         image_id, raised = harness.queued(), "nothing"
         with only_changing(harness, "after discarding", {image_id: None}):
             try:
-                harness.images.upload(image_id, _broken_stream(error))
+                harness.images.upload(image_id, broken([_LARGE], error))
             except Exception as found:  # noqa: BLE001 - it is compared
                 raised = describe(found)
             require_equal(raised, describe(error), "raised")
@@ -236,6 +217,7 @@ def refuses_hostile_image_ids(harness: ImageHarness) -> str:
     """An id that is no image's raises `AdapterError` and changes nothing."""
     active, queued = harness.active(DATA), harness.queued()
     images, location = harness.images, missing_volume()
+    verify, withdraw = images.verify_location, images.withdraw_location
     result = pass_hostile_ids(
         harness,
         (
@@ -248,14 +230,10 @@ def refuses_hostile_image_ids(harness: ImageHarness) -> str:
             "download": lambda name: list(images.download(name)),
             "upload": lambda name: images.upload(name, iter([b"other data"])),
             "add_location": lambda name: images.add_location(name, location),
-            "verify_location": lambda name: images.verify_location(
-                name, location
-            ),
+            "verify_location": lambda name: verify(name, location),
         },
         harmless={
-            "withdraw_location": lambda name: images.withdraw_location(
-                name, location
-            ),
+            "withdraw_location": lambda name: withdraw(name, location),
             "discard": images.discard,
         },
     )

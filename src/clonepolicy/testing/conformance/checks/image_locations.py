@@ -24,30 +24,32 @@ from clonepolicy.testing.conformance._harness import (
     ImageHarness,
     LocationHarness,
 )
-from clonepolicy.testing.conformance.checks._image_services import (
+from clonepolicy.testing.conformance.checks._suites import (
     DATA,
     IMAGES,
     offers_locations,
+    only_changing,
     require_data,
 )
-from clonepolicy.testing.conformance.checks._statuses import only_changing
 
 LOCATIONS = Need(
     "not offered: locations (has_location_api, show_multiple_locations)",
     offers_locations,
 )
-SEVERAL = Need[ImageHarness](
-    "the harness makes no image with several locations (locations.add_image)",
-    lambda harness: (
-        harness.locations is None or harness.locations.add_image is not None
-    ),
+
+
+def _gives(what: str, member: str) -> Need[ImageHarness]:
+    # without any locations, the check fails: see `_locations`
+    return Need(
+        f"{what} (locations.{member})",
+        lambda harness: getattr(harness.locations, member, True) is not None,
+    )
+
+
+SEVERAL = _gives(
+    "the harness makes no image with several locations", "add_image"
 )
-READING = Need[ImageHarness](
-    "the harness cannot read volumes (locations.data_of)",
-    lambda harness: (
-        harness.locations is None or harness.locations.data_of is not None
-    ),
-)
+READING = _gives("the harness cannot read volumes", "data_of")
 
 
 def _locations(harness: ImageHarness) -> LocationHarness:
@@ -74,6 +76,7 @@ def _require_shown(
     *,
     shown: bool = True,
 ) -> None:
+    """Fail unless an image shows a location, or not; its volume must stay."""
     # compare only volumes: a service may insert its store's name
     volumes = [
         found.volume_id
@@ -82,6 +85,7 @@ def _require_shown(
     ]
     found_it = location.volume_id in volumes
     require_equal(found_it, shown, f"image {image_id} shows {location}")
+    _require_volume(harness, location)
 
 
 def _require_volume(harness: ImageHarness, location: CinderLocation) -> None:
@@ -97,7 +101,6 @@ def registers_a_volume_as_image_data(harness: ImageHarness) -> None:
         harness.images.add_location(image_id, location)
         harness.images.verify_location(image_id, location)
     _require_shown(harness, image_id, location)
-    _require_volume(harness, location)
 
 
 @IMAGES.check(Level.CLONES, LOCATIONS, clones=True)
@@ -140,15 +143,13 @@ def withdraws_a_location_or_refuses(harness: ImageHarness) -> str:
     except AdapterError:
         _require_shown(harness, image_id, location)
         require_equal(dict(harness.statuses()), before, "after refusing")
-        result = "a location that is shown stays"
-    else:
-        _require_shown(harness, image_id, location, shown=False)
-        status = harness.statuses().get(image_id)
-        require(status != "active", "the image is active but has no data")
-        harness.images.withdraw_location(image_id, location)
-        result = "a location that is shown is withdrawn"
+        return "a location that is shown stays"
+    _require_shown(harness, image_id, location, shown=False)
+    status = harness.statuses().get(image_id)
+    require(status != "active", "the image is active but has no data")
+    harness.images.withdraw_location(image_id, location)
     _require_volume(harness, location)
-    return result
+    return "a location that is shown is withdrawn"
 
 
 @IMAGES.check(Level.CLONES, LOCATIONS, clones=True)
@@ -164,7 +165,6 @@ def never_shows_a_withdrawn_location(harness: ImageHarness) -> str:
     with expect_error(AdapterError, "verifying a withdrawn location"):
         harness.images.verify_location(image_id, location)
     _require_shown(harness, image_id, location, shown=False)
-    _require_volume(harness, location)
     return "a location that is being registered is withdrawn"
 
 
@@ -179,7 +179,6 @@ def never_discards_an_image_with_a_location(harness: ImageHarness) -> None:
     with only_changing(harness, "after discarding"):
         harness.images.discard(image_id)
     _require_shown(harness, image_id, location)
-    _require_volume(harness, location)
 
 
 @IMAGES.check(Level.CLONES, LOCATIONS, clones=True)

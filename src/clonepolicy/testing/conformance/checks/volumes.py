@@ -1,36 +1,203 @@
-"""Image volumes: their creation, their statuses and their removal."""
+"""Volumes as the service returns them, and image volumes."""
 
 from __future__ import annotations
 
+import contextlib
+import uuid
 from collections.abc import Callable
 
-from clonepolicy import ConflictError, NotFoundError
+import attrs
+
+from clonepolicy import ConflictError, Host, NotFoundError, Quota, QuotaError
 from clonepolicy.testing.conformance._check import (
     Level,
-    Need,
     allow_refusal,
     expect_error,
+    given,
     require,
     require_equal,
 )
 from clonepolicy.testing.conformance._harness import VolumeHarness
-from clonepolicy.testing.conformance.checks._hostile import pass_hostile_ids
-from clonepolicy.testing.conformance.checks._statuses import (
-    expect_refusal,
-    only_changing,
-)
-from clonepolicy.testing.conformance.checks._volume_services import (
+from clonepolicy.testing.conformance.checks._suites import (
     VOLUMES,
+    expect_refusal,
+    gives,
     image_volume,
     new_project,
+    only_changing,
+    pass_hostile_ids,
 )
+
+_IDS = 100
+
+CACHE = gives("the service keeps no image-volume cache", "cache")
+QUOTA = gives("the harness cannot set a quota", "set_quota")
+
+
+@VOLUMES.check(Level.STORES)
+def makes_unique_volume_ids(harness: VolumeHarness) -> None:
+    """Each new id is a different UUID, in the form that Cinder writes."""
+    ids = [harness.volumes.new_id() for _ in range(_IDS)]
+    require(len(set(ids)) == _IDS, "an id was returned twice")
+    for made in ids:
+        canonical = ""
+        with contextlib.suppress(ValueError):
+            canonical = str(uuid.UUID(made))
+        require(made == canonical, f"{made!r} is no canonical UUID")
+
+
+@VOLUMES.check(Level.STORES)
+def returns_the_facts_of_a_volume(harness: VolumeHarness) -> None:
+    """A volume has its size in GiB, its status, its project and its host."""
+    for size, status, previous in (
+        (1, "available", None),
+        (3, "uploading", "available"),
+    ):
+        volume = harness.new_volume(size, status, previous)
+        found = harness.volumes.get_volume(volume.id)
+        for name in ("id", "project_id", "host"):
+            require_equal(getattr(found, name), getattr(volume, name), name)
+        facts = (found.size, found.status)
+        require_equal(facts, (size, status), "size and status")
+
+
+@VOLUMES.check(Level.STORES)
+def reports_a_missing_volume_as_not_found(harness: VolumeHarness) -> None:
+    """A missing volume is not found, and no call creates it."""
+    volumes, missing = harness.volumes, harness.volumes.new_id()
+    with only_changing(harness, "after asking for a missing volume"):
+        with expect_error(NotFoundError, "get_volume"):
+            volumes.get_volume(missing)
+        with expect_error(NotFoundError, "set_metadata"):
+            volumes.set_metadata(missing, "image_owner", "owner")
+        with expect_error(NotFoundError, "set_readonly"):
+            volumes.set_readonly(missing)
+        with expect_error(NotFoundError, "publish"):
+            volumes.publish(missing)
+
+
+@VOLUMES.check(Level.STORES)
+def ignores_the_cleanup_of_a_missing_volume(harness: VolumeHarness) -> None:
+    """Undoing the creation of a missing volume is no error."""
+    missing = harness.volumes.new_id()
+    with only_changing(harness, "after undoing"):
+        harness.volumes.unpublish(missing)
+        harness.volumes.fail(missing)
+        harness.volumes.delete_image_volume(missing)
+
+
+@VOLUMES.check(Level.STORES)
+def returns_the_array_of_a_volume(harness: VolumeHarness) -> str:
+    """A volume's array is the same each time, or always unknown."""
+    volume = harness.new_volume(1, "available", None)
+    for _ in range(2):
+        found = harness.volumes.get_backend(volume).array_id
+        require_equal(found, harness.array_id, "array_id")
+    return str(harness.array_id)
+
+
+@VOLUMES.check(Level.STORES)
+def returns_no_array_for_an_unknown_host(harness: VolumeHarness) -> None:
+    """A volume on a host that the service does not know has no array."""
+    volume = harness.new_volume(1, "available", None)
+    for host in (None, Host("nowhere", "nothing", "none")):
+        found = None
+        with allow_refusal(f"host {host}"):
+            elsewhere = attrs.evolve(volume, host=host)
+            found = harness.volumes.get_backend(elsewhere).array_id
+        require_equal(found, None, f"host {host}: array_id")
+
+
+@VOLUMES.check(Level.STORES)
+def returns_no_cache_entry_for_an_unknown_image(
+    harness: VolumeHarness,
+) -> None:
+    """The cache has no entry for an image that was never cached."""
+    found = harness.volumes.get_cache_entries(str(uuid.uuid4()))
+    require(found == (), f"found {found!r} instead of ()")
+
+
+@VOLUMES.check(Level.STORES, CACHE)
+def returns_the_cache_entries_of_one_image(harness: VolumeHarness) -> None:
+    """The cache returns the entries of an image, and of no other image."""
+    enter = given(harness.cache, "cache")
+    volumes = {
+        str(uuid.uuid4()): harness.new_volume(1, "available", None)
+        for _ in range(2)
+    }
+    for image_id, volume in volumes.items():
+        enter(image_id, volume.id)
+    for image_id, volume in volumes.items():
+        found = [
+            (e.image_id, e.source and e.source.id, e.backend.array_id)
+            for e in harness.volumes.get_cache_entries(image_id)
+        ]
+        expected = [(image_id, volume.id, harness.array_id)]
+        require_equal(found, expected, "entries")
+
+
+def _require_left(
+    harness: VolumeHarness, project_id: str, expected: Quota
+) -> None:
+    found = harness.volumes.get_quota(project_id)
+    require_equal(found, expected, "the quota that is left")
+
+
+@VOLUMES.check(Level.CLONES, QUOTA, clones=True)
+def returns_the_quota_that_is_left(harness: VolumeHarness) -> None:
+    """Each volume counts against its project's quota until it is deleted."""
+    project_id, other = new_project(), new_project()
+    whole = Quota(volumes=4, gigabytes=10, per_volume_gigabytes=5)
+
+    def require_left(volumes: int, gigabytes: int) -> None:
+        left = attrs.evolve(whole, volumes=volumes, gigabytes=gigabytes)
+        _require_left(harness, project_id, left)
+
+    for each in (project_id, other):
+        given(harness.set_quota, "set_quota")(each, whole)
+        _require_left(harness, each, whole)
+    first = image_volume(harness, size=2, project_id=project_id)
+    require_left(3, 8)
+    image_volume(harness, size=1, project_id=project_id)
+    require_left(2, 7)
+    harness.volumes.delete_image_volume(first)
+    require_left(3, 9)
+    _require_left(harness, other, whole)
+
+
+@VOLUMES.check(Level.CLONES, QUOTA, clones=True)
+def returns_no_number_for_an_unlimited_quota(harness: VolumeHarness) -> None:
+    """If nothing limits a project, its quota has no numbers."""
+    project_id = new_project()
+    given(harness.set_quota, "set_quota")(project_id, Quota())
+    image_volume(harness, project_id=project_id)
+    _require_left(harness, project_id, Quota())
+
+
+@VOLUMES.check(Level.CLONES, QUOTA, clones=True)
+def refuses_volumes_beyond_the_quota(harness: VolumeHarness) -> None:
+    """Beyond the quota no volume is created, and no quota is used."""
+    create = harness.volumes.create_image_volume
+    limit = given(harness.set_quota, "set_quota")
+    source = harness.new_volume(2, "available", None)
+    volume_id, project_id = harness.volumes.new_id(), new_project()
+    for quota in (Quota(volumes=0), Quota(gigabytes=1)):
+        what = f"with {quota} left"
+        with only_changing(harness, what):
+            limit(project_id, quota)
+            with expect_error(QuotaError, what):
+                create(volume_id, source.id, project_id)
+        _require_left(harness, project_id, quota)
+    limit(project_id, Quota(volumes=1, gigabytes=2))
+    create(volume_id, source.id, project_id)
+
 
 _OF_THE_SOURCE = ("size", "host", "cluster_name", "volume_type")
-
-FILLING = Need[VolumeHarness](
-    "the service does not look whether volumes have data (fill)",
-    lambda harness: harness.fill is not None,
+_STATUSES = (
+    *("available", "creating", "in-use", "uploading", "error", "deleting"),
 )
+
+FILLING = gives("the service does not look whether volumes have data", "fill")
 
 
 def _fill(harness: VolumeHarness, volume_id: str) -> None:
@@ -86,30 +253,23 @@ def refuses_a_missing_source(harness: VolumeHarness) -> None:
 def keeps_the_metadata_of_each_volume(harness: VolumeHarness) -> None:
     """An item has its last value; other items and volumes do not change."""
     volume_id, other = image_volume(harness), image_volume(harness)
+    set_metadata = harness.volumes.set_metadata
     for owner, image_id in (
         ("first", None),
         ("first", "image"),
         ("first", "image"),
         ("last", "image"),
     ):
-        harness.volumes.set_metadata(volume_id, "image_owner", owner)
+        set_metadata(volume_id, "image_owner", owner)
         if image_id is not None:
-            harness.volumes.set_metadata(
-                volume_id, "glance_image_id", image_id
-            )
-        _require_metadata(harness, volume_id, owner, image_id)
-    _require_metadata(harness, other, None, None)
-
-
-def _require_metadata(
-    harness: VolumeHarness,
-    volume_id: str,
-    owner: str | None,
-    image: str | None,
-) -> None:
-    volume = harness.volumes.get_volume(volume_id)
-    found = (volume.image_owner, volume.glance_image_id)
-    require_equal(found, (owner, image), "metadata")
+            set_metadata(volume_id, "glance_image_id", image_id)
+        for each, expected in (
+            (volume_id, (owner, image_id)),
+            (other, (None, None)),
+        ):
+            volume = harness.volumes.get_volume(each)
+            found = (volume.image_owner, volume.glance_image_id)
+            require_equal(found, expected, "metadata")
 
 
 @VOLUMES.check(Level.CLONES, clones=True)
@@ -138,10 +298,12 @@ def _require_idempotent(
 
 
 def _require_no_effect(
-    harness: VolumeHarness, act: Callable[[str], None], *statuses: str
+    harness: VolumeHarness, act: Callable[[str], None], *, unless: set[str]
 ) -> None:
-    """Fail if a call changes a volume in one of these statuses."""
-    for status in statuses:
+    """Fail if a call changes a volume that is in any other status."""
+    for status in _STATUSES:
+        if status in unless:
+            continue
         previous = "available" if status == "uploading" else None
         volume = harness.new_volume(1, status, previous)
         what = f"a volume in {status}"
@@ -183,11 +345,8 @@ def unpublishes_volumes_idempotently(harness: VolumeHarness) -> None:
 @VOLUMES.check(Level.STORES)
 def unpublishes_only_available_volumes(harness: VolumeHarness) -> None:
     """Unpublishing does not change a volume in any other status."""
-    _require_no_effect(
-        harness,
-        harness.volumes.unpublish,
-        *("in-use", "uploading", "error", "deleting"),
-    )
+    unpublish = harness.volumes.unpublish
+    _require_no_effect(harness, unpublish, unless={"available", "creating"})
 
 
 @VOLUMES.check(Level.CLONES, clones=True)
@@ -200,11 +359,8 @@ def fails_volumes_idempotently(harness: VolumeHarness) -> None:
 @VOLUMES.check(Level.STORES)
 def fails_only_volumes_in_creation(harness: VolumeHarness) -> None:
     """A volume that has data never goes into error."""
-    _require_no_effect(
-        harness,
-        harness.volumes.fail,
-        *("available", "in-use", "uploading", "deleting"),
-    )
+    fail = harness.volumes.fail
+    _require_no_effect(harness, fail, unless={"creating", "error"})
 
 
 @VOLUMES.check(Level.STORES)
@@ -220,11 +376,8 @@ def restores_volumes_idempotently(harness: VolumeHarness) -> None:
 @VOLUMES.check(Level.STORES)
 def restores_only_uploading_volumes(harness: VolumeHarness) -> None:
     """Restoring does not change a volume in any other status."""
-    _require_no_effect(
-        harness,
-        harness.volumes.restore,
-        *("available", "creating", "error", "deleting"),
-    )
+    restore = harness.volumes.restore
+    _require_no_effect(harness, restore, unless={"in-use", "uploading"})
 
 
 @VOLUMES.check(Level.CLONES, clones=True)
@@ -251,6 +404,7 @@ def refuses_hostile_volume_ids(harness: VolumeHarness) -> str:
     """An id that is no volume's raises `AdapterError` or changes nothing."""
     volumes, volume_id = harness.volumes, image_volume(harness)
     volume = volumes.get_volume(volume_id)
+    create, mark = volumes.create_image_volume, volumes.set_metadata
 
     def get_cache_entries(name: str) -> None:
         require_equal(volumes.get_cache_entries(name), (), "entries")
@@ -260,12 +414,10 @@ def refuses_hostile_volume_ids(harness: VolumeHarness) -> str:
         (f"../{volume_id}", f"{volume_id}/", f" {volume_id}"),
         refused={
             "get_volume": volumes.get_volume,
-            "create_image_volume": lambda name: volumes.create_image_volume(
+            "create_image_volume": lambda name: create(
                 volumes.new_id(), name, new_project()
             ),
-            "set_metadata": lambda name: volumes.set_metadata(
-                name, "image_owner", "mallory"
-            ),
+            "set_metadata": lambda name: mark(name, "image_owner", "mallory"),
             "set_readonly": volumes.set_readonly,
             "publish": volumes.publish,
         },
