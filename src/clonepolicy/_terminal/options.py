@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,9 +21,8 @@ T = TypeVar("T")
 LIMIT = 16 * 1024 * 1024
 """Size in bytes of the largest input that is read."""
 
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Write one JSON document."
-)
+flag = partial(click.option, is_flag=True)
+json_option = flag("--json", "as_json", help="Write one JSON document.")
 
 
 class PolicyName(click.ParamType):  # type: ignore[type-arg]  # generic since 8.5

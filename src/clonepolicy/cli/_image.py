@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 from oslo_utils.imageutils import format_inspector
 
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import examples
-from clonepolicy._terminal.render import (
-    Json,
-    emit,
-    pairs,
-    say,
-    show,
-    size,
-    table,
-)
-from clonepolicy.adapters.local import ImageRow
-from clonepolicy.cli._cloud_options import (
-    all_option,
+from clonepolicy._terminal.render import answer, pairs, size
+from clonepolicy.cli._cloud import (
+    add_listing,
     cloud_options,
     opened,
+    to_dict,
     visibility_option,
 )
-from clonepolicy.cli._progress import measured
+from clonepolicy.cli._report import measured
 
 _FORMATS = ("raw", "qcow2", "iso", "vdi", "vhd", "vhdx", "vmdk")
 
@@ -39,35 +32,6 @@ def detect_format(path: Path) -> str:
     name = str(format_inspector.detect_file_format(str(path)))
     # a raw disk with a partition table is detected as gpt
     return name if name in {*_FORMATS, "qed"} else "raw"
-
-
-def image_to_dict(row: ImageRow) -> Json:
-    """Convert an image to JSON types."""
-    image = row.image
-    return {
-        "id": image.id,
-        "name": row.name,
-        "status": image.status,
-        "owner": image.owner,
-        "disk_format": image.disk_format,
-        "container_format": image.container_format,
-        "size": image.size,
-        "virtual_size": image.virtual_size,
-        "min_disk": image.min_disk,
-        "visibility": image.visibility,
-        "os_hash_algo": image.os_hash_algo,
-        "os_hash_value": image.os_hash_value,
-        "locations": list(row.locations),
-        "bytes_on_disk": row.bytes_on_disk,
-    }
-
-
-def _answer(row: ImageRow, *, as_json: bool) -> None:
-    fields = image_to_dict(row)
-    if as_json:
-        emit({"image": fields})
-    else:
-        show(pairs(fields.items()))
 
 
 @click.group(
@@ -108,11 +72,10 @@ def add(  # noqa: PLR0913 - one for each option
     file: Path,
     name: str | None,
     disk_format: str | None,
-    visibility: str,
-    min_disk: int,
     root: Path,
     project: str,
     as_json: bool,
+    **facts: Any,  # noqa: ANN401 - the cloud has these parameters
 ) -> None:
     """Copy the disk image FILE into the image store."""
     if not file.is_file():
@@ -129,73 +92,25 @@ def add(  # noqa: PLR0913 - one for each option
             name=file.stem if name is None else name,
             project_id=project,
             disk_format=kind,
-            visibility=visibility,
-            min_disk=min_disk,
             progress=meter.moved_so_far,
+            **facts,
         )
         row = cloud.find_image(made.id, project)
-    _answer(row, as_json=as_json)
+    fields = to_dict(row)
+    answer({"image": fields}, pairs(fields.items()), as_json=as_json)
 
 
-@image.command("list", epilog=examples("clonepolicy image list"))
-@all_option
-@cloud_options
-def list_images(
-    root: Path, project: str, *, everything: bool, as_json: bool
-) -> None:
-    """List the images that the project can see."""
-    with opened(root) as cloud:
-        rows = cloud.list_images(None if everything else project)
-    if as_json:
-        emit({"images": [image_to_dict(row) for row in rows]})
-        return
-    show(
-        table(
-            ("id", "name", "status", "format", "size", "stored in"),
-            (
-                (
-                    row.image.id,
-                    row.name,
-                    row.image.status,
-                    row.image.disk_format,
-                    None if row.image.size is None else size(row.image.size),
-                    "a volume" if row.locations else "a file",
-                )
-                for row in rows
-            ),
-            right=("size",),
-            whole=("id",),
-        )
-    )
-
-
-@image.command("show", epilog=examples("clonepolicy image show base"))
-@click.argument("name", metavar="ID|NAME")
-@cloud_options
-def show_image(name: str, root: Path, project: str, *, as_json: bool) -> None:
-    """Show an image."""
-    with opened(root) as cloud:
-        row = cloud.find_image(name, project)
-    _answer(row, as_json=as_json)
-
-
-@image.command("delete", epilog=examples("clonepolicy image delete base"))
-@click.argument("name", metavar="ID|NAME")
-@cloud_options
-def delete_image(
-    name: str, root: Path, project: str, *, as_json: bool
-) -> None:
-    """Delete an image, and the volume that stores its data."""
-    with opened(root) as cloud:
-        image = cloud.find_image(name, project).image
-        if image.owner != project:
-            raise CliError(
-                Exit.REFUSED,
-                f"image {image.id} belongs to project {image.owner}",
-                f"use --project {image.owner}",
-            )
-        cloud.delete_image(image.id)
-    if as_json:
-        emit({"deleted": image.id})
-    else:
-        say(f"deleted image {image.id}")
+add_listing(
+    image,
+    "base",
+    (
+        "List the images that the project can see.",
+        "Show an image.",
+        "Delete an image, and the volume that stores its data.",
+    ),
+    {
+        "format": lambda row: row["disk_format"],
+        "size": lambda row: None if row["size"] is None else size(row["size"]),
+        "stored in": lambda row: "a volume" if row["locations"] else "a file",
+    },
+)

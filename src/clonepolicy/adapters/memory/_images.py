@@ -49,11 +49,10 @@ class MemoryImages:
         self.get_image(image_id)
         row = self.cloud.image_row(image_id)
         if row.record.locations_from is LocationsFrom.UNREADABLE:
-            message = (
+            raise ForbiddenError(
                 f"Glance does not show the locations of image {image_id}: "
                 "enable its locations API"
             )
-            raise ForbiddenError(message)
         return row.locations
 
     def add_location(self, image_id: str, location: CinderLocation) -> None:
@@ -62,11 +61,10 @@ class MemoryImages:
         if location in (*row.locations, row.pending):
             return
         if row.record.status != "queued":
-            message = (
+            raise ConflictError(
                 f"image {image_id} is {row.record.status}: only a queued "
                 "image takes a location"
             )
-            raise ConflictError(message)
         row.pending = location
         if self.cloud.registration is Registration.AT_ONCE:
             self.cloud.check_pending_location(image_id)
@@ -92,11 +90,10 @@ class MemoryImages:
             return
         if not rest:
             if not self.cloud.can_withdraw:
-                message = (
+                raise ConflictError(
                     f"{location} is the only location of image {image_id}: "
                     "delete the image instead"
                 )
-                raise ConflictError(message)
             self.cloud.set_image(image_id, status="queued", size=None)
         row.locations = rest
 
@@ -105,11 +102,10 @@ class MemoryImages:
         row = self.cloud.image_row(image_id)
         self.cloud.check_pending_location(image_id)
         if row.record.status != "active" or location not in row.locations:
-            message = (
+            raise ConflictError(
                 f"image {image_id} is {row.record.status} and does not show "
                 f"{location}: see Glance's log"
             )
-            raise ConflictError(message)
 
     def download(self, image_id: str) -> Iterator[bytes]:
         """Return the image's data in pieces; the end checks its hash."""
@@ -126,21 +122,19 @@ class MemoryImages:
             yield data[at : at + _PIECE]
         digest = hashlib.sha256(data).hexdigest()
         if image.os_hash_value not in {None, digest}:
-            message = (
+            raise IntegrityError(
                 f"the data of image {image.id} does not match its hash: "
                 "upload it again"
             )
-            raise IntegrityError(message)
 
     def upload(self, image_id: str, data: Iterable[bytes]) -> None:
         """Fill a queued image; if ``data`` raises, the image stays saving."""
         row = self.cloud.image_row(image_id)
         if row.record.status != "queued":
-            message = (
+            raise ConflictError(
                 f"image {image_id} is {row.record.status}: only a queued "
                 "image takes data"
             )
-            raise ConflictError(message)
         self.cloud.set_image(image_id, status="saving")
         self.cloud.fill_image(image_id, b"".join(data))
 
