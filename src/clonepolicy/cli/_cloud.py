@@ -116,9 +116,13 @@ def add_listing(
     """
     noun = group.name or ""
 
-    @group.command(
-        "list", help=helps[0], epilog=examples(f"clonepolicy {noun} list")
-    )
+    def command(
+        name: str, text: str, *words: str
+    ) -> Callable[[Callable[..., object]], click.Command]:
+        line = " ".join(("clonepolicy", noun, name, *words))
+        return group.command(name, help=text, epilog=examples(line))
+
+    @command("list", helps[0])
     @flag("--all", "everything", help="List those of all projects.")
     @cloud_options
     def list_rows(
@@ -137,11 +141,7 @@ def add_listing(
         shown = table((*first, *columns), cells, right=right, whole=("id",))
         answer({f"{noun}s": rows}, shown, as_json=as_json)
 
-    @group.command(
-        "show",
-        help=helps[1],
-        epilog=examples(f"clonepolicy {noun} show {example}"),
-    )
+    @command("show", helps[1], example)
     @name_argument
     @cloud_options
     def show_row(
@@ -151,11 +151,7 @@ def add_listing(
             fields = to_dict(getattr(cloud, f"find_{noun}")(wanted, project))
         answer({noun: fields}, pairs(fields.items()), as_json=as_json)
 
-    @group.command(
-        "delete",
-        help=helps[2],
-        epilog=examples(f"clonepolicy {noun} delete {example}"),
-    )
+    @command("delete", helps[2], example)
     @name_argument
     @cloud_options
     def delete_row(

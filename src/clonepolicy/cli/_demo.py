@@ -41,8 +41,8 @@ from clonepolicy.cli._demo_steps import (
     raw_copy,
     sha256,
 )
-from clonepolicy.cli._image import detect_format
 from clonepolicy.cli._report import measured, reason_lines, reasons
+from clonepolicy.cli._storage import detect_format
 
 _PIPED_WIDTH = 80
 _SIDE_BY_SIDE = 116
@@ -81,11 +81,10 @@ class DemoScript:
         source = raw_copy(disk, kind, self.scratch / "converted.raw")
         digests = self._compare(source, length)
         self._summary()
-        done = self.steps.done
         return {
             "clone_kind": str(self._kind),
             "image_bytes": length,
-            "steps": [step.to_dict(done[0]) for step in done],
+            "steps": [step.to_dict() for step in self.steps.done],
             "explanations": explanations,
             "sha256": digests,
             "ok": True,
@@ -270,19 +269,16 @@ class DemoScript:
 
     def _summary(self) -> None:
         self._title("Summary")
-        first = self.steps.done[0]
-        rows = []
-        for step in self.steps.done:
-            faster = step.times_faster(first)
-            rows.append(
-                (
-                    step.verdict,
-                    step.operation,
-                    seconds(step.seconds),
-                    size(step.bytes_moved),
-                    None if faster is None else f"{faster:.1f} x",
-                )
+        rows = (
+            (
+                step.verdict,
+                step.operation,
+                seconds(step.seconds),
+                size(step.bytes_moved),
+                step.times_faster and f"{step.times_faster:.1f} x",
             )
+            for step in self.steps.done
+        )
         heads = ("verdict", "operation", "time", "moved", "faster")
         self.out.print(table(heads, rows, right=heads[2:]))
         self.out.print()

@@ -34,23 +34,18 @@ class DemoStep:
     verdict: str
     """The verdict that was expected and carried out, or ``refuse``."""
     operation: str
-    decision: Decision
     seconds: float
     bytes_moved: int
+    times_faster: float | None
+    """Than the first step; None for a refusal."""
+    decision: Decision
 
-    def times_faster(self, than: DemoStep) -> float | None:
-        """Compare the time with another step's; None for a refusal."""
-        refused = self.verdict == "refuse"
-        return None if refused else than.seconds / self.seconds
-
-    def to_dict(self, first: DemoStep) -> Json:
+    def to_dict(self) -> Json:
         """Convert the step to JSON types."""
+        fields = attrs.asdict(self, recurse=False)
+        del fields["decision"]
         return {
-            "verdict": self.verdict,
-            "operation": self.operation,
-            "seconds": self.seconds,
-            "bytes_moved": self.bytes_moved,
-            "times_faster": self.times_faster(first),
+            **fields,
             "reasons": [str(reason) for reason in reasons(self.decision)],
             "decision": wire.to_dict(self.decision),
         }
@@ -116,13 +111,16 @@ class DemoSteps:
                 f"{happened}",
                 "correct the cause and run the demo again",
             )
+        first = self.done[0].seconds if self.done else meter.seconds
+        refused = expected == "refuse"
         self.done.append(
             DemoStep(
                 verdict=expected,
                 operation=operation,
-                decision=decision,
                 seconds=meter.seconds,
                 bytes_moved=meter.bytes_moved,
+                times_faster=None if refused else first / meter.seconds,
+                decision=decision,
             )
         )
 

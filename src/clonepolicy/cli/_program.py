@@ -12,9 +12,8 @@ from clonepolicy.cli._arrays import arrays
 from clonepolicy.cli._cloud import init
 from clonepolicy.cli._decide import decide_command, schema_command
 from clonepolicy.cli._demo import demo
-from clonepolicy.cli._image import image
 from clonepolicy.cli._rules import explain_command, rules
-from clonepolicy.cli._volume import volume
+from clonepolicy.cli._storage import image, volume
 
 _SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 

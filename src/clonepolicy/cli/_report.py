@@ -59,11 +59,7 @@ class Meter(Observer):
 
 @contextlib.contextmanager
 def measured(title: str, total: int | None) -> Iterator[Meter]:
-    """Measure a block.
-
-    If standard error is a terminal, it shows a progress bar of ``total``
-    bytes.
-    """
+    """Measure a block, and show ``total`` bytes of progress on a terminal."""
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

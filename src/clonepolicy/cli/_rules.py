@@ -208,7 +208,8 @@ def explain_command(
     The request in DECISION.json is decided again; - reads standard input.
     If the result is not the stored decision, that is an error.
     """
-    reason = _reason(subject)
+    wanted = subject.lower().replace("_", "-")
+    reason = next((reason for reason in Reason if reason == wanted), None)
     if reason is None:
         decision = _decision(subject)
         _explain_decision(
@@ -231,11 +232,6 @@ def explain_command(
         )
     else:
         _show_reason(reason)
-
-
-def _reason(text: str) -> Reason | None:
-    wanted = text.lower().replace("_", "-")
-    return next((reason for reason in Reason if reason == wanted), None)
 
 
 def _decision(name: str) -> Decision:
@@ -269,7 +265,7 @@ def _explain_decision(
         say(text)
         if unblock:
             say("\nwhat it would take:")
-            say(_ways_text(ways))
+            _show_ways(ways)
         return
     fields: Json = {"kind": "decision", "explanation": text}
     if not tenant:
@@ -279,19 +275,16 @@ def _explain_decision(
     emit(fields)
 
 
-def _ways_text(ways: tuple[Unblock, ...]) -> str:
+def _show_ways(ways: tuple[Unblock, ...]) -> None:
     if not ways:
-        return "  nothing: the efficient path is open"
-    lines = []
+        say("  nothing: the efficient path is open")
     for way in ways:
         source = "" if way.candidate is None else f" from {way.candidate}"
-        lines.append(f"  {way.route}{source}:")
+        say(f"  {way.route}{source}:")
         for each in way.remedies:
             wait = ", or wait" if each.waiting_helps else ""
-            lines.append(
-                f"    {each.responsible}: {each.remedy}{wait} [{each.reason}]"
-            )
-    return "\n".join(lines)
+            what = f"{each.remedy}{wait} [{each.reason}]"
+            say(f"    {each.responsible}: {what}")
 
 
 def _rules_of(reason: Reason) -> list[Json]:

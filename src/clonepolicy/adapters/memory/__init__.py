@@ -14,7 +14,7 @@ from clonepolicy.adapters.memory._cloud import (
     leftovers,
     named_ids,
 )
-from clonepolicy.adapters.memory._images import MemoryImages
+from clonepolicy.adapters.memory._services import MemoryImages, MemoryVolumes
 from clonepolicy.adapters.memory._state import (
     ARRAY,
     CONFIG,
@@ -25,7 +25,6 @@ from clonepolicy.adapters.memory._state import (
     Registration,
     VolumeRow,
 )
-from clonepolicy.adapters.memory._volumes import MemoryVolumes
 
 __all__ = [
     "ARRAY",

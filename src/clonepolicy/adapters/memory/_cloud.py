@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 import attrs
 
 from clonepolicy import CinderLocation
-from clonepolicy.adapters.memory._images import MemoryImages
+from clonepolicy.adapters.memory._services import MemoryImages, MemoryVolumes
 from clonepolicy.adapters.memory._state import POOL, CloudState
-from clonepolicy.adapters.memory._volumes import MemoryVolumes
 from clonepolicy.plan import Plan, VolumeRef
 from clonepolicy.ports import JournalEntry, Phase, Ports
 
