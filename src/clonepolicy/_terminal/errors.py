@@ -65,26 +65,20 @@ def to_cli_error(error: Exception) -> CliError:
             path = "clonepolicy" if context is None else context.command_path
             message = error.format_message().rstrip(".")
             return CliError(Exit.USAGE, message, f"see {path} --help")
-        case FactError():
-            return CliError(Exit.USAGE, str(error), "")
-        case AdapterError():
-            return _of_adapter(error)
         case OSError():
             return _of_system(error)
-        case _:
-            raise error
-
-
-def _of_adapter(error: AdapterError) -> CliError:
-    match error:
+        case FactError():
+            code = Exit.USAGE
         case NotFoundError():
             code = Exit.NOT_FOUND
         case ForbiddenError():
             code = Exit.REFUSED
         case ConflictError() | StaleError() | QuotaError() | CloneLimitError():
             code = Exit.CONFLICT
-        case _:
+        case AdapterError():
             code = Exit.FAILED
+        case _:
+            raise error
     # the message already says what to do next
     return CliError(code, str(error) or type(error).__name__, "")
 

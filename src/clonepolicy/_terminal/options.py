@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,9 +21,8 @@ T = TypeVar("T")
 LIMIT = 16 * 1024 * 1024
 """Size in bytes of the largest input that is read."""
 
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Write one JSON document."
-)
+flag = partial(click.option, is_flag=True)
+json_option = flag("--json", "as_json", help="Write one JSON document.")
 
 
 class PolicyName(click.ParamType):  # type: ignore[type-arg]  # generic since 8.5
@@ -83,14 +83,7 @@ def read_input(
         CliError: the file cannot be opened, is too large, is not UTF-8, or
             cannot be parsed.
     """
-    try:
-        return parse(_read_text(name, what))
-    except ValueError as error:
-        raise CliError(Exit.USAGE, f"{name}: {error}", remedy) from None
-
-
-def _read_text(name: str, what: str) -> str:
-    remedy = f"name a file that holds {what}, or - for standard input"
+    other = f"name a file that holds {what}, or - for standard input"
     try:
         if name == "-":
             data = sys.stdin.buffer.read(LIMIT + 1)
@@ -99,11 +92,13 @@ def _read_text(name: str, what: str) -> str:
                 data = file.read(LIMIT + 1)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise CliError(Exit.USAGE, f"{name!r}: {why}", remedy) from None
+        raise CliError(Exit.USAGE, f"{name!r}: {why}", other) from None
     if len(data) > LIMIT:
-        raise CliError(Exit.USAGE, f"{name}: larger than 16 MiB", remedy)
+        raise CliError(Exit.USAGE, f"{name}: larger than 16 MiB", other)
     try:
-        return data.decode("utf-8-sig")
+        return parse(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         message = f"{name}: not UTF-8 text (byte {error.start})"
-        raise CliError(Exit.USAGE, message, remedy) from None
+        raise CliError(Exit.USAGE, message, other) from None
+    except ValueError as error:
+        raise CliError(Exit.USAGE, f"{name}: {error}", remedy) from None

@@ -11,6 +11,7 @@ from typing import IO, Any, TypeAlias
 import attrs
 from rich import box
 from rich.console import Console
+from rich.filesize import pick_unit_and_suffix
 from rich.table import Table
 from rich.text import Text
 
@@ -49,6 +50,16 @@ def plain(record: attrs.AttrsInstance) -> Json:
 def emit(value: Json) -> None:
     """Write one JSON document, in ASCII."""
     _write(json.dumps(value, indent=2))
+
+
+def answer(fields: Json, shown: str | Table, *, as_json: bool) -> None:
+    """Write ``fields`` as JSON, or else what people are shown."""
+    if as_json:
+        emit(fields)
+    elif isinstance(shown, str):
+        say(shown)
+    else:
+        show(shown)
 
 
 def say(text: str = "") -> None:
@@ -114,16 +125,14 @@ def pairs(rows: Iterable[tuple[str, object]]) -> Table:
     return made
 
 
-_STEP, _UNITS = 1024, ("KiB", "MiB", "GiB", "TiB")
 _FINE = 0.01
 
 
 def size(count: int) -> str:
     """Format a number of bytes: 0 B, 96.0 MiB."""
-    if count < _STEP:
-        return f"{count} B"
-    power = min((count.bit_length() - 1) // 10, len(_UNITS))
-    return f"{count / _STEP**power:.1f} {_UNITS[power - 1]}"
+    units = ["B", "KiB", "MiB", "GiB", "TiB"]
+    unit, name = pick_unit_and_suffix(count, units, 1024)
+    return f"{count / unit:.{int(unit > 1)}f} {name}"
 
 
 def seconds(duration: float) -> str:

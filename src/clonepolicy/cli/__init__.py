@@ -1,8 +1,8 @@
 """The command line (extra ``cli``): decide, explain, run a local cloud.
 
-Each command is in the module of its name.  With ``--json`` a command writes
-one JSON document to standard output, or an error as one JSON line to
-standard error.  ``clonepolicy --help`` lists the exit codes.
+With ``--json`` a command writes one JSON document to standard output, or an
+error as one JSON line to standard error.  ``clonepolicy --help`` lists the
+exit codes.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from clonepolicy import Backend
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import (
-    Json,
     emit,
     pairs,
     plain,
@@ -23,14 +22,6 @@ from clonepolicy.ports import (
     installed_arrays,
 )
 
-
-def _to_dict(array: InstalledArray) -> Json:
-    fields = plain(array)
-    if array.capabilities is not None:
-        fields["capabilities"] = plain(array.capabilities)
-    return fields
-
-
 _ANSWERS = {True: "yes", False: "no", None: "depends on the array"}
 
 
@@ -38,8 +29,8 @@ def _row(array: InstalledArray) -> tuple[object, ...]:
     can = array.capabilities
     known: tuple[object, ...] = (None, None, None)
     if can is not None:
-        images = ", ".join(sorted(can.image_schemes))
-        known = (_clones(can), _ANSWERS[can.can_extend], images or None)
+        images = sorted(can.image_schemes)
+        known = (_clones(can), _ANSWERS[can.can_extend], images)
     return (
         array.name,
         array.distribution,
@@ -85,24 +76,19 @@ def arrays(context: click.Context, name: str | None, *, as_json: bool) -> None:
             {
                 "api_version": API_VERSION,
                 "oldest_api_version": OLDEST_API_VERSION,
-                "arrays": [_to_dict(array) for array in found],
+                "arrays": [plain(array) for array in found],
             }
         )
     elif name is not None:
         for array in found:
-            fields = _to_dict(array)
+            fields = plain(array)
             capabilities = fields.pop("capabilities") or {}
             show(pairs((fields | capabilities).items()))
     elif found:
-        columns = ("name", "package", "API", "clones", "extends")
-        show(
-            table(
-                (*columns, "images", "problem"),
-                map(_row, found),
-                right=("API",),
-                whole=("name",),
-            )
-        )
+        names = ("name", "package", "API", "clones", "extends")
+        heads = (*names, "images", "problem")
+        rows = map(_row, found)
+        show(table(heads, rows, right=("API",), whole=("name",)))
     else:
         say("no array backend is installed")
     if name is not None and any(array.problem for array in found):

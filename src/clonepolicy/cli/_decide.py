@@ -1,15 +1,16 @@
-"""``clonepolicy decide``: decide a request that is stored as JSON."""
+"""``clonepolicy decide`` and ``schema``: requests that are stored as JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import click
 
 from clonepolicy import (
     CreateRequest,
-    Decision,
     Refuse,
+    Route,
     UploadRequest,
     decide,
     explain,
@@ -22,9 +23,16 @@ from clonepolicy._terminal.options import (
     policy_option,
     read_input,
 )
-from clonepolicy._terminal.render import emit, say
+from clonepolicy._terminal.render import answer, emit
 from clonepolicy.policy import Policy
+from clonepolicy.scenarios import CLONEABLE, REGISTERABLE
+from clonepolicy.schema import schema
 
+_EXAMPLES: Mapping[str, CreateRequest | UploadRequest] = {
+    "create": CLONEABLE[Route.IMAGE_VOLUME],
+    "upload": REGISTERABLE,
+}
+"""An example of each kind of request."""
 _REMEDY = "run clonepolicy schema for the schema of requests"
 
 
@@ -39,55 +47,69 @@ def decide_command() -> None:
     """Decide a request, without carrying the decision out."""
 
 
-def _answer(decision: Decision, *, as_json: bool) -> None:
-    if as_json:
-        emit(wire.to_dict(decision))
-    else:
-        say(explain(decision))
-    if isinstance(decision, Refuse):
-        click.get_current_context().exit(Exit.REFUSED)
+def _add(kind: str, how: str, verdicts: str, *lines: str) -> None:
+    """Add the command that decides one kind of request."""
+    record = type(_EXAMPLES[kind])
+    what = f"{'an' if kind == 'upload' else 'a'} {kind} request"
+
+    @decide_command.command(
+        kind,
+        help=f"""Decide how to {how}.
+
+        The verdict is {verdicts}. REQUEST.json is a file that holds {what}; -
+        reads standard input. The exit code is 3 if the policy refuses.
+        """,
+        epilog=examples(
+            *lines,
+            f"clonepolicy schema --example {kind} | "
+            f"clonepolicy decide {kind} -",
+        ),
+    )
+    @click.argument("request", metavar="REQUEST.json")
+    @policy_option
+    @json_option
+    def command(request: str, policy: Policy, *, as_json: bool) -> None:
+        parse = partial(wire.loads, record)
+        decision = decide(read_input(request, what, parse, _REMEDY), policy)
+        answer(wire.to_dict(decision), explain(decision), as_json=as_json)
+        if isinstance(decision, Refuse):
+            click.get_current_context().exit(Exit.REFUSED)
 
 
-@decide_command.command(
+_add(
     "create",
-    epilog=examples(
-        "clonepolicy decide create request.json",
-        "clonepolicy decide create request.json --policy LIBERTY --json",
-        "clonepolicy schema --example create | clonepolicy decide create -",
-    ),
+    "create a volume from an image",
+    "clone, download or refuse",
+    "clonepolicy decide create request.json",
+    "clonepolicy decide create request.json --policy LIBERTY --json",
 )
-@click.argument("request", metavar="REQUEST.json")
-@policy_option
-@json_option
-def create(request: str, policy: Policy, *, as_json: bool) -> None:
-    """Decide how to create a volume from an image.
-
-    The verdict is clone, download or refuse. REQUEST.json is a file that
-    holds a create request; - reads standard input. The exit code is 3 if
-    the policy refuses.
-    """
-    parse = partial(wire.loads, CreateRequest)
-    read = read_input(request, "a create request", parse, _REMEDY)
-    _answer(decide(read, policy), as_json=as_json)
-
-
-@decide_command.command(
+_add(
     "upload",
+    "make an image from a volume",
+    "register, upload or refuse",
+    "clonepolicy decide upload upload.json",
+)
+
+
+@click.command(
+    "schema",
     epilog=examples(
-        "clonepolicy decide upload upload.json",
+        "clonepolicy schema",
+        "clonepolicy schema --example create",
         "clonepolicy schema --example upload | clonepolicy decide upload -",
     ),
 )
-@click.argument("request", metavar="REQUEST.json")
-@policy_option
+@click.option(
+    "--example",
+    type=click.Choice(list(_EXAMPLES)),
+    help="Write an example of a request instead.",
+)
 @json_option
-def upload(request: str, policy: Policy, *, as_json: bool) -> None:
-    """Decide how to make an image from a volume.
+def schema_command(example: str | None, *, as_json: bool) -> None:
+    """Write the JSON schema of requests, or an example.
 
-    The verdict is register, upload or refuse. REQUEST.json is a file that
-    holds an upload request; - reads standard input. The exit code is 3 if
-    the policy refuses.
+    SAFE clones the create example and registers the upload example. The
+    output is JSON with and without --json.
     """
-    parse = partial(wire.loads, UploadRequest)
-    read = read_input(request, "an upload request", parse, _REMEDY)
-    _answer(decide(read, policy), as_json=as_json)
+    del as_json
+    emit(schema() if example is None else wire.to_dict(_EXAMPLES[example]))

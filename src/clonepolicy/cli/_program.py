@@ -1,21 +1,49 @@
-"""The program ``clonepolicy``: all commands, and the exit codes."""
+"""The program ``clonepolicy``: all commands, the exit codes, completion."""
 
 from __future__ import annotations
 
 import click
+from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
 from clonepolicy._terminal.command import CleanExitCommand, version
-from clonepolicy._terminal.options import examples
+from clonepolicy._terminal.options import examples, json_option
+from clonepolicy._terminal.render import emit
 from clonepolicy.cli._arrays import arrays
-from clonepolicy.cli._completion import completion
-from clonepolicy.cli._decide import decide_command
+from clonepolicy.cli._cloud import init
+from clonepolicy.cli._decide import decide_command, schema_command
 from clonepolicy.cli._demo import demo
-from clonepolicy.cli._explain import explain_command
-from clonepolicy.cli._image import image
-from clonepolicy.cli._init import init
-from clonepolicy.cli._rules import rules
-from clonepolicy.cli._schema import schema_command
-from clonepolicy.cli._volume import volume
+from clonepolicy.cli._rules import explain_command, rules
+from clonepolicy.cli._storage import image, volume
+
+_SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
+
+@click.command(
+    epilog=examples(
+        "clonepolicy completion bash > clonepolicy-completion.bash",
+        "clonepolicy completion fish",
+    ),
+)
+@click.argument("shell", type=click.Choice(list(_SHELLS)))
+@json_option
+@click.pass_context
+def completion(context: click.Context, shell: str, *, as_json: bool) -> None:
+    """Write the completion script of a shell.
+
+    To complete commands, options and policies with the Tab key, source the
+    script in the startup file of the shell.
+    """
+    made = _SHELLS[shell](
+        context.find_root().command,
+        {},
+        "clonepolicy",
+        "_CLONEPOLICY_COMPLETE",
+    )
+    script = made.source().strip()
+    if as_json:
+        emit({"shell": shell, "script": script})
+    else:
+        click.echo(script)
 
 
 class _Program(CleanExitCommand, click.Group):

@@ -1,13 +1,28 @@
-"""Report an operation on a local cloud: its decision, outcome and cost."""
+"""Measure and report operations on a local cloud."""
 
 from __future__ import annotations
 
-import click
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 
-from clonepolicy import Decision, Outcome, Reason, Refuse, explain, wire
-from clonepolicy._terminal.errors import CliError, Exit
+import click
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from typing_extensions import override
+
+from clonepolicy import Decision, Reason, Refuse, explain, wire
+from clonepolicy._terminal.errors import CliError, Exit, printable
 from clonepolicy._terminal.render import (
     Json,
+    console,
     emit,
     pairs,
     say,
@@ -16,8 +31,51 @@ from clonepolicy._terminal.render import (
     size,
 )
 from clonepolicy.adapters.local import Created, Uploaded
-from clonepolicy.cli._progress import Meter
+from clonepolicy.cli._cloud import to_dict
 from clonepolicy.plan import Attempt
+from clonepolicy.ports import Observer
+
+
+class Meter(Observer):
+    """The bytes that an operation moves, and the seconds that it takes."""
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        """Start from zero; tell ``advance`` of every number of bytes."""
+        self.bytes_moved = 0
+        """Bytes that passed through, those of failed attempts included."""
+        self.seconds = 0.0
+        """Set at the end of the operation."""
+        self._advance = advance
+
+    @override
+    def moved(self, count: int) -> None:
+        self.bytes_moved += count
+        self._advance(count)
+
+    def moved_so_far(self, so_far: int, _total: int) -> None:
+        """Take the bytes since the start in place of the latest bytes."""
+        self.moved(so_far - self.bytes_moved)
+
+
+@contextlib.contextmanager
+def measured(title: str, total: int | None) -> Iterator[Meter]:
+    """Measure a block, and show ``total`` bytes of progress on a terminal."""
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TimeRemainingColumn(),
+        console=console(sys.stderr),
+        transient=True,
+        refresh_per_second=5,
+        disable=not sys.stderr.isatty(),
+    ) as bars:
+        task = bars.add_task(printable(title), total=total)
+        meter = Meter(partial(bars.advance, task))
+        started = time.perf_counter()
+        yield meter
+        meter.seconds = time.perf_counter() - started
+
 
 _RECOVERY = "the next command that opens this cloud cleans up"
 
@@ -35,22 +93,19 @@ def reason_lines(decision: Decision) -> list[str]:
     return [f"{reason}: {reason.meaning}" for reason in reasons(decision)]
 
 
-def report(  # noqa: PLR0913 - the parts of one report
-    noun: str,
-    made: Created | Uploaded,
-    shown: Json | None,
-    meter: Meter,
-    *,
-    in_full: bool,
-    as_json: bool,
+def report(
+    made: Created | Uploaded, meter: Meter, *, in_full: bool, as_json: bool
 ) -> None:
-    """Report how a volume or an image was made; ``shown`` is its fields.
+    """Report how a volume or an image was made.
 
     If the policy refused, exit with 3.
 
     Raises:
         CliError: every attempt failed.
     """
+    noun = "volume" if isinstance(made, Created) else "image"
+    row = made.volume if isinstance(made, Created) else made.image
+    shown = None if row is None else to_dict(row)
     outcome = made.outcome
     if as_json:
         emit({**_to_dict(made, meter), noun: shown})
@@ -61,18 +116,27 @@ def report(  # noqa: PLR0913 - the parts of one report
             show(pairs(shown.items()))
     if outcome is None:
         click.get_current_context().exit(Exit.REFUSED)
+    # an error's own message says what to do about the error
+    recovery = "" if outcome.settled else _RECOVERY
     if outcome.attempt is None:
-        raise _failed(f"the {noun} could not be made", outcome)
-    if not outcome.settled:
-        click.echo(f"note: {_RECOVERY}", err=True)
+        why = "no route is open"
+        if outcome.failures:
+            why = str(outcome.failures[0].error)
+        message = f"the {noun} could not be made: {why}"
+        raise CliError(Exit.FAILED, message, recovery)
+    if recovery:
+        click.echo(f"note: {recovery}", err=True)
 
 
 def _to_dict(made: Created | Uploaded, meter: Meter) -> Json:
-    outcome: Json | None = None
-    if made.outcome is not None:
-        outcome = {
-            "attempt": _attempt_to_dict(made.outcome.attempt),
-            "settled": made.outcome.settled,
+    outcome = made.outcome
+    return {
+        "decision": wire.to_dict(made.decision),
+        "outcome": None
+        if outcome is None
+        else {
+            "attempt": _attempt_to_dict(outcome.attempt),
+            "settled": outcome.settled,
             "failures": [
                 {
                     "attempt": _attempt_to_dict(failure.attempt),
@@ -80,12 +144,9 @@ def _to_dict(made: Created | Uploaded, meter: Meter) -> Json:
                     "error": type(failure.error).__name__,
                     "message": str(failure.error),
                 }
-                for failure in made.outcome.failures
+                for failure in outcome.failures
             ],
-        }
-    return {
-        "decision": wire.to_dict(made.decision),
-        "outcome": outcome,
+        },
         "seconds": meter.seconds,
         "bytes_moved": meter.bytes_moved,
     }
@@ -99,30 +160,18 @@ def _attempt_to_dict(attempt: Attempt | None) -> Json | None:
 
 def _show(made: Created | Uploaded, meter: Meter, *, in_full: bool) -> None:
     decision, outcome = made.decision, made.outcome
-    if in_full:
-        say(explain(decision))
-    else:
-        say(explain(decision).splitlines()[0])
-        for reason in reasons(decision):
-            say(f"  - {reason}: {reason.meaning}")
-            if isinstance(decision, Refuse):
-                say(f"    {reason.responsible}: {reason.remedy}")
+    text = explain(decision)
+    say(text if in_full else text.splitlines()[0])
+    for reason in () if in_full else reasons(decision):
+        say(f"  - {reason}: {reason.meaning}")
+        if isinstance(decision, Refuse):
+            say(f"    {reason.responsible}: {reason.remedy}")
     if outcome is None:
         return
     for failure in outcome.failures:
+        where = failure.attempt or "abandon"
         step = type(failure.step).__name__
-        say(
-            f"  ! {failure.attempt or 'abandon'}: {step} failed: {failure.error}"
-        )
+        say(f"  ! {where}: {step} failed: {failure.error}")
     if outcome.attempt is not None:
         took, moved = seconds(meter.seconds), size(meter.bytes_moved)
         say(f"done by {outcome.attempt}: {took}, {moved} moved")
-
-
-def _failed(what: str, outcome: Outcome) -> CliError:
-    why = "no route is open"
-    if outcome.failures:
-        why = str(outcome.failures[0].error)
-    # the error's own message says what to do about the error
-    remedy = "" if outcome.settled else _RECOVERY
-    return CliError(Exit.FAILED, f"{what}: {why}", remedy)

@@ -155,9 +155,11 @@ class ArrayMachine(RuleBasedStateMachine):
         try:
             for at, volume in self.volumes.values():
                 self.fixtures[at].require_intact(volume)
-            for at, volume in reversed(self._oldest_first()):
-                self.fixtures[at].array.discard(volume.id)
             for fixture in self.fixtures:
+                # the youngest first: they may be clones of older ones
+                for volume_id in reversed(fixture.expected):
+                    if volume_id in self.volumes:
+                        fixture.array.discard(volume_id)
                 fixture.require_unchanged(
                     "an array after all volumes were discarded"
                 )
@@ -165,14 +167,6 @@ class ArrayMachine(RuleBasedStateMachine):
             for fixture in self.fixtures:
                 fixture.__exit__()
                 fixture.harness.close()
-
-    def _oldest_first(self) -> list[tuple[int, Volume]]:
-        made = [
-            volume_id
-            for fixture in self.fixtures
-            for volume_id in fixture.expected
-        ]
-        return [self.volumes[v] for v in made if v in self.volumes]
 
     def _choose(self, choice: st.DataObject) -> tuple[int, Volume]:
         return self.volumes[choice.draw(st.sampled_from(list(self.volumes)))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import attrs
 
@@ -112,13 +112,11 @@ class Faulty:
         try:
             result = method(*arguments, **keywords)
         except AdapterError:
-            if fault is not None:
-                self._fail(fault)
+            self._fail(fault)
             raise
         if isinstance(result, Iterator):
             return self._interrupted(result, fault)
-        if fault is not None:
-            self._fail(fault)
+        self._fail(fault)
         return result
 
     def _fault(self, number: int, name: str) -> Fault | None:
@@ -130,7 +128,9 @@ class Faulty:
                 return fault
         return None
 
-    def _fail(self, fault: Fault) -> NoReturn:
+    def _fail(self, fault: Fault | None) -> None:
+        if fault is None:
+            return
         if isinstance(fault.error, Kill):
             self._killed = fault.error
         raise fault.error
@@ -139,5 +139,4 @@ class Faulty:
         self, data: Iterator[bytes], fault: Fault | None
     ) -> Iterator[bytes]:
         yield from data
-        if fault is not None:
-            self._fail(fault)
+        self._fail(fault)

@@ -64,10 +64,6 @@ def _maybe(values: st.SearchStrategy[T]) -> st.SearchStrategy[T | None]:
     return st.none() | values
 
 
-def _texts(*values: str) -> st.SearchStrategy[frozenset[str]]:
-    return st.frozensets(st.sampled_from(values))
-
-
 def project_ids() -> st.SearchStrategy[str]:
     """Two tenants, the internal one, and a store's project."""
     return st.sampled_from((ALICE, BOB, INTERNAL, STORE))

@@ -8,10 +8,13 @@ from clonepolicy.adapters.memory._array import (
     BlockMap,
     MemoryArray,
 )
-from clonepolicy.adapters.memory._audit import leftovers, named_ids
-from clonepolicy.adapters.memory._cloud import MemoryCloud
-from clonepolicy.adapters.memory._images import MemoryImages
-from clonepolicy.adapters.memory._journal import MemoryJournal
+from clonepolicy.adapters.memory._cloud import (
+    MemoryCloud,
+    MemoryJournal,
+    leftovers,
+    named_ids,
+)
+from clonepolicy.adapters.memory._services import MemoryImages, MemoryVolumes
 from clonepolicy.adapters.memory._state import (
     ARRAY,
     CONFIG,
@@ -22,7 +25,6 @@ from clonepolicy.adapters.memory._state import (
     Registration,
     VolumeRow,
 )
-from clonepolicy.adapters.memory._volumes import MemoryVolumes
 
 __all__ = [
     "ARRAY",

@@ -177,11 +177,10 @@ class MemoryArray:
             held = self.volume(source.id)
             check_source(source, self.backend)
             if held.size != source.size * self.gib:
-                message = (
+                raise IntegrityError(
                     f"volume {source.id} has {held.size} bytes, its record "
                     f"says {source.size} GiB: correct the record"
                 )
-                raise IntegrityError(message)
             self.check_limit(source.id)
             self.put(volume_id, self.cloned(held, source.id))
 
@@ -192,8 +191,7 @@ class MemoryArray:
         with self.lock:
             found = self.find_image(location)
             if found is None:
-                message = f"no image {location}: download it"
-                raise NotFoundError(message)
+                raise NotFoundError(f"no image {location}: download it")
             self.check_target(volume_id)
             self.check_limit(str(location))
             made = self.cloned(self.images[location], str(location))
@@ -224,11 +222,10 @@ class MemoryArray:
             self.check_can(self.backend.can_extend, "extend")
             held = self.volume(volume_id)
             if held.size > size * self.gib:
-                message = (
+                raise ConflictError(
                     f"volume {volume_id} has {held.size} bytes, more than "
                     f"{size} GiB: choose a larger size"
                 )
-                raise ConflictError(message)
             self.fail_if_asked()
             held.size = size * self.gib
             self.volumes[volume_id] = held
@@ -267,11 +264,10 @@ class MemoryArray:
         """Return the blocks of a volume, or raise `NotFoundError`."""
         held = self.volumes.get(volume_id)
         if held is None:
-            message = (
+            raise NotFoundError(
                 f"array {self.backend.array_id} has no data of volume "
                 f"{volume_id}: look on the other arrays"
             )
-            raise NotFoundError(message)
         return held
 
     def check_can(self, able: bool | None, what: str) -> None:  # noqa: FBT001 - a capability

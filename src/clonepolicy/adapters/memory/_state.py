@@ -171,8 +171,7 @@ class CloudState:
     def image_row(self, image_id: str) -> ImageRow:
         """Return an image's row, or raise `NotFoundError`."""
         if image_id not in self.images:
-            message = f"no image {image_id}: check the id"
-            raise NotFoundError(message)
+            raise NotFoundError(f"no image {image_id}: check the id")
         return self.images[image_id]
 
     def set_image(
@@ -269,8 +268,7 @@ class CloudState:
     def volume_row(self, volume_id: str) -> VolumeRow:
         """Return a volume's row, or raise `NotFoundError`."""
         if volume_id not in self.volumes:
-            message = f"no volume {volume_id}: check the id"
-            raise NotFoundError(message)
+            raise NotFoundError(f"no volume {volume_id}: check the id")
         return self.volumes[volume_id]
 
     def array_of(self, volume: Volume) -> MemoryArray | None:

@@ -1,0 +1,234 @@
+"""``clonepolicy init``, and what the commands on a local cloud share."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import click
+
+from clonepolicy._terminal.errors import CliError, Exit
+from clonepolicy._terminal.options import examples, flag, json_option
+from clonepolicy._terminal.render import (
+    Json,
+    answer,
+    emit,
+    pairs,
+    say,
+    show,
+    table,
+)
+from clonepolicy.adapters.local import ImageRow, LocalCloud, VolumeRow
+
+F = TypeVar("F", bound=Callable[..., object])
+Row: TypeAlias = ImageRow | VolumeRow
+
+_root = click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    envvar="CLONEPOLICY_ROOT",
+    default=Path(),
+    help="Directory of the cloud.  [env CLONEPOLICY_ROOT; default: .]",
+)
+_project = click.option(
+    "--project",
+    envvar="CLONEPOLICY_PROJECT",
+    default="demo",
+    help="Project of the request.  [env CLONEPOLICY_PROJECT; default: demo]",
+)
+visibility_option = click.option(
+    "--visibility",
+    type=click.Choice(("private", "shared", "community", "public")),
+    default="private",
+    show_default=True,
+    help="Projects that can use the image.",
+)
+name_argument = click.argument("wanted", metavar="ID|NAME")
+
+
+def cloud_options(function: F) -> F:
+    """Add ``--root``, ``--project`` and ``--json`` to a command."""
+    return _root(_project(json_option(function)))
+
+
+@contextlib.contextmanager
+def opened(root: Path) -> Iterator[LocalCloud]:
+    """Open a cloud, and report what it recovered after an interruption."""
+    with LocalCloud(root) as cloud:
+        if cloud.recovered:
+            count = len(cloud.recovered)
+            noun = "operation" if count == 1 else "operations"
+            note = f"note: cleaned up {count} interrupted {noun}"
+            click.echo(note, err=True)
+        yield cloud
+
+
+def to_dict(row: Row) -> Json:
+    """Convert an image or a volume to JSON types."""
+    if isinstance(row, ImageRow):
+        image = row.image
+        return {
+            "id": image.id,
+            "name": row.name,
+            "status": image.status,
+            "owner": image.owner,
+            "disk_format": image.disk_format,
+            "container_format": image.container_format,
+            "size": image.size,
+            "virtual_size": image.virtual_size,
+            "min_disk": image.min_disk,
+            "visibility": image.visibility,
+            "os_hash_algo": image.os_hash_algo,
+            "os_hash_value": image.os_hash_value,
+            "locations": list(row.locations),
+            "bytes_on_disk": row.bytes_on_disk,
+        }
+    volume = row.volume
+    return {
+        "id": volume.id,
+        "name": row.name,
+        "project_id": volume.project_id,
+        "size": volume.size,
+        "status": volume.status,
+        "host": None if volume.host is None else str(volume.host),
+        "image_owner": volume.image_owner,
+        "glance_image_id": volume.glance_image_id,
+        "bytes_on_disk": row.bytes_on_disk,
+        "path": str(row.path),
+    }
+
+
+def add_listing(
+    group: click.Group,
+    example: str,
+    helps: tuple[str, str, str],
+    columns: Mapping[str, Callable[[Json], object]],
+) -> None:
+    """Add the commands ``list``, ``show`` and ``delete`` to a group.
+
+    Args:
+        group: the commands of images or of volumes.
+        example: the name that the examples give.
+        helps: the help texts of the three commands.
+        columns: what a list shows after id, name and status, by its head.
+    """
+    noun = group.name or ""
+
+    def command(
+        name: str, text: str, *words: str
+    ) -> Callable[[Callable[..., object]], click.Command]:
+        line = " ".join(("clonepolicy", noun, name, *words))
+        return group.command(name, help=text, epilog=examples(line))
+
+    @command("list", helps[0])
+    @flag("--all", "everything", help="List those of all projects.")
+    @cloud_options
+    def list_rows(
+        root: Path, project: str, *, everything: bool, as_json: bool
+    ) -> None:
+        with opened(root) as cloud:
+            # list_images or list_volumes
+            found = getattr(cloud, f"list_{noun}s")
+            rows = [*map(to_dict, found(None if everything else project))]
+        first = ("id", "name", "status")
+        cells = (
+            (*map(row.get, first), *(of(row) for of in columns.values()))
+            for row in rows
+        )
+        right = ("size", "GiB", "on disk")
+        shown = table((*first, *columns), cells, right=right, whole=("id",))
+        answer({f"{noun}s": rows}, shown, as_json=as_json)
+
+    @command("show", helps[1], example)
+    @name_argument
+    @cloud_options
+    def show_row(
+        wanted: str, root: Path, project: str, *, as_json: bool
+    ) -> None:
+        with opened(root) as cloud:
+            fields = to_dict(getattr(cloud, f"find_{noun}")(wanted, project))
+        answer({noun: fields}, pairs(fields.items()), as_json=as_json)
+
+    @command("delete", helps[2], example)
+    @name_argument
+    @cloud_options
+    def delete_row(
+        wanted: str, root: Path, project: str, *, as_json: bool
+    ) -> None:
+        with opened(root) as cloud:
+            fields = to_dict(getattr(cloud, f"find_{noun}")(wanted, project))
+            owner = fields.get("owner", project)
+            if owner != project:
+                raise CliError(
+                    Exit.REFUSED,
+                    f"{noun} {fields['id']} belongs to project {owner}",
+                    f"use --project {owner}",
+                )
+            getattr(cloud, f"delete_{noun}")(fields["id"])
+        text = f"deleted {noun} {fields['id']}"
+        answer({"deleted": fields["id"]}, text, as_json=as_json)
+
+
+def _pools(
+    _context: click.Context,
+    _parameter: click.Parameter,
+    values: tuple[str, ...],
+) -> dict[str, Path | None]:
+    pools: dict[str, Path | None] = {}
+    for value in values:
+        name, equals, path = value.partition("=")
+        if not name or (equals and not path):
+            raise click.BadParameter(f"{value!r} is not NAME or NAME=PATH")
+        if name in pools:
+            raise click.BadParameter(f"pool {name} is named twice")
+        pools[name] = Path(path) if path else None
+    return pools
+
+
+@click.command(
+    epilog=examples(
+        "clonepolicy init cloud",
+        "clonepolicy init cloud2 --pool fast --pool big=disks/big",
+    )
+)
+@click.argument(
+    "directory",
+    metavar="[DIR]",
+    default=Path(),
+    type=click.Path(path_type=Path),
+)
+@click.option(
+    "--pool",
+    "pools",
+    multiple=True,
+    metavar="NAME[=PATH]",
+    callback=_pools,
+    help="Pool of volumes, inside DIR or at PATH; repeat it for several.",
+)
+@json_option
+def init(
+    directory: Path, *, pools: dict[str, Path | None], as_json: bool
+) -> None:
+    """Make a local cloud in DIR (default: the current directory)."""
+    with LocalCloud.init(directory, pools=pools or None) as cloud:
+        made = [
+            {
+                "name": pool.name,
+                "path": str(pool.path),
+                "array_id": pool.backend.array_id,
+                "clone_kind": str(pool.backend.clone_kind),
+            }
+            for pool in cloud.pools
+        ]
+    if as_json:
+        emit({"root": str(directory), "pools": made})
+        return
+    say(f"made a cloud in {directory}")
+    show(
+        table(
+            ("pool", "clones are", "path"),
+            ((p["name"], p["clone_kind"], p["path"]) for p in made),
+        )
+    )
