@@ -46,7 +46,9 @@ def completion(context: click.Context, shell: str, *, as_json: bool) -> None:
         click.echo(script)
 
 
-class _Program(CleanExitCommand, click.Group):
+class _Program(  # pyright: ignore[reportIncompatibleMethodOverride] - as its base
+    CleanExitCommand, click.Group
+):
     """A group of commands that ends as a single command does."""
 
 

@@ -42,6 +42,7 @@ class CloudJournal(Journal, Protocol):
 
     def open(self) -> tuple[JournalEntry, ...]:
         """Return every entry, whether its owner lives or not."""
+        ...
 
 
 class Cloud(Protocol):
@@ -54,12 +55,15 @@ class Cloud(Protocol):
     @property
     def config(self) -> Config:
         """Cinder's options."""
+        ...
 
     def ports(self, project_id: str) -> Ports:
         """Return the ports of a requester."""
+        ...
 
     def add_image(self, owner: str | None, data: bytes | None) -> str:
         """Add an image; without data it is queued."""
+        ...
 
     def add_volume(
         self,
@@ -71,6 +75,7 @@ class Cloud(Protocol):
         previous_status: str | None = None,
     ) -> Volume:
         """Add a volume of so many GiB; zeros follow its data."""
+        ...
 
     def set_volume(
         self,
@@ -87,12 +92,15 @@ class Cloud(Protocol):
 
     def image_data(self, image_id: str) -> bytes | None:
         """Return an image's bytes from wherever they lie, or None."""
+        ...
 
     def volume_data(self, volume_id: str) -> bytes | None:
         """Return a volume's bytes, or None if it has none."""
+        ...
 
     def padded(self, data: bytes, size: int) -> bytes:
         """Return data with zeros up to a size in GiB."""
+        ...
 
     def audit(self, entries: tuple[JournalEntry, ...] = ()) -> tuple[str, ...]:
         """List everything that is broken.
@@ -101,6 +109,7 @@ class Cloud(Protocol):
             entries: journal entries of plans that are not finished; what
                 they name may be half made.
         """
+        ...
 
 
 _ERRORS = (UnavailableError, LeftBehindError, Kill, KeyboardInterrupt)

@@ -101,7 +101,10 @@ class CloudState:
     gib: int = 4
     """Bytes that stand for one GiB, so that tests can compare whole
     volumes."""
-    arrays: Mapping[str, MemoryArray] = attrs.field()
+    arrays: Mapping[str, MemoryArray] = attrs.Factory(
+        lambda self: {POOL: MemoryArray(ARRAY, gib=self.gib)},
+        takes_self=True,
+    )
     """The array of each pool; the keys are ``host@backend#pool``."""
     registration: Registration = Registration.AT_ONCE
     can_withdraw: bool = False
@@ -113,10 +116,6 @@ class CloudState:
     """The quota of each project; a project without one has no limit."""
     last_id: int = 0
     """The number in the id that `new_id` returned last."""
-
-    @arrays.default
-    def _one_array(self) -> dict[str, MemoryArray]:
-        return {POOL: MemoryArray(ARRAY, gib=self.gib)}
 
     def new_id(self) -> str:
         """Return a new UUID, which counts up from 1."""

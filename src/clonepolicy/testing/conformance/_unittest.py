@@ -28,7 +28,7 @@ class ConformanceTestCase(unittest.TestCase):
 
     suite: ClassVar[AnySuite] = ARRAYS
     """The checks, for the kind of harness that is made."""
-    make_harness: ClassVar[Callable[[], Any]]
+    make_harness: ClassVar[Any]
     """Make the harness, once for the class in each process."""
     _harness: ClassVar[Any]
 
