@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     asked = [
         (kind, spec)
         for kind in KINDS
-        for spec in config.getoption(f"--clonepolicy-{kind}", [])
+        for spec in config.getoption(f"--clonepolicy-{kind}") or ()
     ]
     if asked:
         from clonepolicy.testing.conformance._pytest_plugin import (  # noqa: PLC0415 - see above
