@@ -7,39 +7,32 @@ patch of these modules can import it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from clonepolicy.adapters.cinder._cinder_options import (
-    config_from,
-    config_from_files,
-)
 from clonepolicy.adapters.cinder._driver_array import CinderArray
 from clonepolicy.adapters.cinder._driver_backend import backend_from_driver
-from clonepolicy.adapters.cinder._drop_in.messages import register_messages
+from clonepolicy.adapters.cinder._drop_in.reports import register_messages
 from clonepolicy.adapters.cinder._errors import IncompatibleCinderError
-from clonepolicy.adapters.cinder._image_records import (
-    image_from_meta,
-    locations_from_tuple,
-)
-from clonepolicy.adapters.cinder._image_service import CinderImages
 from clonepolicy.adapters.cinder._options import (
     Mode,
     Notes,
     Settings,
+    config_from,
+    config_from_files,
     list_opts,
     register_opts,
     settings_from,
 )
-from clonepolicy.adapters.cinder._volume_records import (
+from clonepolicy.adapters.cinder._records import (
+    image_from_meta,
+    locations_from_tuple,
     volume_from_api,
     volume_from_model,
     volume_from_object,
 )
-from clonepolicy.adapters.cinder._volume_service import CinderVolumes
+from clonepolicy.adapters.cinder._services import CinderImages, CinderVolumes
 
 if TYPE_CHECKING:
-    from clonepolicy.adapters.cinder._drop_in.driver_mixin import (
+    from clonepolicy.adapters.cinder._drop_in.entry_points import (
         PolicyDriverMixin,
-    )
-    from clonepolicy.adapters.cinder._drop_in.volume_manager import (
         PolicyVolumeManager,
     )
 

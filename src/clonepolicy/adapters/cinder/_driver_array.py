@@ -32,8 +32,8 @@ from clonepolicy.adapters.cinder._driver_backend import (
     is_rbd,
 )
 from clonepolicy.adapters.cinder._errors import translate_errors
-from clonepolicy.adapters.cinder._volume_records import volume_from_object
-from clonepolicy.adapters.cinder._volume_service import CinderVolumes
+from clonepolicy.adapters.cinder._records import volume_from_object
+from clonepolicy.adapters.cinder._services import CinderVolumes
 from clonepolicy.ports import StoredVolume, check_source, volume_changed
 
 

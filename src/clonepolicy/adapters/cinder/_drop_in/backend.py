@@ -15,17 +15,16 @@ from oslo_config import cfg
 from oslo_log import log
 
 from clonepolicy import CINDER_29, Config, Decision
-from clonepolicy.adapters.cinder._cinder_options import config_from
 from clonepolicy.adapters.cinder._driver_array import CinderArray
 from clonepolicy.adapters.cinder._driver_backend import backend_from_driver
-from clonepolicy.adapters.cinder._drop_in.decision_log import (
+from clonepolicy.adapters.cinder._drop_in.reports import (
     count_decision,
     log_decision,
+    write_message,
 )
-from clonepolicy.adapters.cinder._drop_in.messages import write_message
 from clonepolicy.adapters.cinder._errors import translate_errors
-from clonepolicy.adapters.cinder._options import Mode, Settings
-from clonepolicy.adapters.cinder._volume_service import CinderVolumes
+from clonepolicy.adapters.cinder._options import Mode, Settings, config_from
+from clonepolicy.adapters.cinder._services import CinderVolumes
 
 LOG = log.getLogger(__name__)
 

@@ -21,13 +21,13 @@ from clonepolicy import (
 )
 from clonepolicy.adapters.cinder._driver_array import CinderArray
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
-from clonepolicy.adapters.cinder._drop_in.decision_log import (
+from clonepolicy.adapters.cinder._drop_in.reports import (
     log_failures,
     log_undecided,
 )
 from clonepolicy.adapters.cinder._errors import translate_errors
-from clonepolicy.adapters.cinder._image_service import CinderImages
 from clonepolicy.adapters.cinder._options import Notes
+from clonepolicy.adapters.cinder._services import CinderImages
 from clonepolicy.plan import Plan, WithdrawLocation
 from clonepolicy.ports import Ports
 
