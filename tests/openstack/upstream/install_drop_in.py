@@ -22,7 +22,7 @@ from clonepolicy import Config, FactError
 from clonepolicy.adapters.cinder import (
     CinderVolumes,
     PolicyVolumeManager,
-    _driver_backend,
+    _driver,
     _records,
     _services,
     config_from,
@@ -106,7 +106,7 @@ def _add_defaults() -> None:
         (_records, "_type_of", _type_of),
         (_records, "_location_pair", _location_pair),
         (_services, "image_from_meta", _image),
-        (_driver_backend, "_family", _family),
+        (_driver, "_family", _family),
         (CinderVolumes, "get_object", _get_object),
     ):
         _replace(place, name, completed)

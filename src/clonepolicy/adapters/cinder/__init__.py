@@ -7,9 +7,11 @@ patch of these modules can import it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from clonepolicy.adapters.cinder._driver_array import CinderArray
-from clonepolicy.adapters.cinder._driver_backend import backend_from_driver
-from clonepolicy.adapters.cinder._drop_in.reports import register_messages
+from clonepolicy.adapters.cinder._driver import (
+    CinderArray,
+    backend_from_driver,
+)
+from clonepolicy.adapters.cinder._drop_in.backend import register_messages
 from clonepolicy.adapters.cinder._errors import IncompatibleCinderError
 from clonepolicy.adapters.cinder._options import (
     Mode,
@@ -61,16 +63,10 @@ __all__ = [
 ]
 
 
-_DROP_IN = f"{__name__}._drop_in"
-_LAZY = {
-    "PolicyDriverMixin": f"{_DROP_IN}.driver_mixin",
-    "PolicyVolumeManager": f"{_DROP_IN}.volume_manager",
-}
-
-
 def __getattr__(name: str) -> Any:
     """Import an entry point of the drop-in when it is first used."""
-    if name not in _LAZY:
+    if name not in {"PolicyDriverMixin", "PolicyVolumeManager"}:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(importlib.import_module(_LAZY[name]), name)
+    module = importlib.import_module(f"{__name__}._drop_in.entry_points")
+    return getattr(module, name)

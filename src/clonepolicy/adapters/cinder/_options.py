@@ -1,4 +1,4 @@
-"""The options of ``[clonepolicy]`` in cinder.conf."""
+"""The options in cinder.conf: ``[clonepolicy]`` and Cinder's own."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ from clonepolicy.policy import Policy
 
 GROUP = "clonepolicy"
 _READ_ONLY = ":ro"
+_ALL_BACKENDS = "backend_defaults"
+_ENABLED = "enabled_backends"
+_OWN = ("trusted_projects", "trusted_image_pools")
+_INTERNAL_TENANT = (
+    "cinder_internal_tenant_project_id",
+    "cinder_internal_tenant_user_id",
+)
 
 
 class Mode(StrEnum):
@@ -185,15 +192,6 @@ _CONVERTERS: Mapping[str, Callable[[Any], object]] = {
     "trusted_image_pools": non_empty,
     "glance_stores": _stores,
 }
-
-
-_ALL_BACKENDS = "backend_defaults"
-_ENABLED = "enabled_backends"
-_OWN = ("trusted_projects", "trusted_image_pools")
-_INTERNAL_TENANT = (
-    "cinder_internal_tenant_project_id",
-    "cinder_internal_tenant_user_id",
-)
 
 
 def config_from(conf: cfg.ConfigOpts, configuration: Any) -> Config:

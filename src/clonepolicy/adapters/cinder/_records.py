@@ -1,24 +1,54 @@
-"""Make image records from what Cinder's image service returns.
+"""Make records of what Cinder and its services return.
 
 The functions convert their input for `clonepolicy.adapters.records`.  A
-field that is missing or has the wrong type raises `FactError`.
+field that is missing or has the wrong type raises `FactError`.  If the
+database fails while an object loads a field, its error is raised unchanged.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Mapping
 from typing import Any
+
+import attrs
+from cinder import exception
+from sqlalchemy.orm import exc
 
 from clonepolicy import FactError, Image, Location, LocationsFrom, Volume
 from clonepolicy.adapters.records import (
     image_from_v2,
     locations_from_v2,
+    parse_moment,
+    stored_moment,
     volume_from_row,
 )
 
 _KEY = "cinder_encryption_key_id"
 _SIGNATURE = "img_signature"
+_FOR_ADMINS = "a value; the API shows it to admins, from microversion 3.64 on"
+_COLUMNS = tuple(
+    name
+    for name in attrs.fields_dict(Volume)
+    if name not in {"volume_type", "clones", "image_owner", "glance_image_id"}
+)
+# other errors are those of the database
+_MISSING = (
+    AttributeError,
+    NotImplementedError,
+    exception.NotFound,
+    exception.ObjectActionError,
+    exception.OrphanedObjectError,
+    exc.DetachedInstanceError,
+    exc.ObjectDeletedError,
+)
+_API_NAMES = {
+    "project_id": "os-vol-tenant-attr:tenant_id",
+    "host": "os-vol-host-attr:host",
+    "migration_status": "os-vol-mig-status-attr:migstat",
+}
+"""The names of columns in the API, where they differ."""
 
 
 def image_from_meta(
@@ -117,33 +147,14 @@ def _interface(
     return LocationsFrom.IMAGE
 
 
-def _in_utc(value: object) -> object:
+def _in_utc(value: Any) -> object:
     """Format a moment as Glance does; return anything else unchanged."""
-    if isinstance(value, str):
-        try:
-            value = datetime.datetime.fromisoformat(value)
-        except ValueError:
-            return value
+    with contextlib.suppress(TypeError, ValueError):
+        value = datetime.datetime.fromisoformat(value)
     if not isinstance(value, datetime.datetime):
         return value
-    if value.tzinfo is None:
-        value = value.replace(tzinfo=datetime.UTC)
-    return value.isoformat()
-
-
-_COLUMNS = (
-    "id",
-    "project_id",
-    "size",
-    "status",
-    "previous_status",
-    "host",
-    "cluster_name",
-    "encryption_key_id",
-    "migration_status",
-    "created_at",
-)
-_FOR_ADMINS = "a value; the API shows it to admins, from microversion 3.64 on"
+    moment = stored_moment("Image.updated_at", value)
+    return moment and moment.isoformat()
 
 
 def volume_from_object(volume: Any) -> Volume:
@@ -190,38 +201,30 @@ def volume_from_api(
         raise FactError("Volume", body, "a mapping of fields")
     try:
         row = {
-            "id": body["id"],
-            "project_id": body["os-vol-tenant-attr:tenant_id"],
-            "size": body["size"],
-            "status": body["status"],
-            "previous_status": None,
-            "host": body["os-vol-host-attr:host"],
-            "cluster_name": body["cluster_name"],
-            "encryption_key_id": _api_key(body),
-            "volume_type": _api_type(body, volume_type),
-            "multiattach": body["multiattach"],
-            "migration_status": body["os-vol-mig-status-attr:migstat"],
-            "created_at": _api_moment(body["created_at"]),
-            "metadata": body["metadata"],
+            name: body[_API_NAMES.get(name, name)]
+            for name in (*_COLUMNS, "metadata")
+            if name not in {"previous_status", "encryption_key_id"}
         }
+        row["previous_status"] = None
+        row["encryption_key_id"] = _api_key(body)
+        row["volume_type"] = _api_type(body, volume_type)
     except KeyError as error:
         field = f"Volume.{error.args[0]}"
         raise FactError(field, None, _FOR_ADMINS) from None
+    row["created_at"] = parse_moment(
+        "Volume.created_at", row["created_at"], "2026-01-01T00:00:00.000000"
+    )
     return volume_from_row(row)
 
 
 def _volume(source: Any, metadata: object) -> Volume:
     row = {name: _read("Volume", source, name) for name in _COLUMNS}
-    multiattach = _read("Volume", source, "multiattach")
-    return volume_from_row(
-        {
-            **row,
-            # NULL in rows older than the column, which Cinder reads as no
-            "multiattach": False if multiattach is None else multiattach,
-            "metadata": _items("Volume.metadata", metadata),
-            "volume_type": _type_of(source),
-        }
-    )
+    if row["multiattach"] is None:
+        # in rows older than the column, which Cinder reads as no
+        row["multiattach"] = False
+    row["metadata"] = _items("Volume.metadata", metadata)
+    row["volume_type"] = _type_of(source)
+    return volume_from_row(row)
 
 
 def _type_of(source: Any) -> dict[str, Any] | None:
@@ -256,28 +259,9 @@ def _items(field: str, value: object) -> object:
 def _read(record: str, source: Any, name: str) -> Any:
     try:
         return getattr(source, name)
-    except Exception as error:
-        if not _is_missing_field(error):
-            raise
+    except _MISSING as error:
         expected = "a value; it is missing and cannot be loaded"
         raise FactError(f"{record}.{name}", None, expected) from error
-
-
-def _is_missing_field(error: Exception) -> bool:
-    """Return whether the field is missing, not the database failing."""
-    from cinder import exception  # noqa: PLC0415 - mappings need no Cinder
-    from sqlalchemy.orm import exc  # noqa: PLC0415 - the same
-
-    kinds = (
-        AttributeError,
-        NotImplementedError,
-        exception.NotFound,
-        exception.ObjectActionError,
-        exception.OrphanedObjectError,
-        exc.DetachedInstanceError,
-        exc.ObjectDeletedError,
-    )
-    return isinstance(error, kinds)
 
 
 def _api_key(body: Mapping[str, Any]) -> object:
@@ -305,11 +289,3 @@ def _api_type(
         expected = f"the volume's own type, which is {name!r}"
         raise FactError("volume_type", names, expected)
     return kind
-
-
-def _api_moment(value: Any) -> datetime.datetime:
-    try:
-        return datetime.datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        expected = "text like 2026-01-01T00:00:00.000000"
-        raise FactError("Volume.created_at", value, expected) from None

@@ -1,9 +1,8 @@
-"""`CinderImages`: an image service for one request, by Cinder's client."""
+"""Cinder's client of Glance and its database, as the two services."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import functools
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,7 +40,19 @@ from clonepolicy.adapters.cinder._records import (
     volume_from_object,
 )
 from clonepolicy.adapters.glance import GlanceImages
+from clonepolicy.adapters.records import stored_moment
 
+# the tenant of the source can write its other fields
+_COPIED = (
+    "size",
+    "host",
+    "cluster_name",
+    "availability_zone",
+    "volume_type_id",
+    "multiattach",
+)
+_QUOTAS = tuple(attrs.fields_dict(Quota))
+_IN_CREATION = frozenset({"creating", "downloading"})
 UNREADABLE: tuple[None, list[str]] = (None, [])
 """Replaces locations that could not be read; compared by identity."""
 
@@ -143,18 +154,6 @@ def glance_images(context: Any, settings: Settings) -> GlanceImages:
     )
 
 
-# the tenant of the source can write its other fields
-_COPIED = (
-    "size",
-    "host",
-    "cluster_name",
-    "availability_zone",
-    "volume_type_id",
-    "multiattach",
-)
-_IN_CREATION = frozenset({"creating", "downloading"})
-
-
 @attrs.frozen(kw_only=True)
 class CinderVolumes:
     """A `VolumeService` over Cinder's objects and database.
@@ -221,12 +220,15 @@ class CinderVolumes:
     def _cache_entry(self, row: Mapping[str, Any]) -> CacheEntry:
         found = self.find_object(row["volume_id"])
         source = None if found is None else volume_from_object(found)
+        moments = {
+            name: stored_moment(f"CacheEntry.{name}", row[name])
+            for name in ("image_updated_at", "last_used")
+        }
         return CacheEntry(
             image_id=row["image_id"],
-            image_updated_at=_utc(row["image_updated_at"]),
-            last_used=_utc(row["last_used"]),
             source=source,
             backend=Backend() if source is None else self.get_backend(source),
+            **moments,
         )
 
     def get_quota(self, project_id: str) -> Quota:
@@ -234,9 +236,7 @@ class CinderVolumes:
         with translate_errors(f"reading quota of project {project_id}"):
             found = quota.QUOTAS.get_project_quotas(self._admin, project_id)
         return Quota(
-            volumes=_left(found.get("volumes")),
-            gigabytes=_left(found.get("gigabytes")),
-            per_volume_gigabytes=_left(found.get("per_volume_gigabytes")),
+            **{name: _left(found.get(name)) for name in _QUOTAS},
         )
 
     def create_image_volume(
@@ -259,11 +259,26 @@ class CinderVolumes:
                 "of it"
             )
             raise UnsupportedError(message)
+        own = project_id == self.context.project_id
         with (
             translate_errors(f"creating image volume {volume_id}"),
             self._reserved(source, project_id, 1),
         ):
-            self._create_row(volume_id, source, project_id)
+            db.volume_create(
+                self._admin,
+                {
+                    **{name: source[name] for name in _COPIED},
+                    "id": volume_id,
+                    "status": "creating",
+                    "attach_status": fields.VolumeAttachStatus.DETACHED,
+                    "project_id": project_id,
+                    "user_id": (
+                        self.context.user_id if own else self.internal_user_id
+                    ),
+                    "display_name": f"image-volume-{volume_id}",
+                    "source_volid": source.id,
+                },
+            )
 
     @contextlib.contextmanager
     def _reserved(
@@ -280,26 +295,6 @@ class CinderVolumes:
             quotas.rollback(admin, reserved, project_id=project_id)
             raise
         quotas.commit(admin, reserved, project_id=project_id)
-
-    def _create_row(
-        self, volume_id: str, source: Any, project_id: str
-    ) -> None:
-        own = project_id == self.context.project_id
-        db.volume_create(
-            self._admin,
-            {
-                **{name: source[name] for name in _COPIED},
-                "id": volume_id,
-                "status": "creating",
-                "attach_status": fields.VolumeAttachStatus.DETACHED,
-                "project_id": project_id,
-                "user_id": (
-                    self.context.user_id if own else self.internal_user_id
-                ),
-                "display_name": f"image-volume-{volume_id}",
-                "source_volid": source.id,
-            },
-        )
 
     def set_metadata(self, volume_id: str, key: str, value: str) -> None:
         """Write one metadata item, and leave the others."""
@@ -363,12 +358,6 @@ def _set_status(volume: Any, expected: AbstractSet[str], status: str) -> None:
             f"volume {volume.id} is {volume.status}: it cannot become {status}"
         )
         raise ConflictError(message)
-
-
-def _utc(moment: datetime.datetime | None) -> datetime.datetime | None:
-    if moment is None or moment.tzinfo is not None:
-        return moment
-    return moment.replace(tzinfo=datetime.UTC)
 
 
 def _left(found: Mapping[str, int] | None) -> int | None:

@@ -1,4 +1,4 @@
-"""Translate the errors of a Glance client into `AdapterError`."""
+"""The Image API by a glanceclient: errors, retries, requests and data."""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ from clonepolicy import (
     UnsupportedError,
 )
 
+T = TypeVar("T")
+_UNAVAILABLE = tenacity.retry_if_exception_type(UnavailableError)
+_CHUNK = 1024 * 1024
+"""Bytes of a download that are in memory at once."""
+_LOCATION_API = "v2.17"
+_AVAILABLE = {"CURRENT", "SUPPORTED", "EXPERIMENTAL"}
+_PATCH = "application/openstack-images-v2.1-json-patch"
 _KINDS: dict[object, type[AdapterError]] = {
-    401: ForbiddenError,
-    403: ForbiddenError,
+    **dict.fromkeys((401, 403), ForbiddenError),
     404: NotFoundError,
-    405: UnsupportedError,
+    **dict.fromkeys((405, 501), UnsupportedError),
     409: ConflictError,
     413: QuotaError,
-    500: UnavailableError,
-    501: UnsupportedError,
-    502: UnavailableError,
-    503: UnavailableError,
-    504: UnavailableError,
+    **dict.fromkeys((500, 502, 503, 504), UnavailableError),
 }
 # OSError: the base of every error of the requests library
 _NO_ANSWER = (
@@ -81,10 +83,6 @@ def _translated(action: str, error: Exception) -> AdapterError:
     else:
         return AdapterError(f"{action}: {type(error).__name__}")
     return _KINDS.get(status, AdapterError)(f"{action}: HTTP {status}")
-
-
-T = TypeVar("T")
-_UNAVAILABLE = tenacity.retry_if_exception_type(UnavailableError)
 
 
 def _positive(
@@ -143,10 +141,6 @@ class Patience:
         return tenacity.Retrying(
             stop=stop, wait=wait, retry=retry, reraise=True
         )
-
-
-_CHUNK = 1024 * 1024
-"""Bytes of a download that are in memory at once."""
 
 
 def verified_data(image: Image, response: Any) -> Iterator[bytes]:  # noqa: ANN401 - requests carries no types here
@@ -243,11 +237,6 @@ class UploadStream:
         return b""
 
 
-_LOCATION_API = "v2.17"
-_AVAILABLE = {"CURRENT", "SUPPORTED", "EXPERIMENTAL"}
-_PATCH = "application/openstack-images-v2.1-json-patch"
-
-
 def _path(image_id: str, below: str = "") -> str:
     return f"/v2/images/{quote(image_id, safe='', errors='replace')}{below}"
 
@@ -315,9 +304,16 @@ class GlanceApi:
         return locations
 
     def import_tasks(self, image_id: str) -> list[tuple[str, str]]:
-        """Read Glance's tasks that register a location: URL and status."""
+        """Read Glance's tasks that register a location: URL and status.
+
+        404 means that there are none: the service user does not see the
+        image, and so registered nothing, or Glance has no such tasks.
+        """
         action = f"reading tasks of image {image_id}"
-        _, body = self._get(action, _path(image_id, "/tasks"))
+        try:
+            _, body = self._get(action, _path(image_id, "/tasks"))
+        except NotFoundError:
+            return []
         with translate_errors(action):
             return [
                 (str(task["input"]["loc_url"]), str(task["status"]))

@@ -1,4 +1,4 @@
-"""Decide about a volume from an image, and make the plan's clones."""
+"""Create a volume from an image: decide, clone, or let Cinder download."""
 
 from __future__ import annotations
 
@@ -18,23 +18,18 @@ from oslo_log import log
 from clonepolicy import (
     Clone,
     CloneLimitError,
-    CreateDecision,
     CreateRequest,
+    Decision,
     GlanceConfig,
     Outcome,
-    Refuse,
     Route,
-    decide,
     execute,
-    explain_to_tenant,
     gather_create,
 )
-from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
-from clonepolicy.adapters.cinder._drop_in.reports import (
+from clonepolicy.adapters.cinder._drop_in.backend import (
+    DriverBackend,
     log_failures,
-    log_undecided,
 )
-from clonepolicy.adapters.cinder._options import Notes
 from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.cinder._services import CinderImages
 from clonepolicy.plan import (
@@ -45,6 +40,8 @@ from clonepolicy.plan import (
     PublishVolume,
 )
 from clonepolicy.ports import Ports
+
+LOG = log.getLogger(__name__)
 
 
 @attrs.frozen
@@ -74,62 +71,43 @@ class CreateFromImage:
     def _ports(self) -> Ports:
         """Make the ports; a create need not ask what Glance offers."""
         settings = self.backend.settings
-        volumes = self.backend.volumes(self.call.context)
-        return Ports(
-            images=CinderImages(
-                context=self.call.context,
-                image_service=self.call.image_service,
-                settings=settings,
-                image_location=self.call.image_location,
-                config=GlanceConfig(
-                    show_multiple_locations=settings.show_multiple_locations
-                ),
-            ),
-            volumes=volumes,
-            array=self.backend.array(
-                volumes,
-                known={self.call.volume.id: self.call.volume},
-                cloned=self.cloned,
+        images = CinderImages(
+            context=self.call.context,
+            image_service=self.call.image_service,
+            settings=settings,
+            image_location=self.call.image_location,
+            config=GlanceConfig(
+                show_multiple_locations=settings.show_multiple_locations
             ),
         )
+        return self.backend.ports(
+            images,
+            known={self.call.volume.id: self.call.volume},
+            cloned=self.cloned,
+        )
 
-    def decide(self) -> CreateDecision | None:
-        """Decide and report; None if the facts cannot be read.
-
-        Raises:
-            cinder.exception.ImageUnacceptable: the decision is to refuse,
-                and decisions are carried out here.
-        """
-        try:
-            request = gather_create(
+    def decide(self) -> Decision | None:
+        """Decide and report, as `DriverBackend.decide`."""
+        return self.backend.decide(
+            "create",
+            self.call.context,
+            lambda: gather_create(
                 self.call.image_id,
                 volume_from_object(self.call.volume),
                 self.backend.config(),
                 self._ports,
                 conversion_free=_conversion_free(),
-            )
-            decision = decide(request, self.backend.settings.policy)
-        except Exception as error:  # noqa: BLE001 - Cinder can download
-            log_undecided("create", error)
-            return None
-        self.backend.report(self.call.context, decision)
-        if self.backend.enforces and isinstance(decision, Refuse):
-            raise exception.ImageUnacceptable(
-                image_id=self.call.image_id,
-                reason=explain_to_tenant(decision),
-            )
-        return decision
+            ),
+        )
 
-    def clone(self, decision: CreateDecision | None) -> Outcome | None:
+    def clone(self, decision: Decision | None) -> Outcome | None:
         """Try the plan's clones in order; None if the plan has none.
 
         Raises:
             cinder.exception.VolumeBackendAPIException: a failed clone could
                 not be erased, so that no data may be written over it.
         """
-        if not isinstance(decision, Clone) or (
-            decision.notes and self.backend.settings.notes is Notes.DECLINE
-        ):
+        if not isinstance(decision, Clone) or self.backend.declines(decision):
             return None
         outcome = execute(Plan(tuple(_clones(decision))), self._ports)
         log_failures(outcome)
@@ -180,9 +158,6 @@ def _conversion_free() -> int | None:
         return shutil.disk_usage(folder).free if folder else None
     except OSError:
         return None
-
-
-LOG = log.getLogger(__name__)
 
 
 @attrs.frozen
@@ -237,28 +212,26 @@ class CreateTask:
         admin = self.call.context.elevated()
         for failure in outcome.failures:
             step = failure.step
-            if (
+            if not (
                 isinstance(failure.error, CloneLimitError)
                 and isinstance(step, CloneVolume)
                 and step.source.id in cached
             ):
-                entry = db.image_volume_cache_get_by_volume_id(
-                    admin, step.source.id
+                continue
+            volume_id = step.source.id
+            entry = db.image_volume_cache_get_by_volume_id(admin, volume_id)
+            try:
+                self.task.image_volume_cache.delete_cached_volume(
+                    admin, entry, "Cache entry has no clones left"
                 )
-                try:
-                    self.task.image_volume_cache.delete_cached_volume(
-                        admin, entry, "Cache entry has no clones left"
-                    )
-                except Exception:
-                    LOG.warning(
-                        "clonepolicy could not evict cached volume %s",
-                        step.source.id,
-                        exc_info=True,
-                    )
+            except Exception:
+                LOG.warning(
+                    "clonepolicy could not evict cached volume %s",
+                    volume_id,
+                    exc_info=True,
+                )
 
-    def _download(
-        self, decision: CreateDecision | None
-    ) -> dict[str, Any] | None:
+    def _download(self, decision: Decision | None) -> dict[str, Any] | None:
         """Have Cinder download, and fill its cache if that has no entry.
 
         Cinder's own clone of a cache entry is disabled.  If an entry was
@@ -296,7 +269,7 @@ def _no_hit(*_: object) -> tuple[None, bool]:
     return None, False
 
 
-def _cached(decision: CreateDecision) -> set[str]:
+def _cached(decision: Decision) -> set[str]:
     """Return the volumes of the cache entries in the decision's request."""
     request = decision.evaluation.request
     assert isinstance(request, CreateRequest)  # noqa: S101 - tells the type

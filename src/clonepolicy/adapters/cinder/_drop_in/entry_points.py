@@ -1,11 +1,12 @@
-"""`PolicyVolumeManager`, for ``volume_manager`` in cinder.conf."""
+"""`PolicyVolumeManager` and `PolicyDriverMixin`, named in cinder.conf."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import json
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
 import attrs
 from cinder import exception
@@ -16,14 +17,16 @@ from cinder.volume.flows.manager import create_volume
 from oslo_config import cfg
 from oslo_log import log
 
-from clonepolicy import Config, Refuse, UploadDecision, explain_to_tenant
-from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
+from clonepolicy import Config
+from clonepolicy.adapters.cinder._drop_in.backend import (
+    DriverBackend,
+    register_messages,
+)
 from clonepolicy.adapters.cinder._drop_in.create import (
     CreateCall,
     CreateFromImage,
     CreateTask,
 )
-from clonepolicy.adapters.cinder._drop_in.reports import register_messages
 from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
 from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
 from clonepolicy.adapters.cinder._options import settings_from
@@ -47,9 +50,7 @@ class PolicyVolumeManager(manager.VolumeManager):
         """Check Cinder and the options, then start as Cinder does."""
         check_cinder()
         settings = settings_from(cfg.CONF)
-        self._uploads: dict[
-            str, tuple[UploadToImage, UploadDecision | None]
-        ] = {}
+        self._uploads: dict[str, UploadToImage] = {}
         super().__init__(*args, **kwargs)
         self.backend = DriverBackend(
             driver=self.driver,
@@ -59,7 +60,8 @@ class PolicyVolumeManager(manager.VolumeManager):
         register_messages()
         _decide_in_flow()
         if self.backend.enforces:
-            _tolerate_unreadable_locations()
+            service = glance.GlanceImageService
+            _replace(service, "get_location", _get_location)
 
     def copy_volume_to_image(
         self, context: Any, volume_id: str, image_meta: dict[str, Any]
@@ -67,35 +69,24 @@ class PolicyVolumeManager(manager.VolumeManager):
         """Decide, then call Cinder's method, which asks for the decision."""
         image_id = image_meta["id"]
         upload = UploadToImage(
-            backend=self.backend,
-            manager=self,
-            context=context,
-            volume_id=volume_id,
-            image_id=image_id,
+            self.backend, self, context, volume_id, image_id
         )
+        # on an error, do what Cinder does when an upload fails
         try:
-            decision = upload.decide()
-            if self.backend.enforces and isinstance(decision, Refuse):
-                self._refuse(context, image_id, decision)
+            try:
+                _ = upload.decision
+            except exception.ImageUnacceptable:
+                service, _ = glance.get_remote_image_service(context, image_id)
+                self._delete_image(context, image_id, service)
+                raise
         except BaseException:
-            # Cinder does the same when an upload fails
             db.volume_update_status_based_on_attachment(context, volume_id)
             raise
-        self._uploads[image_id] = (upload, decision)
+        self._uploads[image_id] = upload
         try:
             super().copy_volume_to_image(context, volume_id, image_meta)
         finally:
             self._uploads.pop(image_id, None)
-
-    def _refuse(
-        self, context: Any, image_id: str, decision: Refuse
-    ) -> NoReturn:
-        """Delete the image as Cinder does when an upload fails, and raise."""
-        service, _ = glance.get_remote_image_service(context, image_id)
-        self._delete_image(context, image_id, service)
-        raise exception.ImageUnacceptable(
-            image_id=image_id, reason=explain_to_tenant(decision)
-        )
 
     def _clone_image_volume_and_add_location(
         self,
@@ -111,7 +102,7 @@ class PolicyVolumeManager(manager.VolumeManager):
             )
             return done
         known = self._uploads.get(image_meta.get("id", ""))
-        return known is not None and known[0].register(known[1])
+        return known is not None and known.register()
 
 
 def backend_of(task: Any) -> DriverBackend | None:
@@ -126,58 +117,57 @@ def _decide_in_flow() -> None:
     A subclass of the task cannot replace it, because its methods call
     ``super()`` with the class's name.
     """
-    kind = create_volume.CreateVolumeFromSpecTask
-    stock = kind._create_from_image
-    if hasattr(stock, "clonepolicy"):
-        return
-
-    signature = inspect.signature(stock)
-
-    @functools.wraps(stock)
-    def create_from_image(self: Any, *args: Any, **kwargs: Any) -> Any:
-        backend = backend_of(self)
-        if backend is None:
-            return stock(self, *args, **kwargs)
-        bound = signature.bind(self, *args, **kwargs).arguments
-        call = CreateCall(**{name: bound[name] for name in _ARGUMENTS})
-        return CreateTask(backend, self, stock, call).run()
-
-    _replace(kind, "_create_from_image", create_from_image)
+    _replace(
+        create_volume.CreateVolumeFromSpecTask,
+        "_create_from_image",
+        _create_from_image,
+    )
 
 
-def _tolerate_unreadable_locations() -> None:
+def _create_from_image(
+    stock: Callable[..., Any], task: Any, *args: Any, **kwargs: Any
+) -> Any:
+    backend = backend_of(task)
+    if backend is None:
+        return stock(task, *args, **kwargs)
+    bound = inspect.signature(stock).bind(task, *args, **kwargs).arguments
+    call = CreateCall(**{name: bound[name] for name in _ARGUMENTS})
+    return CreateTask(backend, task, stock, call).run()
+
+
+def _get_location(
+    stock: Callable[..., Any], service: Any, context: Any, image_id: str
+) -> Any:
     """Let a create continue if it cannot read the locations of its image.
 
     Directly afterwards Cinder reads the image itself, and fails if it cannot.
     """
-    kind = glance.GlanceImageService
-    stock = kind.get_location
+    try:
+        return stock(service, context, image_id)
+    except Exception:
+        LOG.warning(
+            "clonepolicy cannot read the locations of image %s",
+            image_id,
+            exc_info=True,
+        )
+        return UNREADABLE
+
+
+def _replace(kind: Any, name: str, replacement: Callable[..., Any]) -> None:
+    """Replace a method of Cinder, once in a process.
+
+    The replacement is called with Cinder's own function and its arguments.
+    """
+    stock = getattr(kind, name)
     if hasattr(stock, "clonepolicy"):
         return
 
     @functools.wraps(stock)
-    def get_location(self: Any, context: Any, image_id: str) -> Any:
-        try:
-            return stock(self, context, image_id)
-        except Exception:
-            LOG.warning(
-                "clonepolicy cannot read the locations of image %s",
-                image_id,
-                exc_info=True,
-            )
-            return UNREADABLE
+    def method(*args: Any, **kwargs: Any) -> Any:
+        return replacement(stock, *args, **kwargs)
 
-    _replace(kind, "get_location", get_location)
-
-
-def _replace(kind: Any, name: str, method: Any) -> None:
-    """Replace a method of Cinder, and mark the new one."""
-    method.clonepolicy = True
     setattr(kind, name, method)
-
-
-_SCHEMES = "allowed_direct_url_schemes"
-_CACHE = "image_volume_cache_enabled"
+    vars(method)["clonepolicy"] = True
 
 
 class _CloningBackend(DriverBackend):
@@ -214,13 +204,14 @@ class PolicyDriverMixin:
         check_cinder()
         settings = settings_from(cfg.CONF)
         this: Any = self
+        option = None
         if "cinder" in cfg.CONF.allowed_direct_url_schemes:
+            option, value = "allowed_direct_url_schemes", "cinder"
+        elif this.configuration.safe_get("image_volume_cache_enabled"):
+            option, value = "image_volume_cache_enabled", "True"
+        if option:
             raise exception.InvalidConfigurationValue(
-                option=_SCHEMES, value="cinder"
-            )
-        if this.configuration.safe_get(_CACHE):
-            raise exception.InvalidConfigurationValue(
-                option=_CACHE, value="True"
+                option=option, value=value
             )
         extra = this.configuration.safe_get("extra_capabilities") or "{}"
         self._clonepolicy_backend = _CloningBackend(
