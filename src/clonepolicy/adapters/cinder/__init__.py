@@ -66,7 +66,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import an entry point of the drop-in when it is first used."""
     if name not in {"PolicyDriverMixin", "PolicyVolumeManager"}:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f"{__name__}._drop_in.entry_points")
     return getattr(module, name)

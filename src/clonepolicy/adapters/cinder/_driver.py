@@ -160,11 +160,10 @@ class CinderArray:
             UnsupportedError: it is another driver; no other can look it up.
         """
         if not is_rbd(self.driver):
-            message = (
+            raise UnsupportedError(
                 f"{type(self.driver).__name__} cannot look up stored volumes:"
                 " ask the array"
             )
-            raise UnsupportedError(message)
         with translate_errors(f"looking up volume {volume_id}"):
             name = self.get_object(volume_id).name
             try:
@@ -229,10 +228,9 @@ class CinderArray:
             with translate_errors(f"reading volume {source.id}"):
                 now = volume_from_object(found)
             if volume_changed(source, now):
-                message = (
+                raise StaleError(
                     f"volume {source.id} has volume_changed since the decision"
                 )
-                raise StaleError(message)
             yield found
 
     def clone_image(
@@ -262,11 +260,10 @@ class CinderArray:
         """
         target = self.get_object(volume_id)
         if target.size > size:
-            message = (
+            raise ConflictError(
                 f"volume {volume_id} has {target.size} GiB: it cannot shrink "
                 f"to {size}"
             )
-            raise ConflictError(message)
         if target.size == size:
             return
         with translate_errors(f"extending volume {volume_id}"):

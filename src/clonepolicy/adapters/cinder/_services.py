@@ -254,11 +254,10 @@ class CinderVolumes:
         """
         source = self.get_object(source_id)
         if source.encryption_key_id is not None:
-            message = (
+            raise UnsupportedError(
                 f"volume {source_id} is encrypted: no image volume is made "
                 "of it"
             )
-            raise UnsupportedError(message)
         own = project_id == self.context.project_id
         with (
             translate_errors(f"creating image volume {volume_id}"),
@@ -354,10 +353,9 @@ def _set_status(volume: Any, expected: AbstractSet[str], status: str) -> None:
             {"status": status}, {"status": [*expected, status]}
         )
     if not done:
-        message = (
+        raise ConflictError(
             f"volume {volume.id} is {volume.status}: it cannot become {status}"
         )
-        raise ConflictError(message)
 
 
 def _left(found: Mapping[str, int] | None) -> int | None:

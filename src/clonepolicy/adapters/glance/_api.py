@@ -155,8 +155,7 @@ def verified_data(image: Image, response: Any) -> Iterator[bytes]:  # noqa: ANN4
     action = f"downloading image {image.id}"
     try:
         if response.status_code == HTTPStatus.NO_CONTENT:
-            message = f"{action}: Glance's store has no data for it"
-            raise NotFoundError(message)
+            raise NotFoundError(f"{action}: Glance's store has no data for it")
         digest = _new_hash(image)
         with translate_errors(action):
             chunks = iter(response.iter_content(_CHUNK))
@@ -168,10 +167,9 @@ def verified_data(image: Image, response: Any) -> Iterator[bytes]:  # noqa: ANN4
                 break
             size += len(chunk)
             if image.size is not None and size > image.size:
-                message = (
+                raise IntegrityError(
                     f"{action}: more than the {image.size} bytes recorded"
                 )
-                raise IntegrityError(message)
             if digest is not None:
                 digest.update(chunk)
             yield chunk
@@ -191,11 +189,10 @@ def _new_hash(image: Image) -> hashlib._Hash | None:
     try:
         return hashlib.new(image.os_hash_algo)
     except ValueError:
-        message = (
+        raise UnsupportedError(
             f"image {image.id}: this machine cannot compute its hash, "
             f"{image.os_hash_algo}"
-        )
-        raise UnsupportedError(message) from None
+        ) from None
 
 
 class UploadStream:

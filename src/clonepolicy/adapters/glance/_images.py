@@ -151,8 +151,7 @@ class GlanceImages:
         with translate_errors(action):
             image = image_from_v2(body)
         if image.status != "active":
-            message = f"{action}: it is {image.status}"
-            raise ConflictError(message)
+            raise ConflictError(f"{action}: it is {image.status}")
         yield from verified_data(image, self._requester.open_data(image_id))
 
     def upload(self, image_id: str, data: Iterable[bytes]) -> None:
@@ -167,8 +166,7 @@ class GlanceImages:
         action = f"uploading to image {image_id}"
         status = self._requester.status(image_id)
         if status != "queued":
-            message = f"{action}: it is {status}"
-            raise ConflictError(message)
+            raise ConflictError(f"{action}: it is {status}")
         with UploadStream(data) as stream:
             try:
                 self._requester.put_data(image_id, stream)
@@ -267,11 +265,10 @@ class GlanceImages:
             # PATCH would add a second source of data to an active image
             status = self._requester.status(image_id)
             if status != "queued":
-                message = (
+                raise ConflictError(
                     f"image {image_id} is {status}: only a queued image "
                     "takes a location"
-                )
-                raise ConflictError(message) from None
+                ) from None
             self._requester.patch_location(image_id, url)
 
     def verify_location(self, image_id: str, location: CinderLocation) -> None:
@@ -292,25 +289,22 @@ class GlanceImages:
     def _is_verified(self, image_id: str, location: CinderLocation) -> bool:
         now = self._inspect(image_id, location)
         if now.status is None:
-            message = f"image {image_id} is gone"
-            raise NotFoundError(message)
+            raise NotFoundError(f"image {image_id} is gone")
         if now.status == "active" and now.shown:
             return True
         if now.running:
             return False
         if now.shown is None:
-            message = (
+            raise ForbiddenError(
                 f"no interface shows locations of image {image_id}: give the "
                 "[glance] user the roles service and admin"
             )
-            raise ForbiddenError(message)
         if now.status in _BEFORE_ACTIVE and (now.shown or not now.tasks):
             return False
-        message = (
+        raise ConflictError(
             f"image {image_id} is {now.status} and did not take {location}: "
             "see Glance's log"
         )
-        raise ConflictError(message)
 
     def withdraw_location(
         self, image_id: str, location: CinderLocation
@@ -337,11 +331,10 @@ class GlanceImages:
             if now.running:
                 return False
             if now.may_be_shown:
-                message = (
+                raise ConflictError(
                     f"image {image_id} is {now.status} and shows {location}, "
                     "or may show it: delete the image instead"
                 )
-                raise ConflictError(message)
             may_arrive = now.status == "queued" and not now.tasks
             return not (may_arrive and in_grace)
 
@@ -358,22 +351,16 @@ class GlanceImages:
             for url, status in self._service.import_tasks(image_id)
             if _same_volume(parse_location(url), location)
         )
-        body = self._visible_image(image_id)
-        if body is None:
-            return _Registration(status=None, shown=False, tasks=tasks)
-        return _Registration(
-            status=body["status"],
-            shown=self._is_shown(image_id, location, body),
-            tasks=tasks,
-        )
-
-    def _visible_image(self, image_id: str) -> Mapping[str, Any] | None:
         for api in (self._requester, self._service):
             try:
-                return api.image(image_id)
+                body = api.image(image_id)
             except NotFoundError:
                 continue
-        return None
+            shown = self._is_shown(image_id, location, body)
+            return _Registration(
+                status=body["status"], shown=shown, tasks=tasks
+            )
+        return _Registration(status=None, shown=False, tasks=tasks)
 
     def _is_shown(
         self, image_id: str, location: CinderLocation, body: Mapping[str, Any]

@@ -325,6 +325,5 @@ def _detail(reason: Reason | None) -> tuple[str, str]:
 def _first_reason(decision: Decision) -> Reason | None:
     """Return the first reason for a tenant that forbids every clone."""
     closing = decision.closing(*decision.efficient)
-    found = (each for each in tenant_findings(decision) if each in closing)
-    first = next(found, None)
-    return first and first.reason
+    findings = tenant_findings(decision)
+    return next((each.reason for each in findings if each in closing), None)

@@ -112,11 +112,10 @@ class CreateFromImage:
         outcome = execute(Plan(tuple(_clones(decision))), self._ports)
         log_failures(outcome)
         if not outcome.settled:
-            message = (
-                f"a failed clone could not be erased: delete volume "
+            raise exception.VolumeBackendAPIException(
+                data=f"a failed clone could not be erased: delete volume "
                 f"{self.call.volume.id}"
             )
-            raise exception.VolumeBackendAPIException(data=message)
         return outcome
 
 

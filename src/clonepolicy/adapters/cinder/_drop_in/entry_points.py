@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import json
 from collections.abc import Callable
 from typing import Any
@@ -130,8 +129,8 @@ def _create_from_image(
     backend = backend_of(task)
     if backend is None:
         return stock(task, *args, **kwargs)
-    bound = inspect.signature(stock).bind(task, *args, **kwargs).arguments
-    call = CreateCall(**{name: bound[name] for name in _ARGUMENTS})
+    used = {name: kwargs[name] for name in _ARGUMENTS if name in kwargs}
+    call = CreateCall(*args, **used)
     return CreateTask(backend, task, stock, call).run()
 
 

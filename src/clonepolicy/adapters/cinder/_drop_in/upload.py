@@ -54,8 +54,7 @@ class ManagerArray(CinderArray):
                 )
                 target.refresh()
         if target.status != "available":
-            message = f"{action}: the clone is {target.status}"
-            raise AdapterError(message)
+            raise AdapterError(f"{action}: the clone is {target.status}")
 
     def discard(self, volume_id: str) -> None:
         """Have the manager delete the volume, with its row and its quota.
@@ -137,9 +136,8 @@ class UploadToImage:
             for failure in outcome.failures
         ):
             left = ", ".join(outcome.ids.values())
-            message = (
-                f"image {self.image_id} may use image volume {left}, which "
+            raise exception.VolumeBackendAPIException(
+                data=f"image {self.image_id} may use image volume {left}, which "
                 "could not be removed: delete the image, then that volume"
             )
-            raise exception.VolumeBackendAPIException(data=message)
         return done
