@@ -203,14 +203,13 @@ class PolicyDriverMixin:
         check_cinder()
         settings = settings_from(cfg.CONF)
         this: Any = self
-        option = None
         if "cinder" in cfg.CONF.allowed_direct_url_schemes:
-            option, value = "allowed_direct_url_schemes", "cinder"
-        elif this.configuration.safe_get("image_volume_cache_enabled"):
-            option, value = "image_volume_cache_enabled", "True"
-        if option:
             raise exception.InvalidConfigurationValue(
-                option=option, value=value
+                option="allowed_direct_url_schemes", value="cinder"
+            )
+        if this.configuration.safe_get("image_volume_cache_enabled"):
+            raise exception.InvalidConfigurationValue(
+                option="image_volume_cache_enabled", value="True"
             )
         extra = this.configuration.safe_get("extra_capabilities") or "{}"
         self._clonepolicy_backend = _CloningBackend(
