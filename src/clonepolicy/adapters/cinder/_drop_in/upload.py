@@ -137,7 +137,8 @@ class UploadToImage:
         ):
             left = ", ".join(outcome.ids.values())
             raise exception.VolumeBackendAPIException(
-                data=f"image {self.image_id} may use image volume {left}, which "
-                "could not be removed: delete the image, then that volume"
+                data=f"image {self.image_id} may use image volume {left}, "
+                "which could not be removed: delete the image, then that "
+                "volume"
             )
         return done
