@@ -78,7 +78,9 @@ def image_from_v2(
             signed=_is_signed(body),
             os_hash_algo=body["os_hash_algo"],
             os_hash_value=body["os_hash_value"],
-            updated_at=_parse_moment(body["updated_at"]),
+            updated_at=parse_moment(
+                "Image.updated_at", body["updated_at"], "2026-01-01T00:00:00Z"
+            ),
             locations_from=locations_from,
             direct_url=body.get("direct_url"),
         )
@@ -141,7 +143,7 @@ def volume_from_row(row: Mapping[str, Any]) -> Volume:
             volume_type=_volume_type(row["volume_type"]),
             multiattach=row["multiattach"],
             migration_status=row["migration_status"],
-            created_at=_stored_moment(row["created_at"]),
+            created_at=stored_moment("Volume.created_at", row["created_at"]),
             # any user may write an empty value, which names nobody
             image_owner=_non_empty(metadata.get("image_owner")),
             glance_image_id=_non_empty(metadata.get("glance_image_id")),
@@ -171,20 +173,24 @@ def _is_signed(body: Mapping[str, Any]) -> bool:
     )
 
 
-def _parse_moment(value: Any) -> datetime.datetime:  # noqa: ANN401 - fromisoformat checks it
+def parse_moment(
+    field: str,
+    value: Any,  # noqa: ANN401 - fromisoformat checks it
+    example: str = "2026-01-01T00:00:00Z",
+) -> datetime.datetime:
+    """Read a text in ISO format."""
     try:
         return datetime.datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise FactError(
-            "Image.updated_at", value, "text like 2026-01-01T00:00:00Z"
-        ) from None
+        raise FactError(field, value, f"text like {example}") from None
 
 
-def _stored_moment(value: object) -> datetime.datetime | None:
+def stored_moment(field: str, value: object) -> datetime.datetime | None:
+    """Read a column; without a time zone it is UTC."""
     if value is None:
         return None
     if not isinstance(value, datetime.datetime):
-        raise FactError("Volume.created_at", value, "a datetime or None")
+        raise FactError(field, value, "a datetime or None")
     if value.tzinfo is not None:
         return value
     # replace() does the same and takes several times as long

@@ -22,17 +22,16 @@ from clonepolicy import Config, FactError
 from clonepolicy.adapters.cinder import (
     CinderVolumes,
     PolicyVolumeManager,
-    _driver_backend,
-    _image_records,
-    _image_service,
-    _volume_records,
+    _driver,
+    _records,
+    _services,
     config_from,
     register_opts,
     settings_from,
 )
-from clonepolicy.adapters.cinder._drop_in import backend, volume_manager
+from clonepolicy.adapters.cinder._drop_in import backend, entry_points
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
-from clonepolicy.adapters.cinder._drop_in.create_task import CreateTask
+from clonepolicy.adapters.cinder._drop_in.create import CreateTask
 
 _MOMENT = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _IMAGE: dict[str, Any] = {
@@ -59,10 +58,10 @@ def install() -> None:
     """Make every volume manager and every task of a create decide."""
     register_opts(cfg.CONF)
     manager.VolumeManager.__new__ = staticmethod(_new)
-    own = volume_manager.backend_of
-    volume_manager.backend_of = lambda task: own(task) or _backend_of(task)
+    own = entry_points.backend_of
+    entry_points.backend_of = lambda task: own(task) or _backend_of(task)
     backend._is_frozen = lambda host: False  # noqa: ARG005 - its name
-    volume_manager._decide_in_flow()
+    entry_points._decide_in_flow()
     _add_defaults()
 
 
@@ -103,15 +102,15 @@ class _TaskWithImage(CreateTask):
 
 def _add_defaults() -> None:
     for place, name, completed in (
-        (_volume_records, "_read", _read),
-        (_volume_records, "_type_of", _type_of),
-        (_image_records, "_location_pair", _location_pair),
-        (_image_service, "image_from_meta", _image),
-        (_driver_backend, "_family", _family),
+        (_records, "_read", _read),
+        (_records, "_type_of", _type_of),
+        (_records, "_location_pair", _location_pair),
+        (_services, "image_from_meta", _image),
+        (_driver, "_family", _family),
         (CinderVolumes, "get_object", _get_object),
     ):
         _replace(place, name, completed)
-    vars(volume_manager)["CreateTask"] = _TaskWithImage
+    vars(entry_points)["CreateTask"] = _TaskWithImage
 
 
 def _replace(place: object, name: str, completed: Callable[..., Any]) -> None:

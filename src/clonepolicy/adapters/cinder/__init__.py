@@ -7,39 +7,34 @@ patch of these modules can import it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from clonepolicy.adapters.cinder._cinder_options import (
-    config_from,
-    config_from_files,
+from clonepolicy.adapters.cinder._driver import (
+    CinderArray,
+    backend_from_driver,
 )
-from clonepolicy.adapters.cinder._driver_array import CinderArray
-from clonepolicy.adapters.cinder._driver_backend import backend_from_driver
-from clonepolicy.adapters.cinder._drop_in.messages import register_messages
+from clonepolicy.adapters.cinder._drop_in.backend import register_messages
 from clonepolicy.adapters.cinder._errors import IncompatibleCinderError
-from clonepolicy.adapters.cinder._image_records import (
-    image_from_meta,
-    locations_from_tuple,
-)
-from clonepolicy.adapters.cinder._image_service import CinderImages
 from clonepolicy.adapters.cinder._options import (
     Mode,
     Notes,
     Settings,
+    config_from,
+    config_from_files,
     list_opts,
     register_opts,
     settings_from,
 )
-from clonepolicy.adapters.cinder._volume_records import (
+from clonepolicy.adapters.cinder._records import (
+    image_from_meta,
+    locations_from_tuple,
     volume_from_api,
     volume_from_model,
     volume_from_object,
 )
-from clonepolicy.adapters.cinder._volume_service import CinderVolumes
+from clonepolicy.adapters.cinder._services import CinderImages, CinderVolumes
 
 if TYPE_CHECKING:
-    from clonepolicy.adapters.cinder._drop_in.driver_mixin import (
+    from clonepolicy.adapters.cinder._drop_in.entry_points import (
         PolicyDriverMixin,
-    )
-    from clonepolicy.adapters.cinder._drop_in.volume_manager import (
         PolicyVolumeManager,
     )
 
@@ -68,16 +63,9 @@ __all__ = [
 ]
 
 
-_DROP_IN = f"{__name__}._drop_in"
-_LAZY = {
-    "PolicyDriverMixin": f"{_DROP_IN}.driver_mixin",
-    "PolicyVolumeManager": f"{_DROP_IN}.volume_manager",
-}
-
-
 def __getattr__(name: str) -> Any:
     """Import an entry point of the drop-in when it is first used."""
-    if name not in _LAZY:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(importlib.import_module(_LAZY[name]), name)
+    if name not in {"PolicyDriverMixin", "PolicyVolumeManager"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}._drop_in.entry_points")
+    return getattr(module, name)

@@ -1,22 +1,30 @@
-"""The options of ``[clonepolicy]`` in cinder.conf."""
+"""The options in cinder.conf: ``[clonepolicy]`` and Cinder's own."""
 
 from __future__ import annotations
 
 import copy
+import os
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
 from oslo_config import cfg
 
-from clonepolicy import CINDER_29, LIBERTY, SAFE, FactError, GlanceStore
+from clonepolicy import POLICIES, SAFE, Config, FactError, GlanceStore
 from clonepolicy.policy import Policy
 
 GROUP = "clonepolicy"
-_POLICIES = {"SAFE": SAFE, "LIBERTY": LIBERTY, "CINDER_29": CINDER_29}
 _READ_ONLY = ":ro"
+_ALL_BACKENDS = "backend_defaults"
+_ENABLED = "enabled_backends"
+_OWN = ("trusted_projects", "trusted_image_pools")
+_INTERNAL_TENANT = (
+    "cinder_internal_tenant_project_id",
+    "cinder_internal_tenant_user_id",
+)
 
 
 class Mode(StrEnum):
@@ -52,73 +60,55 @@ class Settings:
     glance_stores: tuple[GlanceStore, ...] = ()
 
 
-OPTS = [
-    cfg.StrOpt(
-        "policy",
-        default="SAFE",
-        help="The policy that decides: SAFE, LIBERTY, CINDER_29, or the "
-        "dotted path of a clonepolicy.Policy.",
-    ),
-    cfg.StrOpt(
-        "mode",
-        default=str(Mode.ENFORCE),
-        choices=[
-            (str(Mode.ENFORCE), "Carry out every decision."),
-            (str(Mode.SHADOW), "Log every decision, and let Cinder decide."),
-        ],
-        help="Whether decisions are carried out.",
-    ),
-    cfg.StrOpt(
-        "notes",
-        default=str(Notes.LOG),
-        choices=[
-            (str(Notes.LOG), "Log notes."),
-            (str(Notes.IGNORE), "Do not log notes."),
-            (str(Notes.DECLINE), "Copy the data instead of cloning."),
-        ],
-        help="What to do with notes. A note is a warning that does not "
-        "change the verdict.",
-    ),
-    cfg.ListOpt(
-        "trusted_projects",
-        default=[],
-        help="IDs of projects whose volumes no tenant can write: the "
-        "projects of Glance's cinder stores. Cinder's internal tenant is "
-        "always trusted.",
-    ),
-    cfg.ListOpt(
-        "trusted_image_pools",
-        default=[],
-        help="RBD pools, or directories, that only Glance writes.",
-    ),
-    cfg.BoolOpt(
-        "download_image_restricted",
-        default=False,
-        help="Set this to true if Glance's policy download_image is "
-        "narrower than its default. Before an image is cloned, Glance is "
-        "then asked whether the requester may download it.",
-    ),
-    cfg.BoolOpt(
-        "user_messages",
-        default=True,
-        help="Write a user message (GET /v3/messages) that says why a "
-        "volume or an image was not made by a clone.",
-    ),
-    cfg.BoolOpt(
-        "show_multiple_locations",
-        default=False,
-        help="The value of this option in glance-api.conf of the glance-api "
-        "that users reach.",
-    ),
-    cfg.ListOpt(
-        "glance_stores",
-        default=[],
-        help="The cinder stores among Glance's enabled_backends, each as "
-        "id=volume_type, or id=volume_type:ro if the store is read-only. The "
-        "volume type is the store's cinder_volume_type; if that is not set, "
-        "Cinder's default type.",
-    ),
-]
+_HELP = {
+    "policy": "The policy that decides: SAFE, LIBERTY, CINDER_29, or the "
+    "dotted path of a clonepolicy.Policy.",
+    "mode": "Whether decisions are carried out.",
+    "notes": "What to do with notes. A note is a warning that does not "
+    "change the verdict.",
+    "trusted_projects": "IDs of projects whose volumes no tenant can write: "
+    "the projects of Glance's cinder stores. Cinder's internal tenant is "
+    "always trusted.",
+    "trusted_image_pools": "RBD pools, or directories, that only Glance "
+    "writes.",
+    "download_image_restricted": "Set this to true if Glance's policy "
+    "download_image is narrower than its default. Before an image is cloned, "
+    "Glance is then asked whether the requester may download it.",
+    "user_messages": "Write a user message (GET /v3/messages) that says why "
+    "a volume or an image was not made by a clone.",
+    "show_multiple_locations": "The value of this option in glance-api.conf "
+    "of the glance-api that users reach.",
+    "glance_stores": "The cinder stores among Glance's enabled_backends, each "
+    "as id=volume_type, or id=volume_type:ro if the store is read-only. The "
+    "volume type is the store's cinder_volume_type; if that is not set, "
+    "Cinder's default type.",
+}
+
+
+_CHOICES: Mapping[StrEnum, str] = {
+    Mode.ENFORCE: "Carry out every decision.",
+    Mode.SHADOW: "Log every decision, and let Cinder decide.",
+    Notes.LOG: "Log notes.",
+    Notes.IGNORE: "Do not log notes.",
+    Notes.DECLINE: "Copy the data instead of cloning.",
+}
+
+
+def _option(field: attrs.Attribute[Any]) -> cfg.Opt:
+    """Make the option of a field of `Settings`."""
+    name, value, text = field.name, field.default, _HELP[field.name]
+    if isinstance(value, bool):
+        return cfg.BoolOpt(name, default=value, help=text)
+    if isinstance(value, (frozenset, tuple)):
+        return cfg.ListOpt(name, default=list(value), help=text)
+    choices = None
+    if isinstance(value, StrEnum):
+        choices = [(str(each), _CHOICES[each]) for each in type(value)]
+    default = value.name if isinstance(value, Policy) else str(value)
+    return cfg.StrOpt(name, default=default, choices=choices, help=text)
+
+
+OPTS = [_option(field) for field in attrs.fields(Settings)]
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
@@ -167,13 +157,13 @@ def non_empty(values: Iterable[str]) -> frozenset[str]:
 
 def _policy(name: str) -> Policy:
     try:
-        found = _POLICIES.get(name) or pkgutil.resolve_name(name)
+        found = POLICIES.get(name) or pkgutil.resolve_name(name)
         if isinstance(found, Policy):
             return found
         why = f"{name} is a {type(found).__name__}"
     except Exception as error:  # noqa: BLE001 - importing may raise anything
         why = type(error).__name__
-    known = ", ".join(_POLICIES)
+    known = ", ".join(POLICIES)
     expected = f"{known} or the dotted path of a clonepolicy.Policy ({why})"
     raise FactError(f"[{GROUP}] policy", name, expected)
 
@@ -202,3 +192,104 @@ _CONVERTERS: Mapping[str, Callable[[Any], object]] = {
     "trusted_image_pools": non_empty,
     "glance_stores": _stores,
 }
+
+
+def config_from(conf: cfg.ConfigOpts, configuration: Any) -> Config:
+    """Read the options that affect cloning, and register them if needed.
+
+    Args:
+        conf: the options of cinder.conf and of ``[clonepolicy]``.
+        configuration: the backend's configuration, as a driver has it.
+
+    Raises:
+        FactError: an option has an invalid value.
+    """
+    register_opts(conf)
+    default, backend = _known_options()
+    conf.register_opts(default)
+    values = {opt.name: read_option(conf, None, opt.name) for opt in default}
+    values |= {name: read_option(conf, GROUP, name) for name in _OWN}
+    for name in ("allowed_direct_url_schemes", *_OWN):
+        values[name] = non_empty(values[name])
+    for name in _INTERNAL_TENANT:
+        values[name] = values[name] or None  # as Cinder reads an empty one
+    for opt in backend:
+        # None: the driver does not know the option, which Cinder reads as no
+        value = configuration.safe_get(opt.name)
+        values[opt.name] = False if value is None else value
+    return Config(**values)
+
+
+def config_from_files(
+    paths: Iterable[str | os.PathLike[str]], backend: str
+) -> Config:
+    """Read a backend's options from cinder.conf files.
+
+    The options of the running process are neither read nor changed.
+
+    Args:
+        paths: the files; a later file overrides an earlier one.
+        backend: one of ``enabled_backends``.  Its group overrides
+            ``[backend_defaults]``.
+
+    Raises:
+        FactError: a file cannot be read, the backend is not enabled, or an
+            option has an invalid value.
+    """
+    conf = cfg.ConfigOpts()
+    files = [os.fspath(path) for path in paths]
+    try:
+        conf(
+            [],
+            default_config_files=files,
+            default_config_dirs=[],
+            use_env=False,
+        )
+    except (OSError, UnicodeError, cfg.Error) as error:
+        expected = f"cinder.conf files that can be read ({error})"
+        raise FactError("paths", files, expected) from error
+    _, opts = _known_options()
+    conf.register_opt(cfg.ListOpt(_ENABLED))
+    enabled = read_option(conf, None, _ENABLED) or []
+    if backend not in enabled:
+        expected = f"one of enabled_backends, {', '.join(enabled) or 'none'}"
+        raise FactError("backend", backend, expected)
+    for group in (_ALL_BACKENDS, backend):
+        conf.register_opts(opts, group=group)
+    for opt in opts:
+        # None then means that the group does not set the option
+        conf.set_default(opt.name, None, group=backend)
+
+    def safe_get(name: str) -> Any:
+        value = read_option(conf, backend, name)
+        inherits = value is None
+        return read_option(conf, _ALL_BACKENDS, name) if inherits else value
+
+    return config_from(conf, SimpleNamespace(safe_get=safe_get))
+
+
+def _known_options() -> tuple[list[cfg.Opt], list[cfg.Opt]]:
+    """Return Cinder's options in ``[DEFAULT]`` and in a backend's group.
+
+    These are the fields of `Config`.
+    """
+    from cinder import objects  # noqa: PLC0415 - list_opts needs no Cinder
+
+    objects.register_all()  # before the modules that name its classes
+    from cinder import context  # noqa: PLC0415 - the same
+    from cinder.common import config  # noqa: PLC0415 - the same
+    from cinder.image import glance, image_utils  # noqa: PLC0415 - the same
+    from cinder.volume import api, driver  # noqa: PLC0415 - the same
+
+    fields = attrs.fields_dict(Config)
+    default = (
+        *context.context_opts,
+        *glance.image_opts,
+        *image_utils.image_opts,
+        *config.compression_opts,
+        api.allow_force_upload_opt,
+    )
+    return (
+        [opt for opt in default if opt.name in fields],
+        [opt for opt in driver.image_opts if opt.name in fields],
+    )

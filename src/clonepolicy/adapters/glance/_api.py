@@ -1,22 +1,237 @@
-"""Requests to the Image API, with the credentials of one client."""
+"""The Image API by a glanceclient: errors, retries, requests and data."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import attrs
+import tenacity
+from glanceclient import exc
+from keystoneauth1 import exceptions as keystone
 
-from clonepolicy import FactError, UnsupportedError
-from clonepolicy.adapters.glance._errors import translate_errors
-from clonepolicy.adapters.glance._image_data import UploadStream
-from clonepolicy.adapters.glance._patience import Patience
+from clonepolicy import (
+    AdapterError,
+    ClonePolicyError,
+    ConflictError,
+    FactError,
+    ForbiddenError,
+    Image,
+    IntegrityError,
+    NotFoundError,
+    QuotaError,
+    UnavailableError,
+    UnsupportedError,
+)
 
+T = TypeVar("T")
+_UNAVAILABLE = tenacity.retry_if_exception_type(UnavailableError)
+_CHUNK = 1024 * 1024
+"""Bytes of a download that are in memory at once."""
 _LOCATION_API = "v2.17"
 _AVAILABLE = {"CURRENT", "SUPPORTED", "EXPERIMENTAL"}
 _PATCH = "application/openstack-images-v2.1-json-patch"
+_KINDS: dict[object, type[AdapterError]] = {
+    **dict.fromkeys((401, 403), ForbiddenError),
+    404: NotFoundError,
+    **dict.fromkeys((405, 501), UnsupportedError),
+    409: ConflictError,
+    413: QuotaError,
+    **dict.fromkeys((500, 502, 503, 504), UnavailableError),
+}
+# OSError: the base of every error of the requests library
+_NO_ANSWER = (
+    exc.CommunicationError,
+    exc.InvalidEndpoint,
+    keystone.ConnectionError,
+    OSError,
+)
+
+
+@contextlib.contextmanager
+def translate_errors(action: str) -> Iterator[None]:
+    """Raise every error of a Glance client as an `AdapterError`.
+
+    The message contains only the error's class or the HTTP status, and the
+    original error is not chained: Glance's answers and the client's
+    connection errors contain URLs with credentials.
+    """
+    try:
+        yield
+    except FactError as error:
+        message = f"{action}: {error.field} is not {error.expected}"
+        raise AdapterError(message) from None
+    except ClonePolicyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a client may raise anything
+        raise _translated(action, error) from None
+
+
+def _translated(action: str, error: Exception) -> AdapterError:
+    # some of these are ValueErrors too: the answer came and is not readable
+    if isinstance(error, _NO_ANSWER) and not isinstance(error, ValueError):
+        return UnavailableError(f"{action}: {type(error).__name__}")
+    if isinstance(error, exc.HTTPException):
+        status: object = error.code
+    elif isinstance(error, keystone.HttpError):
+        status = error.http_status
+    else:
+        return AdapterError(f"{action}: {type(error).__name__}")
+    return _KINDS.get(status, AdapterError)(f"{action}: HTTP {status}")
+
+
+def _positive(
+    _instance: object, attribute: attrs.Attribute[Any], value: float
+) -> None:
+    if type(value) not in {int, float} or not value > 0:
+        field = f"Patience.{attribute.name}"
+        raise FactError(field, value, "a number > 0")
+
+
+@attrs.frozen(kw_only=True)
+class Patience:
+    """How long to wait for Glance; pauses grow exponentially, with jitter.
+
+    The client itself sets the timeout of a single request.
+    """
+
+    attempts: int = attrs.field(default=3, validator=_positive)
+    """How often a request that may be repeated is sent, the first included."""
+    first: float = attrs.field(default=0.5, validator=_positive)
+    """Upper bound of the first pause, in seconds."""
+    longest: float = attrs.field(default=10.0, validator=_positive)
+    """Upper bound of every pause, in seconds."""
+    total: float = attrs.field(default=300.0, validator=_positive)
+    """How long to wait for a background task of Glance, in seconds."""
+    grace: float = attrs.field(default=5.0, validator=_positive)
+    """How long a request without an answer may still arrive, in seconds."""
+
+    def repeat(self, call: Callable[[], T]) -> T:
+        """Send a request, and again while the service is unavailable.
+
+        Raises:
+            AdapterError: the error of the last attempt.
+        """
+        stop = tenacity.stop_after_attempt(self.attempts)
+        result: T = self._retrying(stop, _UNAVAILABLE)(call)
+        return result
+
+    def wait_until(self, action: str, is_done: Callable[[], bool]) -> None:
+        """Ask until ``is_done`` returns true; outages are waited out.
+
+        Raises:
+            UnavailableError: it did not return true within ``total``.
+            AdapterError: any other error of ``is_done``, at once.
+        """
+        stop = tenacity.stop_after_delay(self.total)
+        not_done = tenacity.retry_if_result(lambda done: not done)
+        try:
+            self._retrying(stop, not_done | _UNAVAILABLE)(is_done)
+        except tenacity.RetryError:
+            message = f"{action}: not done after {self.total} s"
+            raise UnavailableError(message) from None
+
+    def _retrying(self, stop: Any, retry: Any) -> tenacity.Retrying:  # noqa: ANN401 - conditions of tenacity
+        wait = tenacity.wait_random_exponential(self.first, self.longest)
+        return tenacity.Retrying(
+            stop=stop, wait=wait, retry=retry, reraise=True
+        )
+
+
+def verified_data(image: Image, response: Any) -> Iterator[bytes]:  # noqa: ANN401 - requests carries no types here
+    """Yield an open response's data, and close the response at the end.
+
+    Raises:
+        IntegrityError: size or hash differ from the image's record.
+        NotFoundError: Glance's store has no data.
+        UnsupportedError: this machine cannot compute the recorded hash.
+        AdapterError: the connection failed.
+    """
+    action = f"downloading image {image.id}"
+    try:
+        if response.status_code == HTTPStatus.NO_CONTENT:
+            raise NotFoundError(f"{action}: Glance's store has no data for it")
+        digest = _new_hash(image)
+        with translate_errors(action):
+            chunks = iter(response.iter_content(_CHUNK))
+        size = 0
+        while True:
+            with translate_errors(action):
+                chunk = next(chunks, None)
+            if chunk is None:
+                break
+            size += len(chunk)
+            if image.size is not None and size > image.size:
+                raise IntegrityError(
+                    f"{action}: more than the {image.size} bytes recorded"
+                )
+            if digest is not None:
+                digest.update(chunk)
+            yield chunk
+        if image.size not in {None, size}:
+            message = f"{action}: {size} of the {image.size} bytes recorded"
+            raise IntegrityError(message)
+        if digest is not None and digest.hexdigest() != image.os_hash_value:
+            message = f"{action}: {image.os_hash_algo} differs from the record"
+            raise IntegrityError(message)
+    finally:
+        response.close()
+
+
+def _new_hash(image: Image) -> hashlib._Hash | None:
+    if image.os_hash_algo is None or image.os_hash_value is None:
+        return None
+    try:
+        return hashlib.new(image.os_hash_algo)
+    except ValueError:
+        raise UnsupportedError(
+            f"image {image.id}: this machine cannot compute its hash, "
+            f"{image.os_hash_algo}"
+        ) from None
+
+
+class UploadStream:
+    """A file object over chunks of data, as glanceclient reads it.
+
+    glanceclient reports an error of the chunks' iterator as an error of the
+    connection.  Leaving the context raises the original error instead.
+    """
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        """Take the data; nothing is read yet."""
+        self._chunks = iter(chunks)
+        self.size = 0
+        """Bytes read so far."""
+        self.exhausted = False
+        """Whether all data was read."""
+        self._error: Exception | None = None
+
+    def __enter__(self) -> Self:
+        """Enter the context."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Raise the error of the chunks' iterator, if there was one."""
+        if self._error is not None:
+            raise self._error from None
+
+    def read(self, _size: int) -> bytes:
+        """Return the next chunk, of any length; ``b""`` at the end."""
+        try:
+            for chunk in self._chunks:
+                if chunk:
+                    self.size += len(chunk)
+                    return chunk
+        except Exception as error:
+            self._error = error
+            raise
+        self.exhausted = True
+        return b""
 
 
 def _path(image_id: str, below: str = "") -> str:
@@ -86,9 +301,16 @@ class GlanceApi:
         return locations
 
     def import_tasks(self, image_id: str) -> list[tuple[str, str]]:
-        """Read Glance's tasks that register a location: URL and status."""
+        """Read Glance's tasks that register a location: URL and status.
+
+        404 means that there are none: the service user does not see the
+        image, and so registered nothing, or Glance has no such tasks.
+        """
         action = f"reading tasks of image {image_id}"
-        _, body = self._get(action, _path(image_id, "/tasks"))
+        try:
+            _, body = self._get(action, _path(image_id, "/tasks"))
+        except NotFoundError:
+            return []
         with translate_errors(action):
             return [
                 (str(task["input"]["loc_url"]), str(task["status"]))

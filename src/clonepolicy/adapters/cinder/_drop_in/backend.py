@@ -1,33 +1,61 @@
-"""One backend of Cinder: its driver, its options, and its reports."""
+"""One backend of Cinder: its driver, its options, decisions and reports."""
 
 from __future__ import annotations
 
+import datetime
 import functools
-from collections.abc import Mapping
+import importlib
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
 from cinder import context as cinder_context
 from cinder import exception, objects
 from cinder.common import constants
+from cinder.db import api as db
+from cinder.message import message_field
 from cinder.volume import volume_utils
 from oslo_config import cfg
 from oslo_log import log
 
-from clonepolicy import CINDER_29, Config, Decision
-from clonepolicy.adapters.cinder._cinder_options import config_from
-from clonepolicy.adapters.cinder._driver_array import CinderArray
-from clonepolicy.adapters.cinder._driver_backend import backend_from_driver
-from clonepolicy.adapters.cinder._drop_in.decision_log import (
-    count_decision,
-    log_decision,
+from clonepolicy import (
+    CINDER_29,
+    CacheEntry,
+    Candidate,
+    Clone,
+    Config,
+    Decision,
+    Operation,
+    Outcome,
+    Reason,
+    Refuse,
+    Register,
+    Request,
+    decide,
+    explain,
+    explain_to_tenant,
+    tenant_findings,
 )
-from clonepolicy.adapters.cinder._drop_in.messages import write_message
+from clonepolicy.adapters.cinder._driver import (
+    CinderArray,
+    backend_from_driver,
+)
 from clonepolicy.adapters.cinder._errors import translate_errors
-from clonepolicy.adapters.cinder._options import Mode, Settings
-from clonepolicy.adapters.cinder._volume_service import CinderVolumes
+from clonepolicy.adapters.cinder._options import (
+    Mode,
+    Notes,
+    Settings,
+    config_from,
+)
+from clonepolicy.adapters.cinder._services import CinderImages, CinderVolumes
+from clonepolicy.ports import Ports
 
 LOG = log.getLogger(__name__)
+_ACTIONS = {
+    Operation.CREATE: message_field.Action.COPY_IMAGE_TO_VOLUME,
+    Operation.UPLOAD: message_field.Action.COPY_VOLUME_TO_IMAGE,
+}
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -56,31 +84,29 @@ class DriverBackend:
         """Read the current options of cinder.conf."""
         return config_from(cfg.CONF, self.driver.configuration)
 
-    def volumes(self, context: Any) -> CinderVolumes:
-        """Return the volume service of a request.
+    def ports(
+        self,
+        images: CinderImages,
+        kind: type[CinderArray] = CinderArray,
+        **more: Any,
+    ) -> Ports:
+        """Return the ports of a request; ``more`` are fields of ``kind``.
 
-        It knows this backend's array only, not those of other services.
+        The volume service knows the array of this backend only.
         """
-        return CinderVolumes(
-            context=context,
+        volumes = CinderVolumes(
+            context=images.context,
             array_ids={self.driver.host: self._array_id},
             internal_user_id=cfg.CONF.cinder_internal_tenant_user_id,
         )
-
-    def array(
-        self,
-        volumes: CinderVolumes,
-        kind: type[CinderArray] = CinderArray,
-        **more: Any,
-    ) -> CinderArray:
-        """Return this backend's array; ``more`` are fields of ``kind``."""
-        return kind(
+        array = kind(
             driver=self.driver,
             volumes=volumes,
             extra={"array_id": self._array_id, **self.extra},
             frozen=_is_frozen(self.driver.host),
             **more,
         )
+        return Ports(images=images, volumes=volumes, array=array)
 
     @functools.cached_property
     def _array_id(self) -> str:
@@ -89,11 +115,20 @@ class DriverBackend:
             backend = backend_from_driver(self.driver, extra=self.extra)
         return backend.array_id or f"service:{self.driver.host}"
 
-    def report(self, context: Any, decision: Decision) -> None:
-        """Log and count a decision, and write a user message.
+    def decide(
+        self, operation: str, context: Any, gather: Callable[[], Request]
+    ) -> Decision | None:
+        """Decide and report; None if the facts cannot be read.
 
-        An error is logged, and does not stop the operation.
+        Raises:
+            cinder.exception.ImageUnacceptable: the decision is to refuse,
+                and decisions are carried out here.
         """
+        try:
+            decision = decide(gather(), self.settings.policy)
+        except Exception as error:  # noqa: BLE001 - Cinder can copy the data
+            log_undecided(operation, error)
+            return None
         try:
             log_decision(decision, self.settings)
             count_decision(decision)
@@ -103,6 +138,16 @@ class DriverBackend:
             LOG.warning(
                 "clonepolicy could not report a decision", exc_info=True
             )
+        if self.enforces and isinstance(decision, Refuse):
+            raise exception.ImageUnacceptable(
+                image_id=decision.request.image.id,
+                reason=explain_to_tenant(decision),
+            )
+        return decision
+
+    def declines(self, decision: Decision) -> bool:
+        """Return whether to copy the data because of the notes."""
+        return bool(decision.notes) and self.settings.notes is Notes.DECLINE
 
 
 def _is_frozen(host: str) -> bool:
@@ -115,3 +160,170 @@ def _is_frozen(host: str) -> bool:
     except exception.ServiceNotFound:
         return False
     return bool(service.frozen)
+
+
+def log_decision(decision: Decision, settings: Settings) -> None:
+    """Write one log line of ``key=value`` pairs.
+
+    In shadow mode the line also says what Cinder does with the same facts,
+    according to the policy CINDER_29.  At level debug the whole explanation
+    follows.
+    """
+    LOG.info("clonepolicy %s", " ".join(_fields(decision, settings)))
+    if LOG.isEnabledFor(log.DEBUG):
+        LOG.debug("clonepolicy %s", explain(decision))
+
+
+def _fields(decision: Decision, settings: Settings) -> Iterator[str]:
+    request = decision.request
+    yield f"operation={request.operation}"
+    yield f"verdict={decision.verdict}"
+    yield f"policy={decision.policy}"
+    yield f"mode={settings.mode}"
+    yield f"image={request.image.id}"
+    yield f"volume={request.volume.id}"
+    if isinstance(decision, Clone):
+        yield f"route={decision.route}"
+        yield f"source={_source(decision.source)}"
+    yield f"reasons={_codes(_reasons(decision))}"
+    if settings.notes is not Notes.IGNORE:
+        yield f"notes={_codes(note.reason for note in decision.notes)}"
+    if settings.mode is Mode.SHADOW:
+        schemes = frozenset(cfg.CONF.allowed_direct_url_schemes)
+        config = attrs.evolve(
+            request.config, allowed_direct_url_schemes=schemes
+        )
+        stock = decide(attrs.evolve(request, config=config), CINDER_29).verdict
+        yield f"stock={stock}"
+        yield f"differs={'no' if stock == decision.verdict else 'yes'}"
+
+
+def _source(candidate: Candidate) -> str:
+    if not isinstance(candidate, CacheEntry):
+        return str(candidate.location)
+    return "-" if candidate.source is None else candidate.source.id
+
+
+def _reasons(decision: Decision) -> list[Reason]:
+    """Return what forbids to clone; nothing if a clone is made."""
+    if isinstance(decision, Clone | Register):
+        return []
+    return [finding.reason for finding in decision.findings]
+
+
+def _codes(reasons: Iterable[Reason]) -> str:
+    return ",".join(dict.fromkeys(reasons)) or "-"
+
+
+def log_failures(outcome: Outcome) -> None:
+    """Write one log line for every attempt that failed."""
+    for failure in outcome.failures:
+        LOG.warning(
+            "clonepolicy attempt=%r step=%s failed: %s",
+            str(failure.attempt or "abandon"),
+            type(failure.step).__name__,
+            failure.error,
+        )
+        LOG.debug("clonepolicy cause", exc_info=failure.error)
+
+
+def log_undecided(operation: str, error: Exception) -> None:
+    """Write one log line for a request whose facts cannot be read."""
+    LOG.warning(
+        "clonepolicy operation=%s verdict=- facts unreadable: %s",
+        operation,
+        error,
+    )
+    LOG.debug("clonepolicy cause", exc_info=error)
+
+
+def count_decision(decision: Decision) -> None:
+    """Count a decision by operation, verdict and first reason.
+
+    It is counted by OpenTelemetry, if that is installed and the operator has
+    set up a meter provider.
+    """
+    counter = _counter()
+    if counter is None:
+        return
+    reasons = _reasons(decision)
+    counter.add(
+        1,
+        {
+            "operation": str(decision.request.operation),
+            "verdict": decision.verdict,
+            "reason": reasons[0] if reasons else "",
+        },
+    )
+
+
+@functools.cache
+def _counter() -> Any:
+    try:
+        metrics = importlib.import_module("opentelemetry.metrics")
+    except ImportError:
+        return None
+    return metrics.get_meter("clonepolicy").create_counter(
+        "clonepolicy.decisions",
+        unit="{decision}",
+        description="decisions by operation, verdict and first reason",
+    )
+
+
+def register_messages(_extension_manager: object = None) -> None:
+    """Add the texts of these user messages to Cinder's.
+
+    cinder-volume writes the id of a text and cinder-api returns the text, so
+    that both processes need it.  In cinder-api the option
+    ``osapi_volume_extension`` calls this function.
+    """
+    known = dict(message_field.Detail.ALL)
+    new = (_detail(None), *map(_detail, Reason))
+    details: Any = message_field.Detail
+    details.ALL += tuple(detail for detail in new if detail[0] not in known)
+
+
+def write_message(context: Any, decision: Decision) -> None:
+    """Write a user message about a decision.
+
+    It depends on no facts of other projects.  The event id contains the
+    reason, for a cinder-api that does not know the texts.
+    """
+    if context.project_id is None:
+        return  # no user made the request
+    action_id = _ACTIONS[decision.request.operation][0]
+    reason = _first_reason(decision)
+    lifetime = datetime.timedelta(seconds=cfg.CONF.message_ttl)
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    db.message_create(
+        context,
+        {
+            "project_id": context.project_id,
+            "request_id": context.request_id,
+            "resource_type": message_field.Resource.VOLUME,
+            "resource_uuid": decision.request.volume.id,
+            "action_id": action_id,
+            "message_level": "INFO",
+            "event_id": f"VOLUME_VOLUME_{action_id}_{reason or 'clonepolicy'}",
+            "detail_id": _detail(reason)[0],
+            "expires_at": now + lifetime,
+        },
+    )
+
+
+def _detail(reason: Reason | None) -> tuple[str, str]:
+    """Return the id and the text of a message.
+
+    An id has at most ten characters, and is the same in every process.
+    """
+    if reason is None:
+        return ("cpolicy", "Made by clone or by copy, as the cloud decided.")
+    detail_id = f"cp{zlib.crc32(reason.encode()):08x}"
+    return (detail_id, f"{reason.meaning} [{reason}].")
+
+
+def _first_reason(decision: Decision) -> Reason | None:
+    """Return the first reason for a tenant that forbids every clone."""
+    closing = decision.closing(*decision.efficient)
+    findings = tenant_findings(decision)
+    return next((each.reason for each in findings if each in closing), None)

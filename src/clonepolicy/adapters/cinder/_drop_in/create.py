@@ -1,36 +1,37 @@
-"""Decide about a volume from an image, and make the plan's clones."""
+"""Create a volume from an image: decide, clone, or let Cinder download."""
 
 from __future__ import annotations
 
+import copy
 import functools
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
+from cinder import context as cinder_context
 from cinder import exception
+from cinder.db import api as db
 from oslo_config import cfg
+from oslo_log import log
 
 from clonepolicy import (
     Clone,
-    CreateDecision,
+    CloneLimitError,
+    CreateRequest,
+    Decision,
     GlanceConfig,
     Outcome,
-    Refuse,
     Route,
-    decide,
     execute,
-    explain_to_tenant,
     gather_create,
 )
-from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
-from clonepolicy.adapters.cinder._drop_in.decision_log import (
+from clonepolicy.adapters.cinder._drop_in.backend import (
+    DriverBackend,
     log_failures,
-    log_undecided,
 )
-from clonepolicy.adapters.cinder._image_service import CinderImages
-from clonepolicy.adapters.cinder._options import Notes
-from clonepolicy.adapters.cinder._volume_records import volume_from_object
+from clonepolicy.adapters.cinder._records import volume_from_object
+from clonepolicy.adapters.cinder._services import CinderImages
 from clonepolicy.plan import (
     Attempt,
     CloneImage,
@@ -39,6 +40,8 @@ from clonepolicy.plan import (
     PublishVolume,
 )
 from clonepolicy.ports import Ports
+
+LOG = log.getLogger(__name__)
 
 
 @attrs.frozen
@@ -68,71 +71,51 @@ class CreateFromImage:
     def _ports(self) -> Ports:
         """Make the ports; a create need not ask what Glance offers."""
         settings = self.backend.settings
-        volumes = self.backend.volumes(self.call.context)
-        return Ports(
-            images=CinderImages(
-                context=self.call.context,
-                image_service=self.call.image_service,
-                settings=settings,
-                image_location=self.call.image_location,
-                config=GlanceConfig(
-                    show_multiple_locations=settings.show_multiple_locations
-                ),
-            ),
-            volumes=volumes,
-            array=self.backend.array(
-                volumes,
-                known={self.call.volume.id: self.call.volume},
-                cloned=self.cloned,
+        images = CinderImages(
+            context=self.call.context,
+            image_service=self.call.image_service,
+            settings=settings,
+            image_location=self.call.image_location,
+            config=GlanceConfig(
+                show_multiple_locations=settings.show_multiple_locations
             ),
         )
+        return self.backend.ports(
+            images,
+            known={self.call.volume.id: self.call.volume},
+            cloned=self.cloned,
+        )
 
-    def decide(self) -> CreateDecision | None:
-        """Decide and report; None if the facts cannot be read.
-
-        Raises:
-            cinder.exception.ImageUnacceptable: the decision is to refuse,
-                and decisions are carried out here.
-        """
-        try:
-            request = gather_create(
+    def decide(self) -> Decision | None:
+        """Decide and report, as `DriverBackend.decide`."""
+        return self.backend.decide(
+            "create",
+            self.call.context,
+            lambda: gather_create(
                 self.call.image_id,
                 volume_from_object(self.call.volume),
                 self.backend.config(),
                 self._ports,
                 conversion_free=_conversion_free(),
-            )
-            decision = decide(request, self.backend.settings.policy)
-        except Exception as error:  # noqa: BLE001 - Cinder can download
-            log_undecided("create", error)
-            return None
-        self.backend.report(self.call.context, decision)
-        if self.backend.enforces and isinstance(decision, Refuse):
-            raise exception.ImageUnacceptable(
-                image_id=self.call.image_id,
-                reason=explain_to_tenant(decision),
-            )
-        return decision
+            ),
+        )
 
-    def clone(self, decision: CreateDecision | None) -> Outcome | None:
+    def clone(self, decision: Decision | None) -> Outcome | None:
         """Try the plan's clones in order; None if the plan has none.
 
         Raises:
             cinder.exception.VolumeBackendAPIException: a failed clone could
                 not be erased, so that no data may be written over it.
         """
-        if not isinstance(decision, Clone) or (
-            decision.notes and self.backend.settings.notes is Notes.DECLINE
-        ):
+        if not isinstance(decision, Clone) or self.backend.declines(decision):
             return None
         outcome = execute(Plan(tuple(_clones(decision))), self._ports)
         log_failures(outcome)
         if not outcome.settled:
-            message = (
-                f"a failed clone could not be erased: delete volume "
+            raise exception.VolumeBackendAPIException(
+                data=f"a failed clone could not be erased: delete volume "
                 f"{self.call.volume.id}"
             )
-            raise exception.VolumeBackendAPIException(data=message)
         return outcome
 
 
@@ -174,3 +157,123 @@ def _conversion_free() -> int | None:
         return shutil.disk_usage(folder).free if folder else None
     except OSError:
         return None
+
+
+@attrs.frozen
+class CreateTask:
+    """One call of ``CreateVolumeFromSpecTask._create_from_image``.
+
+    ``task`` is that task, and ``stock`` Cinder's own method.
+    """
+
+    backend: DriverBackend
+    task: Any
+    stock: Callable[..., Any]
+    call: CreateCall
+    cache_checked: bool = False
+    """Whether this is the second decision, after the cache got an entry."""
+
+    @property
+    def _arguments(self) -> tuple[Any, ...]:
+        return attrs.astuple(self.call, recurse=False)
+
+    def run(self) -> dict[str, Any] | None:
+        """Clone if that is the decision, or else download.
+
+        Returns:
+            What Cinder writes into the volume's record.
+
+        Raises:
+            cinder.exception.CinderException: neither succeeded.
+        """
+        create = CreateFromImage(
+            self.backend, self.call, self.task._cleanup_cg_in_volume
+        )
+        decision = create.decide()
+        if not self.backend.enforces:
+            return self.stock(self.task, *self._arguments) or None
+        outcome = create.clone(decision)
+        update = None
+        if outcome is None or outcome.attempt is None:
+            if decision is not None and outcome is not None:
+                self._evict_exhausted(_cached(decision), outcome)
+            update = self._download(decision)
+        self.task._handle_bootable_volume_glance_meta(
+            self.call.context,
+            self.call.volume,
+            image_id=self.call.image_id,
+            image_meta=self.call.image_meta,
+        )
+        return update
+
+    def _evict_exhausted(self, cached: set[str], outcome: Outcome) -> None:
+        """Evict cache entries that have as many clones as the array allows."""
+        admin = self.call.context.elevated()
+        for failure in outcome.failures:
+            step = failure.step
+            if not (
+                isinstance(failure.error, CloneLimitError)
+                and isinstance(step, CloneVolume)
+                and step.source.id in cached
+            ):
+                continue
+            volume_id = step.source.id
+            entry = db.image_volume_cache_get_by_volume_id(admin, volume_id)
+            try:
+                self.task.image_volume_cache.delete_cached_volume(
+                    admin, entry, "Cache entry has no clones left"
+                )
+            except Exception:
+                LOG.warning(
+                    "clonepolicy could not evict cached volume %s",
+                    volume_id,
+                    exc_info=True,
+                )
+
+    def _download(self, decision: Decision | None) -> dict[str, Any] | None:
+        """Have Cinder download, and fill its cache if that has no entry.
+
+        Cinder's own clone of a cache entry is disabled.  If an entry was
+        added after the decision, the decision is made once more.
+        """
+        plain = copy.copy(self.task)
+        if self._uses_cache() and not self.cache_checked:
+            # Cinder looks into the cache once more when it fills it
+            plain._create_from_image_cache = _no_hit
+            update, done = plain._prepare_image_cache_entry(*self._arguments)
+            if done:
+                return update or None
+            if decision is not None and self._entries() - _cached(decision):
+                return attrs.evolve(self, cache_checked=True).run()
+        plain.image_volume_cache = None
+        update = plain._create_from_image_cache_or_download(*self._arguments)
+        return update or None
+
+    def _uses_cache(self) -> bool:
+        """Check the conditions under which Cinder uses its cache."""
+        return (
+            self.task.image_volume_cache is not None
+            and self.call.volume.encryption_key_id is None
+            and cinder_context.get_internal_tenant_context() is not None
+        )
+
+    def _entries(self) -> set[str]:
+        rows = db.image_volume_cache_get_all(
+            self.call.context.elevated(), image_id=self.call.image_id
+        )
+        return {row["volume_id"] for row in rows}
+
+
+def _no_hit(*_: object) -> tuple[None, bool]:
+    return None, False
+
+
+def _cached(decision: Decision) -> set[str]:
+    """Return the volumes of the cache entries in the decision's request."""
+    request = decision.evaluation.request
+    assert isinstance(request, CreateRequest)  # noqa: S101 - tells the type
+    return {
+        entry.source.id
+        for entry in request.cache_entries
+        if entry.source is not None
+    }

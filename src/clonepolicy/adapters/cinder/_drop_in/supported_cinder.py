@@ -88,10 +88,9 @@ def check_cinder() -> None:
         found = " ".join(name for name in names if name != "self")
         if found != expected:
             name = f"{method.__module__}.{method.__qualname__}"
-            message = (
+            raise IncompatibleCinderError(
                 f"{name} has the parameters ({found}), not ({expected}): this"
                 " clonepolicy does not support the installed Cinder. Install"
                 " the clonepolicy of this Cinder's release, or remove"
                 " volume_manager from cinder.conf"
             )
-            raise IncompatibleCinderError(message)

@@ -12,22 +12,20 @@ from cinder.image import glance
 from clonepolicy import (
     AdapterError,
     ConflictError,
+    Decision,
     Register,
-    UploadDecision,
+    UploadRequest,
     Volume,
-    decide,
     execute,
     gather_upload,
 )
-from clonepolicy.adapters.cinder._driver_array import CinderArray
-from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
-from clonepolicy.adapters.cinder._drop_in.decision_log import (
+from clonepolicy.adapters.cinder._driver import CinderArray
+from clonepolicy.adapters.cinder._drop_in.backend import (
+    DriverBackend,
     log_failures,
-    log_undecided,
 )
 from clonepolicy.adapters.cinder._errors import translate_errors
-from clonepolicy.adapters.cinder._image_service import CinderImages
-from clonepolicy.adapters.cinder._options import Notes
+from clonepolicy.adapters.cinder._services import CinderImages
 from clonepolicy.plan import Plan, WithdrawLocation
 from clonepolicy.ports import Ports
 
@@ -56,8 +54,7 @@ class ManagerArray(CinderArray):
                 )
                 target.refresh()
         if target.status != "available":
-            message = f"{action}: the clone is {target.status}"
-            raise AdapterError(message)
+            raise AdapterError(f"{action}: the clone is {target.status}")
 
     def discard(self, volume_id: str) -> None:
         """Have the manager delete the volume, with its row and its quota.
@@ -76,7 +73,7 @@ class ManagerArray(CinderArray):
             raise ConflictError(message)
 
 
-@attrs.frozen(kw_only=True, slots=False)
+@attrs.frozen(slots=False)
 class UploadToImage:
     """One call of ``VolumeManager.copy_volume_to_image``."""
 
@@ -92,57 +89,46 @@ class UploadToImage:
             service, _ = glance.get_remote_image_service(
                 self.context, self.image_id
             )
-        volumes = self.backend.volumes(self.context)
-        return Ports(
-            images=CinderImages(
-                context=self.context,
-                image_service=service,
-                settings=self.backend.settings,
+        images = CinderImages(
+            context=self.context,
+            image_service=service,
+            settings=self.backend.settings,
+        )
+        return self.backend.ports(images, ManagerArray, manager=self.manager)
+
+    @functools.cached_property
+    def decision(self) -> Decision | None:
+        """The decision, made and reported as `DriverBackend.decide`."""
+        return self.backend.decide("upload", self.context, self._gather)
+
+    def _gather(self) -> UploadRequest:
+        volume = self._ports.volumes.get_volume(self.volume_id)
+        return gather_upload(
+            self.volume_id,
+            self.image_id,
+            self.context.project_id,
+            # cinder-api has checked both, and may have another cinder.conf
+            attrs.evolve(
+                self.backend.config(),
+                enable_force_upload=True,
+                allow_compression_on_image_upload=True,
             ),
-            volumes=volumes,
-            array=self.backend.array(
-                volumes, ManagerArray, manager=self.manager
-            ),
+            self._ports,
+            # cinder-api accepts an attached volume only with force
+            force=volume.previous_status == "in-use",
         )
 
-    def decide(self) -> UploadDecision | None:
-        """Decide and report; None if the facts cannot be read."""
-        try:
-            ports = self._ports
-            volume = ports.volumes.get_volume(self.volume_id)
-            request = gather_upload(
-                self.volume_id,
-                self.image_id,
-                self.context.project_id,
-                # cinder-api has checked both, and may have another cinder.conf
-                attrs.evolve(
-                    self.backend.config(),
-                    enable_force_upload=True,
-                    allow_compression_on_image_upload=True,
-                ),
-                ports,
-                # cinder-api accepts an attached volume only with force
-                force=volume.previous_status == "in-use",
-            )
-            decision = decide(request, self.backend.settings.policy)
-        except Exception as error:  # noqa: BLE001 - Cinder can upload
-            log_undecided("upload", error)
-            return None
-        self.backend.report(self.context, decision)
-        return decision
-
-    def register(self, decision: UploadDecision | None) -> bool:
+    def register(self) -> bool:
         """Register a clone if that is the decision; return if it succeeded.
 
         Raises:
             cinder.exception.VolumeBackendAPIException: the image may have
                 the location, so that no data may be uploaded to it.
         """
-        if not isinstance(decision, Register) or (
-            decision.notes and self.backend.settings.notes is Notes.DECLINE
-        ):
+        made = self.decision
+        if not isinstance(made, Register) or self.backend.declines(made):
             return False
-        outcome = execute(Plan(decision.plan.attempts[:1]), self._ports)
+        outcome = execute(Plan(made.plan.attempts[:1]), self._ports)
         log_failures(outcome)
         done = outcome.attempt is not None
         if not done and any(
@@ -150,9 +136,9 @@ class UploadToImage:
             for failure in outcome.failures
         ):
             left = ", ".join(outcome.ids.values())
-            message = (
-                f"image {self.image_id} may use image volume {left}, which "
-                "could not be removed: delete the image, then that volume"
+            raise exception.VolumeBackendAPIException(
+                data=f"image {self.image_id} may use image volume {left}, "
+                "which could not be removed: delete the image, then that "
+                "volume"
             )
-            raise exception.VolumeBackendAPIException(data=message)
         return done

@@ -10,11 +10,14 @@ from typing import Any
 
 import attrs
 from cinder import coordination
+from cinder.volume import driver as base
 from oslo_config import cfg
 
 from clonepolicy import (
     Backend,
+    CloneKind,
     ConflictError,
+    FactError,
     FileLocation,
     GiB,
     Image,
@@ -27,18 +30,99 @@ from clonepolicy import (
     Volume,
 )
 from clonepolicy.adapters._files import sparse
-from clonepolicy.adapters.cinder._driver_backend import (
-    backend_from_driver,
-    is_rbd,
-)
 from clonepolicy.adapters.cinder._errors import translate_errors
-from clonepolicy.adapters.cinder._volume_records import volume_from_object
-from clonepolicy.adapters.cinder._volume_service import CinderVolumes
+from clonepolicy.adapters.cinder._records import volume_from_object
+from clonepolicy.adapters.cinder._services import CinderVolumes
 from clonepolicy.ports import StoredVolume, check_source, volume_changed
 
+_FIELDS = attrs.fields_dict(Backend).keys() - {"frozen", "image_schemes"}
 
-def _do_nothing(_volume: object) -> None:
-    pass
+
+def backend_from_driver(
+    driver: Any,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    frozen: bool = False,
+) -> Backend:
+    """Read what a driver can do: its class, its family, its capabilities.
+
+    A field stays None if neither the driver nor the operator declares it.
+
+    Args:
+        driver: an initialized Cinder volume driver.
+        extra: the backend's ``extra_capabilities``.  Its items that are
+            named like fields of `clonepolicy.Backend` override the driver's.
+        frozen: whether the backend's service is frozen.
+
+    Raises:
+        FactError: a declared value is invalid.
+    """
+    declared: dict[str, Any] = {
+        "can_clone": _implements(driver, "create_cloned_volume"),
+        "can_extend": _implements(driver, "extend_volume"),
+    }
+    family = _family(driver)
+    declared.update(family)
+    for source in (getattr(driver, "capabilities", None), extra):
+        if isinstance(source, Mapping):
+            declared.update({f: source[f] for f in _FIELDS if f in source})
+    if "array_id" in family:
+        # it is compared with URLs, which contain the array's own name
+        declared["array_id"] = family["array_id"]
+    for name in ("clone_kind", "image_clone_kind"):
+        kind = declared.get(name)
+        if kind is not None and kind not in tuple(CloneKind):
+            expected = f"one of {', '.join(CloneKind)}"
+            raise FactError(f"Backend.{name}", kind, expected)
+        declared[name] = None if kind is None else CloneKind(kind)
+    return Backend(
+        **declared,
+        frozen=frozen,
+        image_schemes=frozenset({"rbd"} if is_rbd(driver) else ()),
+    )
+
+
+def _implements(driver: object, name: str) -> bool:
+    """Return whether a driver overrides a method of the base classes."""
+    method = getattr(type(driver), name, None)
+    return method is not None and method not in {
+        getattr(base.BaseVD, name, None),
+        getattr(base.VolumeDriver, name, None),
+    }
+
+
+def _family(driver: Any) -> dict[str, Any]:
+    """Return what the source code of a family of drivers shows."""
+    if is_rbd(driver):
+        depth = driver.configuration.safe_get("rbd_max_clone_depth")
+        copies = isinstance(depth, int) and depth <= 0
+        return {
+            "array_id": driver._get_fsid(),
+            "clone_kind": (
+                CloneKind.FULL_COPY if copies else CloneKind.COPY_ON_WRITE
+            ),
+            "image_clone_kind": CloneKind.COPY_ON_WRITE,
+            "clone_while_uploading": True,
+        }
+    if _is_a(driver, "cinder.volume.drivers.remotefs", "RemoteFSDriver"):
+        # _create_cloned_volume accepts available, backing-up, downloading
+        return {"clone_while_uploading": False}
+    if _is_a(driver, "cinder.volume.drivers.lvm", "LVMVolumeDriver"):
+        return {"clone_while_uploading": True}
+    return {}
+
+
+def is_rbd(driver: object) -> bool:
+    """Return whether it is Cinder's RBD driver."""
+    return _is_a(driver, "cinder.volume.drivers.rbd", "RBDDriver")
+
+
+def _is_a(driver: object, module: str, name: str) -> bool:
+    """Look for a class by name: importing a driver needs its packages."""
+    return any(
+        (kind.__module__, kind.__name__) == (module, name)
+        for kind in type(driver).__mro__
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +144,7 @@ class CinderArray:
     extra: Mapping[str, Any] | None = None
     frozen: bool = False
     known: Mapping[str, Any] = attrs.field(factory=dict)
-    cloned: Callable[[Any], None] = _do_nothing
+    cloned: Callable[[Any], None] = lambda _volume: None
 
     def get_backend(self) -> Backend:
         """Return what the driver and the operator declare."""
@@ -76,13 +160,18 @@ class CinderArray:
             UnsupportedError: it is another driver; no other can look it up.
         """
         if not is_rbd(self.driver):
-            message = (
+            raise UnsupportedError(
                 f"{type(self.driver).__name__} cannot look up stored volumes:"
                 " ask the array"
             )
-            raise UnsupportedError(message)
         with translate_errors(f"looking up volume {volume_id}"):
-            return _rbd_volume(self.driver, self.get_object(volume_id))
+            name = self.get_object(volume_id).name
+            try:
+                with _open_rbd(self.driver, name) as stored:
+                    clones = len(list(stored.list_children2()))
+                    return StoredVolume(size=stored.size(), clones=clones)
+            except self.driver.rbd.ImageNotFound:
+                return None
 
     def find_image(self, location: Location) -> StoredImage | None:
         """Open an RBD snapshot to learn its size; None for other kinds."""
@@ -90,7 +179,15 @@ class CinderArray:
             return None
         try:
             with translate_errors(f"looking up image {location}"):
-                return _rbd_image(self.driver, location)
+                if self.driver._get_fsid() != location.fsid:
+                    return None
+                with _open_rbd(
+                    self.driver,
+                    location.image,
+                    pool=location.pool,
+                    snapshot=location.snapshot,
+                ) as image:
+                    return StoredImage(size=-(-image.size() // GiB))
         except NotFoundError:
             return None
 
@@ -131,10 +228,9 @@ class CinderArray:
             with translate_errors(f"reading volume {source.id}"):
                 now = volume_from_object(found)
             if volume_changed(source, now):
-                message = (
+                raise StaleError(
                     f"volume {source.id} has volume_changed since the decision"
                 )
-                raise StaleError(message)
             yield found
 
     def clone_image(
@@ -164,11 +260,10 @@ class CinderArray:
         """
         target = self.get_object(volume_id)
         if target.size > size:
-            message = (
+            raise ConflictError(
                 f"volume {volume_id} has {target.size} GiB: it cannot shrink "
                 f"to {size}"
             )
-            raise ConflictError(message)
         if target.size == size:
             return
         with translate_errors(f"extending volume {volume_id}"):
@@ -273,27 +368,7 @@ class _ImageFile:
         sparse.fill(self.file.fileno(), chunks)
 
 
-def _rbd_image(driver: Any, location: RbdLocation) -> StoredImage | None:
+def _open_rbd(driver: Any, name: str, **more: Any) -> Any:
     from cinder.volume.drivers import rbd  # noqa: PLC0415 - needs librbd
 
-    if driver._get_fsid() != location.fsid:
-        return None
-    with rbd.RBDVolumeProxy(
-        driver,
-        location.image,
-        pool=location.pool,
-        snapshot=location.snapshot,
-        read_only=True,
-    ) as image:
-        return StoredImage(size=-(-image.size() // GiB))
-
-
-def _rbd_volume(driver: Any, volume: Any) -> StoredVolume | None:
-    from cinder.volume.drivers import rbd  # noqa: PLC0415 - needs librbd
-
-    try:
-        with rbd.RBDVolumeProxy(driver, volume.name, read_only=True) as stored:
-            clones = len(list(stored.list_children2()))
-            return StoredVolume(size=stored.size(), clones=clones)
-    except driver.rbd.ImageNotFound:
-        return None
+    return rbd.RBDVolumeProxy(driver, name, read_only=True, **more)

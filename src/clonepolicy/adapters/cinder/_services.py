@@ -1,30 +1,46 @@
-"""`CinderVolumes`: Cinder's database as a volume service."""
+"""Cinder's client of Glance and its database, as the two services."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
+import functools
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 import attrs
 from cinder import objects, quota
 from cinder.db import api as db
+from cinder.image import glance
 from cinder.objects import fields
+from keystoneauth1 import loading
+from oslo_config import cfg
 
 from clonepolicy import (
     Backend,
     CacheEntry,
+    CinderLocation,
     ConflictError,
+    GlanceConfig,
+    Image,
+    Location,
+    LocationsFrom,
     NotFoundError,
     Quota,
+    UnavailableError,
     UnsupportedError,
     Volume,
 )
 from clonepolicy.adapters.cinder._errors import translate_errors
-from clonepolicy.adapters.cinder._volume_records import volume_from_object
+from clonepolicy.adapters.cinder._options import Settings
+from clonepolicy.adapters.cinder._records import (
+    image_from_meta,
+    locations_from_tuple,
+    volume_from_object,
+)
+from clonepolicy.adapters.glance import GlanceImages
+from clonepolicy.adapters.records import stored_moment
 
 # the tenant of the source can write its other fields
 _COPIED = (
@@ -35,7 +51,107 @@ _COPIED = (
     "volume_type_id",
     "multiattach",
 )
+_QUOTAS = tuple(attrs.fields_dict(Quota))
 _IN_CREATION = frozenset({"creating", "downloading"})
+UNREADABLE: tuple[None, list[str]] = (None, [])
+"""Replaces locations that could not be read; compared by identity."""
+
+
+@attrs.define(kw_only=True, slots=False)
+class CinderImages:
+    """An `ImageService` that reads images by Cinder's own client.
+
+    `GlanceImages` does what Cinder's client cannot.  ``image_location`` are
+    the locations that Cinder has read, or `UNREADABLE`; ``config`` is what
+    Glance offers, and None asks Glance.
+    """
+
+    context: Any
+    image_service: Any
+    settings: Settings
+    image_location: Any = None
+    config: GlanceConfig | None = None
+
+    @functools.cached_property
+    def glance(self) -> GlanceImages:
+        """The client of Glance, made when it is first needed."""
+        with translate_errors("making a client of Glance"):
+            return glance_images(self.context, self.settings)
+
+    def get_config(self) -> GlanceConfig:
+        """Return what Glance offers."""
+        return self.config or self.glance.get_config()
+
+    def get_image(self, image_id: str) -> Image:
+        """Read an image with the requester's credentials."""
+        unreadable = self.image_location is UNREADABLE
+        with translate_errors(f"reading image {image_id}"):
+            return image_from_meta(
+                self.image_service.show(self.context, image_id),
+                self.image_location,
+                visible=True,
+                downloadable=self._may_download(image_id),
+                locations_from=(
+                    LocationsFrom.UNREADABLE if unreadable else None
+                ),
+            )
+
+    def _may_download(self, image_id: str) -> bool:
+        if not self.settings.download_image_restricted:
+            return True
+        return self.glance.get_image(image_id).downloadable
+
+    def get_locations(self, image_id: str) -> tuple[Location, ...]:
+        """Return the locations that Cinder has read."""
+        if self.image_location is UNREADABLE:
+            message = f"Cinder could not read locations of image {image_id}"
+            raise UnavailableError(message)
+        return locations_from_tuple(self.image_location)
+
+    def add_location(self, image_id: str, location: CinderLocation) -> None:
+        """Register a location; do nothing if the image shows it already."""
+        self.glance.add_location(image_id, location)
+
+    def withdraw_location(
+        self, image_id: str, location: CinderLocation
+    ) -> None:
+        """Return once the image does not show the location, or raise."""
+        self.glance.withdraw_location(image_id, location)
+
+    def verify_location(self, image_id: str, location: CinderLocation) -> None:
+        """Return once the image is active and shows the location."""
+        self.glance.verify_location(image_id, location)
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        """Yield the image's data, checked against its size and hash."""
+        return self.glance.download(image_id)
+
+    def upload(self, image_id: str, data: Iterable[bytes]) -> None:
+        """Give a queued image its data, after which it is active."""
+        self.glance.upload(image_id, data)
+
+    def discard(self, image_id: str) -> None:
+        """Delete an image that has no data; leave any other alone."""
+        self.glance.discard(image_id)
+
+
+def glance_images(context: Any, settings: Settings) -> GlanceImages:
+    """Make clients of Glance for the requester and for ``[glance]``."""
+    clients = glance.GlanceClientWrapper()
+    requester = clients._create_onetime_client(context)
+    service, roles = None, context.roles
+    if cfg.CONF.glance.auth_type:
+        service = clients._create_onetime_client(context, privileged_user=True)
+        auth: Any = loading.load_auth_from_conf_options(cfg.CONF, "glance")
+        roles = auth.get_access(service.http_client.session).role_names
+    return GlanceImages(
+        requester,
+        service_client=service,
+        service_roles=frozenset(roles or ()),
+        stores=settings.glance_stores,
+        show_multiple_locations=settings.show_multiple_locations,
+        asks_download=settings.download_image_restricted,
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -104,12 +220,15 @@ class CinderVolumes:
     def _cache_entry(self, row: Mapping[str, Any]) -> CacheEntry:
         found = self.find_object(row["volume_id"])
         source = None if found is None else volume_from_object(found)
+        moments = {
+            name: stored_moment(f"CacheEntry.{name}", row[name])
+            for name in ("image_updated_at", "last_used")
+        }
         return CacheEntry(
             image_id=row["image_id"],
-            image_updated_at=_utc(row["image_updated_at"]),
-            last_used=_utc(row["last_used"]),
             source=source,
             backend=Backend() if source is None else self.get_backend(source),
+            **moments,
         )
 
     def get_quota(self, project_id: str) -> Quota:
@@ -117,9 +236,7 @@ class CinderVolumes:
         with translate_errors(f"reading quota of project {project_id}"):
             found = quota.QUOTAS.get_project_quotas(self._admin, project_id)
         return Quota(
-            volumes=_left(found.get("volumes")),
-            gigabytes=_left(found.get("gigabytes")),
-            per_volume_gigabytes=_left(found.get("per_volume_gigabytes")),
+            **{name: _left(found.get(name)) for name in _QUOTAS},
         )
 
     def create_image_volume(
@@ -137,16 +254,30 @@ class CinderVolumes:
         """
         source = self.get_object(source_id)
         if source.encryption_key_id is not None:
-            message = (
+            raise UnsupportedError(
                 f"volume {source_id} is encrypted: no image volume is made "
                 "of it"
             )
-            raise UnsupportedError(message)
+        own = project_id == self.context.project_id
         with (
             translate_errors(f"creating image volume {volume_id}"),
             self._reserved(source, project_id, 1),
         ):
-            self._create_row(volume_id, source, project_id)
+            db.volume_create(
+                self._admin,
+                {
+                    **{name: source[name] for name in _COPIED},
+                    "id": volume_id,
+                    "status": "creating",
+                    "attach_status": fields.VolumeAttachStatus.DETACHED,
+                    "project_id": project_id,
+                    "user_id": (
+                        self.context.user_id if own else self.internal_user_id
+                    ),
+                    "display_name": f"image-volume-{volume_id}",
+                    "source_volid": source.id,
+                },
+            )
 
     @contextlib.contextmanager
     def _reserved(
@@ -163,26 +294,6 @@ class CinderVolumes:
             quotas.rollback(admin, reserved, project_id=project_id)
             raise
         quotas.commit(admin, reserved, project_id=project_id)
-
-    def _create_row(
-        self, volume_id: str, source: Any, project_id: str
-    ) -> None:
-        own = project_id == self.context.project_id
-        db.volume_create(
-            self._admin,
-            {
-                **{name: source[name] for name in _COPIED},
-                "id": volume_id,
-                "status": "creating",
-                "attach_status": fields.VolumeAttachStatus.DETACHED,
-                "project_id": project_id,
-                "user_id": (
-                    self.context.user_id if own else self.internal_user_id
-                ),
-                "display_name": f"image-volume-{volume_id}",
-                "source_volid": source.id,
-            },
-        )
 
     def set_metadata(self, volume_id: str, key: str, value: str) -> None:
         """Write one metadata item, and leave the others."""
@@ -242,16 +353,9 @@ def _set_status(volume: Any, expected: AbstractSet[str], status: str) -> None:
             {"status": status}, {"status": [*expected, status]}
         )
     if not done:
-        message = (
+        raise ConflictError(
             f"volume {volume.id} is {volume.status}: it cannot become {status}"
         )
-        raise ConflictError(message)
-
-
-def _utc(moment: datetime.datetime | None) -> datetime.datetime | None:
-    if moment is None or moment.tzinfo is not None:
-        return moment
-    return moment.replace(tzinfo=datetime.UTC)
 
 
 def _left(found: Mapping[str, int] | None) -> int | None:

@@ -1,0 +1,250 @@
+"""`PolicyVolumeManager` and `PolicyDriverMixin`, named in cinder.conf."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from cinder import exception
+from cinder.db import api as db
+from cinder.image import glance
+from cinder.volume import manager
+from cinder.volume.flows.manager import create_volume
+from oslo_config import cfg
+from oslo_log import log
+
+from clonepolicy import Config
+from clonepolicy.adapters.cinder._drop_in.backend import (
+    DriverBackend,
+    register_messages,
+)
+from clonepolicy.adapters.cinder._drop_in.create import (
+    CreateCall,
+    CreateFromImage,
+    CreateTask,
+)
+from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
+from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
+from clonepolicy.adapters.cinder._options import settings_from
+from clonepolicy.adapters.cinder._services import UNREADABLE
+
+LOG = log.getLogger(__name__)
+_ARGUMENTS = tuple(attrs.fields_dict(CreateCall))
+
+
+class PolicyVolumeManager(manager.VolumeManager):
+    """Cinder's volume manager, with clones and copies decided by a policy.
+
+    Named in ``[DEFAULT] volume_manager`` it serves every backend.
+
+    Raises:
+        IncompatibleCinderError: the installed Cinder is not supported.
+        FactError: an option of ``[clonepolicy]`` has an invalid value.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Check Cinder and the options, then start as Cinder does."""
+        check_cinder()
+        settings = settings_from(cfg.CONF)
+        self._uploads: dict[str, UploadToImage] = {}
+        super().__init__(*args, **kwargs)
+        self.backend = DriverBackend(
+            driver=self.driver,
+            settings=settings,
+            extra=self.extra_capabilities,
+        )
+        register_messages()
+        _decide_in_flow()
+        if self.backend.enforces:
+            service = glance.GlanceImageService
+            _replace(service, "get_location", _get_location)
+
+    def copy_volume_to_image(
+        self, context: Any, volume_id: str, image_meta: dict[str, Any]
+    ) -> None:
+        """Decide, then call Cinder's method, which asks for the decision."""
+        image_id = image_meta["id"]
+        upload = UploadToImage(
+            self.backend, self, context, volume_id, image_id
+        )
+        # on an error, do what Cinder does when an upload fails
+        try:
+            try:
+                _ = upload.decision
+            except exception.ImageUnacceptable:
+                service, _ = glance.get_remote_image_service(context, image_id)
+                self._delete_image(context, image_id, service)
+                raise
+        except BaseException:
+            db.volume_update_status_based_on_attachment(context, volume_id)
+            raise
+        self._uploads[image_id] = upload
+        try:
+            super().copy_volume_to_image(context, volume_id, image_meta)
+        finally:
+            self._uploads.pop(image_id, None)
+
+    def _clone_image_volume_and_add_location(
+        self,
+        ctx: Any,
+        volume: Any,
+        image_service: Any,
+        image_meta: dict[str, Any],
+    ) -> bool:
+        """Register if that is the decision; False has Cinder upload bytes."""
+        if not self.backend.enforces:
+            done: bool = super()._clone_image_volume_and_add_location(
+                ctx, volume, image_service, image_meta
+            )
+            return done
+        known = self._uploads.get(image_meta.get("id", ""))
+        return known is not None and known.register()
+
+
+def backend_of(task: Any) -> DriverBackend | None:
+    """Return the backend of a task; None under Cinder's own manager."""
+    decides = isinstance(task.manager, PolicyVolumeManager)
+    return task.manager.backend if decides else None
+
+
+def _decide_in_flow() -> None:
+    """Replace the task's create from an image, once in a process.
+
+    A subclass of the task cannot replace it, because its methods call
+    ``super()`` with the class's name.
+    """
+    _replace(
+        create_volume.CreateVolumeFromSpecTask,
+        "_create_from_image",
+        _create_from_image,
+    )
+
+
+def _create_from_image(
+    stock: Callable[..., Any], task: Any, *args: Any, **kwargs: Any
+) -> Any:
+    backend = backend_of(task)
+    if backend is None:
+        return stock(task, *args, **kwargs)
+    used = {name: kwargs[name] for name in _ARGUMENTS if name in kwargs}
+    call = CreateCall(*args, **used)
+    return CreateTask(backend, task, stock, call).run()
+
+
+def _get_location(
+    stock: Callable[..., Any], service: Any, context: Any, image_id: str
+) -> Any:
+    """Let a create continue if it cannot read the locations of its image.
+
+    Directly afterwards Cinder reads the image itself, and fails if it cannot.
+    """
+    try:
+        return stock(service, context, image_id)
+    except Exception:
+        LOG.warning(
+            "clonepolicy cannot read the locations of image %s",
+            image_id,
+            exc_info=True,
+        )
+        return UNREADABLE
+
+
+def _replace(kind: Any, name: str, replacement: Callable[..., Any]) -> None:
+    """Replace a method of Cinder, once in a process.
+
+    The replacement is called with Cinder's own function and its arguments.
+    """
+    stock = getattr(kind, name)
+    if hasattr(stock, "clonepolicy"):
+        return
+
+    @functools.wraps(stock)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        return replacement(stock, *args, **kwargs)
+
+    setattr(kind, name, method)
+    vars(method)["clonepolicy"] = True
+
+
+class _CloningBackend(DriverBackend):
+    """A backend that may clone image volumes, whatever cinder.conf says."""
+
+    def config(self) -> Config:
+        """Read the options, and add ``cinder`` to the schemes."""
+        config = super().config()
+        schemes = config.allowed_direct_url_schemes | {"cinder"}
+        return attrs.evolve(config, allowed_direct_url_schemes=schemes)
+
+
+class PolicyDriverMixin:
+    """Decides in the driver about volumes from images.
+
+    Write ``class Driver(PolicyDriverMixin, RBDDriver)`` and name that class
+    in the backend's ``volume_driver``.  Cinder calls a driver's
+    ``clone_image`` first.  Afterwards Cinder would clone image volumes and
+    cache entries without a decision, so that both must be disabled: using
+    the mixin takes the place of ``cinder`` in
+    ``allowed_direct_url_schemes``.  Cinder does not call ``clone_image`` for
+    uploads and for encrypted volumes.
+    """
+
+    def do_setup(self, context: Any) -> None:
+        """Check Cinder and the options, then set up the driver.
+
+        Raises:
+            IncompatibleCinderError: the installed Cinder is not supported.
+            FactError: an option of ``[clonepolicy]`` has an invalid value.
+            cinder.exception.InvalidConfigurationValue: Cinder would clone
+                without a decision.
+        """
+        check_cinder()
+        settings = settings_from(cfg.CONF)
+        this: Any = self
+        if "cinder" in cfg.CONF.allowed_direct_url_schemes:
+            raise exception.InvalidConfigurationValue(
+                option="allowed_direct_url_schemes", value="cinder"
+            )
+        if this.configuration.safe_get("image_volume_cache_enabled"):
+            raise exception.InvalidConfigurationValue(
+                option="image_volume_cache_enabled", value="True"
+            )
+        extra = this.configuration.safe_get("extra_capabilities") or "{}"
+        self._clonepolicy_backend = _CloningBackend(
+            driver=self, settings=settings, extra=json.loads(extra)
+        )
+        register_messages()
+        super().do_setup(context)  # type: ignore[misc] # the driver's
+
+    def clone_image(
+        self,
+        context: Any,
+        volume: Any,
+        image_location: Any,
+        image_meta: dict[str, Any],
+        image_service: Any,
+    ) -> tuple[dict[str, Any], bool]:
+        """Clone if that is the decision; if not, Cinder downloads."""
+        # without an image service the plan itself asks for this clone
+        if image_service is not None:
+            call = CreateCall(
+                context,
+                volume,
+                image_location,
+                image_meta["id"],
+                image_meta,
+                image_service,
+            )
+            create = CreateFromImage(
+                self._clonepolicy_backend, call, lambda _: None
+            )
+            decision = create.decide()
+            if self._clonepolicy_backend.enforces:
+                outcome = create.clone(decision)
+                return {}, outcome is not None and outcome.attempt is not None
+        done: tuple[dict[str, Any], bool] = super().clone_image(  # type: ignore[misc] # the driver's
+            context, volume, image_location, image_meta, image_service
+        )
+        return done

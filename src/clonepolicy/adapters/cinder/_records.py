@@ -1,0 +1,291 @@
+"""Make records of what Cinder and its services return.
+
+The functions convert their input for `clonepolicy.adapters.records`.  A
+field that is missing or has the wrong type raises `FactError`.  If the
+database fails while an object loads a field, its error is raised unchanged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from cinder import exception
+from sqlalchemy.orm import exc
+
+from clonepolicy import FactError, Image, Location, LocationsFrom, Volume
+from clonepolicy.adapters.records import (
+    image_from_v2,
+    locations_from_v2,
+    parse_moment,
+    stored_moment,
+    volume_from_row,
+)
+
+_KEY = "cinder_encryption_key_id"
+_SIGNATURE = "img_signature"
+_FOR_ADMINS = "a value; the API shows it to admins, from microversion 3.64 on"
+_COLUMNS = tuple(
+    name
+    for name in attrs.fields_dict(Volume)
+    if name not in {"volume_type", "clones", "image_owner", "glance_image_id"}
+)
+# other errors are those of the database
+_MISSING = (
+    AttributeError,
+    NotImplementedError,
+    exception.NotFound,
+    exception.ObjectActionError,
+    exception.OrphanedObjectError,
+    exc.DetachedInstanceError,
+    exc.ObjectDeletedError,
+)
+_API_NAMES = {
+    "project_id": "os-vol-tenant-attr:tenant_id",
+    "host": "os-vol-host-attr:host",
+    "migration_status": "os-vol-mig-status-attr:migstat",
+}
+"""The names of columns in the API, where they differ."""
+
+
+def image_from_meta(
+    image_meta: Mapping[str, Any],
+    image_location: tuple[str | None, Any] | None = None,
+    *,
+    visible: bool = True,
+    downloadable: bool = False,
+    locations_from: LocationsFrom | None = None,
+) -> Image:
+    """Make an image from the dict of ``GlanceImageService.show``.
+
+    The dict has custom properties in ``properties``, and times as datetimes.
+    A dict that came by RPC has times as texts without a time zone, which are
+    UTC.
+
+    Args:
+        image_meta: Cinder's ``image_meta``.
+        image_location: the result of ``GlanceImageService.get_location``;
+            None if the locations are not known.
+        visible: whether Glance shows the image to the requester.  True if
+            the dict was read with the requester's token.
+        downloadable: whether the policy ``download_image`` allows the
+            requester to download it.
+        locations_from: the interface that the locations were read from; None
+            derives it from ``image_location``.
+
+    Raises:
+        FactError: a field that Cinder always returns is missing, or a field
+            has an invalid value.
+    """
+    if not isinstance(image_meta, Mapping):
+        raise FactError("Image", image_meta, "a mapping of fields")
+    properties = image_meta.get("properties")
+    if not isinstance(properties, Mapping):
+        raise FactError("Image.properties", properties, "a mapping")
+    direct_url, locations = _location_pair(image_location)
+    body = dict(image_meta)
+    # tenants write properties: no other one may replace a field
+    for name, value in properties.items():
+        needed = name == _KEY or str(name).startswith(_SIGNATURE)
+        if needed and body.get(name) is None:
+            body[name] = value
+    if "updated_at" in body:
+        body["updated_at"] = _in_utc(body["updated_at"])
+    if image_location is not None:
+        body["direct_url"] = direct_url
+    if locations_from is None:
+        locations_from = _interface(image_location, direct_url, locations)
+    return image_from_v2(
+        body,
+        visible=visible,
+        downloadable=downloadable,
+        locations_from=locations_from,
+    )
+
+
+def locations_from_tuple(
+    image_location: tuple[str | None, Any] | None,
+) -> tuple[Location, ...]:
+    """Parse the result of ``GlanceImageService.get_location``.
+
+    Duplicates are removed; None means no locations.
+
+    Raises:
+        FactError: it is not a pair of a URL or None, and a list of locations
+            or None.
+    """
+    direct_url, locations = _location_pair(image_location)
+    return locations_from_v2(
+        {"direct_url": direct_url, "locations": locations}
+    )
+
+
+def _location_pair(image_location: object) -> tuple[Any, Any]:
+    if image_location is None:
+        return None, []
+    if (
+        not isinstance(image_location, (tuple, list))
+        or len(image_location) != 2  # noqa: PLR2004 - a pair
+    ):
+        expected = "a pair of direct_url and locations, or None"
+        raise FactError("Image.locations", image_location, expected)
+    direct_url, locations = image_location
+    return direct_url, [] if locations is None else locations
+
+
+def _interface(
+    image_location: object, direct_url: object, locations: object
+) -> LocationsFrom:
+    if image_location is None:
+        return LocationsFrom.UNREADABLE
+    # Cinder returns the image's own locations only together with direct_url
+    if direct_url is None and locations:
+        return LocationsFrom.LOCATIONS_API
+    return LocationsFrom.IMAGE
+
+
+def _in_utc(value: Any) -> object:
+    """Format a moment as Glance does; return anything else unchanged."""
+    with contextlib.suppress(TypeError, ValueError):
+        value = datetime.datetime.fromisoformat(value)
+    if not isinstance(value, datetime.datetime):
+        return value
+    moment = stored_moment("Image.updated_at", value)
+    return moment and moment.isoformat()
+
+
+def volume_from_object(volume: Any) -> Volume:
+    """Make a volume from a ``cinder.objects.Volume``; lazy fields are loaded.
+
+    Raises:
+        FactError: a field is not set and cannot be loaded, or has an invalid
+            value.
+    """
+    return _volume(volume, _read("Volume", volume, "metadata"))
+
+
+def volume_from_model(row: Any) -> Volume:
+    """Make a volume from a row of ``volumes`` with its related rows.
+
+    Raises:
+        FactError: a column or a related row is missing and cannot be loaded,
+            or has an invalid value.
+    """
+    return _volume(row, _read("Volume", row, "volume_metadata"))
+
+
+def volume_from_api(
+    body: Mapping[str, Any],
+    *,
+    volume_type: Mapping[str, Any] | None = None,
+) -> Volume:
+    """Make a volume from ``GET /v3/{project}/volumes/{id}`` of an admin.
+
+    The answer needs microversion 3.64 or later.  No answer contains
+    ``previous_status``, which stays unknown.
+
+    Args:
+        body: the object ``volume`` of the answer.
+        volume_type: the object ``volume_type`` of the answer to ``GET
+            /v3/{project}/types/{id}``; needed if the volume has a type,
+            because ``body`` contains its name and id only.
+
+    Raises:
+        FactError: a field is missing, as in the answer to a user who is no
+            admin, or has an invalid value.
+    """
+    if not isinstance(body, Mapping):
+        raise FactError("Volume", body, "a mapping of fields")
+    try:
+        row = {
+            name: body[_API_NAMES.get(name, name)]
+            for name in (*_COLUMNS, "metadata")
+            if name not in {"previous_status", "encryption_key_id"}
+        }
+        row["previous_status"] = None
+        row["encryption_key_id"] = _api_key(body)
+        row["volume_type"] = _api_type(body, volume_type)
+    except KeyError as error:
+        field = f"Volume.{error.args[0]}"
+        raise FactError(field, None, _FOR_ADMINS) from None
+    row["created_at"] = parse_moment(
+        "Volume.created_at", row["created_at"], "2026-01-01T00:00:00.000000"
+    )
+    return volume_from_row(row)
+
+
+def _volume(source: Any, metadata: object) -> Volume:
+    row = {name: _read("Volume", source, name) for name in _COLUMNS}
+    if row["multiattach"] is None:
+        # in rows older than the column, which Cinder reads as no
+        row["multiattach"] = False
+    row["metadata"] = _items("Volume.metadata", metadata)
+    row["volume_type"] = _type_of(source)
+    return volume_from_row(row)
+
+
+def _type_of(source: Any) -> dict[str, Any] | None:
+    kind = _read("Volume", source, "volume_type")
+    if kind is None:
+        kind_id = _read("Volume", source, "volume_type_id")
+        if kind_id is not None:
+            expected = f"the type {kind_id}, which volume_type_id names"
+            raise FactError("Volume.volume_type", None, expected)
+        return None
+    specs = _read("VolumeType", kind, "extra_specs")
+    return {
+        "id": _read("VolumeType", kind, "id"),
+        "name": _read("VolumeType", kind, "name"),
+        "extra_specs": _items("VolumeType.extra_specs", specs),
+    }
+
+
+def _items(field: str, value: object) -> object:
+    """Convert the rows of a table of keys and values to mappings."""
+    if not isinstance(value, list):
+        return value
+    return [
+        {
+            name: _read(f"{field}[{at}]", item, name)
+            for name in ("key", "value")
+        }
+        for at, item in enumerate(value)
+    ]
+
+
+def _read(record: str, source: Any, name: str) -> Any:
+    try:
+        return getattr(source, name)
+    except _MISSING as error:
+        expected = "a value; it is missing and cannot be loaded"
+        raise FactError(f"{record}.{name}", None, expected) from error
+
+
+def _api_key(body: Mapping[str, Any]) -> object:
+    encrypted, key = body["encrypted"], body.get("encryption_key_id")
+    if encrypted is True and key is None:
+        raise FactError("Volume.encryption_key_id", None, _FOR_ADMINS)
+    if encrypted is not (key is not None):
+        expected = "True or False, and True if there is a key"
+        raise FactError("Volume.encrypted", encrypted, expected)
+    return key
+
+
+def _api_type(
+    body: Mapping[str, Any], kind: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    name = body["volume_type"]
+    if name is None and kind is None:
+        return None
+    if not isinstance(kind, Mapping):
+        expected = f"the type {name!r}, as the API shows types"
+        raise FactError("volume_type", kind, expected)
+    kind_id = kind.get("id")
+    names = (kind.get("name"), kind_id)
+    if name not in names or body.get("volume_type_id") not in (None, kind_id):
+        expected = f"the volume's own type, which is {name!r}"
+        raise FactError("volume_type", names, expected)
+    return kind
