@@ -66,10 +66,10 @@ OFFERED = {
 }
 
 PROBLEMS = {
-    "newer": "Newer is 99, which is newer than 1, the newest known here; "
+    "newer": "Newer is 99, which is newer than 1, the newest supported; "
     "upgrade clonepolicy",
-    "ancient": "Ancient is 0, which is older than 1, the oldest still "
-    "called; upgrade the adapter",
+    "ancient": "Ancient is 0, which is older than 1, the oldest "
+    "supported; upgrade the adapter",
     "flag": "API_VERSION of Flag: expected a whole number, got True",
     "silent": "CAPABILITIES of Silent: expected a Backend, got None",
     "module": "expected a class of arrays; name one in the entry point",

@@ -59,7 +59,7 @@ BAD: tuple[tuple[type, dict[str, Any], str], ...] = (
     (Volume, {"size": -1}, "Volume.size: expected a whole number >= 0"),
     (Volume, {"size": True}, "Volume.size: expected a whole number >= 0"),
     (Volume, {"size": "1"}, "Volume.size: expected a whole number >= 0"),
-    (Volume, {"id": ""}, "Volume.id: expected text, got ''"),
+    (Volume, {"id": ""}, "Volume.id: expected non-empty text, got ''"),
     (Volume, {"host": "h@b#p"}, "Volume.host: expected Host or None"),
     (Volume, {"clones": 1.5}, "Volume.clones: expected a whole number"),
     (Volume, {"multiattach": 1}, "Volume.multiattach: expected True or False"),
@@ -68,7 +68,11 @@ BAD: tuple[tuple[type, dict[str, Any], str], ...] = (
         {"created_at": datetime.datetime(2026, 1, 1)},  # noqa: DTZ001
         "Volume.created_at: expected a datetime with a time zone",
     ),
-    (Image, {"owner": ""}, "Image.owner: expected text or None, got ''"),
+    (
+        Image,
+        {"owner": ""},
+        "Image.owner: expected non-empty text or None, got ''",
+    ),
     (Image, {"locations_from": "image"}, "expected LocationsFrom"),
 )
 

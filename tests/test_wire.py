@@ -137,7 +137,7 @@ WRONG: dict[str, Callable[[Json], None]] = {
     "CreateRequest.volume.host: expected text, got 3": change(
         "volume.host", 3
     ),
-    "CreateRequest.volume.host.pool: expected text or None": change(
+    "CreateRequest.volume.host.pool: expected non-empty text or None": change(
         "volume.host", "h@b#"
     ),
     "CreateRequest.image_volumes: expected an object or list": change(

@@ -25,7 +25,7 @@ class FactError(ClonePolicyError, ValueError):
     """A field has an invalid value."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:
-        """Keep the field, its value, and a description of what it expects."""
+        """Keep the field, its value, and a description of valid values."""
         super().__init__(field, value, expected)
         self.field = field
         self.value = value
@@ -45,8 +45,8 @@ _SHOWN = 120
 class AdapterError(ClonePolicyError):
     """A call of a port failed.
 
-    ``safe_to_fall_back`` is True if the next attempt may be made after the
-    step is undone.
+    ``safe_to_fall_back``: the next attempt may be made once the step is
+    undone.
     """
 
     safe_to_fall_back: ClassVar[bool] = True
@@ -91,7 +91,7 @@ class StaleError(AdapterError):
 class LeftBehindError(AdapterError):
     """The operation failed, and the previous state could not be restored.
 
-    No other attempt is made until it is restored.
+    The plan makes no other attempt.
     """
 
     safe_to_fall_back = False

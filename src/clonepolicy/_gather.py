@@ -33,13 +33,12 @@ def gather_create(  # noqa: PLR0913 - one for each fact
 ) -> CreateRequest:
     """Gather the facts that decide how to fill ``volume`` from an image.
 
-    ``quota`` is the quota that the volume's project has left, without the
-    volume; None: the quota counts the volume already.  ``conversion_free``
-    is the free space of ``image_conversion_dir`` in bytes; None: not
-    limited.
+    ``quota`` is what the volume's project has left before the volume is
+    counted; None: Cinder has reserved it already.  ``conversion_free`` is
+    the free space of ``image_conversion_dir`` in bytes; None: not limited.
 
-    If a fact that only cloning needs cannot be read, the request says so,
-    and the volume may still be downloaded.
+    If a fact that only cloning needs cannot be read, it counts as
+    unknown, and the volume may still be downloaded.
 
     Raises:
         AdapterError: the image or the backend cannot be read.
@@ -131,7 +130,7 @@ def _array_image(
 def _image_volume(
     location: Location, here: Backend, ports: Ports
 ) -> ImageVolume:
-    """Look up the volume that some policy may read from the location."""
+    """Look up the volume that the location names for some policy."""
     volume_id = cinder_volume_id(location)
     if volume_id is None:
         return ImageVolume(location=location)

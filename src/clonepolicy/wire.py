@@ -2,8 +2,8 @@
 
 ``loads(CreateRequest, dumps(request)) == request``, and the same holds for
 `UploadRequest` and `Plan`.  A decision is written with the name and the
-version of its policy.  `loads_decision` decides anew, and raises `FactError`
-if the result differs from what is written.
+version of its policy.  `loads_decision` decides again, and raises `FactError`
+if the result differs from the text.
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ def _parse(text: str) -> object:
         place = f"line {error.lineno}, column {error.colno}"
         raise FactError(place, error.msg, "JSON") from None
     except RecursionError:
-        raise FactError("JSON", text, "a nesting that ends") from None
+        raise FactError("JSON", text, "less nesting") from None
     except ValueError as error:  # a number of thousands of digits
         raise FactError("JSON", str(error), "a number") from None
 
@@ -260,7 +260,7 @@ def _no_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise FactError(twice, "the same field again", "a field once")
+        raise FactError(twice, "a second value", "one value")
     return found
 
 
@@ -315,12 +315,12 @@ def _first(error: BaseException, path: str, value: object) -> FactError:
 def loads_decision(
     text: str, policies: Mapping[str, Policy] = POLICIES
 ) -> Decision:
-    """Read a decision: decide anew, under the policy that it names.
+    """Read a decision: decide again, under the policy that it names.
 
     Raises:
         FactError: the text is not a decision, the policy or its version is
-            not among ``policies``, or deciding anew gives another result
-            than what is written.
+            not among ``policies``, or deciding again gives another result
+            than the text.
     """
     written = _parse(text)
     if not isinstance(written, dict):

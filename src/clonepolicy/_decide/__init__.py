@@ -1,1 +1,1 @@
-"""Deciding and explaining: pure, and total for well-typed requests."""
+"""Deciding and explaining: no I/O, and no error for a valid request."""

@@ -44,8 +44,8 @@ def decide(request: Request, policy: Policy = SAFE) -> Decision: ...
 def decide(request: Request, policy: Policy = SAFE) -> Decision:
     """Decide how to fill a new volume, or how to make an image of a volume.
 
-    Every rule is asked, whatever the other rules answer.  A well-typed
-    request never raises.
+    Every rule is asked, whatever the other rules answer.  If no rule
+    raises, deciding raises nothing.
     """
     if request.operation is Operation.CREATE:
         return _create(_evaluate(request, policy))

@@ -54,17 +54,17 @@ class _Decision(Generic[R_co]):
 
     @property
     def plan(self) -> Plan:
-        """The steps to take, and those to take if they fail."""
+        """The attempts in order, and the steps to take if all of them fail."""
         return self.evaluation.plan
 
     @property
     def efficient(self) -> tuple[Route, ...]:
-        """The routes that clone, in the policy's order of preference."""
+        """The efficient routes, in the policy's order of preference."""
         return self.evaluation.tables.efficient
 
     @property
     def ordinary(self) -> Route:
-        """The route that moves the data."""
+        """The ordinary route, which moves the data."""
         return self.evaluation.tables.ordinary
 
     def closing(self, *routes: Route) -> tuple[Finding, ...]:
@@ -78,6 +78,7 @@ class Clone(_Decision[CreateRequest]):
 
     route: Route
     source: Candidate
+    """The candidate whose source is cloned."""
     extend_to: int | None
     """The size in GiB to extend the clone to; None: it is large enough."""
 

@@ -138,7 +138,7 @@ class Evaluation(Generic[R_co]):
 
     @cached_property
     def plan(self) -> Plan:
-        """The steps to take, and those to take if they fail."""
+        """The attempts in order, and the steps to take if all of them fail."""
         request = self._request
         if request.operation is Operation.UPLOAD:
             return plan_upload(

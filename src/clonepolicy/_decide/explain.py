@@ -30,7 +30,7 @@ PRIVATE = frozenset(
         "clone_quota",
     }
 )
-"""The roots of facts about arrays and about other projects."""
+"""The first part of the path of each fact that a tenant may not see."""
 
 
 def headline(decision: Decision) -> str:
@@ -118,7 +118,7 @@ def explain_to_tenant(decision: Decision) -> str:
 
 
 def tenant_findings(decision: Decision) -> tuple[Finding, ...]:
-    """Return the findings that `explain_to_tenant` tells."""
+    """Return the findings that `explain_to_tenant` lists."""
     return tuple(_to_tenant(decision)[1])
 
 

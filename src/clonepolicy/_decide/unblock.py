@@ -1,4 +1,4 @@
-"""What it would take to open a route that clones."""
+"""What it would take to open an efficient route."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clonepolicy.policy._tables import Policy, Route
 
 @attrs.frozen
 class Remedy:
-    """One change to make, and who can make it."""
+    """What removes one finding, and who can apply it."""
 
     reason: Reason
     responsible: Responsible
@@ -25,7 +25,7 @@ class Remedy:
 
 @attrs.frozen(kw_only=True)
 class Unblock:
-    """Every remedy that is needed to open one route that clones."""
+    """All remedies that it takes to open one efficient route."""
 
     route: Route
     candidate: str | None
@@ -36,11 +36,11 @@ class Unblock:
 def what_would_it_take(
     request: Request, policy: Policy = SAFE
 ) -> tuple[Unblock, ...]:
-    """Return the smallest set of changes that opens each efficient route.
+    """Return the fewest remedies that open each efficient route.
 
-    For a route with several candidates, it is the candidate that takes the
-    fewest changes.  The route that takes the fewest changes comes first.
-    Nothing is returned if an efficient route is open already.
+    If a route has several candidates, the candidate with the fewest remedies
+    is chosen.  The route with the fewest remedies comes first.  If an
+    efficient route is open already, the result is empty.
     """
     decision = decide(request, policy)
     if isinstance(decision, Clone | Register):

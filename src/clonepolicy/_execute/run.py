@@ -16,7 +16,7 @@ from clonepolicy.ports._services import Ports
 
 
 class _NoJournal:
-    """Keeps nothing: for plans that nobody needs to recover."""
+    """Keep nothing: the caller does not want to recover the plan."""
 
     def begin(self, plan: Plan, ids: Mapping[VolumeRef, str]) -> str:
         del plan, ids
@@ -44,9 +44,9 @@ def execute(
     """Make one attempt after the other until one succeeds.
 
     If a step raises `AdapterError`, the attempt fails: its steps are undone,
-    last first, and the next attempt is made, unless the error forbids that.
-    If undoing fails, the attempt is finished if all its remaining steps may
-    be repeated.
+    last first, and the next attempt is made if the error is
+    ``safe_to_fall_back``.  If undoing fails, the attempt is finished, if all
+    its remaining steps may be repeated.
 
     Any other exception is a defect of a port.  The attempt is undone and the
     plan abandoned, then the exception is raised again.  A plan that could
@@ -64,9 +64,9 @@ def recover(
     """End every interrupted plan so that nothing is left half made.
 
     An attempt is finished if all its remaining steps may be repeated.
-    Otherwise it is undone and the plan abandoned; if it cannot be undone, it
-    is finished after all.  No data is moved.  A plan that fails again stays
-    in the journal.
+    Otherwise it is undone and the plan abandoned.  If undoing fails, the
+    attempt is finished after all, if its steps from there on may be repeated.
+    No data is moved.  A plan that fails again stays in the journal.
     """
     return tuple(
         _run(entry, ports, journal, observer).resume(entry)
@@ -118,7 +118,7 @@ class _Run:
         number, self.at = entry.attempt, entry.step
         if entry.phase is Phase.CLOSING:
             return self._close(number)
-        # a plan without attempts is interrupted before it is abandoned
+        # a plan without attempts has no attempt to finish or undo
         if entry.phase is Phase.ABANDONING or not self.plan.attempts:
             return self._abandon()
         if entry.phase is Phase.ATTEMPTING:
@@ -158,16 +158,16 @@ class _Run:
     def _back(self, number: int) -> bool:
         """Undo what was started, last first; stop if that fails.
 
-        An earlier step may be what the failed undoing still needs: a volume
-        must outlive the location that names it.
+        The steps before a failed undoing stay done, because it may need
+        them: a volume must outlive the location that names it.
         """
         attempt = self.plan.attempts[number]
         for at in reversed(range(self.at + 1)):
             undo = attempt.steps[at].undo()
             if undo is None:
                 continue
-            # a failed undoing may have had its effect: no step that relies
-            # on this one may be taken again before this one
+            # the undoing may have an effect even if it fails: resume at
+            # this step, because later steps rely on it
             self.at = at
             self._mark(Phase.UNDOING, number)
             if self._try(attempt, undo) is not None:
@@ -188,7 +188,7 @@ class _Run:
     def _last(
         self, attempt: Attempt | None, steps: tuple[Step, ...]
     ) -> Outcome:
-        """Take steps that do not depend on each other, and end."""
+        """Take steps that do not depend on each other, and end the plan."""
         errors = [self._try(attempt, step) for step in steps]
         if any(error is not None for error in errors):
             return self._outcome(attempt, settled=False)

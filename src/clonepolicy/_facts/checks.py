@@ -21,13 +21,10 @@ def checked(
 ) -> list[attrs.Attribute[Any]]:
     """Give every field the validator for its annotation.
 
-    A ``field_transformer`` of attrs.  An annotation is a text, a number, a
-    flag, a set of texts, a moment, a class, a union of classes or a tuple
-    of one class; each also with None.
-
-    Raises:
-        FactError: not here, but from the record's constructor, for a value
-            that the annotation does not allow.
+    A ``field_transformer`` of attrs.  An annotation is ``str``, ``int``,
+    ``bool``, ``frozenset[str]``, ``datetime``, a class, a union of classes
+    or a tuple of one class; all but the tuple may also allow None.  The
+    record's constructor raises `FactError` for any other value.
     """
     hints = get_type_hints(cls)
     return [
@@ -60,7 +57,7 @@ def _refuse(
     raise FactError(field, value, expected)
 
 
-# Records are made by the thousand, so each check is one flat function.
+# Thousands of records are constructed: each check is one flat function.
 
 
 def _text(expected: str) -> _Validator:
@@ -106,10 +103,10 @@ def _moment(expected: str) -> _Validator:
 
 
 _PLAIN: dict[Any, tuple[Callable[[str], _Validator], str]] = {
-    str: (_text, "text"),
+    str: (_text, "non-empty text"),
     int: (_count, "a whole number >= 0"),
     bool: (_flag, "True or False"),
-    frozenset[str]: (_texts, "a frozenset of texts"),
+    frozenset[str]: (_texts, "a frozenset of non-empty texts"),
     datetime.datetime: (_moment, "a datetime with a time zone"),
 }
 

@@ -9,7 +9,7 @@ from clonepolicy._facts.checks import checked
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class Config:
-    """Options of cinder.conf by their names, and two that Cinder lacks."""
+    """Options of cinder.conf, and two ``trusted_*`` that Cinder lacks."""
 
     allowed_direct_url_schemes: frozenset[str] = frozenset()
     verify_glance_signatures: str = "enabled"
@@ -22,8 +22,8 @@ class Config:
     allow_compression_on_image_upload: bool = False
     enable_force_upload: bool = False
     trusted_projects: frozenset[str] = frozenset()
-    """Projects, besides the internal tenant's, whose volumes no tenant can
-    write to: those of Glance's cinder stores."""
+    """The projects of Glance's cinder stores.  No tenant can write to their
+    volumes, nor to those of the internal tenant."""
     trusted_image_pools: frozenset[str] = frozenset()
     """RBD pools and directories that only Glance writes to."""
 
@@ -54,7 +54,7 @@ class GlanceConfig:
     service_roles: frozenset[str] = frozenset()
     """Roles of the ``[glance]`` user of cinder.conf."""
     stores: tuple[GlanceStore, ...] = ()
-    """The cinder stores; empty: Glance has one store and no names."""
+    """The cinder stores; empty: Glance has one store, without a name."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)

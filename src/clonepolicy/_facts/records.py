@@ -21,10 +21,10 @@ from clonepolicy._facts.checks import checked
 GiB = 1024**3
 
 AT_REST = frozenset({"available", "in-use"})
-"""Each ``status`` of a volume that nothing is being done to."""
+"""Each ``status`` of a volume on which no operation is in progress."""
 
 NOT_MIGRATING = frozenset({None, "none", "success", "error"})
-"""Each ``migration_status`` of a volume that stays where it is."""
+"""Each ``migration_status`` of a volume that is not being migrated."""
 
 
 @attrs.frozen(field_transformer=checked)
@@ -61,8 +61,8 @@ class LocationsFrom(StrEnum):
     LOCATIONS_API = "locations-api"
     """GET /v2/images/{id}/locations, Glance 2024.2 and later."""
     IMAGE = "image"
-    """The image itself, which shows them with ``show_multiple_locations``;
-    also if neither interface shows any."""
+    """The image's own field, with ``show_multiple_locations``; also if
+    neither interface returned any location."""
     UNREADABLE = "unreadable"
     """Reading them failed."""
 
@@ -72,7 +72,9 @@ class CloneKind(StrEnum):
 
     COPY_ON_WRITE = "copy-on-write"
     OFFLOADED_COPY = "offloaded-copy"
+    """The array itself copies."""
     FULL_COPY = "full-copy"
+    """A clone takes its own space; its data may pass through the host."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
@@ -169,7 +171,7 @@ class StoredVolume:
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class Backend:
-    """An array and the capabilities that it declares; None is not a yes."""
+    """An array, with the capabilities that it declares; None: not declared."""
 
     array_id: str | None = None
     """The identity of the array itself, not its name in cinder.conf."""

@@ -20,12 +20,12 @@ from clonepolicy._facts.records import Backend, Image, StoredImage, Volume
 
 
 class Operation(StrEnum):
-    """The two operations that are decided."""
+    """The two operations that a policy decides."""
 
     CREATE = "create"
     """Fill a new volume from an image."""
     UPLOAD = "upload"
-    """Make an image of a volume."""
+    """Upload a volume to an image."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
@@ -102,7 +102,7 @@ class CreateRequest:
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class UploadRequest:
-    """Every fact that decides how to make one image of one volume."""
+    """Every fact that decides how to upload one volume to one image."""
 
     operation: ClassVar[Literal[Operation.UPLOAD]] = Operation.UPLOAD
 
@@ -140,11 +140,12 @@ class UploadRequest:
 
     @property
     def store(self) -> GlanceStore | None:
-        """The one Glance store that the clone's location must name.
+        """The Glance store that the clone's location must name.
 
         ``image_service:store_id`` of the volume type names it.  Without
         that, it is the only store whose ``cinder_volume_type`` is the
         volume's type (glance 33.0.0 ``store_utils.update_cinder_location``).
+        None: there is no such store, or several.
         """
         kind, stores = self.volume.volume_type, self.glance.stores
         if kind is not None and kind.store_id is not None:

@@ -33,7 +33,7 @@ def plan_create(
     *,
     download: bool,
 ) -> Plan:
-    """Clone the sources one after the other, then download if that is open."""
+    """Try each source in order, then download if that route is open."""
     attempts = [_clone(request, route, source) for route, source in sources]
     if download:
         attempts.append(_download(request))
@@ -85,7 +85,7 @@ _IMAGE_VOLUME = VolumeRef("image-volume")
 def plan_upload(
     request: UploadRequest, *, register: bool, upload: bool
 ) -> Plan:
-    """Register a clone if that is open, then upload if that is open."""
+    """Try to register a clone, then to upload, if each route is open."""
     image, volume = request.image, request.volume
     attempts = [_register(request)] if register else []
     if upload:

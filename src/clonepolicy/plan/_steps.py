@@ -71,7 +71,7 @@ class UnpublishVolume(_Step):
 
 @attrs.frozen
 class WithdrawLocation(_Step):
-    """Make sure that an image does not have a volume as its location."""
+    """Make sure that a volume is not a location of an image."""
 
     image_id: str
     volume_id: VolumeId
@@ -278,8 +278,8 @@ class Attempt:
 class Plan:
     """Attempts in order, and the steps to take when all have failed.
 
-    ``closing`` follows the attempt that succeeds.  A closing that fails is
-    repeated later; nothing is undone for it.
+    The steps of ``closing`` follow the attempt that succeeds.  If one of them
+    fails, `recover` repeats them; the attempt is not undone.
 
     Raises:
         ValueError: a step uses a `VolumeRef` before a `CreateImageVolume`

@@ -26,7 +26,7 @@ def _distance(here: Host | None, there: Host | None) -> int:
 
 
 def nearest_first(request: Request, candidate: Candidate) -> tuple[Any, ...]:
-    """Sort by same pool, same backend, elsewhere; then newest; then name."""
+    """Sort by same pool, same backend, elsewhere; then newest; then id."""
     volume, source = request.volume, candidate.source
     if not isinstance(source, Volume):
         return (0, 0.0, candidate.label, repr(source))
@@ -40,10 +40,10 @@ def nearest_first(request: Request, candidate: Candidate) -> tuple[Any, ...]:
 
 
 def newest_first(_request: Request, candidate: Candidate) -> tuple[Any, ...]:
-    """Sort by creation, then id, both descending, as Cinder's database."""
+    """Sort by creation, then id, both descending, as Cinder's query."""
     source = candidate.source
     volume_id = source.id if isinstance(source, Volume) else ""
-    # the end of a text sorts behind every letter, so that v10 is before v1
+    # the end of an id sorts after every letter, so that v10 is before v1
     backwards = (*(-ord(letter) for letter in volume_id), 1)
     return (_newest(source), backwards, candidate.label)
 

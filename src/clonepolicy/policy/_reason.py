@@ -64,9 +64,9 @@ class Reason(StrEnum):
         return member
 
     # fmt: off
-    # the request cannot be served on either path
+    # no route can serve the request
     SIZE_INVALID = ("size-invalid", Subject.NEW_VOLUME, Responsible.REQUESTER,
-        "the requested size is not at least 1 GiB",
+        "the requested size is less than 1 GiB",
         "ask for a size of 1 GiB or more")
     TYPE_SIZE_LIMIT = ("type-size-limit",
         Subject.NEW_VOLUME, Responsible.REQUESTER,
@@ -98,13 +98,13 @@ class Reason(StrEnum):
     MULTIATTACH_ENCRYPTED = ("multiattach-encrypted",
         Subject.NEW_VOLUME, Responsible.REQUESTER,
         "an encrypted volume cannot be multiattach",
-        "choose a volume type that is not both")
+        "choose a volume type that is multiattach or encrypted, not both")
     QUOTA_EXCEEDED = ("quota-exceeded", Subject.REQUEST, Responsible.REQUESTER,
         "the project has no quota left for the volume",
         "delete volumes, or have the quota raised", True)
     VOLUME_NOT_UPLOADABLE = ("volume-not-uploadable",
         Subject.SOURCE, Responsible.REQUESTER,
-        "the volume is not available, and not in use with a forced upload",
+        "the volume is neither available, nor in use with a forced upload",
         "detach the volume, or wait until it is available", True)
     FORCE_DISABLED = ("force-disabled", Subject.CONFIG, Responsible.OPERATOR,
         "the volume is in use and forced uploads are disabled",
@@ -113,7 +113,7 @@ class Reason(StrEnum):
         Subject.REQUEST, Responsible.REQUESTER,
         "an encrypted volume can only be uploaded as raw and bare",
         "ask for disk_format raw and container_format bare")
-    # the ordinary path is closed
+    # the ordinary route is closed
     CONVERSION_DISABLED = ("conversion-disabled",
         Subject.CONFIG, Responsible.IMAGE_OWNER,
         "the image is not raw and image conversion is disabled",
@@ -126,7 +126,7 @@ class Reason(StrEnum):
         Subject.BACKEND, Responsible.OPERATOR,
         "image_conversion_dir has no room for the image",
         "make room in image_conversion_dir", True)
-    # the efficient path is closed, whatever the source
+    # an efficient route is closed, whatever the source
     SCHEME_NOT_ALLOWED = ("scheme-not-allowed",
         Subject.CONFIG, Responsible.OPERATOR,
         "allowed_direct_url_schemes does not list cinder",
@@ -137,7 +137,7 @@ class Reason(StrEnum):
         "give Cinder's [glance] user the roles service and admin", True)
     LOCATIONS_HIDDEN_NO_DIRECT_URL = ("locations-hidden-no-direct-url",
         Subject.GLANCE, Responsible.OPERATOR,
-        "the locations are ignored because the direct URL is hidden",
+        "Cinder ignores the locations because the direct URL is hidden",
         "give Cinder access to Glance's locations API")
     NO_ARRAY_IMAGE = ("no-array-image", Subject.IMAGE, Responsible.OPERATOR,
         "no location names an image that an array stores",
@@ -209,7 +209,7 @@ class Reason(StrEnum):
         "put image volumes in the internal tenant")
     BACKREF_MISMATCH = ("backref-mismatch",
         Subject.SOURCE, Responsible.OPERATOR,
-        "the source's glance_image_id names another image",
+        "the source's name or metadata does not match the image",
         "upload the image anew")
     DIFFERENT_HOST = ("different-host", Subject.SOURCE, Responsible.OPERATOR,
         "the source is on another host or backend",
@@ -234,7 +234,7 @@ class Reason(StrEnum):
         "the location is not in a pool that only Glance writes to",
         "list the image store's pool in trusted_image_pools")
     SOURCE_STATUS = ("source-status", Subject.SOURCE, Responsible.OPERATOR,
-        "the source is not available or in use, or is being migrated",
+        "the source is neither available nor in use, or is being migrated",
         "bring the source back to available", True)
     SOURCE_ENCRYPTED = ("source-encrypted",
         Subject.SOURCE, Responsible.IMAGE_OWNER,
@@ -262,12 +262,12 @@ class Reason(StrEnum):
         ("choose the source's volume type, or one with the same "
          "volume_backend_name"))
     SNAPSHOT_LIMIT = ("snapshot-limit", Subject.SOURCE, Responsible.OPERATOR,
-        "the array makes no more clones of the source",
+        "the source may have as many clones as the array allows",
         "add another image volume, or delete clones", True)
     CACHE_STALE = ("cache-stale", Subject.SOURCE, Responsible.OPERATOR,
-        "the image has changed since it was cached",
+        "the image may have changed since it was cached",
         "create one volume to refresh the cache", True)
-    # the upload cannot be a registration
+    # the route register is closed
     UPLOAD_BACKEND_DISABLED = ("upload-backend-disabled",
         Subject.CONFIG, Responsible.OPERATOR,
         "image_upload_use_cinder_backend is not set",
@@ -287,7 +287,7 @@ class Reason(StrEnum):
         Subject.BACKEND, Responsible.DRIVER_AUTHOR,
         ("the array does not declare that it can clone a volume that is "
          "uploading"),
-        "implement and declare it in the driver")
+        "implement and declare cloning while uploading in the driver")
     STORE_UNRESOLVED = ("store-unresolved",
         Subject.GLANCE, Responsible.OPERATOR,
         "no single writable Glance store matches the volume's type",
@@ -304,17 +304,17 @@ class Reason(StrEnum):
     SERVICE_ROLE_MISSING = ("service-role-missing",
         Subject.GLANCE, Responsible.OPERATOR,
         "Cinder's [glance] user lacks the role service",
-        "grant it the role service")
+        "grant the [glance] user the role service")
     ADMIN_ROLE_MISSING = ("admin-role-missing",
         Subject.GLANCE, Responsible.OPERATOR,
         ("Cinder's [glance] user lacks the role admin, and so cannot see a "
          "private image"),
-        "grant it the role admin")
-    # worth a note; nothing is blocked
+        "grant the [glance] user the role admin")
+    # notes: no route is closed
     INTEGRITY_UNVERIFIED = ("integrity-unverified",
         Subject.IMAGE, Responsible.OPERATOR,
-        "the image's hash is not checked by a clone",
-        "download once and compare, if that matters")
+        "a clone does not check the image's hash",
+        "if this matters, download the image once and compare the hash")
     HASH_PENDING = ("hash-pending", Subject.IMAGE, Responsible.OPERATOR,
         "the image has no hash",
         "set do_secure_hash in Glance", True)
@@ -338,8 +338,8 @@ class Reason(StrEnum):
         "nothing: the plan waits until the image is active", True)
     FALLBACK_INTERNAL_TENANT = ("fallback-internal-tenant",
         Subject.CONFIG, Responsible.OPERATOR,
-        ("the internal tenant is wanted but not configured; the requester's "
-         "project is used"),
+        ("the internal tenant is wanted but not configured; Cinder uses the "
+         "requester's project"),
         ("set cinder_internal_tenant_project_id and "
          "cinder_internal_tenant_user_id"))
     # fmt: on

@@ -1,4 +1,4 @@
-"""A rule: a short predicate, the reason it gives, and its documentation."""
+"""A rule: a short predicate, its reason, and its documentation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Holds_co = TypeVar("Holds_co", bound=Callable[..., bool], covariant=True)
 
 @attrs.frozen
 class Citation:
-    """Where a requirement comes from: a project's release and a place."""
+    """Where a requirement comes from: a release and a place in it."""
 
     project: str
     place: str
@@ -56,9 +56,9 @@ class Rule(Generic[Holds_co]):
 
     ``holds`` takes the request, or the request and one candidate, and
     returns True when the requirement is met.  It must not raise for
-    well-typed records, must treat None as "not satisfied", and must return
-    True when the source that it is about is missing: another rule reports
-    that.
+    well-typed records, must treat None as "not satisfied" unless another
+    rule reports it, and must return True when the source is missing, which
+    another rule reports.
 
     ``reads`` names every fact that ``holds`` looks at, as a path from the
     request or from ``candidate``; ``source`` is short for
@@ -116,7 +116,7 @@ def rule(
         reason: the reason to give when the predicate returns False.
         reads: every fact that the predicate looks at.
         citations: where the requirement comes from.
-        differs: what stock Cinder does instead, if it differs.
+        differs: what Cinder 29 does instead, if it differs.
 
     Raises:
         ValueError: the requirement, the reads or the citations are empty.

@@ -1,4 +1,4 @@
-"""The shipped policies: which rule stands in which table, and nothing else."""
+"""The shipped policies: the rules in each of their tables."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ SAFE = Policy(
         ),
     ),
 )
-"""What a careful operator wants; the default."""
+"""The default, for careful operators."""
 
 LIBERTY = Policy(
     name="LIBERTY",

@@ -39,7 +39,7 @@ from clonepolicy.policy._rule import (
 Kind = TypeVar("Kind", ArrayImage, ImageVolume, CacheEntry)
 
 Checks: TypeAlias = tuple[tuple[Callable[..., bool], Rule[Any]], ...]
-"""Each rule behind its predicate, which saves a look-up for each call."""
+"""Pairs of a predicate and its rule; a direct call is faster."""
 
 
 class Route(StrEnum):
@@ -66,7 +66,7 @@ CANDIDATE_FIELDS: Mapping[Route, str] = MappingProxyType(
         Route.CACHE_ENTRY: "cache_entries",
     }
 )
-"""The routes that clone, with the field of a request that holds theirs."""
+"""For each clone route, the field of a request with its candidates."""
 
 
 def _checks(rules: Iterable[Rule[Any]]) -> Checks:
@@ -75,7 +75,7 @@ def _checks(rules: Iterable[Rule[Any]]) -> Checks:
 
 @attrs.frozen(kw_only=True)
 class CloneTable(Generic[Kind]):
-    """One route that clones: what must hold, and which source is tried first.
+    """One clone route: what must hold, and which candidate is tried first.
 
     ``preconditions`` are about the request, ``source_rules`` about one
     candidate.  ``tries`` is the number of usable candidates that a plan
@@ -113,7 +113,7 @@ class CloneTable(Generic[Kind]):
 
 
 class _Tables(ABC):
-    """The common part: which routes each rule about the request closes."""
+    """Which routes each rule about the request closes."""
 
     @cached_property
     @abstractmethod
@@ -122,12 +122,12 @@ class _Tables(ABC):
 
     @property
     def efficient(self) -> tuple[Route, ...]:
-        """The routes that clone, in order of preference."""
+        """The efficient routes, in order of preference."""
         return tuple(self.routes)[:-1]
 
     @property
     def ordinary(self) -> Route:
-        """The route that moves the data."""
+        """The ordinary route, which moves the data."""
         return tuple(self.routes)[-1]
 
     @cached_property

@@ -34,10 +34,9 @@ def check_source(
     written to meanwhile.
 
     Raises:
-        ConflictError: the source is in another status than available and
-            in-use, and than uploading on an array that clones while
-            uploading; or it is in use, and the array cannot clone it at one
-            instant.
+        ConflictError: the source is not available or in use, and is not
+            uploading on an array that clones while uploading; or it is in
+            use, and the array cannot clone it at one instant.
     """
     status = source.status
     if status == "uploading" and backend.clone_while_uploading is True:
@@ -55,8 +54,8 @@ def check_source(
 def volume_changed(relied: Volume, now: Volume) -> bool:
     """Return whether a source differs from what a decision relied on.
 
-    A change between available and in-use does not count, nor does another
-    number of clones, nor another ``previous_status``.
+    Changes between available and in-use, of the number of clones and of
+    ``previous_status`` are ignored.
     """
     same_status = relied.status == now.status or (
         relied.status in AT_REST and now.status in AT_REST

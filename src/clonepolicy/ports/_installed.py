@@ -62,13 +62,13 @@ class InstalledArray:
     problem: str | None = None
     """Why it cannot be used; None: it can."""
     warning: str | None = None
-    """Why a later release will not support it; None: no such reason."""
+    """Why a later release will not support it; None: it will."""
 
 
 def installed_arrays(name: str | None = None) -> tuple[InstalledArray, ...]:
     """Return every kind of array that is installed, broken ones included.
 
-    An exception from loading one becomes its ``problem``.
+    If loading one raises an exception, its ``problem`` says so.
 
     Args:
         name: return only the arrays of this name.
@@ -127,7 +127,7 @@ def _examine(kind: ArrayKind) -> tuple[int, Backend]:
     if not callable(kind):
         message = (
             f"{name}: expected a class of arrays; name one in the entry "
-            "point, behind the colon"
+            "point, after the colon"
         )
         raise UnsupportedError(message)
     version = _read(kind, name, "API_VERSION")
@@ -141,13 +141,13 @@ def _examine(kind: ArrayKind) -> tuple[int, Backend]:
     if version > API_VERSION:
         message = (
             f"API_VERSION of {name} is {_shown(version)}, which is newer than "
-            f"{API_VERSION}, the newest known here; upgrade clonepolicy"
+            f"{API_VERSION}, the newest supported; upgrade clonepolicy"
         )
         raise UnsupportedError(message)
     if version < OLDEST_API_VERSION:
         message = (
             f"API_VERSION of {name} is {_shown(version)}, which is older than "
-            f"{OLDEST_API_VERSION}, the oldest still called; upgrade the "
+            f"{OLDEST_API_VERSION}, the oldest supported; upgrade the "
             "adapter"
         )
         raise UnsupportedError(message)

@@ -65,7 +65,7 @@ class ImageService(Protocol):
         ...
 
     def upload(self, image_id: str, data: Iterable[bytes]) -> None:
-        """Store an image's data; a queued image becomes active, or fails."""
+        """Store a queued image's data, and make the image active."""
 
     def discard(self, image_id: str) -> None:
         """Delete an image that has no data; leave any other image alone."""

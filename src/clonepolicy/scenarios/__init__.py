@@ -1,9 +1,9 @@
 """Scenarios: small requests that show how each rule holds and fails.
 
-`CLONEABLE` has, for each route that clones, a request that SAFE clones by
-it; `REGISTERABLE` is one that every shipped policy registers.  `AXES`
-and `UPLOAD_AXES` give values to each fact that a rule reads: between them
-they make every rule hold and fail.
+`CLONEABLE` has, for each clone route, a request that SAFE clones by it;
+`REGISTERABLE` is one that every shipped policy registers.  `AXES` and
+`UPLOAD_AXES` have values for each fact that a rule reads: some make the
+rule hold, others make it fail.
 """
 
 from clonepolicy.scenarios._axes import AXES, UPLOAD_AXES

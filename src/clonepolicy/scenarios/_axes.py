@@ -147,7 +147,7 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "source.glance_image_id": (IMAGE_ID, OTHER_ID, None),
     }
 )
-"""Values for each fact of a create request, with which rules hold and fail."""
+"""Values for each fact of a create request: rules hold, and fail."""
 
 UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
     {

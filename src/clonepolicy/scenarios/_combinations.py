@@ -2,7 +2,7 @@
 
 Rules that share no fact fail independently of each other.  Rules that share
 facts are tried with every combination of the values in `AXES`.  The
-combinations of a whole table are the product of the two.
+combinations of a table are the product over its groups of rules.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Combinations:
     parts: tuple[tuple[frozenset[str], dict[frozenset[str], Values]], ...]
 
     def __len__(self) -> int:
-        """Count them: those with a source, and those without."""
+        """Return how many there are, with a source and without one."""
         plain = [(f, len(o)) for f, o in self.parts if not f & _PRESENCE]
         absent = [count for f, count in plain if not _about_source(f)]
         some_presence = len(plain) < len(self.parts)

@@ -29,7 +29,7 @@ class Table:
 
 
 def scenarios_of(policy: Policy) -> Iterator[Table]:
-    """Iterate over the tables of a policy, each with a request."""
+    """Iterate over the tables of a policy, each with a base request."""
     preferred = policy.create.clone[-1].route
     for name, rules in policy.tables():
         operation, _, rest = name.partition(".")

@@ -11,7 +11,7 @@ from clonepolicy import Candidate, Operation, Request
 from clonepolicy.policy import CANDIDATE_FIELDS
 
 Values: TypeAlias = Mapping[str, Any]
-"""A value for each of some facts, by their paths."""
+"""Values of facts by the paths of the facts."""
 
 R = TypeVar("R", bound=Request)
 
@@ -30,10 +30,9 @@ def candidate_of(request: Request) -> Candidate | None:
 def with_facts(request: R, values: Values) -> R:
     """Return a scenario with other values, by the paths that rules read.
 
-    A scenario has at most one candidate.  The only value of ``source`` is
-    None, and of the fields that hold candidates the empty tuple: there is
-    no source, or no candidate.  A field that the candidate does not have is
-    ignored.
+    A scenario has at most one candidate.  Set ``source`` only to None (no
+    source), and a field of candidates only to ``()`` (no candidate).  A
+    field that the candidate does not have is ignored.
     """
     flat: dict[str, Any] = {}
     nested: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""Requests that take the efficient route, and values for every fact."""
+"""Requests that take an efficient route, and their parts."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ CLONEABLE: Mapping[Route, CreateRequest] = MappingProxyType(
         ),
     }
 )
-"""For each route that clones, a request that SAFE clones by it."""
+"""For each clone route, a request that SAFE clones by it."""
 
 REGISTERABLE = UploadRequest(
     image=Image(
@@ -164,4 +164,4 @@ REGISTERABLE = UploadRequest(
         has_location_api=True, service_roles=frozenset({"service", "admin"})
     ),
 )
-"""A request that every policy registers."""
+"""A request that every shipped policy registers."""

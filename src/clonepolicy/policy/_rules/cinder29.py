@@ -1,7 +1,7 @@
-"""What Cinder 29 and the Liberty spec ask differently from the safe rules.
+"""Rules of Cinder 29 and of the Liberty spec that SAFE does not have.
 
-Each is a rule with a name of its own; where Cinder is wrong, so is the
-rule, and ``docs/`` says so.
+Where Cinder is wrong, its rule is wrong in the same way:
+``docs/explanation/cinder-29.md`` describes how.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def spec_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
 
 
 @rule(
-    "The image's owner owns the volume.",
+    "The image's owner owns the source.",
     Reason.OWNER_MISMATCH,
     reads=("image.owner", "source.project_id"),
     citations=(spec("Proposed change, 4th condition"),),
@@ -70,7 +70,7 @@ def cinder_locations_read(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The locations API returned them, or the image shows its direct URL.",
+    "The locations come from the locations API, or the direct URL is shown.",
     Reason.LOCATIONS_HIDDEN_NO_DIRECT_URL,
     reads=("image.locations_from", "image.direct_url"),
     citations=(_LOCATIONS,),
@@ -103,6 +103,7 @@ def _sql_like(pattern: str, text: str) -> bool:
 
 
 def _filter(wanted: Host | None, has: Host | None) -> bool:
+    """Match a host also with its backends and pools, as Cinder does."""
     if wanted is None:
         return True
     if has is None:
@@ -116,8 +117,8 @@ def _filter(wanted: Host | None, has: Host | None) -> bool:
 
 
 @rule(
-    "The source's host matches the new volume's as SQL LIKE does, or that is "
-    "in a cluster.",
+    "The source's host matches the new volume's by SQL LIKE, unless that "
+    "volume is in a cluster or the array clones across pools.",
     Reason.DIFFERENT_HOST,
     reads=(
         "volume.host",
@@ -138,8 +139,8 @@ def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
 
 
 @rule(
-    "The source's cluster matches the new volume's as SQL LIKE does, or that "
-    "is in none.",
+    "The source's cluster matches the new volume's by SQL LIKE, unless that "
+    "volume is in no cluster or the array clones across pools.",
     Reason.DIFFERENT_CLUSTER,
     reads=(
         "volume.cluster_name",
@@ -203,7 +204,7 @@ def cinder_cache_place(request: CreateRequest, candidate: CacheEntry) -> bool:
 
 
 @rule(
-    "No clone is tried, or its project has volumes and GiB left for it.",
+    "If Cinder clones, the clone's project has volumes and GiB left for it.",
     Reason.CLONE_QUOTA,
     reads=(
         "clone_quota",
@@ -227,7 +228,7 @@ def cinder_clone_quota(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The internal tenant is configured, or not wanted for the clone.",
+    "If the internal tenant is to own the clone, it is configured.",
     Reason.FALLBACK_INTERNAL_TENANT,
     reads=wanted_tenant_set.reads,
     citations=(_UPLOAD,),

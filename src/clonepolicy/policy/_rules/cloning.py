@@ -1,4 +1,4 @@
-"""Rules about a request that close the routes that clone, and notes."""
+"""Rules about a request that close efficient routes, and notes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def signature_not_required(request: CreateRequest) -> bool:
     Reason.DRIVER_CANNOT_CLONE,
     reads=("backend.can_clone",),
     citations=(cinder("driver.create_cloned_volume"),),
-    differs="Cinder tries, and falls back on NotImplementedError.",
+    differs="Cinder tries to clone, and moves the data if that fails.",
 )
 def array_can_clone(request: CreateRequest | UploadRequest) -> bool:
     return request.backend.can_clone is True
@@ -121,7 +121,7 @@ def backend_thawed(request: CreateRequest | UploadRequest) -> bool:
     Reason.LOCATIONS_UNAVAILABLE,
     reads=("image.locations_from",),
     citations=(cinder("GlanceImageService.get_location"),),
-    differs="In Cinder, most errors here fail the whole create.",
+    differs="If Cinder cannot read the locations, the create usually fails.",
 )
 def locations_readable(request: CreateRequest) -> bool:
     return request.image.locations_from is not LocationsFrom.UNREADABLE

@@ -89,7 +89,7 @@ def same_fsid(request: CreateRequest, candidate: ArrayImage) -> bool:
 
 
 @rule(
-    "A file is on the new volume's array.",
+    "A file location is on the new volume's array.",
     Reason.DIFFERENT_ARRAY,
     reads=(
         "candidate.location",
@@ -126,8 +126,8 @@ def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
 
 
 @rule(
-    "The stored image is named after the image's id, its snapshot as Glance "
-    "names it.",
+    "The image's id is the name of the stored image, and its RBD snapshot is "
+    "named snap.",
     Reason.BACKREF_MISMATCH,
     reads=("candidate.location", "image.id"),
     citations=(glance("glance_store names what it stores by image id"),),

@@ -12,7 +12,7 @@ _CACHE = cinder("image.cache.ImageVolumeCache")
 
 
 def _service(volume: Volume, other: Volume) -> Host | None:
-    """Where ``other`` is, told by what places ``volume``."""
+    """Return the volume's cluster if ``other`` is in one, else its host."""
     return volume.host if other.cluster_name is None else volume.cluster_name
 
 
@@ -34,7 +34,8 @@ _PLACE = (
 
 
 @rule(
-    "Source and new volume are on the same host and backend, or in clusters.",
+    "The source is on the new volume's host and backend, unless that volume "
+    "is in a cluster or the array clones across pools.",
     Reason.DIFFERENT_HOST,
     reads=(
         "volume.host",
@@ -43,8 +44,7 @@ _PLACE = (
         "backend.clone_across_pools",
     ),
     citations=(spec("Proposed change, 3rd condition"), _CLONE),
-    differs="Cinder matches as SQL LIKE does; with clone_across_pools it "
-    "accepts every host.",
+    differs="Cinder compares with SQL LIKE.",
 )
 def same_host(
     request: CreateRequest, candidate: ImageVolume | CacheEntry
@@ -59,7 +59,8 @@ def same_host(
 
 
 @rule(
-    "Source and new volume are in the same cluster, or not in clusters.",
+    "The source is in the new volume's cluster, unless that volume is in no "
+    "cluster or the array clones across pools.",
     Reason.DIFFERENT_CLUSTER,
     reads=(
         "volume.cluster_name",
@@ -67,7 +68,7 @@ def same_host(
         "backend.clone_across_pools",
     ),
     citations=(_CLONE,),
-    differs="Cinder matches as SQL LIKE does; its cache ignores "
+    differs="Cinder compares with SQL LIKE; its cache ignores "
     "clone_across_pools.",
 )
 def same_cluster(
@@ -101,8 +102,8 @@ def same_pool(
 
 
 @rule(
-    "Source and new volume are known to be on the same array, or are in the "
-    "same place.",
+    "Source and new volume are on the same array or, if one array is unknown, "
+    "in the same pool of the same backend.",
     Reason.DIFFERENT_ARRAY,
     reads=(*_PLACE, "backend.array_id", "candidate.backend.array_id"),
     citations=(_CACHE,),

@@ -21,7 +21,7 @@ def size_positive(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The size is within the volume type's limits.",
+    "The new volume's size is within the limits of its volume type.",
     Reason.TYPE_SIZE_LIMIT,
     reads=("volume.size", "volume.volume_type"),
     citations=(cinder("volume_types.provision_filter_on_size"),),
@@ -52,8 +52,8 @@ def image_visible(request: CreateRequest) -> bool:
     Reason.IMAGE_NOT_ACTIVE,
     reads=("image.status",),
     citations=(_VALIDATE, advisory("OSSA-2015-019")),
-    differs="Only the API checks this: an image that is deactivated later is "
-    "still cloned.",
+    differs="Cinder checks this in the API only: it clones an image that is "
+    "deactivated later.",
 )
 def image_active(request: CreateRequest) -> bool:
     return request.image.status == "active"
@@ -160,8 +160,8 @@ def compression_allowed(request: CreateRequest | UploadRequest) -> bool:
     Reason.CONVERSION_SPACE,
     reads=("conversion_free", "image.size"),
     citations=(cinder("image_utils.check_available_space"),),
-    differs="Cinder checks this before the cache, so that it refuses a cache "
-    "hit, too.",
+    differs="Cinder checks this before it looks into the cache, and refuses "
+    "even a cache hit.",
 )
 def conversion_space(request: CreateRequest) -> bool:
     return request.conversion_free is None or request.conversion_free > (

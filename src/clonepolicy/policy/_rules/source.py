@@ -58,7 +58,7 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
 
 
 @rule(
-    "A trusted project owns the cached volume, and it names no other owner.",
+    "A trusted project owns the source, and image_owner names no other owner.",
     Reason.OWNER_MISMATCH,
     reads=(
         "image.owner",
@@ -79,7 +79,7 @@ def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
 
 
 @rule(
-    "The volume's glance_image_id is the image's id, or not set.",
+    "The source's glance_image_id is the image's id, or not set.",
     Reason.BACKREF_MISMATCH,
     reads=("source.glance_image_id", "image.id"),
     citations=(cinder("VolumeManager._clone_image_volume_and_add_location"),),
@@ -210,7 +210,7 @@ def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
     Reason.TYPE_INCOMPATIBLE,
     reads=("source.volume_type", "volume.volume_type"),
     citations=(cinder("volume.api.API._retype_is_possible"),),
-    differs="Cinder checks this for clones that users ask for, not for these.",
+    differs="Cinder checks this only for clones that users ask for.",
 )
 def type_compatible(
     request: CreateRequest, candidate: ImageVolume | CacheEntry
@@ -237,7 +237,7 @@ def type_compatible(
     Reason.SNAPSHOT_LIMIT,
     reads=("source.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
-    differs="Cinder tries, and falls back.",
+    differs="Cinder tries to clone, and downloads if that fails.",
 )
 def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
     source, limit = candidate.source, request.backend.clone_limit

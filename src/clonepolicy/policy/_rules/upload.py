@@ -1,4 +1,4 @@
-"""Rules about an upload: a volume on its way to an image."""
+"""Rules about an upload of a volume to an image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _REGISTER = cinder("VolumeManager._clone_image_volume_and_add_location")
 _STATUS = ("volume.status", "volume.previous_status")
 
 
-# -- refused on both paths --------------------------------------------------
+# -- whether the volume can be uploaded -------------------------------------
 
 
 @rule(
@@ -27,8 +27,7 @@ def volume_uploadable(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The volume is not in use, the upload is not forced, or forcing is "
-    "enabled.",
+    "If an upload of a volume in use is forced, enable_force_upload is set.",
     Reason.FORCE_DISABLED,
     reads=(*_STATUS, "force", "config.enable_force_upload"),
     citations=(_API,),
@@ -43,7 +42,7 @@ def force_enabled(request: UploadRequest) -> bool:
 
 
 @rule(
-    "An encrypted volume is uploaded as raw and bare only.",
+    "If the volume is encrypted, the image is raw and bare.",
     Reason.FORMAT_FOR_ENCRYPTED_UPLOAD,
     reads=(
         "volume.encryption_key_id",
@@ -59,7 +58,7 @@ def encrypted_as_it_is(request: UploadRequest) -> bool:
     )
 
 
-# -- the efficient path -----------------------------------------------------
+# -- whether a clone can be registered --------------------------------------
 
 
 @rule(
@@ -127,7 +126,7 @@ def clone_in_owners_project(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The internal tenant is configured, or not wanted for the clone.",
+    "If the internal tenant is to own the clone, it is configured.",
     Reason.NO_INTERNAL_TENANT,
     reads=(
         "config.image_upload_use_internal_tenant",
@@ -161,7 +160,7 @@ def clone_quota_suffices(request: UploadRequest) -> bool:
     Reason.CLONE_WHILE_UPLOADING_UNSUPPORTED,
     reads=("backend.clone_while_uploading",),
     citations=(cinder("RemoteFSSnapDriver._create_cloned_volume"),),
-    differs="Cinder tries, and falls back.",
+    differs="Cinder tries to clone, and uploads if that fails.",
 )
 def clones_while_uploading(request: UploadRequest) -> bool:
     return request.backend.clone_while_uploading is True
@@ -172,7 +171,7 @@ def clones_while_uploading(request: UploadRequest) -> bool:
     Reason.SNAPSHOT_LIMIT,
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
-    differs="Cinder tries, and falls back.",
+    differs="Cinder tries to clone, and uploads if that fails.",
 )
 def uploaded_below_limit(request: UploadRequest) -> bool:
     clones, limit = request.volume.clones, request.backend.clone_limit
@@ -184,7 +183,7 @@ def uploaded_below_limit(request: UploadRequest) -> bool:
     Reason.STORE_UNRESOLVED,
     reads=("glance.stores", "volume.volume_type"),
     citations=(glance("store_utils.update_cinder_location"),),
-    differs="Cinder finds this out after the clone, or never.",
+    differs="Cinder notices this after cloning, or never.",
 )
 def store_resolved(request: UploadRequest) -> bool:
     if not request.glance.stores:
@@ -194,12 +193,11 @@ def store_resolved(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Glance has the locations API, or allows locations to be written without "
-    "it.",
+    "Glance has the locations API, or its image API accepts locations.",
     Reason.LEGACY_WRITE_DISABLED,
     reads=("glance.has_location_api", "glance.show_multiple_locations"),
     citations=(glance("ImagesController._do_add_locations"),),
-    differs="Cinder finds this out after the clone.",
+    differs="Cinder notices this after cloning.",
 )
 def location_writable(request: UploadRequest) -> bool:
     return (
@@ -209,7 +207,7 @@ def location_writable(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Cinder's user has the role service, if Glance has the locations API.",
+    "If Glance has the locations API, Cinder's user has the role service.",
     Reason.SERVICE_ROLE_MISSING,
     reads=("glance.has_location_api", "glance.service_roles"),
     citations=(glance("policy add_image_location"),),
@@ -227,7 +225,7 @@ def has_service_role(request: UploadRequest) -> bool:
     Reason.ADMIN_ROLE_MISSING,
     reads=("image.visibility", "glance.service_roles"),
     citations=(glance("glance/db/utils.py is_image_visible"),),
-    differs="Cinder fails later creates from the image.",
+    differs="Later, Cinder fails to create volumes from the image.",
 )
 def sees_private_images(request: UploadRequest) -> bool:
     return (
@@ -244,7 +242,7 @@ def sees_private_images(request: UploadRequest) -> bool:
     Reason.ASYNC_REGISTRATION,
     reads=("glance.has_location_api",),
     citations=(glance("async_/flows/location_import.py"),),
-    differs="Cinder takes an accepted request for success.",
+    differs="Cinder treats an accepted request as success.",
 )
 def registered_at_once(request: UploadRequest) -> bool:
     return request.glance.has_location_api is not True
