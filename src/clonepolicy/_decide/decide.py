@@ -72,27 +72,27 @@ def _evaluate(request: R, policy: Policy) -> Evaluation[R]:
     )
 
 
-def _create(found: Evaluation[CreateRequest]) -> CreateDecision:
-    for table, source in found.sources():
+def _create(evaluation: Evaluation[CreateRequest]) -> CreateDecision:
+    for table, source in evaluation.usable():
         return Clone(
-            evaluation=found,
+            evaluation=evaluation,
             route=table.route,
             source=source,
-            extend_to=size_to_extend_to(found.request, source),
+            extend_to=size_to_extend_to(evaluation.request, source),
         )
-    if Route.DOWNLOAD not in found.closed:
-        return Download(evaluation=found)
-    return Refuse(evaluation=found)
+    if Route.DOWNLOAD not in evaluation.closed:
+        return Download(evaluation=evaluation)
+    return Refuse(evaluation=evaluation)
 
 
-def _upload(found: Evaluation[UploadRequest]) -> UploadDecision:
-    if Route.REGISTER not in found.closed:
-        request = found.request
+def _upload(evaluation: Evaluation[UploadRequest]) -> UploadDecision:
+    if Route.REGISTER not in evaluation.closed:
+        request = evaluation.request
         return Register(
-            evaluation=found,
+            evaluation=evaluation,
             project_id=request.clone_project,
             store=None if request.store is None else request.store.id,
         )
-    if Route.UPLOAD not in found.closed:
-        return Upload(evaluation=found)
-    return Refuse(evaluation=found)
+    if Route.UPLOAD not in evaluation.closed:
+        return Upload(evaluation=evaluation)
+    return Refuse(evaluation=evaluation)

@@ -33,7 +33,7 @@ from clonepolicy.policy._tables import (
 
 R_co = TypeVar("R_co", bound=Request, covariant=True)
 
-Asked: TypeAlias = tuple[CloneTable[Any], Candidate, tuple[Rule[Any], ...]]
+Checked: TypeAlias = tuple[CloneTable[Any], Candidate, tuple[Rule[Any], ...]]
 
 
 @attrs.frozen
@@ -44,7 +44,7 @@ class Evaluation(Generic[R_co]):
     request: R_co
     failing: tuple[Rule[Any], ...] = attrs.field(eq=False, repr=False)
     """The rules about the request that fail."""
-    asked: tuple[Asked, ...] = attrs.field(eq=False, repr=False)
+    checked: tuple[Checked, ...] = attrs.field(eq=False, repr=False)
     """Every candidate, with its table and the rules that fail for it."""
     closed: Sequence[Route] = attrs.field(eq=False, repr=False)
     """The routes that the failing rules about the request close."""
@@ -59,19 +59,19 @@ class Evaluation(Generic[R_co]):
         """The policy's tables for this operation."""
         return self.policy.tables_for(self.request.operation)
 
-    def sources(self) -> list[tuple[CloneTable[Any], Candidate]]:
+    def usable(self) -> list[tuple[CloneTable[Any], Candidate]]:
         """Return the sources to try, each once, best first."""
         closed = self.closed
-        usable = [
+        passing = [
             (table, candidate)
-            for table, candidate, fails in self.asked
+            for table, candidate, fails in self.checked
             if not fails and table.route not in closed
         ]
-        if len(usable) < 2:  # noqa: PLR2004 - nothing to rank
-            return usable
+        if len(passing) < 2:  # noqa: PLR2004 - nothing to rank
+            return passing
         return [
             (table, source)
-            for table, group in groupby(usable, key=itemgetter(0))
+            for table, group in groupby(passing, key=itemgetter(0))
             for source in table.ranked(self.request, [c for _, c in group])
         ]
 
@@ -87,7 +87,7 @@ class Evaluation(Generic[R_co]):
                     for rule in fails
                 ),
             )
-            for table, candidate, fails in self.asked
+            for table, candidate, fails in self.checked
         }
         order = [table.route for table in self.tables.clone]
         return tuple(
@@ -119,7 +119,7 @@ class Evaluation(Generic[R_co]):
             if Route.REGISTER in self.closed:
                 return ()
             return self._notes(self.policy.upload.notes)
-        for table, source in self.sources():
+        for table, source in self.usable():
             return (
                 *self._notes(table.notes),
                 *self._notes(table.source_notes, source),
@@ -148,6 +148,6 @@ class Evaluation(Generic[R_co]):
             )
         return plan_create(
             request,
-            ((table.route, source) for table, source in self.sources()),
+            ((table.route, source) for table, source in self.usable()),
             download=Route.DOWNLOAD not in self.closed,
         )

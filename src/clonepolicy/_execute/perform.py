@@ -33,7 +33,7 @@ class Performer:
                 relied on has changed (`StaleError`).
         """
         images, volumes = self.ports.images, self.ports.volumes
-        array, name = self.ports.array, self._id
+        array, volume_id = self.ports.array, self._volume_id
         match step:
             case steps.CloneVolume(target, source, image):
                 self._check_unchanged(image)
@@ -41,7 +41,7 @@ class Performer:
                 if volume_changed(source, now):
                     message = f"volume {source.id} has changed"
                     raise StaleError(message)
-                array.clone_volume(name(target), now)
+                array.clone_volume(volume_id(target), now)
             case steps.CloneImage(target, location, stored, image):
                 self._check_unchanged(image)
                 found = array.find_image(location)
@@ -50,34 +50,34 @@ class Performer:
                 ):
                     message = f"{location} has changed"
                     raise StaleError(message)
-                array.clone_image(name(target), location)
+                array.clone_image(volume_id(target), location)
             case steps.ExtendVolume(target, size):
-                array.extend(name(target), size)
+                array.extend(volume_id(target), size)
             case steps.DownloadImage(target, image_id):
-                self._download(name(target), image_id)
+                self._download(volume_id(target), image_id)
             case steps.PublishVolume(target):
-                volumes.publish(name(target))
+                volumes.publish(volume_id(target))
             case steps.FailVolume(target):
-                volumes.fail(name(target))
+                volumes.fail(volume_id(target))
             case steps.CreateImageVolume(target, source_id, project_id):
                 volumes.create_image_volume(
-                    name(target), source_id, project_id
+                    volume_id(target), source_id, project_id
                 )
             case steps.SetVolumeMetadata(target, key, value):
-                volumes.set_metadata(name(target), key, value)
+                volumes.set_metadata(volume_id(target), key, value)
             case steps.SetVolumeReadonly(target):
-                volumes.set_readonly(name(target))
+                volumes.set_readonly(volume_id(target))
             case steps.AddLocation(image_id, target, store):
                 images.add_location(
-                    image_id, CinderLocation(name(target), store)
+                    image_id, CinderLocation(volume_id(target), store)
                 )
             case steps.VerifyLocation(image_id, target, store):
                 images.verify_location(
-                    image_id, CinderLocation(name(target), store)
+                    image_id, CinderLocation(volume_id(target), store)
                 )
             case steps.WithdrawLocation(image_id, target, store):
                 images.withdraw_location(
-                    image_id, CinderLocation(name(target), store)
+                    image_id, CinderLocation(volume_id(target), store)
                 )
             case steps.UploadImage(image_id, target):
                 images.upload(image_id, self._counted(array.read(target)))
@@ -86,16 +86,16 @@ class Performer:
             case steps.RestoreVolume(target):
                 volumes.restore(target)
             case steps.DiscardVolume(target):
-                array.discard(name(target))
+                array.discard(volume_id(target))
             case steps.DeleteImageVolume(target):
-                volumes.delete_image_volume(name(target))
+                volumes.delete_image_volume(volume_id(target))
             case steps.UnpublishVolume(target):
-                volumes.unpublish(name(target))
+                volumes.unpublish(volume_id(target))
             case _:
                 assert_never(step)
 
-    def _id(self, volume_id: VolumeId) -> str:
-        return volume_id if isinstance(volume_id, str) else self.ids[volume_id]
+    def _volume_id(self, known: VolumeId) -> str:
+        return known if isinstance(known, str) else self.ids[known]
 
     def _check_unchanged(self, relied: Image | None) -> None:
         if relied is None:

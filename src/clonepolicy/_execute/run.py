@@ -105,10 +105,10 @@ class _Run:
     def start(self) -> Outcome:
         for number, attempt in enumerate(self.plan.attempts):
             self.observer.attempt_started(attempt)
-            error = self._forward(number, 0)
+            error = self._take_steps(number, 0)
             if error is None:
                 return self._close(number)
-            if not self._back(number):
+            if not self._undo_steps(number):
                 return self._finish(number) or self._unsettled()
             if not error.safe_to_fall_back:
                 break
@@ -125,7 +125,7 @@ class _Run:
             finished = self._finish(number)
             if finished is not None:
                 return finished
-        if not self._back(number):
+        if not self._undo_steps(number):
             return self._finish(number) or self._unsettled()
         return self._abandon()
 
@@ -135,11 +135,11 @@ class _Run:
         if not all(step.repeats for step in attempt.steps[self.at :]):
             return None
         self.observer.attempt_started(attempt)
-        if self._forward(number, self.at) is not None:
+        if self._take_steps(number, self.at) is not None:
             return None
         return self._close(number)
 
-    def _forward(self, number: int, first: int) -> AdapterError | None:
+    def _take_steps(self, number: int, first: int) -> AdapterError | None:
         """Take the steps of an attempt; return the error that ended it."""
         attempt = self.plan.attempts[number]
         for at in range(first, len(attempt.steps)):
@@ -148,14 +148,14 @@ class _Run:
                 self._mark(Phase.ATTEMPTING, number)
                 error = self._try(attempt, attempt.steps[at])
             except BaseException:
-                if self._back(number):
+                if self._undo_steps(number):
                     self._abandon()
                 raise
             if error is not None:
                 return error
         return None
 
-    def _back(self, number: int) -> bool:
+    def _undo_steps(self, number: int) -> bool:
         """Undo what was started, last first; stop if that fails.
 
         The steps before a failed undoing stay done, because it may need
@@ -177,15 +177,15 @@ class _Run:
     def _abandon(self) -> Outcome:
         self.at = 0
         self._mark(Phase.ABANDONING, 0)
-        return self._last(None, self.plan.abandon)
+        return self._end_with(None, self.plan.abandon)
 
     def _close(self, number: int) -> Outcome:
         if self.plan.closing:
             self.at = 0
             self._mark(Phase.CLOSING, number)
-        return self._last(self.plan.attempts[number], self.plan.closing)
+        return self._end_with(self.plan.attempts[number], self.plan.closing)
 
-    def _last(
+    def _end_with(
         self, attempt: Attempt | None, steps: tuple[Step, ...]
     ) -> Outcome:
         """Take steps that do not depend on each other, and end the plan."""

@@ -30,7 +30,7 @@ class Table:
 
 def scenarios_of(policy: Policy) -> Iterator[Table]:
     """Iterate over the tables of a policy, each with a base request."""
-    preferred = policy.create.clone[-1].route
+    last = policy.create.clone[-1].route
     for name, rules in policy.tables():
         operation, _, rest = name.partition(".")
         if operation == "upload":
@@ -39,7 +39,7 @@ def scenarios_of(policy: Policy) -> Iterator[Table]:
             route = rest.partition(".")[0]
             known = route in set(CLONEABLE)
             yield Table(
-                name, rules, CLONEABLE[Route(route) if known else preferred]
+                name, rules, CLONEABLE[Route(route) if known else last]
             )
 
 
