@@ -22,7 +22,7 @@ from clonepolicy import (
 )
 from clonepolicy.adapters._files import paths, reflinks, sparse
 from clonepolicy.adapters._files.errors import passthrough
-from clonepolicy.adapters.local._errors import translate_errors
+from clonepolicy.adapters.local._catalogue import translate_errors
 from local_support import MIB, content, raising, write_source
 
 

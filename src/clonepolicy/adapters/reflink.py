@@ -140,14 +140,7 @@ class ReflinkArray:
 
     def extend(self, volume_id: str, size: int) -> None:
         """Extend a volume with zeros to a size in GiB; never shrink it."""
-        flags = os.O_RDWR | os.O_CLOEXEC
-        with (
-            translate_errors(f"extending volume {volume_id}"),
-            paths.closing(os.open(self.path(volume_id), flags)) as fd,
-        ):
-            _sizes.check_not_larger(volume_id, os.fstat(fd).st_size, size)
-            os.ftruncate(fd, _sizes.to_bytes(size))
-            os.fsync(fd)
+        extend_file(self.path(volume_id), volume_id, size)
 
     def write(
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
@@ -170,6 +163,18 @@ class ReflinkArray:
         with translate_errors(f"discarding volume {volume_id}"):
             if paths.remove(self.path(volume_id)):
                 paths.sync(self._directory)
+
+
+def extend_file(path: Path, volume_id: str, size: int) -> None:
+    """Extend a volume's file, as `ArrayBackend.extend`."""
+    flags = os.O_RDWR | os.O_CLOEXEC
+    with (
+        translate_errors(f"extending volume {volume_id}"),
+        paths.closing(os.open(path, flags)) as fd,
+    ):
+        _sizes.check_not_larger(volume_id, os.fstat(fd).st_size, size)
+        os.ftruncate(fd, _sizes.to_bytes(size))
+        os.fsync(fd)
 
 
 def _remove_partial(path: Path, error: BaseException) -> None:

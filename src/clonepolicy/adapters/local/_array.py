@@ -12,16 +12,21 @@ from clonepolicy import (
     FileLocation,
     Image,
     Location,
+    NotFoundError,
     RbdLocation,
     StoredImage,
     UnsupportedError,
     Volume,
 )
 from clonepolicy.adapters._files import paths
-from clonepolicy.adapters.local._catalogue import Row
-from clonepolicy.adapters.local._errors import translate_errors
-from clonepolicy.adapters.local._store import WHOLE, Store, check_readable
-from clonepolicy.adapters.reflink import ReflinkArray
+from clonepolicy.adapters.local._catalogue import Row, translate_errors
+from clonepolicy.adapters.local._store import (
+    WHOLE,
+    Store,
+    check_readable,
+    check_status,
+)
+from clonepolicy.adapters.reflink import ReflinkArray, extend_file
 from clonepolicy.ports import StoredVolume, check_volume_id
 
 
@@ -69,7 +74,9 @@ class LocalArray:
 
     def extend(self, volume_id: str, size: int) -> None:
         """Extend a volume with zeros to a size in GiB; never shrink it."""
-        self._creating(volume_id).extend(volume_id, size)
+        # not by `Store.array`: probing fails on a full file system
+        path = self._store.volume_path(self._creating_row(volume_id))
+        extend_file(path, volume_id, size)
 
     def write(
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
@@ -96,25 +103,24 @@ class LocalArray:
                 "delete it instead"
             )
             raise ConflictError(message)
-        # not by `Store.array`: probing fails on a full file system
+        # not by `Store.array` either
         with translate_errors(f"discarding volume {volume_id}"):
             paths.remove(self._store.volume_path(row))
 
     def _find(self, volume_id: str) -> Row | None:
         check_volume_id(volume_id)
-        return self._store.catalogue.row(
-            f"reading volume {volume_id}",
-            "SELECT * FROM volume WHERE id = ?",
-            volume_id,
-        )
+        try:
+            return self._store.catalogue.volume_row(volume_id)
+        except NotFoundError:
+            return None
+
+    def _creating_row(self, volume_id: str) -> Row:
+        """Return a volume's row, if it is being created."""
+        row = self._store.catalogue.volume_row(volume_id)
+        why = "; only a volume in creation takes data"
+        check_status("volume", row, {"creating"}, why)
+        return row
 
     def _creating(self, volume_id: str) -> ReflinkArray:
-        """Return the array of a volume's pool, if it is being created."""
-        row = self._store.catalogue.volume_row(volume_id)
-        if row["status"] != "creating":
-            message = (
-                f"volume {volume_id} is {row['status']}; only a volume in "
-                "creation takes data"
-            )
-            raise ConflictError(message)
-        return self._store.array(row["pool"])
+        """Return the array of the pool of a volume that is being created."""
+        return self._store.array(self._creating_row(volume_id)["pool"])

@@ -14,8 +14,18 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from clonepolicy import Config, Location, NotFoundError, Quota, parse_location
-from clonepolicy.adapters.local._errors import damaged, translate_errors
+from clonepolicy import (
+    AdapterError,
+    CinderLocation,
+    Config,
+    ConflictError,
+    Location,
+    NotFoundError,
+    Quota,
+    UnavailableError,
+    parse_location,
+)
+from clonepolicy.adapters._files import errors
 
 Row: TypeAlias = sqlite3.Row
 
@@ -95,6 +105,18 @@ SELECT *,
      WHERE volume_id = id AND key = 'glance_image_id') AS glance_image_id
 FROM volume
 """
+_QUOTA_LEFT = """
+SELECT max(quota.volumes - count(volume.id), 0) AS volumes,
+    max(gigabytes - coalesce(sum(size), 0), 0) AS gigabytes,
+    per_volume_gigabytes
+FROM quota LEFT JOIN volume USING (project_id) WHERE project_id = ?
+"""
+_DAMAGED = frozenset(
+    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+)
+_FORBIDDEN = frozenset(
+    {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+)
 
 
 def now() -> str:
@@ -190,38 +212,23 @@ class Catalogue:
     def quota(self, project_id: str) -> Quota:
         """Return the rest of a project's quota."""
         action = f"reading the quota of {project_id}"
-        query = "SELECT * FROM quota WHERE project_id = ?"
-        limit = self.row(action, query, project_id)
-        if limit is None:
-            return Quota()
-        query = (
-            "SELECT count(*) AS volumes, coalesce(sum(size), 0) AS gigabytes "
-            "FROM volume WHERE project_id = ?"
-        )
-        (used,) = self.rows(action, query, project_id)
-        return Quota(
-            volumes=_left(limit["volumes"], used["volumes"]),
-            gigabytes=_left(limit["gigabytes"], used["gigabytes"]),
-            per_volume_gigabytes=limit["per_volume_gigabytes"],
-        )
+        (left,) = self.rows(action, _QUOTA_LEFT, project_id)
+        return Quota(**left)
 
     def rows(self, action: str, query: str, *values: object) -> list[Row]:
         """Read rows."""
         with self._turn, translate_errors(action):
             return self._db.execute(query, values).fetchall()
 
-    def row(self, action: str, query: str, *values: object) -> Row | None:
-        """Read one row; None if there is none."""
-        found = self.rows(action, query, *values)
-        return found[0] if found else None
+    def _row(self, kind: str, query: str, row_id: str) -> Row:
+        action = f"reading {kind} {row_id}"
+        for row in self.rows(action, f"{query} WHERE id = ?", row_id):
+            return row
+        raise missing(kind, row_id)
 
     def volume_row(self, volume_id: str) -> Row:
         """Read a volume's row; raise `NotFoundError` if there is none."""
-        action = f"reading volume {volume_id}"
-        found = self.row(action, f"{_VOLUMES} WHERE id = ?", volume_id)
-        if found is None:
-            raise no_volume(volume_id)
-        return found
+        return self._row("volume", _VOLUMES, volume_id)
 
     def volume_rows(self, project_id: str | None) -> list[Row]:
         """Read the volumes of one project, or of all; oldest first."""
@@ -232,11 +239,7 @@ class Catalogue:
 
     def image_row(self, image_id: str) -> Row:
         """Read an image's row; raise `NotFoundError` if there is none."""
-        action, query = f"reading image {image_id}", "SELECT * FROM image"
-        found = self.row(action, f"{query} WHERE id = ?", image_id)
-        if found is None:
-            raise no_image(image_id)
-        return found
+        return self._row("image", "SELECT * FROM image", image_id)
 
     def image_rows(self) -> list[Row]:
         """Read all images; oldest first."""
@@ -251,11 +254,11 @@ class Catalogue:
 
     def backing(self, image_id: str) -> list[Row]:
         """Read the volumes that hold an image's data."""
-        query = "SELECT volume_id FROM location WHERE image_id = ?"
-        found = self.rows(
-            f"reading image {image_id}", f"{query} ORDER BY rowid", image_id
-        )
-        return [self.volume_row(row["volume_id"]) for row in found]
+        return [
+            self.volume_row(location.volume_id)
+            for location in self.locations(image_id)
+            if isinstance(location, CinderLocation)
+        ]
 
     def config(self) -> Config:
         """Read the configuration."""
@@ -268,14 +271,9 @@ class Catalogue:
         self.execute(action, statement, _dump(config))
 
 
-def no_volume(volume_id: str) -> NotFoundError:
-    """Return the error of an unknown volume."""
-    return NotFoundError(f"there is no volume {volume_id}")
-
-
-def no_image(image_id: str) -> NotFoundError:
-    """Return the error of an unknown image."""
-    return NotFoundError(f"there is no image {image_id}")
+def missing(kind: str, row_id: str) -> NotFoundError:
+    """Return the error of an unknown volume or image."""
+    return NotFoundError(f"there is no {kind} {row_id}")
 
 
 def _dump(config: Config) -> str:
@@ -291,5 +289,45 @@ def _load(text: str) -> Config:
     return Config(**values)
 
 
-def _left(limit: int | None, used: int) -> int | None:
-    return None if limit is None else max(limit - used, 0)
+@contextlib.contextmanager
+def translate_errors(action: str) -> Iterator[None]:
+    """Raise an error of SQLite or a file as an `AdapterError`.
+
+    The message begins with ``action``.
+    """
+    with errors.translate_errors(action):
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _translate(action, error) from error
+
+
+def damaged(action: str, why: str) -> UnavailableError:
+    """Return the error of a damaged catalogue."""
+    return UnavailableError(
+        f"{action}: catalogue.sqlite, the cloud's catalogue, is damaged: "
+        f"{why}; restore it from a backup, or init another cloud elsewhere"
+    )
+
+
+def _translate(action: str, error: sqlite3.Error) -> AdapterError:
+    if isinstance(error, sqlite3.IntegrityError):
+        return ConflictError(f"{action}: the catalogue forbids it: {error}")
+    # the higher bits hold the extended code
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF
+    if code in _DAMAGED:
+        return damaged(action, str(error))
+    if code in _FORBIDDEN:
+        message = (
+            f"{action}: the cloud's catalogue cannot be used: {error}; check "
+            "who may read and write catalogue.sqlite and its directory"
+        )
+    elif code == sqlite3.SQLITE_FULL:
+        message = (
+            f"{action}: no space left for the catalogue; delete something"
+        )
+    else:
+        message = (
+            f"{action}: the catalogue cannot be used now: {error}; try again"
+        )
+    return UnavailableError(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from clonepolicy import (
     Quota,
     Volume,
 )
-from clonepolicy.adapters.local import _layout, _listing, _operations
+from clonepolicy.adapters.local import _layout, _operations, _records
 from clonepolicy.adapters.local._arguments import (
     check_count,
     check_gigabytes,
@@ -27,22 +28,18 @@ from clonepolicy.adapters.local._arguments import (
     new_image,
 )
 from clonepolicy.adapters.local._array import LocalArray
-from clonepolicy.adapters.local._catalogue import Catalogue
-from clonepolicy.adapters.local._errors import translate_errors
+from clonepolicy.adapters.local._catalogue import Catalogue, translate_errors
 from clonepolicy.adapters.local._images import LocalImages
 from clonepolicy.adapters.local._journal import LocalJournal
 from clonepolicy.adapters.local._operations import Operation
-from clonepolicy.adapters.local._process_lock import ProcessLock
-from clonepolicy.adapters.local._records import host
-from clonepolicy.adapters.local._repair import repair
-from clonepolicy.adapters.local._results import (
+from clonepolicy.adapters.local._records import (
     Created,
     ImageRow,
     Pool,
     Uploaded,
     VolumeRow,
 )
-from clonepolicy.adapters.local._store import Store
+from clonepolicy.adapters.local._store import ProcessLock, Store
 from clonepolicy.adapters.local._volumes import LocalVolumes
 from clonepolicy.policy import Policy
 from clonepolicy.ports import Journal, Observer, Ports
@@ -73,27 +70,23 @@ class LocalCloud:
         root = root.absolute()
         with translate_errors(f"opening the cloud in {root}"):
             _layout.check_cloud(root)
-        catalogue = Catalogue(root / _layout.CATALOGUE)
-        try:
+        with contextlib.ExitStack() as undo:
+            catalogue = Catalogue(root / _layout.CATALOGUE)
+            undo.callback(catalogue.close)
             with translate_errors("opening the cloud"):
                 lock = ProcessLock.acquire(root / "run")
-        except BaseException:
-            catalogue.close()
-            raise
-        self._store = Store(root, catalogue, lock)
-        try:
+            undo.callback(lock.release)
+            self._store = Store(root, catalogue, lock)
             pools = "SELECT * FROM pool ORDER BY rowid"
             for row in catalogue.rows("reading the pools", pools):
                 path = root / row["path"]
                 _layout.check_mounted(row["name"], path, row["mark"])
                 self._store.pools[row["name"]] = path
             self._journal = LocalJournal(catalogue, lock)
-            self.recovered = repair(
+            self.recovered = _operations.repair(
                 self._store, self._journal, self._ports(None)
             )
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     @classmethod
     def init(
@@ -164,8 +157,7 @@ class LocalCloud:
         self._store.catalogue.execute(
             f"setting the quota of {project_id}",
             "INSERT OR REPLACE INTO quota VALUES (?, ?, ?, ?)",
-            *(project_id, quota.volumes, quota.gigabytes),
-            quota.per_volume_gigabytes,
+            *(project_id, *attrs.astuple(quota)),
         )
 
     @property
@@ -219,9 +211,9 @@ class LocalCloud:
     ) -> tuple[ImageRow, ...]:
         """Return the images that a project sees; None: all images."""
         check_project(project_id)
-        rows = _listing.visible_images(self._store, project_id)
+        rows = _records.visible_images(self._store, project_id)
         return tuple(
-            _listing.image_row(self._store, row, project_id) for row in rows
+            _records.image_row(self._store, row, project_id) for row in rows
         )
 
     def find_image(self, id_or_name: str, project_id: str | None) -> ImageRow:
@@ -232,9 +224,9 @@ class LocalCloud:
             ConflictError: there are several.
         """
         check_project(project_id)
-        rows = _listing.visible_images(self._store, project_id)
-        row = _listing.find("image", id_or_name, rows)
-        return _listing.image_row(self._store, row, project_id)
+        rows = _records.visible_images(self._store, project_id)
+        row = _records.find("image", id_or_name, rows)
+        return _records.image_row(self._store, row, project_id)
 
     def delete_image(self, image_id: str) -> None:
         """Delete an image, and the internal volume that holds its data.
@@ -251,7 +243,7 @@ class LocalCloud:
         """Return a project's volumes; None: all volumes."""
         check_project(project_id)
         rows = self._store.catalogue.volume_rows(project_id)
-        return tuple(_listing.volume_row(self._store, row) for row in rows)
+        return tuple(_records.volume_row(self._store, row) for row in rows)
 
     def find_volume(
         self, id_or_name: str, project_id: str | None
@@ -264,8 +256,8 @@ class LocalCloud:
         """
         check_project(project_id)
         rows = self._store.catalogue.volume_rows(project_id)
-        row = _listing.find("volume", id_or_name, rows)
-        return _listing.volume_row(self._store, row)
+        row = _records.find("volume", id_or_name, rows)
+        return _records.volume_row(self._store, row)
 
     def delete_volume(self, volume_id: str) -> None:
         """Delete a volume.
@@ -303,14 +295,17 @@ class LocalCloud:
         check_project(project_id)
         check_gigabytes("size", size)
         pool = pool or _operations.choose_pool(self._store, image_id)
-        operation = self._operation(project_id, pool, policy, observer)
+        ports = self.ports(project_id, pool)
         volume = Volume(
-            id=operation.ports.volumes.new_id(),
+            id=ports.volumes.new_id(),
             project_id=project_id,
             size=size,
             status="creating",
-            host=host(pool),
+            host=_records.host(pool),
             created_at=datetime.datetime.now(datetime.UTC),
+        )
+        operation = Operation(
+            self._store, self._journal, ports, policy, observer
         )
         return _operations.create_volume(operation, image_id, volume, name)
 
@@ -346,22 +341,10 @@ class LocalCloud:
         image = new_image(
             project_id, disk_format, container_format, visibility
         )
-        operation = self._operation(project_id, row["pool"], policy, observer)
+        ports = self.ports(project_id, row["pool"])
+        operation = Operation(
+            self._store, self._journal, ports, policy, observer
+        )
         return _operations.upload_volume(
             operation, row, name, image, force=force
-        )
-
-    def _operation(
-        self,
-        project_id: str,
-        pool: str,
-        policy: Policy,
-        observer: Observer | None,
-    ) -> Operation:
-        return Operation(
-            store=self._store,
-            journal=self._journal,
-            ports=self.ports(project_id, pool),
-            policy=policy,
-            observer=observer,
         )

@@ -15,8 +15,7 @@ from clonepolicy import (
     NotFoundError,
     UnavailableError,
 )
-from clonepolicy.adapters.local._catalogue import Catalogue
-from clonepolicy.adapters.local._errors import translate_errors
+from clonepolicy.adapters.local._catalogue import Catalogue, translate_errors
 
 CATALOGUE = "catalogue.sqlite"
 _MARK = ".pool"
@@ -37,8 +36,10 @@ def make_cloud(
         name: Path("pools") / name if path is None else path.absolute()
         for name, path in pools.items()
     }
-    if not all(map(_is_text, paths.values())):
-        raise FactError("pools", pools, "paths that are text")
+    try:  # the catalogue stores paths as text
+        "".join(map(str, paths.values())).encode()
+    except UnicodeEncodeError:
+        raise FactError("pools", pools, "paths that are text") from None
     with translate_errors(f"making a cloud in {root}"):
         _make_empty(root)
         # pools outside first: if one fails, the root stays empty
@@ -52,15 +53,6 @@ def make_cloud(
         draft = root / "catalogue.draft"
         Catalogue.make(draft, rows, config)
         draft.rename(root / CATALOGUE)
-
-
-def _is_text(path: Path) -> bool:
-    """Return whether the catalogue can store a path."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _make_empty(directory: Path) -> None:

@@ -1,10 +1,11 @@
-"""The state that the ports of one open cloud share."""
+"""What the ports of one open cloud share, and the lock of its process."""
 
 from __future__ import annotations
 
+import fcntl
 import os
-import re
-from collections.abc import Iterator
+import uuid
+from collections.abc import Container
 from pathlib import Path
 
 import attrs
@@ -18,14 +19,83 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _sizes
 from clonepolicy.adapters._files import paths
-from clonepolicy.adapters.local._catalogue import Catalogue, Row
-from clonepolicy.adapters.local._errors import translate_errors
-from clonepolicy.adapters.local._process_lock import ProcessLock
+from clonepolicy.adapters.local._catalogue import (
+    Catalogue,
+    Row,
+    translate_errors,
+)
 from clonepolicy.adapters.reflink import ReflinkArray
 
-_VOLUME_FILE = re.compile(r"volume-([0-9a-f-]{36})")
 WHOLE = frozenset({"available", "in-use", "uploading"})
 """The statuses of volumes that have all their data."""
+
+
+@attrs.frozen
+class ProcessLock:
+    """A lock file that this process holds, and that names its work.
+
+    Records of unfinished work carry the file's name, the token.  The kernel
+    frees the lock when the process ends.
+    """
+
+    token: str
+    directory: Path
+    _fd: int
+
+    @classmethod
+    def acquire(cls, directory: Path) -> ProcessLock:
+        """Create and lock a file with a new token."""
+        while True:
+            token = str(uuid.uuid4())
+            path = directory / token
+            fd = paths.create(path)
+            # remove_stale may have come between creating and locking it
+            if _lock(fd, fcntl.LOCK_EX) and _is_at(fd, path):
+                return cls(token, directory, fd)
+            os.close(fd)
+
+    def release(self) -> None:
+        """Remove the file and free the lock."""
+        (self.directory / self.token).unlink(missing_ok=True)
+        os.close(self._fd)
+
+    def is_dead(self, token: str) -> bool:
+        """Return whether no process holds a token's lock."""
+        return token != self.token and _is_free(self.directory / token)
+
+    def remove_stale(self) -> None:
+        """Remove the lock files of dead processes."""
+        for path in self.directory.iterdir():
+            if path.name != self.token:
+                _is_free(path, remove=True)
+
+
+def _lock(fd: int, kind: int) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _is_free(path: Path, *, remove: bool = False) -> bool:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    with paths.closing(fd):
+        # shared, so that two processes that ask at once do not see each other
+        free = _lock(fd, fcntl.LOCK_SH)
+        if free and remove:
+            path.unlink(missing_ok=True)
+        return free
 
 
 @attrs.frozen
@@ -79,18 +149,6 @@ class Store:
         """Return the path of an image's file."""
         return self.root / "images" / image_id
 
-    def volume_files(self) -> Iterator[tuple[str, Path]]:
-        """Walk the volumes' files as (volume id, path)."""
-        for pool in self.pools.values():
-            for path in pool.iterdir():
-                if found := _VOLUME_FILE.fullmatch(path.name):
-                    yield found[1], path
-
-    def leftover_files(self) -> Iterator[Path]:
-        """Walk files that a killed process could not unname."""
-        for pool in self.pools.values():
-            yield from pool.glob(f"{paths.UNNAMED}*")
-
     def is_whole(self, row: Row) -> bool:
         """Return whether a volume's file has the volume's size."""
         size = paths.size_of(self.volume_path(row))
@@ -103,11 +161,17 @@ class Store:
         return found.f_bavail * found.f_frsize
 
 
+def check_status(
+    kind: str, row: Row, allowed: Container[str], why: str = ""
+) -> None:
+    """Raise `ConflictError` unless a record has one of the statuses."""
+    if row["status"] not in allowed:
+        message = f"{kind} {row['id']} is {row['status']}{why}"
+        raise ConflictError(message)
+
+
 def check_readable(row: Row) -> None:
     """Raise `ConflictError` unless a volume has all its data."""
-    if row["status"] not in WHOLE:
-        message = (
-            f"volume {row['id']} is {row['status']}; its data can be read "
-            f"only if it is {', '.join(sorted(WHOLE))}"
-        )
-        raise ConflictError(message)
+    whole = ", ".join(sorted(WHOLE))
+    why = f"; its data can be read only if it is {whole}"
+    check_status("volume", row, WHOLE, why)

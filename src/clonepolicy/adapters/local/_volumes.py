@@ -18,9 +18,9 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _sizes
 from clonepolicy.adapters._files import paths
-from clonepolicy.adapters.local._catalogue import no_volume
+from clonepolicy.adapters.local._catalogue import missing
 from clonepolicy.adapters.local._records import as_volume
-from clonepolicy.adapters.local._store import Store
+from clonepolicy.adapters.local._store import Store, check_status
 
 FAIL = (
     "UPDATE volume SET status = 'error', token = NULL "
@@ -91,16 +91,14 @@ class LocalVolumes:
             "UPDATE volume SET readonly = TRUE WHERE id = ?",
             volume_id,
         ):
-            raise no_volume(volume_id)
+            raise missing("volume", volume_id)
 
     def publish(self, volume_id: str) -> None:
         """Make a volume in creation available, if its data is whole."""
         catalogue = self._store.catalogue
         with catalogue.transaction(f"publishing volume {volume_id}") as db:
             row = catalogue.volume_row(volume_id)
-            if row["status"] not in {"creating", "available"}:
-                message = f"volume {volume_id} is {row['status']}"
-                raise ConflictError(message)
+            check_status("volume", row, {"creating", "available"})
             if not self._store.is_whole(row):
                 size = paths.size_of(self._store.volume_path(row))
                 has = "no data" if size is None else f"{size} bytes of data"
