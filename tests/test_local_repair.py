@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import local_support
 from clonepolicy import AdapterError, Volume, recover
-from clonepolicy.adapters._files import paths, reflinks
+from clonepolicy.adapters._files import paths, sparse
 from clonepolicy.adapters.local import LocalCloud, _store
 from clonepolicy.plan import AddLocation, CloneVolume, PublishVolume, Step
 from clonepolicy.ports import Observer
@@ -314,7 +314,7 @@ def test_unnamed_files_leave_nothing_or_are_removed_later(
         patch.setattr(paths, "remove", raising(errno.EIO))
         for use in (
             paths.unnamed(pool).__enter__,
-            lambda: reflinks.can_reflink(pool),
+            lambda: sparse.can_reflink(pool),
         ):
             with pytest.raises(OSError, match="injected"):
                 use()

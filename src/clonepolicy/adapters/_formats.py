@@ -12,7 +12,6 @@ from oslo_utils.imageutils import format_inspector
 from clonepolicy import Image, IntegrityError, UnsupportedError
 from clonepolicy.adapters import _qemu_img, _sizes
 from clonepolicy.adapters._files import paths, sparse
-from clonepolicy.adapters._files.errors import passthrough
 
 _QEMU: Mapping[str, str] = {
     "qcow2": "qcow2",
@@ -56,7 +55,11 @@ class Inspector:
         for piece in pieces:
             self._size += len(piece)
             if self._inspector is not None:
-                self._inspect(self._inspector, piece)
+                try:
+                    self._inspector.eat_chunk(piece)
+                except Exception as error:
+                    # raised on any data that an inspector does not know
+                    raise self._mislabelled(str(error)) from error
             elif len(self._head) < _HEAD:
                 self._head += piece[:_HEAD]
                 if len(self._head) >= _HEAD:
@@ -82,15 +85,6 @@ class Inspector:
         except format_inspector.ImageFormatError as error:
             raise self._mislabelled(str(error)) from error
         return self._inspector.virtual_size
-
-    def _inspect(
-        self, inspector: format_inspector.FileInspector, piece: bytes
-    ) -> None:
-        try:
-            inspector.eat_chunk(piece)
-        except Exception as error:
-            # inspectors raise any exception on data that they do not know
-            raise self._mislabelled(str(error)) from error
 
     def _check_head(self) -> None:
         head = bytes(self._head)
@@ -146,7 +140,7 @@ def fill_file(
         IntegrityError: the data is not in its format, or does not fit.
     """
     inspector, count = Inspector(image), _sizes.to_bytes(size)
-    data = passthrough(data)
+    data = paths.passthrough(data)
     with paths.closing(paths.create(path)) as fd:
         if inspector.is_plain:
             sparse.fill(fd, inspector.watch(data), count)
@@ -175,27 +169,24 @@ def convert(
         IntegrityError: the data is not in its format, not safe, or the disk
             in it does not fit.
     """
-    disk_format = inspector.disk_format
+    disk_format, count = inspector.disk_format, _sizes.to_bytes(size)
     qemu_img = _qemu_img.find(f"converting {disk_format}")
     with paths.unnamed(directory) as fd:
         sparse.fill(fd, inspector.watch(data))
-        _check_fits(inspector.finish(), size)
+        disk = inspector.finish()
+        if disk > count:
+            message = (
+                f"the disk in the image has {disk} bytes; make the volume at "
+                f"least {_sizes.to_gib(disk)} GiB"
+            )
+            raise IntegrityError(message)
         code, output = _qemu_img.run(
             *(qemu_img, "convert", "-n", "--target-is-zero"),
             *("-f", _QEMU[disk_format], "-O", "raw"),
             *(f"/proc/self/fd/{fd}", str(path)),
             fds=(fd,),
-            size=_sizes.to_bytes(size),
+            size=count,
         )
     if code:
         message = f"qemu-img cannot convert the {disk_format} data: {output}"
-        raise IntegrityError(message)
-
-
-def _check_fits(disk: int, size: int) -> None:
-    if disk > _sizes.to_bytes(size):
-        message = (
-            f"the disk in the image has {disk} bytes; make the volume at "
-            f"least {_sizes.to_gib(disk)} GiB"
-        )
         raise IntegrityError(message)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from clonepolicy import (
@@ -17,7 +18,6 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _sizes
 from clonepolicy.adapters._files import paths
-from clonepolicy.adapters._files.errors import translate_errors
 
 _NO_IMAGE = frozenset(
     {
@@ -48,51 +48,41 @@ class ImageDirectories:
 
     def find(self, location: Location) -> StoredImage | None:
         """Return the size of the image at a location; None: no image."""
-        with translate_errors(f"looking at {location}"):
-            try:
-                fd, _ = self.open(location)
-            except NotFoundError:
-                return None
-            with paths.closing(fd):
+        try:
+            with (
+                paths.translate_errors(f"looking at {location}"),
+                self.opened(location) as (fd, _),
+            ):
                 return StoredImage(size=_sizes.to_gib(os.fstat(fd).st_size))
+        except NotFoundError:
+            return None
 
-    def open(self, location: Location) -> tuple[int, Path]:
-        """Open the image at a location; return the descriptor and its path.
+    @contextlib.contextmanager
+    def opened(self, location: Location) -> Iterator[tuple[int, Path]]:
+        """Open the image at a location; yield the descriptor and its path.
 
         Raises:
             NotFoundError: there is no image.
             OSError: the image cannot be opened.
         """
-        if isinstance(location, FileLocation):
-            path = Path(location.path)
-            fd = self._open(path)
-            if fd is not None:
-                return fd, path
-        message = f"{location} is no image of this array"
-        raise NotFoundError(message)
-
-    def _open(self, path: Path) -> int | None:
+        missing = NotFoundError(f"{location} is no image of this array")
+        if not isinstance(location, FileLocation):
+            raise missing
+        path = Path(location.path)
         if str(path.parent) not in self._images:
-            return None
+            raise missing
         # O_NONBLOCK: opening a pipe must not wait for a writer
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             fd = os.open(path, flags)
         except ValueError:  # the name cannot be that of a file
-            return None
+            raise missing from None
         except OSError as error:
             if error.errno in _NO_IMAGE:
-                return None
+                raise missing from None
             raise
-        try:
-            found = os.fstat(fd)
-            if (
-                stat.S_ISREG(found.st_mode)
-                and found.st_dev == self._volumes.stat().st_dev
-            ):
-                return fd
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)
-        return None
+        with paths.closing(fd):
+            found, here = os.fstat(fd), self._volumes.stat()
+            if not stat.S_ISREG(found.st_mode) or found.st_dev != here.st_dev:
+                raise missing
+            yield fd, path

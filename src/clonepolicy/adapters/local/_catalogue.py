@@ -25,7 +25,7 @@ from clonepolicy import (
     UnavailableError,
     parse_location,
 )
-from clonepolicy.adapters._files import errors
+from clonepolicy.adapters._files import paths
 
 Row: TypeAlias = sqlite3.Row
 
@@ -130,7 +130,8 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         """Open an existing catalogue."""
         self._turn = threading.RLock()
-        with translate_errors("opening the cloud"):
+        action = "opening the cloud"
+        with translate_errors(action), contextlib.ExitStack() as undo:
             self._db = sqlite3.connect(
                 f"{path.as_uri()}?mode=rw",
                 uri=True,
@@ -138,42 +139,34 @@ class Catalogue:
                 isolation_level=None,
                 check_same_thread=False,
             )
-        try:
-            self._prepare()
-        except BaseException:
-            self._db.close()
-            raise
-
-    def _prepare(self) -> None:
-        with translate_errors("opening the cloud"):
+            undo.callback(self._db.close)
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA foreign_keys = ON")
-            self._db.execute("PRAGMA synchronous = NORMAL")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            raise damaged("opening the cloud", "it is empty")
-        if version != _VERSION:
-            message = (
-                f"the cloud's catalogue has version {version}, and this "
-                f"release reads {_VERSION}; use the release that made it"
-            )
-            raise NotFoundError(message)
+            if version == 0:
+                raise damaged(action, "it is empty")
+            if version != _VERSION:
+                message = (
+                    f"the cloud's catalogue has version {version}, and this "
+                    f"release reads {_VERSION}; use the release that made it"
+                )
+                raise NotFoundError(message)
+            undo.pop_all()
 
     @staticmethod
     def make(
         path: Path, pools: Iterable[tuple[str, str, str]], config: Config
     ) -> None:
         """Make a catalogue; ``pools`` are names, paths and marks."""
-        db = sqlite3.connect(path, isolation_level=None)
-        try:
+        with contextlib.closing(
+            sqlite3.connect(path, isolation_level=None)
+        ) as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
             db.executemany("INSERT INTO pool VALUES (?, ?, ?)", pools)
             db.execute("INSERT INTO config VALUES (1, ?)", (_dump(config),))
             db.execute(f"PRAGMA user_version = {_VERSION}")
             db.execute("COMMIT")
-        finally:
-            db.close()
 
     def close(self) -> None:
         """Close the connection."""
@@ -188,21 +181,16 @@ class Catalogue:
         With ``durable``, wait for the disk.  A change that precedes the
         removal of a file must survive a power loss.
         """
-        db = self._db
+        db, mode = self._db, "FULL" if durable else "NORMAL"
         with self._turn, translate_errors(action):
-            if durable:
-                db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA synchronous = {mode}")
+            db.execute("BEGIN IMMEDIATE")
             try:
-                db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield db
-                    db.execute("COMMIT")
-                finally:
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
+                yield db
+                db.execute("COMMIT")
             finally:
-                if durable:
-                    db.execute("PRAGMA synchronous = NORMAL")
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
 
     def execute(self, action: str, statement: str, *values: object) -> int:
         """Run one statement; return the number of changed rows."""
@@ -295,7 +283,7 @@ def translate_errors(action: str) -> Iterator[None]:
 
     The message begins with ``action``.
     """
-    with errors.translate_errors(action):
+    with paths.translate_errors(action):
         try:
             yield
         except sqlite3.Error as error:

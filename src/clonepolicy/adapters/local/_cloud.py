@@ -19,15 +19,7 @@ from clonepolicy import (
     Quota,
     Volume,
 )
-from clonepolicy.adapters.local import _layout, _operations, _records
-from clonepolicy.adapters.local._arguments import (
-    check_count,
-    check_gigabytes,
-    check_project,
-    check_text,
-    new_image,
-)
-from clonepolicy.adapters.local._array import LocalArray
+from clonepolicy.adapters.local import _operations, _records, _store
 from clonepolicy.adapters.local._catalogue import Catalogue, translate_errors
 from clonepolicy.adapters.local._images import LocalImages
 from clonepolicy.adapters.local._journal import LocalJournal
@@ -39,8 +31,7 @@ from clonepolicy.adapters.local._records import (
     Uploaded,
     VolumeRow,
 )
-from clonepolicy.adapters.local._store import ProcessLock, Store
-from clonepolicy.adapters.local._volumes import LocalVolumes
+from clonepolicy.adapters.local._volumes import LocalArray, LocalVolumes
 from clonepolicy.policy import Policy
 from clonepolicy.ports import Journal, Observer, Ports
 
@@ -69,18 +60,18 @@ class LocalCloud:
         """Open a cloud, and finish or undo the plans of dead processes."""
         root = root.absolute()
         with translate_errors(f"opening the cloud in {root}"):
-            _layout.check_cloud(root)
+            _store.check_cloud(root)
         with contextlib.ExitStack() as undo:
-            catalogue = Catalogue(root / _layout.CATALOGUE)
+            catalogue = Catalogue(root / _store.CATALOGUE)
             undo.callback(catalogue.close)
             with translate_errors("opening the cloud"):
-                lock = ProcessLock.acquire(root / "run")
+                lock = _store.ProcessLock.acquire(root / "run")
             undo.callback(lock.release)
-            self._store = Store(root, catalogue, lock)
+            self._store = _store.Store(root, catalogue, lock)
             pools = "SELECT * FROM pool ORDER BY rowid"
             for row in catalogue.rows("reading the pools", pools):
                 path = root / row["path"]
-                _layout.check_mounted(row["name"], path, row["mark"])
+                _store.check_mounted(row["name"], path, row["mark"])
                 self._store.pools[row["name"]] = path
             self._journal = LocalJournal(catalogue, lock)
             self.recovered = _operations.repair(
@@ -111,7 +102,7 @@ class LocalCloud:
         """
         root = root.absolute()
         named = {"pool1": None} if pools is None else dict(pools)
-        _layout.make_cloud(root, named, config)
+        _store.make_cloud(root, named, config)
         return cls(root)
 
     def close(self) -> None:
@@ -151,9 +142,9 @@ class LocalCloud:
         Raises:
             FactError: a number is larger than SQLite can store.
         """
-        check_project(project_id)
+        _records.check_project(project_id)
         for field, limit in attrs.asdict(quota).items():
-            check_count(field, limit)
+            _records.check_count(field, limit)
         self._store.catalogue.execute(
             f"setting the quota of {project_id}",
             "INSERT OR REPLACE INTO quota VALUES (?, ?, ?, ?)",
@@ -199,8 +190,8 @@ class LocalCloud:
             IntegrityError: the content is not in that format, or not safe.
             UnsupportedError: the format is not supported.
         """
-        check_text("name", name)
-        image = new_image(
+        _records.check_text("name", name)
+        image = _records.new_image(
             project_id, disk_format, container_format, visibility, min_disk
         )
         _operations.add_image(self._store, source, name, image, progress)
@@ -210,7 +201,7 @@ class LocalCloud:
         self, project_id: str | None = None
     ) -> tuple[ImageRow, ...]:
         """Return the images that a project sees; None: all images."""
-        check_project(project_id)
+        _records.check_project(project_id)
         rows = _records.visible_images(self._store, project_id)
         return tuple(
             _records.image_row(self._store, row, project_id) for row in rows
@@ -223,7 +214,7 @@ class LocalCloud:
             NotFoundError: the project sees no such image.
             ConflictError: there are several.
         """
-        check_project(project_id)
+        _records.check_project(project_id)
         rows = _records.visible_images(self._store, project_id)
         row = _records.find("image", id_or_name, rows)
         return _records.image_row(self._store, row, project_id)
@@ -241,7 +232,7 @@ class LocalCloud:
         self, project_id: str | None = None
     ) -> tuple[VolumeRow, ...]:
         """Return a project's volumes; None: all volumes."""
-        check_project(project_id)
+        _records.check_project(project_id)
         rows = self._store.catalogue.volume_rows(project_id)
         return tuple(_records.volume_row(self._store, row) for row in rows)
 
@@ -254,7 +245,7 @@ class LocalCloud:
             NotFoundError: the project has no such volume.
             ConflictError: there are several.
         """
-        check_project(project_id)
+        _records.check_project(project_id)
         rows = self._store.catalogue.volume_rows(project_id)
         row = _records.find("volume", id_or_name, rows)
         return _records.volume_row(self._store, row)
@@ -291,9 +282,9 @@ class LocalCloud:
                 such pool.
             QuotaError: another process used up the quota meanwhile.
         """
-        check_text("name", name)
-        check_project(project_id)
-        check_gigabytes("size", size)
+        _records.check_text("name", name)
+        _records.check_project(project_id)
+        _records.check_gigabytes("size", size)
         pool = pool or _operations.choose_pool(self._store, image_id)
         ports = self.ports(project_id, pool)
         volume = Volume(
@@ -332,13 +323,13 @@ class LocalCloud:
             NotFoundError: the project has no such volume.
             ConflictError: the volume is being uploaded already.
         """
-        check_text("name", name)
-        check_project(project_id)
+        _records.check_text("name", name)
+        _records.check_project(project_id)
         row = self._store.catalogue.volume_row(volume_id)
         if row["project_id"] != project_id:
             message = f"project {project_id} has no volume {volume_id}"
             raise NotFoundError(message)
-        image = new_image(
+        image = _records.new_image(
             project_id, disk_format, container_format, visibility
         )
         ports = self.ports(project_id, row["pool"])

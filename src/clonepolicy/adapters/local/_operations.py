@@ -7,6 +7,7 @@ record belongs to no process.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import sqlite3
@@ -94,10 +95,7 @@ def create_volume(
     decision = decide(request, operation.policy)
     if isinstance(decision, Refuse):
         return Created(decision=decision, outcome=None, volume=None)
-
-    def insert(db: sqlite3.Connection) -> None:
-        insert_volume(store, db, volume, name)
-
+    insert = functools.partial(insert_volume, store, volume=volume, name=name)
     try:
         outcome = execute(
             decision.plan,

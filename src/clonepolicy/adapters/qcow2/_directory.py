@@ -21,23 +21,24 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import attrs
+
 from clonepolicy import CloneLimitError, IntegrityError, LeftBehindError
 from clonepolicy.adapters._files import paths
 from clonepolicy.adapters._files.paths import closing
 from clonepolicy.adapters.qcow2 import _commands
-from clonepolicy.adapters.qcow2._header import LAYER, File, open_file
+from clonepolicy.adapters.qcow2._commands import LAYER, File, open_file
 from clonepolicy.ports import check_volume_id
 
 _NEW = ".new-"
 """Prefix of files that exist only while the lock is held."""
 
 
+@attrs.frozen
 class Directory:
     """Volumes, layers, a lock and an identity."""
 
-    def __init__(self, path: Path) -> None:
-        """Take the directory's path."""
-        self.path = path
+    path: Path
 
     def volume(self, volume_id: str) -> Path:
         """Return the path of a volume's file, whether it exists or not."""

@@ -24,7 +24,6 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _formats, _sizes
 from clonepolicy.adapters._files import paths, sparse
-from clonepolicy.adapters._files.errors import passthrough, translate_errors
 from clonepolicy.adapters.rbd._clones import Clones
 from clonepolicy.adapters.rbd._pool import Pool, children, fill, stream
 from clonepolicy.ports import StoredVolume, check_source, check_volume_id
@@ -225,13 +224,13 @@ class RbdArray:
             return
         directory = Path(self._conversion_dir or tempfile.gettempdir())
         with (
-            translate_errors(f"converting {inspector.disk_format} data"),
+            paths.translate_errors(f"converting {inspector.disk_format} data"),
             paths.unnamed(directory) as fd,
         ):
             count = _sizes.to_bytes(size)
             os.ftruncate(fd, count)
             path = Path(f"/proc/{os.getpid()}/fd/{fd}")
-            data = passthrough(data)
+            data = paths.passthrough(data)
             _formats.convert(inspector, data, path, size, directory)
             yield from sparse.stream(fd, count)
 

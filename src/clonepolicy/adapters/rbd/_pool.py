@@ -4,17 +4,27 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import struct
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from clonepolicy import RbdLocation, UnsupportedError
+import attrs
+
+from clonepolicy import (
+    AdapterError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    RbdLocation,
+    UnavailableError,
+    UnsupportedError,
+)
 from clonepolicy.adapters._files import sparse
-from clonepolicy.adapters.rbd._errors import translate
-from clonepolicy.adapters.rbd._snapshots import Snapshot, find_snapshot
 from clonepolicy.ports import check_volume_id
 
 _PIECE = 4 << 20
@@ -24,12 +34,62 @@ _LOCKS = "clonepolicy.locks"
 _LOCKED = 30
 """Seconds after which a lock expires, even if its owner was killed."""
 _POLL = 0.05
+_MOST = 1 << 16
+"""The longest answer in bytes: enough for 8,000 snapshots."""
+_FORBIDDEN = (
+    ForbiddenError,
+    "Ceph does not permit this; check the capabilities of rbd_user",
+)
+_FULL = (
+    UnavailableError,
+    "no space left; delete something or use another pool",
+)
+_SILENT = (
+    UnavailableError,
+    "the cluster does not answer; check it, and try again",
+)
+_FAILED = (UnavailableError, "the cluster failed")
+_UNABLE = (UnsupportedError, "the cluster does not support this")
+_KINDS: Mapping[int, tuple[type[AdapterError], str]] = {
+    errno.ENOENT: (NotFoundError, "it does not exist"),
+    errno.EEXIST: (ConflictError, "data exists already; discard it first"),
+    errno.ENOTEMPTY: (
+        ConflictError,
+        "it has snapshots that others took; remove them first",
+    ),
+    errno.EBUSY: (
+        UnavailableError,
+        "a client has it open, or had a moment ago; close it there, or wait",
+    ),
+    errno.EPERM: _FORBIDDEN,
+    errno.EACCES: _FORBIDDEN,
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.ETIMEDOUT: _SILENT,
+    errno.ENOTCONN: _SILENT,
+    errno.ESHUTDOWN: (
+        UnavailableError,
+        "the cluster has blocked this client; open the array again",
+    ),
+    errno.EOPNOTSUPP: _UNABLE,
+    errno.ENOSYS: _UNABLE,
+}
 
 
 def image_name(volume_id: str) -> str:
     """Return the name of a volume's image."""
     check_volume_id(volume_id)
     return f"volume-{volume_id}"
+
+
+@attrs.frozen
+class Snapshot:
+    """What a clone of the snapshot starts with."""
+
+    size: int
+    """In bytes."""
+    is_clone: bool
+    """Whether the snapshot's image has a parent."""
 
 
 class Pool:
@@ -74,7 +134,10 @@ class Pool:
         try:
             yield
         except (self.rados.Error, self.rbd.Error) as error:
-            raise translate(action, error) from error
+            number = getattr(error, "errno", None) or 0
+            kind, why = _KINDS.get(number, _FAILED)
+            message = f"{action}: {why} ({error})"
+            raise kind(message) from error
 
     @contextlib.contextmanager
     def opened(
@@ -125,9 +188,47 @@ class Pool:
             yield image
 
     def find_snapshot(self, location: RbdLocation) -> Snapshot:
-        """Look up a snapshot in any pool of the cluster."""
+        """Look up a snapshot in any pool, without opening its image.
+
+        Opening an image takes more than a dozen requests, one after the
+        other, and much of a clone's time.  These are fewer requests.  The
+        kernel's client makes them too, so every release of Ceph must keep
+        them.
+
+        Raises:
+            NotFoundError: the image or the snapshot does not exist.
+        """
+        missing = NotFoundError(f"there is no {location}")
         with self.cluster.open_ioctx(location.pool) as pool:
-            return find_snapshot(pool, location, self.rados)
+            try:
+                image_id = _ask(pool, f"rbd_id.{location.image}", "get_id")
+            except self.rados.ObjectNotFound as error:
+                raise missing from error
+            header = f"rbd_header.{_text(image_id)}"
+            listed = _ask(pool, header, "get_snapcontext")
+            _, count = struct.unpack_from("<QI", listed)
+            for at in range(12, 12 + 8 * count, 8):
+                key = listed[at : at + 8]
+                # a snapshot may be removed meanwhile
+                with contextlib.suppress(self.rados.ObjectNotFound):
+                    name = _text(_ask(pool, header, "get_snapshot_name", key))
+                    if name == location.snapshot:
+                        size = _ask(pool, header, "get_size", key)
+                        return Snapshot(
+                            struct.unpack_from("<BQ", size)[1],
+                            self._is_clone(pool, header, key),
+                        )
+        raise missing
+
+    def _is_clone(self, pool: Any, header: str, key: bytes) -> bool:
+        try:
+            parent = _ask(pool, header, "get_parent", key)
+        except self.rados.Error as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # the parent is in a namespace, which the answer cannot express
+            return True
+        return bool(struct.unpack_from("<q", parent)[0] >= 0)
 
     def has(self, volume_id: str) -> bool:
         """Return whether a volume's image exists, complete or not."""
@@ -242,3 +343,13 @@ def _timeouts(seconds: int) -> dict[str, str]:
         "rados_osd_op_timeout",
     )
     return {} if seconds < 0 else dict.fromkeys(names, str(seconds))
+
+
+def _ask(pool: Any, key: str, method: str, data: bytes = b"") -> bytes:
+    _, answer = pool.execute(key, "rbd", method, data, _MOST)
+    return bytes(answer)
+
+
+def _text(packed: bytes) -> str:
+    (length,) = struct.unpack_from("<I", packed)
+    return packed[4 : 4 + length].decode()
