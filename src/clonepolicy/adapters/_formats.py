@@ -1,16 +1,29 @@
-"""Disk formats: check that data is in its format, is safe, and fits."""
+"""Disk formats: check that data is in its format, is safe, and fits.
+
+qemu-img converts it within limits, because images may be malicious.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import re
+import shutil
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from oslo_utils.imageutils import format_inspector
 
-from clonepolicy import Image, IntegrityError, UnsupportedError
-from clonepolicy.adapters import _qemu_img, _sizes
+from clonepolicy import (
+    GiB,
+    Image,
+    IntegrityError,
+    UnavailableError,
+    UnsupportedError,
+)
+from clonepolicy.adapters import _sizes
 from clonepolicy.adapters._files import paths, sparse
 
 _QEMU: Mapping[str, str] = {
@@ -32,6 +45,11 @@ A program that guesses the format would open it as one of these.
 """
 
 _HEAD = 1 << 16
+_ADDRESS_SPACE = 1 << 21
+"""In KiB."""
+_TIMEOUT = 10
+"""Seconds to wait for each second of processor time."""
+_FULL = re.compile("No space left|Disk quota exceeded")
 
 
 class Inspector:
@@ -170,7 +188,7 @@ def convert(
             in it does not fit.
     """
     disk_format, count = inspector.disk_format, _sizes.to_bytes(size)
-    qemu_img = _qemu_img.find(f"converting {disk_format}")
+    qemu_img = find_qemu_img(f"converting {disk_format}")
     with paths.unnamed(directory) as fd:
         sparse.fill(fd, inspector.watch(data))
         disk = inspector.finish()
@@ -180,7 +198,7 @@ def convert(
                 f"least {_sizes.to_gib(disk)} GiB"
             )
             raise IntegrityError(message)
-        code, output = _qemu_img.run(
+        code, output = run_qemu_img(
             *(qemu_img, "convert", "-n", "--target-is-zero"),
             *("-f", _QEMU[disk_format], "-O", "raw"),
             *(f"/proc/self/fd/{fd}", str(path)),
@@ -190,3 +208,54 @@ def convert(
     if code:
         message = f"qemu-img cannot convert the {disk_format} data: {output}"
         raise IntegrityError(message)
+
+
+def find_qemu_img(purpose: str) -> str:
+    """Find qemu-img; raise `UnsupportedError` if it is not installed."""
+    found = shutil.which("qemu-img")
+    if found is None:
+        message = (
+            f"{purpose} needs qemu-img, which is not installed; install "
+            "qemu-utils"
+        )
+        raise UnsupportedError(message)
+    return found
+
+
+def run_qemu_img(
+    program: str, *arguments: str, fds: Iterable[int], size: int = 0
+) -> tuple[int, str]:
+    """Run qemu-img; return its exit code and its error output.
+
+    The size of the work in bytes limits processor time and waiting time;
+    memory has a fixed limit.
+
+    Raises:
+        UnavailableError: it took too long, or no space is left.
+    """
+    seconds = 60 + 60 * math.ceil(size / GiB)
+    limits = f"ulimit -t {seconds} && ulimit -v {_ADDRESS_SPACE}"
+    command = ("/bin/sh", "-c", f'{limits} && exec "$@"', "sh", program)
+    try:
+        done = subprocess.run(  # noqa: S603 - no name comes from outside
+            [*command, *arguments],
+            pass_fds=tuple(fds),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=_TIMEOUT * seconds,
+            env={**os.environ, "LC_ALL": "C"},
+            umask=0o077,
+        )
+    except subprocess.TimeoutExpired as error:
+        message = (
+            f"qemu-img took longer than {_TIMEOUT * seconds:g} s; try again"
+        )
+        raise UnavailableError(message) from error
+    if not done.returncode:
+        return 0, ""
+    output = done.stderr.decode(errors="replace").strip()
+    if _FULL.search(output):
+        message = "no space left; delete something or use another pool"
+        raise UnavailableError(message)
+    return done.returncode, output

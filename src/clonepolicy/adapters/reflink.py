@@ -28,7 +28,6 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _formats, _sizes
 from clonepolicy.adapters._files import paths, sparse
-from clonepolicy.adapters._files.images import ImageDirectories
 from clonepolicy.adapters._files.paths import translate_errors
 from clonepolicy.ports import StoredVolume, check_source, check_volume_id
 
@@ -64,7 +63,7 @@ class ReflinkArray:
     ) -> None:
         """Identify the file system, and try whether it shares data."""
         self._directory = Path(directory).absolute()
-        self._images = ImageDirectories(images, self._directory)
+        self._images = paths.ImageDirectories(images, self._directory)
         with translate_errors(f"looking at {directory}"):
             self._shares = sparse.can_reflink(self._directory)
             array_id = sparse.file_system_id(self._directory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -98,7 +99,9 @@ def fill(fd: int, pieces: Iterable[bytes], limit: int | None = None) -> int:
     for piece in pieces:
         check_room(at + len(piece), limit)
         for start, view in islands(piece):
-            _write(fd, view, at + start)
+            done = 0
+            while done < len(view):
+                done += os.pwrite(fd, view[done:], at + start + done)
         at += len(piece)
     os.ftruncate(fd, at)
     return at
@@ -130,12 +133,6 @@ def islands(piece: bytes) -> Iterator[tuple[int, memoryview]]:
         yield start, view[start:]
 
 
-def _write(fd: int, view: memoryview, at: int) -> None:
-    while view:
-        written = os.pwrite(fd, view, at)
-        view, at = view[written:], at + written
-
-
 def file_system_id(directory: Path) -> str:
     """Identify the file system that a directory is on.
 
@@ -157,22 +154,20 @@ def file_system_id(directory: Path) -> str:
 
 
 def _answers(fd: int, request: int, answer: bytearray) -> bool:
-    try:
+    with contextlib.suppress(OSError):
         fcntl.ioctl(fd, request, answer)
-    except OSError:
-        return False
-    return True
+        return True
+    return False
 
 
 def can_reflink(directory: Path) -> bool:
     """Try whether files of a directory can share data, on unnamed files."""
     with paths.unnamed(directory) as source, paths.unnamed(directory) as new:
         os.write(source, _ZERO_BLOCK)
-        try:
+        with contextlib.suppress(UnsupportedError):
             reflink(source, new)
-        except UnsupportedError:
-            return False
-    return True
+            return True
+    return False
 
 
 def reflink(source: int, target: int) -> None:

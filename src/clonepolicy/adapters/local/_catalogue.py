@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import attrs
 
@@ -26,6 +26,7 @@ from clonepolicy import (
     parse_location,
 )
 from clonepolicy.adapters._files import paths
+from clonepolicy.wire import loads
 
 Row: TypeAlias = sqlite3.Row
 
@@ -270,11 +271,7 @@ def _dump(config: Config) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _load(text: str) -> Config:
-    values: dict[str, Any] = {
-        name: frozenset(value) if isinstance(value, list) else value
-        for name, value in json.loads(text).items()
-    }
-    return Config(**values)
+    return loads(Config, text)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import attrs
 from clonepolicy import (
     SAFE,
     Config,
+    FactError,
     Image,
     NotFoundError,
     Outcome,
@@ -42,6 +43,8 @@ _DEFAULTS = Config(
     image_upload_use_cinder_backend=True,
     image_upload_use_internal_tenant=True,
 )
+_COUNT = 2**63 - 1
+"""The largest integer that SQLite stores."""
 
 
 class LocalCloud:
@@ -74,10 +77,11 @@ class LocalCloud:
                 _store.check_mounted(row["name"], path, row["mark"])
                 self._store.pools[row["name"]] = path
             self._journal = LocalJournal(catalogue, lock)
+            ports = self.ports(None, next(iter(self._store.pools)))
             self.recovered = _operations.repair(
-                self._store, self._journal, self._ports(None)
+                self._store, self._journal, ports
             )
-            undo.pop_all()
+            self._closing = undo.pop_all()
 
     @classmethod
     def init(
@@ -107,8 +111,7 @@ class LocalCloud:
 
     def close(self) -> None:
         """Close the cloud."""
-        self._store.catalogue.close()
-        self._store.lock.release()
+        self._closing.close()
 
     def __enter__(self) -> Self:
         """Return the cloud; leaving the block closes it."""
@@ -144,7 +147,8 @@ class LocalCloud:
         """
         _records.check_project(project_id)
         for field, limit in attrs.asdict(quota).items():
-            _records.check_count(field, limit)
+            if limit is not None and limit > _COUNT:
+                raise FactError(field, limit, f"at most {_COUNT}, or None")
         self._store.catalogue.execute(
             f"setting the quota of {project_id}",
             "INSERT OR REPLACE INTO quota VALUES (?, ?, ?, ?)",
@@ -156,17 +160,14 @@ class LocalCloud:
         """The journal of unfinished plans."""
         return self._journal
 
-    def ports(self, project_id: str, pool: str) -> Ports:
-        """Return the ports of a project, for volumes in a pool."""
-        self._store.pool_path(pool)
-        return self._ports(project_id, pool)
-
-    def _ports(self, project_id: str | None, pool: str | None = None) -> Ports:
+    def ports(self, project_id: str | None, pool: str) -> Ports:
+        """Return the ports of a project or the operator, for one pool."""
         store = self._store
+        store.pool_path(pool)
         return Ports(
             images=LocalImages(store, project_id),
             volumes=LocalVolumes(store),
-            array=LocalArray(store, pool or next(iter(store.pools))),
+            array=LocalArray(store, pool),
         )
 
     def add_image(  # noqa: PLR0913 - one for each field of an image
@@ -285,7 +286,10 @@ class LocalCloud:
         _records.check_text("name", name)
         _records.check_project(project_id)
         _records.check_gigabytes("size", size)
-        pool = pool or _operations.choose_pool(self._store, image_id)
+        store = self._store
+        if not pool:
+            names = [row["pool"] for row in store.catalogue.backing(image_id)]
+            pool = names[0] if names else max(store.pools, key=store.free)
         ports = self.ports(project_id, pool)
         volume = Volume(
             id=ports.volumes.new_id(),
@@ -295,9 +299,7 @@ class LocalCloud:
             host=_records.host(pool),
             created_at=datetime.datetime.now(datetime.UTC),
         )
-        operation = Operation(
-            self._store, self._journal, ports, policy, observer
-        )
+        operation = Operation(store, self._journal, ports, policy, observer)
         return _operations.create_volume(operation, image_id, volume, name)
 
     def upload_volume(  # noqa: PLR0913 - one for each field of an image

@@ -72,14 +72,6 @@ class Operation:
     observer: Observer | None
 
 
-def choose_pool(store: Store, image_id: str) -> str:
-    """Return the pool of a volume with the image's data, or the emptiest."""
-    backing = store.catalogue.backing(image_id)
-    if backing:
-        return str(backing[0]["pool"])
-    return max(store.pools, key=store.free)
-
-
 def create_volume(
     operation: Operation, image_id: str, volume: Volume, name: str
 ) -> Created:
@@ -273,25 +265,21 @@ def delete_image(store: Store, image_id: str) -> None:
                 f"image {image_id} is being stored; wait until it is active"
             )
             raise ConflictError(message)
-        backing = _image_volumes(store, image_id)
+        config = catalogue.config()
+        # the internal tenant's volumes that were made to hold the data
+        doomed = [
+            volume
+            for volume in catalogue.backing(image_id)
+            if volume["glance_image_id"] == image_id
+            and config.trusts(volume["project_id"])
+            and volume["status"] == "available"
+        ]
         db.execute("DELETE FROM location WHERE image_id = ?", (image_id,))
         db.execute("DELETE FROM image WHERE id = ?", (image_id,))
-        begin_deleting(store, db, backing)
-    finish_deleting(store, backing)
+        begin_deleting(store, db, doomed)
+    finish_deleting(store, doomed)
     with translate_errors(action):
         paths.remove(store.image_path(image_id))
-
-
-def _image_volumes(store: Store, image_id: str) -> list[Row]:
-    """Return the internal tenant's volumes made to hold an image's data."""
-    config = store.catalogue.config()
-    return [
-        row
-        for row in store.catalogue.backing(image_id)
-        if row["glance_image_id"] == image_id
-        and config.trusts(row["project_id"])
-        and row["status"] == "available"
-    ]
 
 
 def repair(
@@ -365,14 +353,13 @@ def _fail_broken(store: Store) -> None:
             if row["status"] in WHOLE and not store.is_whole(row)
         ]
 
-    if not broken():
-        return
-    # check again in a transaction, which keeps other processes out
-    with store.catalogue.transaction(_REPAIRING) as db:
-        db.executemany(
-            "UPDATE volume SET status = 'error' WHERE id = ?",
-            [(row["id"],) for row in broken()],
-        )
+    if broken():
+        # check again in a transaction, which keeps other processes out
+        with store.catalogue.transaction(_REPAIRING) as db:
+            db.executemany(
+                "UPDATE volume SET status = 'error' WHERE id = ?",
+                [(row["id"],) for row in broken()],
+            )
 
 
 def _remove_strays(store: Store) -> None:

@@ -30,8 +30,6 @@ from clonepolicy.adapters.records import image_from_v2
 _LARGEST = 2**33 - 1
 """In GiB: a file has less than 2**63 bytes."""
 _LONGEST = 255
-_COUNT = 2**63 - 1
-"""The largest integer that SQLite stores."""
 _VISIBILITIES = ("private", "shared", "community", "public")
 _SHORTEST_PREFIX = 8
 _SAME = (
@@ -119,12 +117,6 @@ def check_gigabytes(field: str, value: int) -> None:
     """
     if type(value) is not int or not 0 <= value <= _LARGEST:
         raise FactError(field, value, f"a whole number of GiB <= {_LARGEST}")
-
-
-def check_count(field: str, value: int | None) -> None:
-    """Accept a limit that SQLite can store, or None."""
-    if value is not None and value > _COUNT:
-        raise FactError(field, value, f"at most {_COUNT}, or None")
 
 
 def new_image(

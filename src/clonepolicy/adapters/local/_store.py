@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -80,18 +81,16 @@ class ProcessLock:
 
 
 def _lock(fd: int, kind: int) -> bool:
-    try:
+    with contextlib.suppress(BlockingIOError):
         fcntl.flock(fd, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _is_at(fd: int, path: Path) -> bool:
-    try:
+    with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
-        return False
+    return False
 
 
 def _is_free(path: Path, *, remove: bool = False) -> bool:
@@ -264,13 +263,10 @@ def check_cloud(root: Path) -> None:
 
 def check_mounted(name: str, path: Path, mark: str) -> None:
     """Raise `UnavailableError` if a pool's file system is not mounted."""
-    try:
-        found = (path / _MARK).read_text()
-    except OSError:
-        found = ""
-    if found != mark:
-        message = (
-            f"pool {name} is not at {path}; mount its file system and try "
-            "again"
-        )
-        raise UnavailableError(message)
+    with contextlib.suppress(OSError):
+        if (path / _MARK).read_text() == mark:
+            return
+    message = (
+        f"pool {name} is not at {path}; mount its file system and try again"
+    )
+    raise UnavailableError(message)

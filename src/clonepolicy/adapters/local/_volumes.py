@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import sqlite3
 import uuid
@@ -186,10 +187,9 @@ class LocalArray:
 
     def stat(self, volume_id: str) -> StoredVolume | None:
         """Return the size of a volume's file in its pool."""
-        row = self._find(volume_id)
-        if row is None:
-            return None
-        return self._store.array(row["pool"]).stat(volume_id)
+        if row := self._find(volume_id):
+            return self._store.array(row["pool"]).stat(volume_id)
+        return None
 
     def find_image(self, location: Location) -> StoredImage | None:
         """Return None: no image of this cloud has such a location."""
@@ -248,10 +248,9 @@ class LocalArray:
 
     def _find(self, volume_id: str) -> Row | None:
         check_volume_id(volume_id)
-        try:
+        with contextlib.suppress(NotFoundError):
             return self._store.catalogue.volume_row(volume_id)
-        except NotFoundError:
-            return None
+        return None
 
     def _creating_row(self, volume_id: str) -> Row:
         """Return a volume's row, if it is being created."""

@@ -26,7 +26,6 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _formats, _sizes
 from clonepolicy.adapters._files import paths, sparse
-from clonepolicy.adapters._files.images import ImageDirectories
 from clonepolicy.adapters._files.paths import translate_errors
 from clonepolicy.adapters.qcow2 import _commands
 from clonepolicy.adapters.qcow2._commands import File, format_of, open_file
@@ -84,7 +83,7 @@ class Qcow2Array:
         if type(max_chain) is not int or max_chain < 2:  # noqa: PLR2004 - a layer and the volume
             raise FactError("max_chain", max_chain, "a whole number >= 2")
         self._directory = Directory(Path(directory).absolute())
-        self._images = ImageDirectories(images, self._directory.path)
+        self._images = paths.ImageDirectories(images, self._directory.path)
         self._max_chain = max_chain
         with translate_errors(f"looking at {directory}"):
             self._backend = attrs.evolve(

@@ -20,7 +20,7 @@ from typing import TypeAlias
 import attrs
 
 from clonepolicy import ConflictError, IntegrityError, UnavailableError
-from clonepolicy.adapters import _qemu_img
+from clonepolicy.adapters import _formats
 
 LAYER = re.compile(
     r"layer-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(qcow2|raw)"
@@ -163,9 +163,7 @@ def create(
     qemu-img does not look at the layer.  It keeps ``lock`` open while it
     runs, so that the lock stays even if the calling process dies.
     """
-    rests: tuple[str, ...] = ()
-    if layer is not None:
-        rests = ("-u", "-b", layer, "-F", format_of(layer))
+    rests = ("-u", "-b", layer, "-F", format_of(layer)) if layer else ()
     command = ("create", "-q", "-f", "qcow2", *rests, str(path), str(size))
     _run(*command, fds=(lock,))
 
@@ -207,8 +205,10 @@ def _describe(chain: Sequence[File]) -> str:
 
 def _run(*arguments: str, fds: Iterable[int], size: int = 0) -> None:
     """Run qemu-img; raise its failure as an `AdapterError`."""
-    program = _qemu_img.find("Qcow2Array")
-    code, output = _qemu_img.run(program, *arguments, fds=fds, size=size)
+    program = _formats.find_qemu_img("Qcow2Array")
+    code, output = _formats.run_qemu_img(
+        program, *arguments, fds=fds, size=size
+    )
     if not code:
         return
     if locked := _LOCKED.search(output):

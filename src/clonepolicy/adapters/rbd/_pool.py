@@ -24,7 +24,7 @@ from clonepolicy import (
     UnavailableError,
     UnsupportedError,
 )
-from clonepolicy.adapters._files import sparse
+from clonepolicy.adapters._files import paths, sparse
 from clonepolicy.ports import check_volume_id
 
 _PIECE = 4 << 20
@@ -34,15 +34,16 @@ _LOCKS = "clonepolicy.locks"
 _LOCKED = 30
 """Seconds after which a lock expires, even if its owner was killed."""
 _POLL = 0.05
+_TIMEOUTS = (
+    "client_mount_timeout",
+    "rados_mon_op_timeout",
+    "rados_osd_op_timeout",
+)
 _MOST = 1 << 16
 """The longest answer in bytes: enough for 8,000 snapshots."""
 _FORBIDDEN = (
     ForbiddenError,
     "Ceph does not permit this; check the capabilities of rbd_user",
-)
-_FULL = (
-    UnavailableError,
-    "no space left; delete something or use another pool",
 )
 _SILENT = (
     UnavailableError,
@@ -51,8 +52,8 @@ _SILENT = (
 _FAILED = (UnavailableError, "the cluster failed")
 _UNABLE = (UnsupportedError, "the cluster does not support this")
 _KINDS: Mapping[int, tuple[type[AdapterError], str]] = {
+    **paths.DATA_ERRORS,
     errno.ENOENT: (NotFoundError, "it does not exist"),
-    errno.EEXIST: (ConflictError, "data exists already; discard it first"),
     errno.ENOTEMPTY: (
         ConflictError,
         "it has snapshots that others took; remove them first",
@@ -63,8 +64,6 @@ _KINDS: Mapping[int, tuple[type[AdapterError], str]] = {
     ),
     errno.EPERM: _FORBIDDEN,
     errno.EACCES: _FORBIDDEN,
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: _FULL,
     errno.ETIMEDOUT: _SILENT,
     errno.ENOTCONN: _SILENT,
     errno.ESHUTDOWN: (
@@ -109,11 +108,12 @@ class Pool:
     ) -> None:
         """Connect to the cluster."""
         self.rados, self.rbd = _bindings()
+        conf = {} if timeout < 0 else dict.fromkeys(_TIMEOUTS, str(timeout))
         with self.translate_errors(f"opening pool {name}"):
             self.cluster = self.rados.Rados(
                 rados_id=user,
                 conffile=str(ceph_conf),
-                conf=_timeouts(timeout),
+                conf=conf,
             )
             try:
                 self.cluster.connect()
@@ -158,6 +158,7 @@ class Pool:
         when many clones are made of one volume, Pacific's librbd sometimes
         crashes or waits forever.
         """
+        check_volume_id(volume_id)
         # few names: an object remembers the name of each lock it ever had
         lock = (_LOCKS, volume_id[:2], str(uuid.uuid4()))
         deadline = time.monotonic() + 2 * _LOCKED
@@ -175,17 +176,6 @@ class Pool:
         finally:
             with contextlib.suppress(self.rados.ObjectNotFound):
                 self.objects.unlock(*lock)
-
-    @contextlib.contextmanager
-    def opened_snapshot(self, location: RbdLocation) -> Iterator[Any]:
-        """Open a snapshot in any pool of the cluster."""
-        with (
-            self.cluster.open_ioctx(location.pool) as pool,
-            self.rbd.Image(
-                *(pool, location.image, location.snapshot), read_only=True
-            ) as image,
-        ):
-            yield image
 
     def find_snapshot(self, location: RbdLocation) -> Snapshot:
         """Look up a snapshot in any pool, without opening its image.
@@ -232,12 +222,11 @@ class Pool:
 
     def has(self, volume_id: str) -> bool:
         """Return whether a volume's image exists, complete or not."""
-        try:
+        with contextlib.suppress(self.rados.ObjectNotFound):
             # opening the image would take ten times as long
             self.objects.stat(f"rbd_id.{image_name(volume_id)}")
-        except self.rados.ObjectNotFound:
-            return False
-        return True
+            return True
+        return False
 
     def create(self, volume_id: str, size: int) -> None:
         """Create an image of so many bytes, all zeros."""
@@ -334,15 +323,6 @@ def _bindings() -> tuple[Any, Any]:
             f"{error}; install them for this Python (Debian: python3-rbd)"
         )
         raise UnsupportedError(message) from error
-
-
-def _timeouts(seconds: int) -> dict[str, str]:
-    names = (
-        "client_mount_timeout",
-        "rados_mon_op_timeout",
-        "rados_osd_op_timeout",
-    )
-    return {} if seconds < 0 else dict.fromkeys(names, str(seconds))
 
 
 def _ask(pool: Any, key: str, method: str, data: bytes = b"") -> bytes:
