@@ -288,8 +288,9 @@ class LocalCloud:
         _records.check_gigabytes("size", size)
         store = self._store
         if not pool:
-            names = [row["pool"] for row in store.catalogue.backing(image_id)]
-            pool = names[0] if names else max(store.pools, key=store.free)
+            rows = store.catalogue.backing(image_id)
+            pools = [str(row["pool"]) for row in rows]
+            pool = pools[0] if pools else max(store.pools, key=store.free)
         ports = self.ports(project_id, pool)
         volume = Volume(
             id=ports.volumes.new_id(),
