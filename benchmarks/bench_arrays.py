@@ -32,7 +32,7 @@ from _requests import Requests
 from _timing import Row, Timing, arguments, ratio, report
 
 from clonepolicy import FileLocation, GiB, RbdLocation, Volume
-from clonepolicy.adapters._files.reflinks import can_reflink
+from clonepolicy.adapters._files.sparse import can_reflink
 from clonepolicy.adapters.qcow2 import Qcow2Array
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.adapters.reflink import ReflinkArray

@@ -20,9 +20,9 @@ from clonepolicy import (
     UnavailableError,
     UnsupportedError,
 )
-from clonepolicy.adapters._files import paths, reflinks, sparse
-from clonepolicy.adapters._files.errors import passthrough
-from clonepolicy.adapters.local._errors import translate_errors
+from clonepolicy.adapters._files import paths, sparse
+from clonepolicy.adapters._files.paths import passthrough
+from clonepolicy.adapters.local._catalogue import translate_errors
 from local_support import MIB, content, raising, write_source
 
 
@@ -95,13 +95,13 @@ def test_sharing_data_fails_as_unsupported_or_as_an_os_error(
     one, two = paths.create(tmp_path / "1"), paths.create(tmp_path / "2")
     monkeypatch.setattr(fcntl, "ioctl", raising(errno.EXDEV))
     with pytest.raises(UnsupportedError, match="one file system"):
-        reflinks.reflink(one, two)
-    assert not reflinks.can_reflink(tmp_path)
-    assert reflinks.file_system_id(tmp_path).startswith("dev-")
+        sparse.reflink(one, two)
+    assert not sparse.can_reflink(tmp_path)
+    assert sparse.file_system_id(tmp_path).startswith("dev-")
     monkeypatch.setattr(fcntl, "ioctl", raising(errno.EIO))
     for ask in (
-        lambda: reflinks.reflink(one, two),
-        lambda: reflinks.can_reflink(tmp_path),
+        lambda: sparse.reflink(one, two),
+        lambda: sparse.can_reflink(tmp_path),
     ):
         with pytest.raises(OSError, match="injected"):
             ask()

@@ -1,5 +1,6 @@
 """The ports of a local cloud keep its volumes and images consistent."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -19,15 +20,18 @@ from clonepolicy import (
     Image,
     IntegrityError,
     NotFoundError,
+    UnavailableError,
     UnsupportedError,
     execute,
 )
+from clonepolicy.adapters._files import sparse
 from clonepolicy.adapters.local import LocalCloud
 from clonepolicy.adapters.local._images import insert_image
 from local_support import (
     add_image,
     faults,
     make_volume,
+    raising,
     register_image,
 )
 
@@ -77,6 +81,26 @@ def test_only_a_whole_volume_is_published(
         ports.volumes.publish(made)
         with pytest.raises(ConflictError, match="only a volume in creation"):
             ports.array.extend(made, 2)
+
+
+def test_a_full_file_system_is_not_probed_to_extend_or_discard(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a killed plan is finished, or undone, while no space is left."""
+    with LocalCloud.init(tmp_path / "c") as cloud:
+        volume = make_volume(cloud, add_image(cloud, source))
+        ports = cloud.ports("p", "pool1")
+        made = ports.volumes.new_id()
+        ports.volumes.create_image_volume(made, volume.id, "p")
+        ports.array.clone_volume(made, volume)
+        cloud._store._arrays.clear()  # as in a new process
+        monkeypatch.setattr(sparse, "can_reflink", raising(errno.ENOSPC))
+        with pytest.raises(UnavailableError, match="no space left"):
+            ports.array.get_backend()
+        ports.array.extend(made, 2)
+        assert cloud.find_volume(made, "p").path.stat().st_size == 2 * GiB
+        ports.array.discard(made)
+        assert not cloud.find_volume(made, "p").path.exists()
 
 
 def test_locations_are_added_and_withdrawn_repeatedly(

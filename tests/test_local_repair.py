@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import local_support
 from clonepolicy import AdapterError, Volume, recover
-from clonepolicy.adapters._files import paths, reflinks
-from clonepolicy.adapters.local import LocalCloud, _process_lock, _store
+from clonepolicy.adapters._files import paths, sparse
+from clonepolicy.adapters.local import LocalCloud, _store
 from clonepolicy.plan import AddLocation, CloneVolume, PublishVolume, Step
 from clonepolicy.ports import Observer
 from local_support import (
@@ -261,8 +261,8 @@ def test_a_process_is_alive_while_it_holds_its_lock(
 ) -> None:
     """A lock file that was removed while it was made is not used."""
     answers = iter([False, True])
-    monkeypatch.setattr(_process_lock, "_is_at", lambda *_: next(answers))
-    lock = _process_lock.ProcessLock.acquire(tmp_path)
+    monkeypatch.setattr(_store, "_is_at", lambda *_: next(answers))
+    lock = _store.ProcessLock.acquire(tmp_path)
     other = attrs.evolve(lock, token="other")  # noqa: S106 - no secret
     assert not other.is_dead(lock.token)
     assert not other.is_dead("other")
@@ -270,7 +270,7 @@ def test_a_process_is_alive_while_it_holds_its_lock(
     monkeypatch.undo()
     other.remove_stale()
     assert [p.name for p in tmp_path.iterdir()] == [lock.token]
-    assert not _process_lock._is_at(lock._fd, tmp_path / "gone")
+    assert not _store._is_at(lock._fd, tmp_path / "gone")
     lock.release()
 
 
@@ -314,7 +314,7 @@ def test_unnamed_files_leave_nothing_or_are_removed_later(
         patch.setattr(paths, "remove", raising(errno.EIO))
         for use in (
             paths.unnamed(pool).__enter__,
-            lambda: reflinks.can_reflink(pool),
+            lambda: sparse.can_reflink(pool),
         ):
             with pytest.raises(OSError, match="injected"):
                 use()

@@ -25,7 +25,7 @@ LAYERS = {
         "adapters.cinder adapters.local adapters.memory",
         "adapters.glance adapters.qcow2 adapters.rbd adapters.reflink",
         "adapters.records adapters._formats",
-        "adapters._files adapters._qemu_img",
+        "adapters._files",
         "adapters._sizes",
     ),
     "JSON and scenarios": ("scenarios schema wire",),

@@ -24,9 +24,8 @@ from clonepolicy import (
     StoredImage,
     UnavailableError,
 )
-from clonepolicy.adapters import _qemu_img
+from clonepolicy.adapters import _formats
 from clonepolicy.adapters._files import paths
-from clonepolicy.adapters._files.images import ImageDirectories
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.adapters.reflink import ReflinkArray
 from clonepolicy.ports import StoredVolume
@@ -66,9 +65,8 @@ def new_id() -> str:
 def test_an_image_is_opened(images: Path, place: Path) -> None:
     """A regular file directly in one of the directories is an image."""
     path = images / "image"
-    directories = ImageDirectories([images], place)
-    fd, found = directories.open(FileLocation(str(path)))
-    with paths.closing(fd):
+    directories = paths.ImageDirectories([images], place)
+    with directories.opened(FileLocation(str(path))) as (fd, found):
         assert path == found
         assert b"data" == os.read(fd, 10)
         assert not os.get_inheritable(fd)
@@ -110,11 +108,11 @@ def test_an_image_on_another_device_is_not_found(images: Path) -> None:
     """A file on another file system cannot share data with the volumes."""
     elsewhere = Path("/proc")
     assert images.stat().st_dev != elsewhere.stat().st_dev
-    directories = ImageDirectories([images], elsewhere)
+    directories = paths.ImageDirectories([images], elsewhere)
     location = FileLocation(str(images / "image"))
     assert None is directories.find(location)
-    with pytest.raises(NotFoundError):
-        directories.open(location)
+    with pytest.raises(NotFoundError), directories.opened(location):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -236,7 +234,7 @@ def test_a_full_file_system_is_unavailable(
     program.write_text(f"#!/bin/sh\necho 'error: {output}' >&2\nexit 1\n")
     program.chmod(0o755)
     with pytest.raises(UnavailableError, match="no space left"):
-        _qemu_img.run(str(program), "convert", fds=())
+        _formats.run_qemu_img(str(program), "convert", fds=())
 
 
 # -- a librbd of one image ----------------------------------------------------

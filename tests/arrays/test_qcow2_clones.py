@@ -34,7 +34,7 @@ from qcow2_support import (
 
 from clonepolicy import ConflictError, FactError
 from clonepolicy.adapters.qcow2 import Qcow2Array, _commands
-from clonepolicy.adapters.qcow2._header import File
+from clonepolicy.adapters.qcow2._commands import File
 
 small = qcow2_support.small
 place = qcow2_support.place

@@ -48,7 +48,7 @@ from clonepolicy import (
     UnavailableError,
     UnsupportedError,
 )
-from clonepolicy.adapters import _qemu_img
+from clonepolicy.adapters import _formats
 from clonepolicy.adapters.qcow2 import Qcow2Array
 from clonepolicy.ports import StoredVolume
 
@@ -195,7 +195,7 @@ def test_a_hanging_qemu_img_is_stopped(
     """A qemu-img that takes too long is stopped, and its work undone."""
     with monkeypatch.context() as patch:
         wrap_qemu_img(tmp_path, patch, "exec sleep 60")
-        patch.setattr(_qemu_img, "_TIMEOUT", 0.001)
+        patch.setattr(_formats, "_TIMEOUT", 0.001)
         begin = time.monotonic()
         for action in MAKE.values():
             with pytest.raises(UnavailableError, match="took longer"):

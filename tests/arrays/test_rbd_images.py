@@ -29,7 +29,7 @@ from clonepolicy import (
     StoredImage,
     UnsupportedError,
 )
-from clonepolicy.adapters.rbd import _snapshots as snapshots
+from clonepolicy.adapters.rbd import _pool as snapshots
 from clonepolicy.testing.conformance import Fixture
 from clonepolicy.testing.conformance._fixture import Content
 

@@ -1,18 +1,30 @@
-"""Disk formats: check that data is in its format, is safe, and fits."""
+"""Disk formats: check that data is in its format, is safe, and fits.
+
+qemu-img converts it within limits, because images may be malicious.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import re
+import shutil
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from oslo_utils.imageutils import format_inspector
 
-from clonepolicy import Image, IntegrityError, UnsupportedError
-from clonepolicy.adapters import _qemu_img, _sizes
+from clonepolicy import (
+    GiB,
+    Image,
+    IntegrityError,
+    UnavailableError,
+    UnsupportedError,
+)
+from clonepolicy.adapters import _sizes
 from clonepolicy.adapters._files import paths, sparse
-from clonepolicy.adapters._files.errors import passthrough
 
 _QEMU: Mapping[str, str] = {
     "qcow2": "qcow2",
@@ -33,6 +45,11 @@ A program that guesses the format would open it as one of these.
 """
 
 _HEAD = 1 << 16
+_ADDRESS_SPACE = 1 << 21
+"""In KiB."""
+_TIMEOUT = 10
+"""Seconds to wait for each second of processor time."""
+_FULL = re.compile("No space left|Disk quota exceeded")
 
 
 class Inspector:
@@ -56,7 +73,11 @@ class Inspector:
         for piece in pieces:
             self._size += len(piece)
             if self._inspector is not None:
-                self._inspect(self._inspector, piece)
+                try:
+                    self._inspector.eat_chunk(piece)
+                except Exception as error:
+                    # raised on any data that an inspector does not know
+                    raise self._mislabelled(str(error)) from error
             elif len(self._head) < _HEAD:
                 self._head += piece[:_HEAD]
                 if len(self._head) >= _HEAD:
@@ -82,15 +103,6 @@ class Inspector:
         except format_inspector.ImageFormatError as error:
             raise self._mislabelled(str(error)) from error
         return self._inspector.virtual_size
-
-    def _inspect(
-        self, inspector: format_inspector.FileInspector, piece: bytes
-    ) -> None:
-        try:
-            inspector.eat_chunk(piece)
-        except Exception as error:
-            # inspectors raise any exception on data that they do not know
-            raise self._mislabelled(str(error)) from error
 
     def _check_head(self) -> None:
         head = bytes(self._head)
@@ -146,7 +158,7 @@ def fill_file(
         IntegrityError: the data is not in its format, or does not fit.
     """
     inspector, count = Inspector(image), _sizes.to_bytes(size)
-    data = passthrough(data)
+    data = paths.passthrough(data)
     with paths.closing(paths.create(path)) as fd:
         if inspector.is_plain:
             sparse.fill(fd, inspector.watch(data), count)
@@ -175,27 +187,75 @@ def convert(
         IntegrityError: the data is not in its format, not safe, or the disk
             in it does not fit.
     """
-    disk_format = inspector.disk_format
-    qemu_img = _qemu_img.find(f"converting {disk_format}")
+    disk_format, count = inspector.disk_format, _sizes.to_bytes(size)
+    qemu_img = find_qemu_img(f"converting {disk_format}")
     with paths.unnamed(directory) as fd:
         sparse.fill(fd, inspector.watch(data))
-        _check_fits(inspector.finish(), size)
-        code, output = _qemu_img.run(
+        disk = inspector.finish()
+        if disk > count:
+            message = (
+                f"the disk in the image has {disk} bytes; make the volume at "
+                f"least {_sizes.to_gib(disk)} GiB"
+            )
+            raise IntegrityError(message)
+        code, output = run_qemu_img(
             *(qemu_img, "convert", "-n", "--target-is-zero"),
             *("-f", _QEMU[disk_format], "-O", "raw"),
             *(f"/proc/self/fd/{fd}", str(path)),
             fds=(fd,),
-            size=_sizes.to_bytes(size),
+            size=count,
         )
     if code:
         message = f"qemu-img cannot convert the {disk_format} data: {output}"
         raise IntegrityError(message)
 
 
-def _check_fits(disk: int, size: int) -> None:
-    if disk > _sizes.to_bytes(size):
+def find_qemu_img(purpose: str) -> str:
+    """Find qemu-img; raise `UnsupportedError` if it is not installed."""
+    found = shutil.which("qemu-img")
+    if found is None:
         message = (
-            f"the disk in the image has {disk} bytes; make the volume at "
-            f"least {_sizes.to_gib(disk)} GiB"
+            f"{purpose} needs qemu-img, which is not installed; install "
+            "qemu-utils"
         )
-        raise IntegrityError(message)
+        raise UnsupportedError(message)
+    return found
+
+
+def run_qemu_img(
+    program: str, *arguments: str, fds: Iterable[int], size: int = 0
+) -> tuple[int, str]:
+    """Run qemu-img; return its exit code and its error output.
+
+    The size of the work in bytes limits processor time and waiting time;
+    memory has a fixed limit.
+
+    Raises:
+        UnavailableError: it took too long, or no space is left.
+    """
+    seconds = 60 + 60 * math.ceil(size / GiB)
+    limits = f"ulimit -t {seconds} && ulimit -v {_ADDRESS_SPACE}"
+    command = ("/bin/sh", "-c", f'{limits} && exec "$@"', "sh", program)
+    try:
+        done = subprocess.run(  # noqa: S603 - no name comes from outside
+            [*command, *arguments],
+            pass_fds=tuple(fds),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=_TIMEOUT * seconds,
+            env={**os.environ, "LC_ALL": "C"},
+            umask=0o077,
+        )
+    except subprocess.TimeoutExpired as error:
+        message = (
+            f"qemu-img took longer than {_TIMEOUT * seconds:g} s; try again"
+        )
+        raise UnavailableError(message) from error
+    if not done.returncode:
+        return 0, ""
+    output = done.stderr.decode(errors="replace").strip()
+    if _FULL.search(output):
+        message = "no space left; delete something or use another pool"
+        raise UnavailableError(message)
+    return done.returncode, output

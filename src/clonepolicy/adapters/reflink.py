@@ -27,9 +27,8 @@ from clonepolicy import (
     Volume,
 )
 from clonepolicy.adapters import _formats, _sizes
-from clonepolicy.adapters._files import paths, reflinks, sparse
-from clonepolicy.adapters._files.errors import translate_errors
-from clonepolicy.adapters._files.images import ImageDirectories
+from clonepolicy.adapters._files import paths, sparse
+from clonepolicy.adapters._files.paths import translate_errors
 from clonepolicy.ports import StoredVolume, check_source, check_volume_id
 
 __all__ = ["ReflinkArray"]
@@ -64,10 +63,10 @@ class ReflinkArray:
     ) -> None:
         """Identify the file system, and try whether it shares data."""
         self._directory = Path(directory).absolute()
-        self._images = ImageDirectories(images, self._directory)
+        self._images = paths.ImageDirectories(images, self._directory)
         with translate_errors(f"looking at {directory}"):
-            self._shares = reflinks.can_reflink(self._directory)
-            array_id = reflinks.file_system_id(self._directory)
+            self._shares = sparse.can_reflink(self._directory)
+            array_id = sparse.file_system_id(self._directory)
         kind = CloneKind.COPY_ON_WRITE if self._shares else CloneKind.FULL_COPY
         self._backend = attrs.evolve(
             self.CAPABILITIES,
@@ -120,34 +119,32 @@ class ReflinkArray:
         self, volume_id: str, location: RbdLocation | FileLocation
     ) -> None:
         """Share all data of an image's file, or copy it."""
-        with translate_errors(f"cloning {location} to volume {volume_id}"):
-            fd, _ = self._images.open(location)
-            with paths.closing(fd):
-                size = _sizes.to_gib(os.fstat(fd).st_size)
-                self._clone(fd, volume_id, _sizes.to_bytes(size))
+        with (
+            translate_errors(f"cloning {location} to volume {volume_id}"),
+            self._images.opened(location) as (fd, _),
+        ):
+            size = _sizes.to_gib(os.fstat(fd).st_size)
+            self._clone(fd, volume_id, _sizes.to_bytes(size))
 
     def _clone(self, source: int, volume_id: str, size: int) -> None:
         """Create a volume of so many bytes from an open file, or nothing."""
         path = self.path(volume_id)
         with paths.closing(paths.create(path)) as fd:
             try:
-                (reflinks.reflink if self._shares else sparse.copy)(source, fd)
+                (sparse.reflink if self._shares else sparse.copy)(source, fd)
                 os.ftruncate(fd, size)
                 os.fsync(fd)
             except BaseException as error:
-                _remove_partial(path, error)
+                try:
+                    paths.remove(path)
+                except OSError as left:
+                    message = f"{path} could be neither filled nor removed"
+                    raise LeftBehindError(f"{message}: {left}") from error
                 raise
 
     def extend(self, volume_id: str, size: int) -> None:
         """Extend a volume with zeros to a size in GiB; never shrink it."""
-        flags = os.O_RDWR | os.O_CLOEXEC
-        with (
-            translate_errors(f"extending volume {volume_id}"),
-            paths.closing(os.open(self.path(volume_id), flags)) as fd,
-        ):
-            _sizes.check_not_larger(volume_id, os.fstat(fd).st_size, size)
-            os.ftruncate(fd, _sizes.to_bytes(size))
-            os.fsync(fd)
+        extend_file(self.path(volume_id), volume_id, size)
 
     def write(
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
@@ -172,9 +169,13 @@ class ReflinkArray:
                 paths.sync(self._directory)
 
 
-def _remove_partial(path: Path, error: BaseException) -> None:
-    try:
-        paths.remove(path)
-    except OSError as another:
-        message = f"{path} could be neither filled nor removed: {another}"
-        raise LeftBehindError(message) from error
+def extend_file(path: Path, volume_id: str, size: int) -> None:
+    """Extend a volume's file, as `ArrayBackend.extend`."""
+    flags = os.O_RDWR | os.O_CLOEXEC
+    with (
+        translate_errors(f"extending volume {volume_id}"),
+        paths.closing(os.open(path, flags)) as fd,
+    ):
+        _sizes.check_not_larger(volume_id, os.fstat(fd).st_size, size)
+        os.ftruncate(fd, _sizes.to_bytes(size))
+        os.fsync(fd)

@@ -1,18 +1,63 @@
-"""Create, open, measure, remove and sync files."""
+"""Files: create, open and remove them; their errors; stored images."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
+
+from clonepolicy import (
+    AdapterError,
+    ConflictError,
+    FactError,
+    FileLocation,
+    Location,
+    NotFoundError,
+    StoredImage,
+    UnavailableError,
+)
+from clonepolicy.adapters import _sizes
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
 UNNAMED = ".spool-"
 """Prefix of an unnamed file's name while it still has one."""
+
+_FULL = (
+    UnavailableError,
+    "no space left; delete something or use another pool",
+)
+DATA_ERRORS: Mapping[int, tuple[type[AdapterError], str]] = {
+    errno.EEXIST: (ConflictError, "data exists already; discard it first"),
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+}
+"""What errors mean wherever an array keeps its data."""
+
+_PERMISSION = "permission denied; check who may read and write there"
+_REMEDIES = {
+    errno.EFBIG: (
+        "the file system cannot store a file that large; make it smaller or "
+        "use another pool"
+    ),
+    errno.EACCES: _PERMISSION,
+    errno.EPERM: _PERMISSION,
+    errno.EROFS: "the file system is read-only; remount it read-write",
+    errno.EIO: "I/O error; check the disk and the system's log",
+}
+_NO_IMAGE = frozenset(
+    {
+        *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG),
+        errno.ENXIO,  # a socket, or a device that does not exist
+    }
+)
+_MARK = "_clonepolicy_passthrough"
+"""The attribute that `passthrough` sets on an error."""
 
 
 @contextlib.contextmanager
@@ -37,27 +82,24 @@ def open_read(path: Path) -> int:
 
 def size_of(path: Path) -> int | None:
     """Return a file's size in bytes; None if it does not exist."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         return path.stat().st_size
-    except FileNotFoundError:
-        return None
+    return None
 
 
 def bytes_on_disk(path: Path) -> int:
     """Return the bytes that a file occupies; 0 if it does not exist."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         return path.stat().st_blocks * 512
-    except FileNotFoundError:
-        return 0
+    return 0
 
 
 def remove(path: Path) -> bool:
     """Remove a file if it exists; return whether it existed."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         path.unlink()
-    except FileNotFoundError:
-        return False
-    return True
+        return True
+    return False
 
 
 def sync(path: Path) -> None:
@@ -69,21 +111,111 @@ def sync(path: Path) -> None:
 @contextlib.contextmanager
 def unnamed(directory: Path) -> Iterator[int]:
     """Open a file that has no name; the kernel frees it when it is closed."""
-    with closing(_open_unnamed(directory)) as fd:
-        yield fd
-
-
-def _open_unnamed(directory: Path) -> int:
-    flags = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
+    path = None
     try:
-        return os.open(directory, flags, 0o600)
+        fd = os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
     except OSError:
         # this file system has no unnamed files: create one, remove its name
         path = directory / f"{UNNAMED}{uuid.uuid4()}"
-    fd = create(path)
+        fd = create(path)
+    with closing(fd):
+        if path is not None:
+            remove(path)
+        yield fd
+
+
+@contextlib.contextmanager
+def translate_errors(action: str) -> Iterator[None]:
+    """Raise an `OSError` of a block as an `AdapterError`.
+
+    The message begins with ``action``.  Errors that `passthrough` marked
+    are raised unchanged.
+    """
     try:
-        remove(path)
-    except BaseException:
-        os.close(fd)
+        yield
+    except (OSError, UnicodeEncodeError) as error:
+        if _MARK in vars(error):
+            raise
+        raise _translate(action, error) from error
+
+
+def passthrough(data: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a caller's data; `translate_errors` leaves its errors alone."""
+    try:
+        yield from data
+    except (OSError, UnicodeEncodeError) as error:
+        vars(error)[_MARK] = True
         raise
-    return fd
+
+
+def _translate(
+    action: str, error: OSError | UnicodeEncodeError
+) -> AdapterError:
+    if isinstance(error, UnicodeEncodeError):
+        message = f"{action}: no file or record can have such a name"
+        return NotFoundError(message)
+    if isinstance(error, FileNotFoundError):
+        missing = error.filename or "the data"
+        return NotFoundError(f"{action}: {missing} does not exist")
+    number = error.errno or 0
+    why = _REMEDIES.get(number, error.strerror or str(error))
+    kind, why = DATA_ERRORS.get(number, (UnavailableError, why))
+    return kind(f"{action}: {why}")
+
+
+class ImageDirectories:
+    """The images that volumes in a directory can be cloned from.
+
+    An image is a regular file, not a link, directly in one of the images'
+    directories, on the file system of the volumes.
+
+    Raises:
+        FactError: ``images`` is one path instead of several.
+    """
+
+    def __init__(self, images: Iterable[PathLike], volumes: Path) -> None:
+        """Take the images' directories, and the volumes' directory."""
+        if isinstance(images, (str, bytes, os.PathLike)):
+            raise FactError("images", images, "several directories, as a list")
+        self._images = frozenset(str(Path(path).absolute()) for path in images)
+        self._volumes = volumes
+
+    def find(self, location: Location) -> StoredImage | None:
+        """Return the size of the image at a location; None: no image."""
+        with (
+            contextlib.suppress(NotFoundError),
+            translate_errors(f"looking at {location}"),
+            self.opened(location) as (fd, _),
+        ):
+            return StoredImage(size=_sizes.to_gib(os.fstat(fd).st_size))
+        return None
+
+    @contextlib.contextmanager
+    def opened(self, location: Location) -> Iterator[tuple[int, Path]]:
+        """Open the image at a location; yield the descriptor and its path.
+
+        Raises:
+            NotFoundError: there is no image.
+            OSError: the image cannot be opened.
+        """
+        missing = NotFoundError(f"{location} is no image of this array")
+        if not isinstance(location, FileLocation):
+            raise missing
+        path = Path(location.path)
+        if str(path.parent) not in self._images:
+            raise missing
+        # O_NONBLOCK: opening a pipe must not wait for a writer
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            fd = os.open(path, flags)
+        except ValueError:  # the name cannot be that of a file
+            raise missing from None
+        except OSError as error:
+            if error.errno in _NO_IMAGE:
+                raise missing from None
+            raise
+        with closing(fd):
+            found, here = os.fstat(fd), self._volumes.stat()
+            if not stat.S_ISREG(found.st_mode) or found.st_dev != here.st_dev:
+                raise missing
+            yield fd, path

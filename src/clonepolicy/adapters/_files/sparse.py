@@ -1,20 +1,30 @@
-"""Read, write and copy sparse files without touching their holes."""
+"""Read, write, copy and share sparse files without touching their holes."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
-from clonepolicy import IntegrityError
+from clonepolicy import IntegrityError, UnsupportedError
+from clonepolicy.adapters._files import paths
 
 CHUNK = 1 << 20
 _BLOCK = 1 << 16
 _ZEROS = bytes(CHUNK)
 _ZERO_BLOCK = bytes(_BLOCK)
-_CANNOT_COPY = frozenset(
+_CANNOT = frozenset(
     {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.ENOTTY}
 )
+"""What the kernel answers if two files cannot share or copy data."""
+
+# from linux/fs.h and linux/btrfs.h
+_FICLONE = 0x40049409
+_FS_IOC_GETFSUUID = 0x80111500
+_BTRFS_IOC_FS_INFO = 0x8400941F
 
 
 def extents(fd: int, size: int) -> Iterator[tuple[int, int, bool]]:
@@ -58,7 +68,7 @@ def _copy_some(source: int, target: int, at: int, most: int) -> int:
     try:
         return os.copy_file_range(source, target, most, at, at)
     except OSError as error:
-        if error.errno not in _CANNOT_COPY:
+        if error.errno not in _CANNOT:
             raise
     return os.pwrite(target, os.pread(source, min(most, CHUNK), at), at)
 
@@ -89,7 +99,9 @@ def fill(fd: int, pieces: Iterable[bytes], limit: int | None = None) -> int:
     for piece in pieces:
         check_room(at + len(piece), limit)
         for start, view in islands(piece):
-            _write(fd, view, at + start)
+            done = 0
+            while done < len(view):
+                done += os.pwrite(fd, view[done:], at + start + done)
         at += len(piece)
     os.ftruncate(fd, at)
     return at
@@ -121,7 +133,56 @@ def islands(piece: bytes) -> Iterator[tuple[int, memoryview]]:
         yield start, view[start:]
 
 
-def _write(fd: int, view: memoryview, at: int) -> None:
-    while view:
-        written = os.pwrite(fd, view, at)
-        view, at = view[written:], at + written
+def file_system_id(directory: Path) -> str:
+    """Identify the file system that a directory is on.
+
+    Btrfs gives each subvolume its own device number but shares data between
+    subvolumes, so only its UUID counts.  Elsewhere two copies of a file
+    system may be mounted at once, and the device number tells them apart.
+    """
+    device = directory.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    flags = os.O_RDONLY | os.O_DIRECTORY
+    with paths.closing(os.open(directory, flags)) as fd:
+        info = bytearray(1024)
+        if _answers(fd, _BTRFS_IOC_FS_INFO, info):
+            return f"btrfs-{info[16:32].hex()}"
+        uuid = bytearray(17)
+        if _answers(fd, _FS_IOC_GETFSUUID, uuid) and any(uuid[1:]):
+            return f"fs-{uuid[1:].hex()}-{number}"
+    return f"dev-{number}"
+
+
+def _answers(fd: int, request: int, answer: bytearray) -> bool:
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(fd, request, answer)
+        return True
+    return False
+
+
+def can_reflink(directory: Path) -> bool:
+    """Try whether files of a directory can share data, on unnamed files."""
+    with paths.unnamed(directory) as source, paths.unnamed(directory) as new:
+        os.write(source, _ZERO_BLOCK)
+        with contextlib.suppress(UnsupportedError):
+            reflink(source, new)
+            return True
+    return False
+
+
+def reflink(source: int, target: int) -> None:
+    """Let an empty open file share all data of another.
+
+    Raises:
+        UnsupportedError: these files cannot share data.
+    """
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno in _CANNOT:
+            message = (
+                "these two files cannot share data; they must be on one file "
+                "system, with the same attributes"
+            )
+            raise UnsupportedError(message) from error
+        raise

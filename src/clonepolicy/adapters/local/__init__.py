@@ -7,7 +7,7 @@ killed at any instant: the next process that opens the cloud repairs it.
 """
 
 from clonepolicy.adapters.local._cloud import LocalCloud
-from clonepolicy.adapters.local._results import (
+from clonepolicy.adapters.local._records import (
     Created,
     ImageRow,
     Pool,

@@ -10,12 +10,23 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import attrs
 
-from clonepolicy import Config, Location, NotFoundError, Quota, parse_location
-from clonepolicy.adapters.local._errors import damaged, translate_errors
+from clonepolicy import (
+    AdapterError,
+    CinderLocation,
+    Config,
+    ConflictError,
+    Location,
+    NotFoundError,
+    Quota,
+    UnavailableError,
+    parse_location,
+)
+from clonepolicy.adapters._files import paths
+from clonepolicy.wire import loads
 
 Row: TypeAlias = sqlite3.Row
 
@@ -95,6 +106,18 @@ SELECT *,
      WHERE volume_id = id AND key = 'glance_image_id') AS glance_image_id
 FROM volume
 """
+_QUOTA_LEFT = """
+SELECT max(quota.volumes - count(volume.id), 0) AS volumes,
+    max(gigabytes - coalesce(sum(size), 0), 0) AS gigabytes,
+    per_volume_gigabytes
+FROM quota LEFT JOIN volume USING (project_id) WHERE project_id = ?
+"""
+_DAMAGED = frozenset(
+    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+)
+_FORBIDDEN = frozenset(
+    {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+)
 
 
 def now() -> str:
@@ -108,7 +131,8 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         """Open an existing catalogue."""
         self._turn = threading.RLock()
-        with translate_errors("opening the cloud"):
+        action = "opening the cloud"
+        with translate_errors(action), contextlib.ExitStack() as undo:
             self._db = sqlite3.connect(
                 f"{path.as_uri()}?mode=rw",
                 uri=True,
@@ -116,42 +140,34 @@ class Catalogue:
                 isolation_level=None,
                 check_same_thread=False,
             )
-        try:
-            self._prepare()
-        except BaseException:
-            self._db.close()
-            raise
-
-    def _prepare(self) -> None:
-        with translate_errors("opening the cloud"):
+            undo.callback(self._db.close)
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA foreign_keys = ON")
-            self._db.execute("PRAGMA synchronous = NORMAL")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            raise damaged("opening the cloud", "it is empty")
-        if version != _VERSION:
-            message = (
-                f"the cloud's catalogue has version {version}, and this "
-                f"release reads {_VERSION}; use the release that made it"
-            )
-            raise NotFoundError(message)
+            if version == 0:
+                raise damaged(action, "it is empty")
+            if version != _VERSION:
+                message = (
+                    f"the cloud's catalogue has version {version}, and this "
+                    f"release reads {_VERSION}; use the release that made it"
+                )
+                raise NotFoundError(message)
+            undo.pop_all()
 
     @staticmethod
     def make(
         path: Path, pools: Iterable[tuple[str, str, str]], config: Config
     ) -> None:
         """Make a catalogue; ``pools`` are names, paths and marks."""
-        db = sqlite3.connect(path, isolation_level=None)
-        try:
+        with contextlib.closing(
+            sqlite3.connect(path, isolation_level=None)
+        ) as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
             db.executemany("INSERT INTO pool VALUES (?, ?, ?)", pools)
             db.execute("INSERT INTO config VALUES (1, ?)", (_dump(config),))
             db.execute(f"PRAGMA user_version = {_VERSION}")
             db.execute("COMMIT")
-        finally:
-            db.close()
 
     def close(self) -> None:
         """Close the connection."""
@@ -166,21 +182,16 @@ class Catalogue:
         With ``durable``, wait for the disk.  A change that precedes the
         removal of a file must survive a power loss.
         """
-        db = self._db
+        db, mode = self._db, "FULL" if durable else "NORMAL"
         with self._turn, translate_errors(action):
-            if durable:
-                db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA synchronous = {mode}")
+            db.execute("BEGIN IMMEDIATE")
             try:
-                db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield db
-                    db.execute("COMMIT")
-                finally:
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
+                yield db
+                db.execute("COMMIT")
             finally:
-                if durable:
-                    db.execute("PRAGMA synchronous = NORMAL")
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
 
     def execute(self, action: str, statement: str, *values: object) -> int:
         """Run one statement; return the number of changed rows."""
@@ -190,38 +201,23 @@ class Catalogue:
     def quota(self, project_id: str) -> Quota:
         """Return the rest of a project's quota."""
         action = f"reading the quota of {project_id}"
-        query = "SELECT * FROM quota WHERE project_id = ?"
-        limit = self.row(action, query, project_id)
-        if limit is None:
-            return Quota()
-        query = (
-            "SELECT count(*) AS volumes, coalesce(sum(size), 0) AS gigabytes "
-            "FROM volume WHERE project_id = ?"
-        )
-        (used,) = self.rows(action, query, project_id)
-        return Quota(
-            volumes=_left(limit["volumes"], used["volumes"]),
-            gigabytes=_left(limit["gigabytes"], used["gigabytes"]),
-            per_volume_gigabytes=limit["per_volume_gigabytes"],
-        )
+        (left,) = self.rows(action, _QUOTA_LEFT, project_id)
+        return Quota(**left)
 
     def rows(self, action: str, query: str, *values: object) -> list[Row]:
         """Read rows."""
         with self._turn, translate_errors(action):
             return self._db.execute(query, values).fetchall()
 
-    def row(self, action: str, query: str, *values: object) -> Row | None:
-        """Read one row; None if there is none."""
-        found = self.rows(action, query, *values)
-        return found[0] if found else None
+    def _row(self, kind: str, query: str, row_id: str) -> Row:
+        action = f"reading {kind} {row_id}"
+        for row in self.rows(action, f"{query} WHERE id = ?", row_id):
+            return row
+        raise missing(kind, row_id)
 
     def volume_row(self, volume_id: str) -> Row:
         """Read a volume's row; raise `NotFoundError` if there is none."""
-        action = f"reading volume {volume_id}"
-        found = self.row(action, f"{_VOLUMES} WHERE id = ?", volume_id)
-        if found is None:
-            raise no_volume(volume_id)
-        return found
+        return self._row("volume", _VOLUMES, volume_id)
 
     def volume_rows(self, project_id: str | None) -> list[Row]:
         """Read the volumes of one project, or of all; oldest first."""
@@ -232,11 +228,7 @@ class Catalogue:
 
     def image_row(self, image_id: str) -> Row:
         """Read an image's row; raise `NotFoundError` if there is none."""
-        action, query = f"reading image {image_id}", "SELECT * FROM image"
-        found = self.row(action, f"{query} WHERE id = ?", image_id)
-        if found is None:
-            raise no_image(image_id)
-        return found
+        return self._row("image", "SELECT * FROM image", image_id)
 
     def image_rows(self) -> list[Row]:
         """Read all images; oldest first."""
@@ -251,11 +243,11 @@ class Catalogue:
 
     def backing(self, image_id: str) -> list[Row]:
         """Read the volumes that hold an image's data."""
-        query = "SELECT volume_id FROM location WHERE image_id = ?"
-        found = self.rows(
-            f"reading image {image_id}", f"{query} ORDER BY rowid", image_id
-        )
-        return [self.volume_row(row["volume_id"]) for row in found]
+        return [
+            self.volume_row(location.volume_id)
+            for location in self.locations(image_id)
+            if isinstance(location, CinderLocation)
+        ]
 
     def config(self) -> Config:
         """Read the configuration."""
@@ -268,14 +260,9 @@ class Catalogue:
         self.execute(action, statement, _dump(config))
 
 
-def no_volume(volume_id: str) -> NotFoundError:
-    """Return the error of an unknown volume."""
-    return NotFoundError(f"there is no volume {volume_id}")
-
-
-def no_image(image_id: str) -> NotFoundError:
-    """Return the error of an unknown image."""
-    return NotFoundError(f"there is no image {image_id}")
+def missing(kind: str, row_id: str) -> NotFoundError:
+    """Return the error of an unknown volume or image."""
+    return NotFoundError(f"there is no {kind} {row_id}")
 
 
 def _dump(config: Config) -> str:
@@ -284,12 +271,48 @@ def _dump(config: Config) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _load(text: str) -> Config:
-    values: dict[str, Any] = {
-        name: frozenset(value) if isinstance(value, list) else value
-        for name, value in json.loads(text).items()
-    }
-    return Config(**values)
+    return loads(Config, text)
 
 
-def _left(limit: int | None, used: int) -> int | None:
-    return None if limit is None else max(limit - used, 0)
+@contextlib.contextmanager
+def translate_errors(action: str) -> Iterator[None]:
+    """Raise an error of SQLite or a file as an `AdapterError`.
+
+    The message begins with ``action``.
+    """
+    with paths.translate_errors(action):
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _translate(action, error) from error
+
+
+def damaged(action: str, why: str) -> UnavailableError:
+    """Return the error of a damaged catalogue."""
+    return UnavailableError(
+        f"{action}: catalogue.sqlite, the cloud's catalogue, is damaged: "
+        f"{why}; restore it from a backup, or init another cloud elsewhere"
+    )
+
+
+def _translate(action: str, error: sqlite3.Error) -> AdapterError:
+    if isinstance(error, sqlite3.IntegrityError):
+        return ConflictError(f"{action}: the catalogue forbids it: {error}")
+    # the higher bits hold the extended code
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF
+    if code in _DAMAGED:
+        return damaged(action, str(error))
+    if code in _FORBIDDEN:
+        message = (
+            f"{action}: the cloud's catalogue cannot be used: {error}; check "
+            "who may read and write catalogue.sqlite and its directory"
+        )
+    elif code == sqlite3.SQLITE_FULL:
+        message = (
+            f"{action}: no space left for the catalogue; delete something"
+        )
+    else:
+        message = (
+            f"{action}: the catalogue cannot be used now: {error}; try again"
+        )
+    return UnavailableError(message)

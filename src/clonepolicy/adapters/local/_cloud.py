@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,38 +13,26 @@ import attrs
 from clonepolicy import (
     SAFE,
     Config,
+    FactError,
     Image,
     NotFoundError,
     Outcome,
     Quota,
     Volume,
 )
-from clonepolicy.adapters.local import _layout, _listing, _operations
-from clonepolicy.adapters.local._arguments import (
-    check_count,
-    check_gigabytes,
-    check_project,
-    check_text,
-    new_image,
-)
-from clonepolicy.adapters.local._array import LocalArray
-from clonepolicy.adapters.local._catalogue import Catalogue
-from clonepolicy.adapters.local._errors import translate_errors
+from clonepolicy.adapters.local import _operations, _records, _store
+from clonepolicy.adapters.local._catalogue import Catalogue, translate_errors
 from clonepolicy.adapters.local._images import LocalImages
 from clonepolicy.adapters.local._journal import LocalJournal
 from clonepolicy.adapters.local._operations import Operation
-from clonepolicy.adapters.local._process_lock import ProcessLock
-from clonepolicy.adapters.local._records import host
-from clonepolicy.adapters.local._repair import repair
-from clonepolicy.adapters.local._results import (
+from clonepolicy.adapters.local._records import (
     Created,
     ImageRow,
     Pool,
     Uploaded,
     VolumeRow,
 )
-from clonepolicy.adapters.local._store import Store
-from clonepolicy.adapters.local._volumes import LocalVolumes
+from clonepolicy.adapters.local._volumes import LocalArray, LocalVolumes
 from clonepolicy.policy import Policy
 from clonepolicy.ports import Journal, Observer, Ports
 
@@ -54,6 +43,8 @@ _DEFAULTS = Config(
     image_upload_use_cinder_backend=True,
     image_upload_use_internal_tenant=True,
 )
+_COUNT = 2**63 - 1
+"""The largest integer that SQLite stores."""
 
 
 class LocalCloud:
@@ -72,28 +63,25 @@ class LocalCloud:
         """Open a cloud, and finish or undo the plans of dead processes."""
         root = root.absolute()
         with translate_errors(f"opening the cloud in {root}"):
-            _layout.check_cloud(root)
-        catalogue = Catalogue(root / _layout.CATALOGUE)
-        try:
+            _store.check_cloud(root)
+        with contextlib.ExitStack() as undo:
+            catalogue = Catalogue(root / _store.CATALOGUE)
+            undo.callback(catalogue.close)
             with translate_errors("opening the cloud"):
-                lock = ProcessLock.acquire(root / "run")
-        except BaseException:
-            catalogue.close()
-            raise
-        self._store = Store(root, catalogue, lock)
-        try:
+                lock = _store.ProcessLock.acquire(root / "run")
+            undo.callback(lock.release)
+            self._store = _store.Store(root, catalogue, lock)
             pools = "SELECT * FROM pool ORDER BY rowid"
             for row in catalogue.rows("reading the pools", pools):
                 path = root / row["path"]
-                _layout.check_mounted(row["name"], path, row["mark"])
+                _store.check_mounted(row["name"], path, row["mark"])
                 self._store.pools[row["name"]] = path
             self._journal = LocalJournal(catalogue, lock)
-            self.recovered = repair(
-                self._store, self._journal, self._ports(None)
+            ports = self.ports(None, next(iter(self._store.pools)))
+            self.recovered = _operations.repair(
+                self._store, self._journal, ports
             )
-        except BaseException:
-            self.close()
-            raise
+            self._closing = undo.pop_all()
 
     @classmethod
     def init(
@@ -118,13 +106,12 @@ class LocalCloud:
         """
         root = root.absolute()
         named = {"pool1": None} if pools is None else dict(pools)
-        _layout.make_cloud(root, named, config)
+        _store.make_cloud(root, named, config)
         return cls(root)
 
     def close(self) -> None:
         """Close the cloud."""
-        self._store.catalogue.close()
-        self._store.lock.release()
+        self._closing.close()
 
     def __enter__(self) -> Self:
         """Return the cloud; leaving the block closes it."""
@@ -158,14 +145,14 @@ class LocalCloud:
         Raises:
             FactError: a number is larger than SQLite can store.
         """
-        check_project(project_id)
+        _records.check_project(project_id)
         for field, limit in attrs.asdict(quota).items():
-            check_count(field, limit)
+            if limit is not None and limit > _COUNT:
+                raise FactError(field, limit, f"at most {_COUNT}, or None")
         self._store.catalogue.execute(
             f"setting the quota of {project_id}",
             "INSERT OR REPLACE INTO quota VALUES (?, ?, ?, ?)",
-            *(project_id, quota.volumes, quota.gigabytes),
-            quota.per_volume_gigabytes,
+            *(project_id, *attrs.astuple(quota)),
         )
 
     @property
@@ -173,17 +160,14 @@ class LocalCloud:
         """The journal of unfinished plans."""
         return self._journal
 
-    def ports(self, project_id: str, pool: str) -> Ports:
-        """Return the ports of a project, for volumes in a pool."""
-        self._store.pool_path(pool)
-        return self._ports(project_id, pool)
-
-    def _ports(self, project_id: str | None, pool: str | None = None) -> Ports:
+    def ports(self, project_id: str | None, pool: str) -> Ports:
+        """Return the ports of a project or the operator, for one pool."""
         store = self._store
+        store.pool_path(pool)
         return Ports(
             images=LocalImages(store, project_id),
             volumes=LocalVolumes(store),
-            array=LocalArray(store, pool or next(iter(store.pools))),
+            array=LocalArray(store, pool),
         )
 
     def add_image(  # noqa: PLR0913 - one for each field of an image
@@ -207,8 +191,8 @@ class LocalCloud:
             IntegrityError: the content is not in that format, or not safe.
             UnsupportedError: the format is not supported.
         """
-        check_text("name", name)
-        image = new_image(
+        _records.check_text("name", name)
+        image = _records.new_image(
             project_id, disk_format, container_format, visibility, min_disk
         )
         _operations.add_image(self._store, source, name, image, progress)
@@ -218,10 +202,10 @@ class LocalCloud:
         self, project_id: str | None = None
     ) -> tuple[ImageRow, ...]:
         """Return the images that a project sees; None: all images."""
-        check_project(project_id)
-        rows = _listing.visible_images(self._store, project_id)
+        _records.check_project(project_id)
+        rows = _records.visible_images(self._store, project_id)
         return tuple(
-            _listing.image_row(self._store, row, project_id) for row in rows
+            _records.image_row(self._store, row, project_id) for row in rows
         )
 
     def find_image(self, id_or_name: str, project_id: str | None) -> ImageRow:
@@ -231,10 +215,10 @@ class LocalCloud:
             NotFoundError: the project sees no such image.
             ConflictError: there are several.
         """
-        check_project(project_id)
-        rows = _listing.visible_images(self._store, project_id)
-        row = _listing.find("image", id_or_name, rows)
-        return _listing.image_row(self._store, row, project_id)
+        _records.check_project(project_id)
+        rows = _records.visible_images(self._store, project_id)
+        row = _records.find("image", id_or_name, rows)
+        return _records.image_row(self._store, row, project_id)
 
     def delete_image(self, image_id: str) -> None:
         """Delete an image, and the internal volume that holds its data.
@@ -249,9 +233,9 @@ class LocalCloud:
         self, project_id: str | None = None
     ) -> tuple[VolumeRow, ...]:
         """Return a project's volumes; None: all volumes."""
-        check_project(project_id)
+        _records.check_project(project_id)
         rows = self._store.catalogue.volume_rows(project_id)
-        return tuple(_listing.volume_row(self._store, row) for row in rows)
+        return tuple(_records.volume_row(self._store, row) for row in rows)
 
     def find_volume(
         self, id_or_name: str, project_id: str | None
@@ -262,10 +246,10 @@ class LocalCloud:
             NotFoundError: the project has no such volume.
             ConflictError: there are several.
         """
-        check_project(project_id)
+        _records.check_project(project_id)
         rows = self._store.catalogue.volume_rows(project_id)
-        row = _listing.find("volume", id_or_name, rows)
-        return _listing.volume_row(self._store, row)
+        row = _records.find("volume", id_or_name, rows)
+        return _records.volume_row(self._store, row)
 
     def delete_volume(self, volume_id: str) -> None:
         """Delete a volume.
@@ -299,19 +283,24 @@ class LocalCloud:
                 such pool.
             QuotaError: another process used up the quota meanwhile.
         """
-        check_text("name", name)
-        check_project(project_id)
-        check_gigabytes("size", size)
-        pool = pool or _operations.choose_pool(self._store, image_id)
-        operation = self._operation(project_id, pool, policy, observer)
+        _records.check_text("name", name)
+        _records.check_project(project_id)
+        _records.check_gigabytes("size", size)
+        store = self._store
+        if not pool:
+            rows = store.catalogue.backing(image_id)
+            pools = [str(row["pool"]) for row in rows]
+            pool = pools[0] if pools else max(store.pools, key=store.free)
+        ports = self.ports(project_id, pool)
         volume = Volume(
-            id=operation.ports.volumes.new_id(),
+            id=ports.volumes.new_id(),
             project_id=project_id,
             size=size,
             status="creating",
-            host=host(pool),
+            host=_records.host(pool),
             created_at=datetime.datetime.now(datetime.UTC),
         )
+        operation = Operation(store, self._journal, ports, policy, observer)
         return _operations.create_volume(operation, image_id, volume, name)
 
     def upload_volume(  # noqa: PLR0913 - one for each field of an image
@@ -337,31 +326,19 @@ class LocalCloud:
             NotFoundError: the project has no such volume.
             ConflictError: the volume is being uploaded already.
         """
-        check_text("name", name)
-        check_project(project_id)
+        _records.check_text("name", name)
+        _records.check_project(project_id)
         row = self._store.catalogue.volume_row(volume_id)
         if row["project_id"] != project_id:
             message = f"project {project_id} has no volume {volume_id}"
             raise NotFoundError(message)
-        image = new_image(
+        image = _records.new_image(
             project_id, disk_format, container_format, visibility
         )
-        operation = self._operation(project_id, row["pool"], policy, observer)
+        ports = self.ports(project_id, row["pool"])
+        operation = Operation(
+            self._store, self._journal, ports, policy, observer
+        )
         return _operations.upload_volume(
             operation, row, name, image, force=force
-        )
-
-    def _operation(
-        self,
-        project_id: str,
-        pool: str,
-        policy: Policy,
-        observer: Observer | None,
-    ) -> Operation:
-        return Operation(
-            store=self._store,
-            journal=self._journal,
-            ports=self.ports(project_id, pool),
-            policy=policy,
-            observer=observer,
         )

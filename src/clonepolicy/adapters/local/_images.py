@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -22,10 +21,18 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _formats, _sizes
 from clonepolicy.adapters._files import paths, sparse
-from clonepolicy.adapters.local._catalogue import Row, no_image, now
-from clonepolicy.adapters.local._errors import translate_errors
+from clonepolicy.adapters.local._catalogue import (
+    Row,
+    missing,
+    now,
+    translate_errors,
+)
 from clonepolicy.adapters.local._records import as_image, is_visible
-from clonepolicy.adapters.local._store import Store, check_readable
+from clonepolicy.adapters.local._store import (
+    Store,
+    check_readable,
+    check_status,
+)
 
 _CONFIG = GlanceConfig(
     has_location_api=True, service_roles=frozenset({"admin", "service"})
@@ -57,7 +64,7 @@ class LocalImages:
         row = self._store.catalogue.image_row(image_id)
         if is_visible(row, self._project_id):
             return row
-        raise no_image(image_id)
+        raise missing("image", image_id)
 
     def add_location(self, image_id: str, location: CinderLocation) -> None:
         """Register a location, unless the image has it already."""
@@ -66,16 +73,10 @@ class LocalImages:
             image = catalogue.image_row(image_id)
             if location in catalogue.locations(image_id):
                 return
-            if image["status"] != "queued":
-                message = (
-                    f"image {image_id} is {image['status']}; only a queued "
-                    "image takes a location"
-                )
-                raise ConflictError(message)
+            why = "; only a queued image takes a location"
+            check_status("image", image, {"queued"}, why)
             volume = catalogue.volume_row(volume_id)
-            if volume["status"] not in {"available", "in-use"}:
-                message = f"volume {volume_id} is {volume['status']}"
-                raise ConflictError(message)
+            check_status("volume", volume, {"available", "in-use"})
             db.execute(
                 "INSERT INTO location VALUES (?, ?, ?)",
                 (image_id, volume_id, str(location)),
@@ -120,13 +121,15 @@ class LocalImages:
         exhausted.
         """
         row = self._seen(image_id)
-        if row["status"] != "active":
-            message = f"image {image_id} is {row['status']} and has no data"
-            raise ConflictError(message)
+        check_status("image", row, {"active"}, " and has no data")
+        path = self._store.image_path(image_id)
+        if backing := self._store.catalogue.backing(image_id):
+            check_readable(backing[0])
+            path = self._store.volume_path(backing[0])
         action = f"reading image {image_id}"
         with (
             translate_errors(action),
-            paths.closing(paths.open_read(self._data_path(row))) as fd,
+            paths.closing(paths.open_read(path)) as fd,
         ):
             _check(action, "size", row["size"], os.fstat(fd).st_size)
             algorithm = row["os_hash_algo"]
@@ -141,14 +144,6 @@ class LocalImages:
             if digest is not None:
                 expected, actual = row["os_hash_value"], digest.hexdigest()
                 _check(action, str(algorithm), expected, actual)
-
-    def _data_path(self, row: Row) -> Path:
-        """Return the image's own file, or that of a volume with its data."""
-        backing = self._store.catalogue.backing(row["id"])
-        if not backing:
-            return self._store.image_path(row["id"])
-        check_readable(backing[0])
-        return self._store.volume_path(backing[0])
 
     def upload(self, image_id: str, data: Iterable[bytes]) -> None:
         """Store the data of a queued raw image, which becomes active."""
@@ -174,17 +169,29 @@ class LocalImages:
         """
         store, image_id = self._store, image.id
         inspector = _formats.Inspector(image)
-        self._begin_saving(image_id)
         path = store.image_path(image_id)
         action = f"storing image {image_id}"
         digest = hashlib.new(_ALGORITHM)
+
+        def hashed() -> Iterator[bytes]:
+            for piece in inspector.watch(data):
+                digest.update(piece)
+                yield piece
+
+        with store.catalogue.transaction(action) as db:
+            row = store.catalogue.image_row(image_id)
+            why = "; only a queued image takes data"
+            check_status("image", row, {"queued"}, why)
+            db.execute(
+                "UPDATE image SET status = 'saving', token = ? WHERE id = ?",
+                (store.lock.token, image_id),
+            )
         try:
             with (
                 translate_errors(action),
                 paths.closing(paths.create(path)) as fd,
             ):
-                pieces = _hashed(inspector.watch(data), digest.update)
-                stored = sparse.fill(fd, pieces)
+                stored = sparse.fill(fd, hashed())
                 if size is not None:
                     _check(action, "size", size, stored)
                 virtual_size = inspector.finish()
@@ -198,35 +205,15 @@ class LocalImages:
                     os_hash_value=digest.hexdigest(),
                 )
         except BaseException:
-            self._end_saving(image_id)
+            if store.catalogue.execute(
+                action,
+                "UPDATE image SET status = 'queued' "
+                "WHERE id = ? AND status = 'saving'",
+                image_id,
+            ):
+                with translate_errors(action):
+                    paths.remove(path)
             raise
-
-    def _begin_saving(self, image_id: str) -> None:
-        catalogue = self._store.catalogue
-        with catalogue.transaction(f"storing image {image_id}") as db:
-            status = catalogue.image_row(image_id)["status"]
-            if status != "queued":
-                message = (
-                    f"image {image_id} is {status}; only a queued image takes "
-                    "data"
-                )
-                raise ConflictError(message)
-            db.execute(
-                "UPDATE image SET status = 'saving', token = ? WHERE id = ?",
-                (self._store.lock.token, image_id),
-            )
-
-    def _end_saving(self, image_id: str) -> None:
-        """Make an image that was being stored queued again, without data."""
-        action = f"storing image {image_id}"
-        if self._store.catalogue.execute(
-            action,
-            "UPDATE image SET status = 'queued' "
-            "WHERE id = ? AND status = 'saving'",
-            image_id,
-        ):
-            with translate_errors(action):
-                paths.remove(self._store.image_path(image_id))
 
     def discard(self, image_id: str) -> None:
         """Delete an image that has no data; leave any other alone."""
@@ -288,14 +275,6 @@ def activate(
     if not changed.rowcount:
         message = f"image {image_id} was deleted while it was being stored"
         raise NotFoundError(message)
-
-
-def _hashed(
-    pieces: Iterable[bytes], update: Callable[[bytes], None]
-) -> Iterator[bytes]:
-    for piece in pieces:
-        update(piece)
-        yield piece
 
 
 def _check(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from clonepolicy.adapters.local._catalogue import Catalogue, Row
-from clonepolicy.adapters.local._process_lock import ProcessLock
+from clonepolicy.adapters.local._store import ProcessLock
 from clonepolicy.plan import Plan, VolumeRef
 from clonepolicy.ports import JournalEntry, Phase
 from clonepolicy.wire import loads, to_dict
@@ -117,7 +117,7 @@ def _entry(row: Row) -> JournalEntry:
     )
 
 
-def planned_ids(db: sqlite3.Connection) -> frozenset[str]:
+def planned_ids(db: sqlite3.Connection) -> set[object]:
     """Return the ids of all volumes and images of the journal's plans."""
     found: set[object] = set()
     for row in db.execute("SELECT * FROM journal"):
@@ -126,6 +126,4 @@ def planned_ids(db: sqlite3.Connection) -> frozenset[str]:
         for step in entry.plan:
             found.add(getattr(step, "volume_id", None))
             found.add(getattr(step, "image_id", None))
-    return frozenset(
-        found_id for found_id in found if isinstance(found_id, str)
-    )
+    return found

@@ -1,22 +1,28 @@
-"""Operations of several steps: create, upload, add and delete."""
+"""Operations of several steps: create, upload, add, delete and repair.
+
+A record is made before its file and deleted after it, so a file without a
+record belongs to no process.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import re
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import attrs
 
 from clonepolicy import (
-    SAFE,
     AdapterError,
     ConflictError,
     Image,
     NotFoundError,
+    Outcome,
     Refuse,
     Volume,
     decide,
@@ -27,44 +33,43 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _formats
 from clonepolicy.adapters._files import paths, sparse
-from clonepolicy.adapters.local import _listing
-from clonepolicy.adapters.local._catalogue import Row
-from clonepolicy.adapters.local._errors import translate_errors
+from clonepolicy.adapters.local._catalogue import Row, translate_errors
 from clonepolicy.adapters.local._images import (
     LocalImages,
     delete_unfinished,
     insert_image,
 )
 from clonepolicy.adapters.local._journal import LocalJournal, planned_ids
-from clonepolicy.adapters.local._repair import begin_deleting, finish_deleting
-from clonepolicy.adapters.local._results import Created, Uploaded
-from clonepolicy.adapters.local._store import Store
+from clonepolicy.adapters.local._records import (
+    Created,
+    Uploaded,
+    image_row,
+    volume_row,
+)
+from clonepolicy.adapters.local._store import WHOLE, Store, check_status
 from clonepolicy.adapters.local._volumes import (
+    DELETE,
+    FAIL,
     RESTORE,
     check_unregistered,
     insert_volume,
 )
 from clonepolicy.policy import Policy
-from clonepolicy.ports import Observer, Ports
+from clonepolicy.ports import Journal, Observer, Ports
+
+_REPAIRING = "repairing the cloud"
+_VOLUME_FILE = re.compile(r"volume-([0-9a-f-]{36})")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Operation:
     """What an operation works with."""
 
     store: Store
     journal: LocalJournal
     ports: Ports
-    policy: Policy = SAFE
-    observer: Observer | None = None
-
-
-def choose_pool(store: Store, image_id: str) -> str:
-    """Return the pool of a volume with the image's data, or the emptiest."""
-    backing = store.catalogue.backing(image_id)
-    if backing:
-        return str(backing[0]["pool"])
-    return max(store.pools, key=store.free)
+    policy: Policy
+    observer: Observer | None
 
 
 def create_volume(
@@ -82,10 +87,7 @@ def create_volume(
     decision = decide(request, operation.policy)
     if isinstance(decision, Refuse):
         return Created(decision=decision, outcome=None, volume=None)
-
-    def insert(db: sqlite3.Connection) -> None:
-        insert_volume(store, db, volume, name)
-
+    insert = functools.partial(insert_volume, store, volume=volume, name=name)
     try:
         outcome = execute(
             decision.plan,
@@ -98,12 +100,8 @@ def create_volume(
             recover(operation.journal, ports)
             _forget_volume(store, volume.id)
         raise
-    row = store.catalogue.volume_row(volume.id)
-    return Created(
-        decision=decision,
-        outcome=outcome,
-        volume=_listing.volume_row(store, row),
-    )
+    made = volume_row(store, store.catalogue.volume_row(volume.id))
+    return Created(decision=decision, outcome=outcome, volume=made)
 
 
 def _forget_volume(store: Store, volume_id: str) -> None:
@@ -151,7 +149,7 @@ def upload_volume(
         raise
     # the catalogue decides whether there is an image, not the outcome
     made = [
-        _listing.image_row(store, found, image.owner)
+        image_row(store, found, image.owner)
         for found in store.catalogue.image_rows()
         if found["id"] == image.id and found["status"] == "active"
     ]
@@ -244,15 +242,11 @@ def delete_volume(store: Store, volume_id: str) -> None:
     action = f"deleting volume {volume_id}"
     with catalogue.transaction(action, durable=True) as db:
         row = catalogue.volume_row(volume_id)
-        ours = row["status"] == "deleting" and (
-            row["token"] == store.lock.token
-        )
-        if row["status"] not in {"available", "error"} and not ours:
-            message = (
-                f"volume {volume_id} is {row['status']}; wait until it is "
-                "available"
-            )
-            raise ConflictError(message)
+        allowed = {"available", "error"}
+        if row["token"] == store.lock.token:
+            allowed.add("deleting")  # a deletion of ours failed
+        why = "; wait until it is available"
+        check_status("volume", row, allowed, why)
         check_unregistered(db, volume_id)
         begin_deleting(store, db, [row])
     finish_deleting(store, [row])
@@ -264,31 +258,127 @@ def delete_image(store: Store, image_id: str) -> None:
     action = f"deleting image {image_id}"
     with catalogue.transaction(action, durable=True) as db:
         row = catalogue.image_row(image_id)
-        if image_id in planned_ids(db) or _is_being_stored(store, row):
+        token = row["token"]
+        busy = token is not None and not store.lock.is_dead(token)
+        if busy or image_id in planned_ids(db):
             message = (
                 f"image {image_id} is being stored; wait until it is active"
             )
             raise ConflictError(message)
-        backing = _image_volumes(store, image_id)
+        config = catalogue.config()
+        # the internal tenant's volumes that were made to hold the data
+        doomed = [
+            volume
+            for volume in catalogue.backing(image_id)
+            if volume["glance_image_id"] == image_id
+            and config.trusts(volume["project_id"])
+            and volume["status"] == "available"
+        ]
         db.execute("DELETE FROM location WHERE image_id = ?", (image_id,))
         db.execute("DELETE FROM image WHERE id = ?", (image_id,))
-        begin_deleting(store, db, backing)
-    finish_deleting(store, backing)
+        begin_deleting(store, db, doomed)
+    finish_deleting(store, doomed)
     with translate_errors(action):
         paths.remove(store.image_path(image_id))
 
 
-def _is_being_stored(store: Store, row: Row) -> bool:
-    return row["token"] is not None and not store.lock.is_dead(row["token"])
+def repair(
+    store: Store, journal: Journal, ports: Ports
+) -> tuple[Outcome, ...]:
+    """Recover the plans of dead processes, then remove what they left."""
+    outcomes = recover(journal, ports)
+    with translate_errors(_REPAIRING):
+        finish_deleting(store, _settle(store))
+        _fail_broken(store)
+        _remove_strays(store)
+        store.lock.remove_stale()
+    return outcomes
 
 
-def _image_volumes(store: Store, image_id: str) -> list[Row]:
-    """Return the internal tenant's volumes made to hold an image's data."""
-    config = store.catalogue.config()
-    return [
-        row
-        for row in store.catalogue.backing(image_id)
-        if row["glance_image_id"] == image_id
-        and config.trusts(row["project_id"])
-        and row["status"] == "available"
-    ]
+def begin_deleting(
+    store: Store, db: sqlite3.Connection, rows: Iterable[Row]
+) -> None:
+    """Mark volumes as being deleted by this process."""
+    db.executemany(
+        "UPDATE volume SET status = 'deleting', token = ? WHERE id = ?",
+        [(store.lock.token, row["id"]) for row in rows],
+    )
+
+
+def finish_deleting(store: Store, rows: Iterable[Row]) -> None:
+    """Remove the files and then the records of volumes being deleted."""
+    for row in rows:
+        action = f"deleting volume {row['id']}"
+        with translate_errors(action):
+            paths.remove(store.volume_path(row))
+        store.catalogue.execute(action, DELETE, row["id"])
+
+
+def _settle(store: Store) -> list[Row]:
+    """Settle the records that dead processes left outside their plans.
+
+    Returns:
+        The volumes whose deletion is to be finished.
+    """
+    with store.catalogue.transaction(_REPAIRING) as db:
+        planned = planned_ids(db)
+
+        def orphans(table: str) -> list[Row]:
+            query = f"SELECT * FROM {table} WHERE token IS NOT NULL"  # noqa: S608 - our own names
+            return [
+                row
+                for row in db.execute(query)
+                if row["id"] not in planned
+                and store.lock.is_dead(row["token"])
+            ]
+
+        for row in orphans("image"):
+            delete_unfinished(db, row["id"])
+        volumes = orphans("volume")
+        for row in volumes:
+            db.execute(RESTORE, (row["id"],))
+            db.execute(FAIL, (row["id"],))
+        deleting = [row for row in volumes if row["status"] == "deleting"]
+        begin_deleting(store, db, deleting)
+    return deleting
+
+
+def _fail_broken(store: Store) -> None:
+    """Set volumes to status error whose data a power loss took."""
+
+    def broken() -> list[Row]:
+        return [
+            row
+            for row in store.catalogue.volume_rows(None)
+            if row["status"] in WHOLE and not store.is_whole(row)
+        ]
+
+    if broken():
+        # check again in a transaction, which keeps other processes out
+        with store.catalogue.transaction(_REPAIRING) as db:
+            db.executemany(
+                "UPDATE volume SET status = 'error' WHERE id = ?",
+                [(row["id"],) for row in broken()],
+            )
+
+
+def _remove_strays(store: Store) -> None:
+    """Remove files without a record, and files of failed volumes.
+
+    Files are listed before records are read: every file that is listed had
+    its record by then.
+    """
+    files = [path for pool in store.pools.values() for path in pool.iterdir()]
+    images = list((store.root / "images").iterdir())
+    status = {
+        row["id"]: row["status"] for row in store.catalogue.volume_rows(None)
+    }
+    for path in files:
+        volume = _VOLUME_FILE.fullmatch(path.name)
+        broken = volume and status.get(volume[1], "error") == "error"
+        if broken or path.name.startswith(paths.UNNAMED):
+            paths.remove(path)
+    known = {row["id"] for row in store.catalogue.image_rows()}
+    for path in images:
+        if path.name not in known:
+            paths.remove(path)

@@ -1,11 +1,148 @@
-"""Records of volumes and images, made from the catalogue's rows."""
+"""Records: of users' arguments and of rows; what users' calls return."""
 
 from __future__ import annotations
 
 import datetime
-import sqlite3
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
 
-from clonepolicy import Host, Image, LocationsFrom, Volume
+import attrs
+
+from clonepolicy import (
+    Backend,
+    ConflictError,
+    CreateDecision,
+    FactError,
+    Host,
+    Image,
+    LocationsFrom,
+    NotFoundError,
+    Outcome,
+    UploadDecision,
+    Volume,
+)
+from clonepolicy.adapters._files.paths import bytes_on_disk
+from clonepolicy.adapters.local._catalogue import Row
+from clonepolicy.adapters.local._store import Store
+from clonepolicy.adapters.records import image_from_v2
+
+_LARGEST = 2**33 - 1
+"""In GiB: a file has less than 2**63 bytes."""
+_LONGEST = 255
+_VISIBILITIES = ("private", "shared", "community", "public")
+_SHORTEST_PREFIX = 8
+_SAME = (
+    *("id", "project_id", "size", "status", "previous_status"),
+    *("image_owner", "glance_image_id"),
+)
+"""The columns of a volume that its record has too, by the same names."""
+
+
+@attrs.frozen
+class Pool:
+    """A directory of volumes, and what its file system can do."""
+
+    name: str
+    path: Path
+    backend: Backend
+
+
+@attrs.frozen(kw_only=True)
+class ImageRow:
+    """An image with its name and the space that it occupies."""
+
+    image: Image
+    name: str
+    locations: tuple[str, ...]
+    bytes_on_disk: int
+    """Of the image's own file; 0 if the image's data is a volume."""
+
+
+@attrs.frozen(kw_only=True)
+class VolumeRow:
+    """A volume with its name and its file."""
+
+    volume: Volume
+    name: str
+    bytes_on_disk: int
+    """As the file system counts: data that clones share counts for each."""
+    path: Path
+
+
+@attrs.frozen(kw_only=True)
+class Created:
+    """The result of creating a volume."""
+
+    decision: CreateDecision
+    outcome: Outcome | None
+    """None: the request was refused."""
+    volume: VolumeRow | None
+    """None: the request was refused; status ``error``: all attempts failed."""
+
+
+@attrs.frozen(kw_only=True)
+class Uploaded:
+    """The result of uploading a volume."""
+
+    decision: UploadDecision
+    outcome: Outcome | None
+    """None: the request was refused."""
+    image: ImageRow | None
+    """None: the request was refused, or every attempt failed."""
+
+
+def check_text(field: str, value: str) -> None:
+    """Accept one line of text that terminals, files and SQLite can hold.
+
+    Raises:
+        FactError: it is empty, too long, or has unprintable characters.
+    """
+    if not 0 < len(value) <= _LONGEST or not value.isprintable():
+        expected = f"1 to {_LONGEST} printable characters"
+        raise FactError(field, value, expected)
+
+
+def check_project(project_id: str | None) -> None:
+    """Accept a project's id, or None for the operator."""
+    if project_id is not None:
+        check_text("project_id", project_id)
+
+
+def check_gigabytes(field: str, value: int) -> None:
+    """Accept a size that a file can have.
+
+    Raises:
+        FactError: it is not a whole number of GiB, or too large.
+    """
+    if type(value) is not int or not 0 <= value <= _LARGEST:
+        raise FactError(field, value, f"a whole number of GiB <= {_LARGEST}")
+
+
+def new_image(
+    project_id: str,
+    disk_format: str,
+    container_format: str,
+    visibility: str,
+    min_disk: int = 0,
+) -> Image:
+    """Check an image's arguments, and return its record with a new id."""
+    check_project(project_id)
+    check_text("disk_format", disk_format)
+    check_text("container_format", container_format)
+    check_gigabytes("min_disk", min_disk)
+    if visibility not in _VISIBILITIES:
+        expected = "one of " + ", ".join(_VISIBILITIES)
+        raise FactError("visibility", visibility, expected)
+    return Image(
+        id=str(uuid.uuid4()),
+        status="queued",
+        owner=project_id,
+        disk_format=disk_format,
+        container_format=container_format,
+        visibility=visibility,
+        min_disk=min_disk,
+    )
 
 
 def host(pool: str) -> Host:
@@ -13,44 +150,86 @@ def host(pool: str) -> Host:
     return Host("local", "files", pool)
 
 
-def as_volume(row: sqlite3.Row) -> Volume:
+def as_volume(row: Row) -> Volume:
     """Make a volume's record of its row."""
     return Volume(
-        id=row["id"],
-        project_id=row["project_id"],
-        size=row["size"],
-        status=row["status"],
-        previous_status=row["previous_status"],
+        **{column: row[column] for column in _SAME},
         host=host(row["pool"]),
         created_at=datetime.datetime.fromisoformat(row["created_at"]),
-        image_owner=row["image_owner"],
-        glance_image_id=row["glance_image_id"],
     )
 
 
-def is_visible(row: sqlite3.Row, project_id: str | None) -> bool:
+def is_visible(row: Row, project_id: str | None) -> bool:
     """Return whether a project, or the operator, sees an image."""
     open_to_all = row["visibility"] in {"public", "community"}
     return open_to_all or project_id in {None, row["owner"]}
 
 
-def as_image(row: sqlite3.Row, project_id: str | None) -> Image:
+def as_image(row: Row, project_id: str | None) -> Image:
     """Make an image's record of its row, for a project or the operator."""
     visible = is_visible(row, project_id)
-    return Image(
-        id=row["id"],
-        status=row["status"],
-        owner=row["owner"],
-        disk_format=row["disk_format"],
-        container_format=row["container_format"],
-        size=row["size"],
-        virtual_size=row["virtual_size"],
-        min_disk=row["min_disk"],
-        visibility=row["visibility"],
+    return image_from_v2(
+        dict(row),
         visible=visible,
         downloadable=visible,
-        os_hash_algo=row["os_hash_algo"],
-        os_hash_value=row["os_hash_value"],
-        updated_at=datetime.datetime.fromisoformat(row["updated_at"]),
         locations_from=LocationsFrom.LOCATIONS_API,
     )
+
+
+def image_row(store: Store, row: Row, project_id: str | None) -> ImageRow:
+    """Return an image as a project, or the operator, sees it."""
+    return ImageRow(
+        image=as_image(row, project_id),
+        name=row["name"],
+        locations=tuple(map(str, store.catalogue.locations(row["id"]))),
+        bytes_on_disk=bytes_on_disk(store.image_path(row["id"])),
+    )
+
+
+def volume_row(store: Store, row: Row) -> VolumeRow:
+    """Return a volume with its file."""
+    path = store.volume_path(row)
+    return VolumeRow(
+        volume=as_volume(row),
+        name=row["name"],
+        bytes_on_disk=bytes_on_disk(path),
+        path=path,
+    )
+
+
+def visible_images(store: Store, project_id: str | None) -> list[Row]:
+    """Return the images that a project, or the operator, sees."""
+    rows = store.catalogue.image_rows()
+    return [row for row in rows if is_visible(row, project_id)]
+
+
+def find(kind: str, id_or_name: str, rows: Iterable[Row]) -> Row:
+    """Find the only row that fits an id, a prefix of it, or a name.
+
+    Raises:
+        NotFoundError: no row fits.
+        ConflictError: several rows fit.
+    """
+    is_prefix = len(id_or_name) >= _SHORTEST_PREFIX
+    found = [
+        row
+        for row in rows
+        if id_or_name in {row["name"], row["id"]}
+        or (is_prefix and row["id"].startswith(id_or_name))
+    ]
+    match [row for row in found if row["id"] == id_or_name] or found:
+        case [row]:
+            return row
+        case []:
+            message = (
+                f"there is no {kind} {id_or_name} here; list the {kind}s to "
+                "see their names and ids"
+            )
+            raise NotFoundError(message)
+        case several:
+            ids = ", ".join(row["id"] for row in several)
+            message = (
+                f"{id_or_name} fits {len(several)} {kind}s; use one of the "
+                f"ids: {ids}"
+            )
+            raise ConflictError(message)

@@ -26,15 +26,10 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _formats, _sizes
 from clonepolicy.adapters._files import paths, sparse
-from clonepolicy.adapters._files.errors import translate_errors
-from clonepolicy.adapters._files.images import ImageDirectories
+from clonepolicy.adapters._files.paths import translate_errors
 from clonepolicy.adapters.qcow2 import _commands
-from clonepolicy.adapters.qcow2._directory import (
-    Directory,
-    fill,
-    list_own,
-)
-from clonepolicy.adapters.qcow2._header import File, format_of, open_file
+from clonepolicy.adapters.qcow2._commands import File, format_of, open_file
+from clonepolicy.adapters.qcow2._directory import Directory, fill, list_own
 from clonepolicy.ports import StoredVolume, check_source
 
 
@@ -88,7 +83,7 @@ class Qcow2Array:
         if type(max_chain) is not int or max_chain < 2:  # noqa: PLR2004 - a layer and the volume
             raise FactError("max_chain", max_chain, "a whole number >= 2")
         self._directory = Directory(Path(directory).absolute())
-        self._images = ImageDirectories(images, self._directory.path)
+        self._images = paths.ImageDirectories(images, self._directory.path)
         self._max_chain = max_chain
         with translate_errors(f"looking at {directory}"):
             self._backend = attrs.evolve(
@@ -198,8 +193,10 @@ class Qcow2Array:
             self._directory.locked() as lock,
         ):
             self._directory.check_vacant(volume_id)
-            fd, source = self._images.open(location)
-            with paths.closing(fd), self._directory.changing(lock, path):
+            with (
+                self._images.opened(location) as (fd, source),
+                self._directory.changing(lock, path),
+            ):
                 image = os.fstat(fd)
                 layer = self._directory.link(source, "raw")
                 linked = (self._directory.path / layer).lstat()

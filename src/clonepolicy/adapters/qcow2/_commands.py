@@ -1,24 +1,158 @@
-"""The commands of qemu-img that the array needs.
+"""qcow2 files: their headers, and the commands of qemu-img.
 
-Each command names every file and its format, so that qemu-img neither
-guesses a format nor follows a reference in a header.
+The format is described in ``docs/interop/qcow2.txt`` of QEMU.  Each command
+names every file and its format, so that qemu-img neither guesses a format
+nor follows a reference in a header.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
+import stat
+import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from clonepolicy import ConflictError, UnavailableError
-from clonepolicy.adapters import _qemu_img
-from clonepolicy.adapters.qcow2._header import File, format_of
+import attrs
 
+from clonepolicy import ConflictError, IntegrityError, UnavailableError
+from clonepolicy.adapters import _formats
+
+LAYER = re.compile(
+    r"layer-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(qcow2|raw)"
+)
+"""The names of layers; a layer's suffix is its format."""
+
+_HEADER = struct.Struct(">4sIQIIQIIQQIIQQQQII")
+_EXTENSION = struct.Struct(">II")
+_BACKING_FORMAT = 0xE2792ACA
+_START = 4096
+"""Bytes that hold the header, its extensions and the layer's name, in every
+file that this array makes."""
+_DIRTY = 1
+"""The only incompatible feature that is accepted: reference counts were not
+written back.  The next program that writes to the file repairs them."""
+_LONGEST_TABLE = 1 << 25
 _LOCKED = re.compile(r"Failed to (?:get .*lock|lock byte).*")
 
 _Node: TypeAlias = "dict[str, str | _Node] | None"
+
+
+def format_of(layer: str) -> str:
+    """Return the format of a layer, by its name."""
+    return layer.rpartition(".")[2]
+
+
+@attrs.frozen(kw_only=True)
+class File:
+    """An open file of the array: a volume or a layer."""
+
+    fd: int
+    name: str
+    format: str
+    size: int
+    """Of the disk, in bytes."""
+    layer: str | None = None
+    """The name of the layer that the file rests on."""
+    table: tuple[int, int] = (0, 0)
+    """The offset and length of the table of clusters."""
+
+    def is_empty(self) -> bool:
+        """Return whether all of the disk's data is in the layer."""
+        start, length = self.table
+        return self.layer is not None and not any(
+            os.pread(self.fd, length, start)
+        )
+
+
+def open_file(directory: Path, name: str) -> File:
+    """Open a regular file directly in a directory, and read its header.
+
+    Raises:
+        IntegrityError: this array did not make the file, or a layer is
+            missing.
+    """
+    # O_NONBLOCK: opening a pipe must not wait for a writer
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        fd = os.open(directory / name, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _wrong(name, "it is a symbolic link") from error
+        if error.errno == errno.ENOENT and LAYER.fullmatch(name):
+            raise _wrong(name, "it is missing") from error
+        raise
+    try:
+        return _read_header(fd, name)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _read_header(fd: int, name: str) -> File:
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
+        raise _wrong(name, "it is not a regular file")
+    if format_of(name) == "raw":
+        return File(fd=fd, name=name, format="raw", size=found.st_size)
+    start = os.pread(fd, _START, 0)
+    if len(start) < _HEADER.size:
+        raise _wrong(name, "it is too short")
+    fields = _HEADER.unpack_from(start)
+    magic, version, backing, length, _, size, crypt, entries, table = fields[
+        :9
+    ]
+    snapshots, features, end = fields[11], fields[13], fields[17]
+    if magic != b"QFI\xfb" or version != 3:  # noqa: PLR2004 - the format's
+        raise _wrong(name, "it is not a qcow2 file of version 3")
+    if (
+        crypt
+        or snapshots
+        or features & ~_DIRTY
+        or 8 * entries > _LONGEST_TABLE
+    ):
+        why = "it has an external data file, snapshots or some other feature"
+        raise _wrong(name, why)
+    layer = None
+    if backing:
+        layer = _layer(name, start[:backing], end, start[backing:][:length])
+    return File(
+        fd=fd,
+        name=name,
+        format="qcow2",
+        size=size,
+        layer=layer,
+        table=(table, 8 * entries),
+    )
+
+
+def _layer(name: str, head: bytes, at: int, backing: bytes) -> str:
+    layer = backing.decode(errors="replace")
+    if not LAYER.fullmatch(layer):
+        raise _wrong(name, f"it rests on {layer!r}, which is no layer here")
+    declared = _backing_format(head, at).decode(errors="replace")
+    if declared != format_of(layer):
+        raise _wrong(name, f"it says that {layer} is {declared!r}")
+    return layer
+
+
+def _backing_format(head: bytes, at: int) -> bytes:
+    while at + _EXTENSION.size <= len(head):
+        kind, length = _EXTENSION.unpack_from(head, at)
+        at += _EXTENSION.size
+        if kind == _BACKING_FORMAT:
+            return head[at : at + length]
+        at += -(-length // 8) * 8
+    return b""
+
+
+def _wrong(name: str, why: str) -> IntegrityError:
+    message = f"this array did not make {name}, or it is damaged: {why}"
+    return IntegrityError(f"{message}; restore it from a backup")
 
 
 def create(
@@ -29,9 +163,7 @@ def create(
     qemu-img does not look at the layer.  It keeps ``lock`` open while it
     runs, so that the lock stays even if the calling process dies.
     """
-    rests: tuple[str, ...] = ()
-    if layer is not None:
-        rests = ("-u", "-b", layer, "-F", format_of(layer))
+    rests = ("-u", "-b", layer, "-F", format_of(layer)) if layer else ()
     command = ("create", "-q", "-f", "qcow2", *rests, str(path), str(size))
     _run(*command, fds=(lock,))
 
@@ -73,8 +205,10 @@ def _describe(chain: Sequence[File]) -> str:
 
 def _run(*arguments: str, fds: Iterable[int], size: int = 0) -> None:
     """Run qemu-img; raise its failure as an `AdapterError`."""
-    program = _qemu_img.find("Qcow2Array")
-    code, output = _qemu_img.run(program, *arguments, fds=fds, size=size)
+    program = _formats.find_qemu_img("Qcow2Array")
+    code, output = _formats.run_qemu_img(
+        program, *arguments, fds=fds, size=size
+    )
     if not code:
         return
     if locked := _LOCKED.search(output):

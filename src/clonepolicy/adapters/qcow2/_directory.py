@@ -21,23 +21,23 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import attrs
+
 from clonepolicy import CloneLimitError, IntegrityError, LeftBehindError
 from clonepolicy.adapters._files import paths
-from clonepolicy.adapters._files.paths import closing
 from clonepolicy.adapters.qcow2 import _commands
-from clonepolicy.adapters.qcow2._header import LAYER, File, open_file
+from clonepolicy.adapters.qcow2._commands import LAYER, File, open_file
 from clonepolicy.ports import check_volume_id
 
 _NEW = ".new-"
 """Prefix of files that exist only while the lock is held."""
 
 
+@attrs.frozen
 class Directory:
     """Volumes, layers, a lock and an identity."""
 
-    def __init__(self, path: Path) -> None:
-        """Take the directory's path."""
-        self.path = path
+    path: Path
 
     def volume(self, volume_id: str) -> Path:
         """Return the path of a volume's file, whether it exists or not."""
@@ -55,7 +55,7 @@ class Directory:
             if not path.exists():
                 with self.changing(lock):
                     new = self._new()
-                    with closing(paths.create(new)) as fd:
+                    with paths.closing(paths.create(new)) as fd:
                         os.write(fd, f"qcow2-{uuid.uuid4()}".encode())
                         os.fsync(fd)
                     new.rename(path)
@@ -74,7 +74,7 @@ class Directory:
         ends.  Network file systems share it between hosts.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        with closing(os.open(self.path / name, flags, 0o600)) as fd:
+        with paths.closing(os.open(self.path / name, flags, 0o600)) as fd:
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield fd
 
@@ -231,7 +231,7 @@ def list_own(chain: Iterable[File]) -> list[str]:
 
 def fill(part: Path, chain: Sequence[File]) -> None:
     """Copy a disk into an empty qcow2 file, and sync it."""
-    with closing(os.open(part, os.O_RDWR | os.O_CLOEXEC)) as fd:
+    with paths.closing(os.open(part, os.O_RDWR | os.O_CLOEXEC)) as fd:
         _commands.convert(chain, "qcow2", fd)
         os.fsync(fd)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -24,10 +25,9 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _formats, _sizes
 from clonepolicy.adapters._files import paths, sparse
-from clonepolicy.adapters._files.errors import passthrough, translate_errors
 from clonepolicy.adapters.rbd._clones import Clones
 from clonepolicy.adapters.rbd._pool import Pool, children, fill, stream
-from clonepolicy.ports import StoredVolume, check_source, check_volume_id
+from clonepolicy.ports import StoredVolume, check_source
 
 
 class RbdArray:
@@ -130,25 +130,24 @@ class RbdArray:
 
     def stat(self, volume_id: str) -> StoredVolume | None:
         """Return an image's size, and the number of its clones."""
-        try:
-            with (
-                self._pool.translate_errors(f"looking at volume {volume_id}"),
-                self._pool.opened(volume_id, read_only=True) as image,
-            ):
-                clones = len(children(image))
-                return StoredVolume(size=image.size(), clones=clones)
-        except NotFoundError:
-            return None
+        with (
+            contextlib.suppress(NotFoundError),
+            self._pool.translate_errors(f"looking at volume {volume_id}"),
+            self._pool.opened(volume_id, read_only=True) as image,
+        ):
+            clones = len(children(image))
+            return StoredVolume(size=image.size(), clones=clones)
+        return None
 
     def find_image(self, location: Location) -> StoredImage | None:
         """Look for a snapshot in one of the images' pools."""
-        try:
-            snapshot = self._own(location)
-            with self._pool.translate_errors(f"looking at {snapshot}"):
-                found = self._pool.find_snapshot(snapshot)
-        except NotFoundError:
-            return None
-        return StoredImage(size=_sizes.to_gib(found.size))
+        with (
+            contextlib.suppress(NotFoundError),
+            self._pool.translate_errors(f"looking at {location}"),
+        ):
+            found = self._pool.find_snapshot(self._own(location))
+            return StoredImage(size=_sizes.to_gib(found.size))
+        return None
 
     def _own(self, location: Location) -> RbdLocation:
         """Check that a location is a snapshot in one of the images' pools."""
@@ -171,8 +170,6 @@ class RbdArray:
         If the cluster admits clients older than mimic, the snapshot stays as
         long as the clone.
         """
-        check_volume_id(volume_id)
-        check_volume_id(source.id)
         check_source(source, self._backend)
         with self._pool.translate_errors(
             f"cloning volume {source.id} to {volume_id}"
@@ -183,7 +180,6 @@ class RbdArray:
         self, volume_id: str, location: RbdLocation | FileLocation
     ) -> None:
         """Clone an image's snapshot, and extend the clone to a whole GiB."""
-        check_volume_id(volume_id)
         snapshot = self._own(location)
         with self._pool.translate_errors(
             f"cloning {snapshot} to volume {volume_id}"
@@ -192,7 +188,6 @@ class RbdArray:
 
     def extend(self, volume_id: str, size: int) -> None:
         """Extend an image with zeros to a size in GiB; never shrink it."""
-        check_volume_id(volume_id)
         with (
             self._pool.translate_errors(f"extending volume {volume_id}"),
             self._pool.locked(volume_id),
@@ -225,13 +220,13 @@ class RbdArray:
             return
         directory = Path(self._conversion_dir or tempfile.gettempdir())
         with (
-            translate_errors(f"converting {inspector.disk_format} data"),
+            paths.translate_errors(f"converting {inspector.disk_format} data"),
             paths.unnamed(directory) as fd,
         ):
             count = _sizes.to_bytes(size)
             os.ftruncate(fd, count)
             path = Path(f"/proc/{os.getpid()}/fd/{fd}")
-            data = passthrough(data)
+            data = paths.passthrough(data)
             _formats.convert(inspector, data, path, size, directory)
             yield from sparse.stream(fd, count)
 
@@ -251,7 +246,6 @@ class RbdArray:
                 did not take.
             UnavailableError: a client has the image open.
         """
-        check_volume_id(volume_id)
         with self._pool.translate_errors(f"discarding volume {volume_id}"):
             self._clones.discard(volume_id)
 

@@ -41,11 +41,10 @@ def _snapshot(volume_id: str) -> str:
 
 def _is_our_snapshot(snapshot: str) -> bool:
     volume_id = snapshot.removeprefix(_SNAPSHOT)
-    try:
+    with contextlib.suppress(UnsupportedError):
         check_volume_id(volume_id)
-    except UnsupportedError:
-        return False
-    return snapshot == _snapshot(volume_id)
+        return snapshot == _snapshot(volume_id)
+    return False
 
 
 def _note(volume_id: str) -> str:
@@ -114,7 +113,11 @@ class Clones:
                         new.flatten()
 
     def _is_deep(self, location: RbdLocation) -> bool:
-        with self.pool.opened_snapshot(location) as old:
+        names = (location.image, location.snapshot)
+        with (
+            self.pool.cluster.open_ioctx(location.pool) as there,
+            self.pool.rbd.Image(there, *names, read_only=True) as old,
+        ):
             return self.pool.has_ancestors(old, self.depth)
 
     def _clone_stored(self, volume_id: str, location: RbdLocation) -> None:
@@ -203,23 +206,20 @@ class Clones:
     @contextlib.contextmanager
     def _all_or_nothing(self, volume_id: str) -> Iterator[None]:
         """If a block fails, remove what it made of a clone."""
+        rados, rbd = self.pool.rados, self.pool.rbd
         try:
             yield
         except BaseException as error:
-            self._undo(volume_id, error)
+            try:
+                if isinstance(error, rbd.ImageExists):
+                    # somebody else made the volume meanwhile: leave it
+                    self._remove_note(volume_id)
+                else:
+                    self.discard(volume_id)
+            except (AdapterError, rados.Error, rbd.Error) as another:
+                message = (
+                    f"volume {volume_id} could be neither cloned nor removed: "
+                    f"{another}"
+                )
+                raise LeftBehindError(message) from error
             raise
-
-    def _undo(self, volume_id: str, error: BaseException) -> None:
-        rados, rbd = self.pool.rados, self.pool.rbd
-        try:
-            if isinstance(error, rbd.ImageExists):
-                # somebody else made the volume meanwhile: leave it
-                self._remove_note(volume_id)
-            else:
-                self.discard(volume_id)
-        except (AdapterError, rados.Error, rbd.Error) as another:
-            message = (
-                f"volume {volume_id} could be neither cloned nor removed: "
-                f"{another}"
-            )
-            raise LeftBehindError(message) from error
