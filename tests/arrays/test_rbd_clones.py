@@ -32,6 +32,7 @@ from clonepolicy.testing.conformance import Fixture
 from clonepolicy.testing.conformance._fixture import Content
 
 ceph = ceph_module.ceph
+harness = rbd_support.harness
 fixture = rbd_support.fixture
 
 

@@ -141,11 +141,10 @@ class RbdArray:
 
     def find_image(self, location: Location) -> StoredImage | None:
         """Look for a snapshot in one of the images' pools."""
-        with (
-            contextlib.suppress(NotFoundError),
-            self._pool.translate_errors(f"looking at {location}"),
-        ):
-            found = self._pool.find_snapshot(self._own(location))
+        with contextlib.suppress(NotFoundError):
+            snapshot = self._own(location)
+            with self._pool.translate_errors(f"looking at {snapshot}"):
+                found = self._pool.find_snapshot(snapshot)
             return StoredImage(size=_sizes.to_gib(found.size))
         return None
 
