@@ -147,3 +147,10 @@ def test_a_cinder_url_is_recognised_by_its_scheme(
 ) -> None:
     """Even where it is malformed."""
     assert concerns == concerns_volumes(parse_location(url))
+
+
+def test_a_location_that_is_no_valid_text_has_a_url() -> None:
+    """Writing it does not fail; reading the URL gives no such location."""
+    location = RbdLocation("fsid", "pool", "\ud800", "snap")
+    assert "rbd://fsid/pool/%ED%A0%80/snap" == str(location)
+    assert isinstance(parse_location(str(location)), MalformedLocation)

@@ -47,7 +47,9 @@ class RbdLocation:
     def __str__(self) -> str:
         """Return the URL as glance_store writes it, each part quoted."""
         parts = (self.fsid, self.pool, self.image, self.snapshot)
-        return "rbd://" + "/".join(quote(part, safe="") for part in parts)
+        # a part that is no valid text is quoted, too, and never fails
+        quoted = (quote(part, "", errors="surrogatepass") for part in parts)
+        return "rbd://" + "/".join(quoted)
 
 
 @attrs.frozen
