@@ -124,7 +124,7 @@ def floors(session: nox.Session) -> None:
     oldest = [n.replace(">=", "==") for n in needed if ">=" in n]
     install_wheel(session, "tests")
     session.install(*oldest)
-    names = (*CORE, "test_cli_*.py", "test_machine.py", "test_strategies.py")
+    names = (*CORE, "test_cli_*.py", "test_conformance.py", "test_machine.py")
     session.run(
         *("pytest", "-q", "-n", "auto"),
         *(str(path) for name in names for path in TESTS.glob(name)),
@@ -176,7 +176,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Tell the story."""
+    """Run the demo."""
     session.install(f".[{EVERYTHING}]")
     session.run("clonepolicy", "demo", *session.posargs)
 

@@ -100,7 +100,7 @@ def test_explain_says_when_nothing_is_needed(stored: Path) -> None:
     """A clone needs no remedy."""
     result = run("explain", str(stored), "--what-would-it-take")
 
-    assert "nothing: the efficient path is open" in result.stdout
+    assert "nothing: the efficient route is open" in result.stdout
 
 
 def test_explain_rejects_a_decision_that_its_request_does_not_lead_to(

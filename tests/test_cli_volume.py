@@ -16,7 +16,7 @@ import cli_support
 from cli_support import MIB, run, run_json
 from clonepolicy import Route, UnavailableError
 from clonepolicy.adapters.local import LocalCloud
-from clonepolicy.adapters.local._volumes import LocalArray
+from clonepolicy.adapters.local._array import LocalArray
 from clonepolicy.plan import Attempt
 
 cloud = cli_support.cloud

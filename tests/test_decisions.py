@@ -63,6 +63,14 @@ def test_a_copied_decision_has_the_rules_themselves(
         assert one is other
 
 
+def test_a_decision_with_a_rule_of_a_function_can_be_copied() -> None:
+    """Pickle could not find such a rule again."""
+    seen = attrs.evolve(SAFE.upload.refuse[0], name="of_this_function")
+    mine = attrs.evolve(SAFE, upload=attrs.evolve(SAFE.upload, refuse=(seen,)))
+    decision = decide(REGISTERABLE, mine)
+    assert decision == copy.deepcopy(decision)
+
+
 def test_decisions_on_different_facts_differ() -> None:
     """So do those of different policies."""
     request = REGISTERABLE

@@ -20,7 +20,7 @@ import cli_support
 from cli_support import MIB, assert_error, run_process
 from clonepolicy import UnsupportedError
 from clonepolicy.adapters.local import Created, LocalCloud
-from clonepolicy.adapters.local._volumes import LocalArray
+from clonepolicy.adapters.local._array import LocalArray
 from clonepolicy.cli._program import program
 
 

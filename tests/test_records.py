@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clonepolicy
+import clonepolicy.policy
 from clonepolicy import (
     SAFE,
     Backend,
@@ -28,6 +29,8 @@ from clonepolicy import (
     Volume,
     decide,
     parse_location,
+    plan,
+    ports,
 )
 from clonepolicy.plan import (
     AddLocation,
@@ -52,8 +55,9 @@ from clonepolicy.testing import strategies as some
 
 RECORDS = tuple(
     kind
-    for name in clonepolicy.__all__
-    if isinstance(kind := getattr(clonepolicy, name), type) and attrs.has(kind)
+    for module in (clonepolicy, clonepolicy.policy, plan, ports)
+    for name in module.__all__
+    if isinstance(kind := getattr(module, name), type) and attrs.has(kind)
 )
 BAD: tuple[tuple[type, dict[str, Any], str], ...] = (
     (Volume, {"size": -1}, "Volume.size: expected a whole number >= 0"),

@@ -40,12 +40,7 @@ from clonepolicy._errors import (
 )
 from clonepolicy._execute.outcome import Failure, Outcome
 from clonepolicy._execute.run import execute, recover
-from clonepolicy._facts.config import (
-    Config,
-    GlanceConfig,
-    GlanceStore,
-    Quota,
-)
+from clonepolicy._facts.config import Config, GlanceConfig, GlanceStore, Quota
 from clonepolicy._facts.locations import (
     CinderLocation,
     FileLocation,
@@ -78,12 +73,7 @@ from clonepolicy._facts.requests import (
 )
 from clonepolicy._gather import gather_create, gather_upload
 from clonepolicy.policy._reason import Reason
-from clonepolicy.policy._shipped import (
-    CINDER_29,
-    LIBERTY,
-    POLICIES,
-    SAFE,
-)
+from clonepolicy.policy._shipped import CINDER_29, LIBERTY, POLICIES, SAFE
 from clonepolicy.policy._tables import Route
 
 __all__ = [

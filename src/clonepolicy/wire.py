@@ -36,11 +36,7 @@ from clonepolicy._facts.locations import (
     parse_location,
 )
 from clonepolicy._facts.records import CloneKind, Host, LocationsFrom
-from clonepolicy._facts.requests import (
-    CreateRequest,
-    Request,
-    UploadRequest,
-)
+from clonepolicy._facts.requests import CreateRequest, Request, UploadRequest
 from clonepolicy.plan._steps import Plan, Step, VolumeId, VolumeRef
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._shipped import POLICIES
@@ -159,9 +155,6 @@ def _converter() -> Converter:
 
 
 _CONVERTER = _converter()
-_READABLE = {
-    kind.__name__: kind for kind in (CreateRequest, UploadRequest, Plan)
-}
 
 
 def dumps(value: Request | Plan | Decision) -> str:

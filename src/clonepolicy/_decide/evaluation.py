@@ -14,11 +14,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
-from clonepolicy._decide.finding import (
-    CandidateResult,
-    Finding,
-    make_finding,
-)
+from clonepolicy._decide.finding import CandidateResult, Finding, make_finding
 from clonepolicy._facts.requests import Candidate, Operation, Request
 from clonepolicy.plan._build import plan_create, plan_upload
 from clonepolicy.plan._steps import Plan

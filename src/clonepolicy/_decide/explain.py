@@ -135,8 +135,8 @@ def _to_tenant(decision: Decision) -> tuple[str, list[Finding]]:
         for finding in decision.findings
         if not _private(path for path, _ in finding.values)
     ]
-    no_clone = [f for f in seen if {*decision.efficient} <= {*f.blocks}]
-    no_copy = [f for f in seen if ordinary in f.blocks]
+    no_clone = [f for f in decision.closing(*decision.efficient) if f in seen]
+    no_copy = [f for f in decision.closing(ordinary) if f in seen]
     neither = [f for f in no_clone if f in no_copy]
     if neither:
         return f"Cannot make {made}.", neither

@@ -9,12 +9,7 @@ from typing import ClassVar, Literal, TypeAlias
 import attrs
 
 from clonepolicy._facts.checks import checked
-from clonepolicy._facts.config import (
-    Config,
-    GlanceConfig,
-    GlanceStore,
-    Quota,
-)
+from clonepolicy._facts.config import Config, GlanceConfig, GlanceStore, Quota
 from clonepolicy._facts.locations import Location
 from clonepolicy._facts.records import Backend, Image, StoredImage, Volume
 

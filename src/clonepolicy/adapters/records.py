@@ -24,6 +24,8 @@ from clonepolicy import (
     parse_location,
 )
 
+__all__ = ["image_from_v2", "locations_from_v2", "volume_from_row"]
+
 # ``type(x) is dict or isinstance(x, Mapping)`` below: isinstance with an
 # abstract class takes longer than reading a field
 _WHOLE = re.compile(r"[0-9]{1,18}")

@@ -7,14 +7,7 @@ import click
 from clonepolicy import Backend
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import examples, json_option
-from clonepolicy._terminal.render import (
-    emit,
-    pairs,
-    plain,
-    say,
-    show,
-    table,
-)
+from clonepolicy._terminal.render import emit, pairs, plain, say, show, table
 from clonepolicy.ports import (
     API_VERSION,
     OLDEST_API_VERSION,

@@ -14,12 +14,7 @@ from clonepolicy import Decision, GiB, wire
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.render import Json
 from clonepolicy.adapters.local import Created, LocalCloud, Uploaded
-from clonepolicy.cli._report import (
-    Meter,
-    measured,
-    reason_lines,
-    reasons,
-)
+from clonepolicy.cli._report import Meter, measured, reason_lines, reasons
 
 PROJECT = "demo"
 

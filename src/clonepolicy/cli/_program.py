@@ -12,7 +12,8 @@ from clonepolicy.cli._arrays import arrays
 from clonepolicy.cli._cloud import init
 from clonepolicy.cli._decide import decide_command, schema_command
 from clonepolicy.cli._demo import demo
-from clonepolicy.cli._rules import explain_command, rules
+from clonepolicy.cli._explain import explain_command
+from clonepolicy.cli._rules import rules
 from clonepolicy.cli._storage import image, volume
 
 _SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
@@ -22,7 +23,7 @@ _SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
     epilog=examples(
         "clonepolicy completion bash > clonepolicy-completion.bash",
         "clonepolicy completion fish",
-    ),
+    )
 )
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 @json_option
@@ -34,10 +35,7 @@ def completion(context: click.Context, shell: str, *, as_json: bool) -> None:
     script in the startup file of the shell.
     """
     made = _SHELLS[shell](
-        context.find_root().command,
-        {},
-        "clonepolicy",
-        "_CLONEPOLICY_COMPLETE",
+        context.find_root().command, {}, "clonepolicy", "_CLONEPOLICY_COMPLETE"
     )
     script = made.source().strip()
     if as_json:

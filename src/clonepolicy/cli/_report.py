@@ -81,7 +81,7 @@ _RECOVERY = "the next command that opens this cloud cleans up"
 
 
 def reasons(decision: Decision) -> tuple[Reason, ...]:
-    """Give the reasons that closed the efficient path, or for a refusal."""
+    """Return the reasons of a refusal, or of every other finding."""
     refused = isinstance(decision, Refuse)
     routes = (decision.ordinary,) if refused else ()
     found = decision.closing(*routes)

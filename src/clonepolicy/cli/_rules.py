@@ -1,41 +1,27 @@
-"""``clonepolicy rules`` and ``explain``: rules, reasons and decisions."""
+"""``clonepolicy rules``: show a policy's rules, or compare policies."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import attrs
 import click
 
-from clonepolicy import (
-    POLICIES,
-    Decision,
-    Reason,
-    Unblock,
-    explain,
-    explain_to_tenant,
-    what_would_it_take,
-    wire,
-)
-from clonepolicy._terminal.errors import CliError, Exit
+from clonepolicy import wire
 from clonepolicy._terminal.options import (
     PolicyName,
     examples,
     flag,
     json_option,
     policy_option,
-    read_input,
 )
 from clonepolicy._terminal.render import (
     Json,
     console,
     emit,
     pairs,
-    plain,
     say,
     show,
     table,
@@ -76,7 +62,7 @@ def rules(
             {
                 "table": name,
                 "rules": [
-                    _rule_to_dict(rule) | wire.reason_to_dict(rule.reason)
+                    rule_to_dict(rule) | wire.reason_to_dict(rule.reason)
                     for rule in those
                 ],
             }
@@ -99,7 +85,7 @@ def rules(
         say("\nFor details, run clonepolicy explain REASON, or use --long.")
 
 
-def _rule_to_dict(rule: Rule[Any]) -> Json:
+def rule_to_dict(rule: Rule[Any]) -> Json:
     """Convert a rule to JSON types, without its reason."""
     return {
         "rule": rule.name,
@@ -110,7 +96,7 @@ def _rule_to_dict(rule: Rule[Any]) -> Json:
     }
 
 
-def _rule_rows(rule: Json) -> list[tuple[str, object]]:
+def rule_rows(rule: Json) -> list[tuple[str, object]]:
     """Give the facts and citations of a rule as names and values."""
     rows = [
         ("reads", rule["reads"]),
@@ -135,7 +121,7 @@ def _show_rule(rule: Rule[Any]) -> None:
     rows = [
         ("reason", f"{reason}: {reason.meaning}"),
         ("remedy", f"{reason.responsible}: {reason.remedy}"),
-        *_rule_rows(_rule_to_dict(rule)),
+        *rule_rows(rule_to_dict(rule)),
     ]
     show(pairs(rows))
 
@@ -181,138 +167,3 @@ def diff(a: Policy, b: Policy, *, as_json: bool) -> None:
         show(table(heads, rows, whole=heads[:1]))
         say()
     say(f"{len(found)} differences; use --json to see the requests.")
-
-
-@click.command(
-    "explain",
-    epilog=examples(
-        "clonepolicy explain owner-mismatch",
-        "clonepolicy explain IMAGE_NOT_ACTIVE --json",
-        "clonepolicy explain decision.json --what-would-it-take",
-        "clonepolicy explain decision.json --tenant",
-    ),
-)
-@click.argument("subject", metavar="REASON|DECISION.json")
-@flag("--tenant", help="Show only what a tenant may know.")
-@flag(
-    "--what-would-it-take",
-    "unblock",
-    help="Show what would open an efficient path.",
-)
-@json_option
-def explain_command(
-    subject: str, *, tenant: bool, unblock: bool, as_json: bool
-) -> None:
-    """Explain a reason, or a decision that is stored as JSON.
-
-    The request in DECISION.json is decided again; - reads standard input.
-    If the result is not the stored decision, that is an error.
-    """
-    wanted = subject.lower().replace("_", "-")
-    reason = next((reason for reason in Reason if reason == wanted), None)
-    if reason is None:
-        decision = _decision(subject)
-        _explain_decision(
-            decision, tenant=tenant, unblock=unblock, as_json=as_json
-        )
-        return
-    if tenant or unblock:
-        raise click.UsageError(
-            "--tenant and --what-would-it-take need a decision, "
-            f"but {reason} is a reason"
-        )
-    if as_json:
-        emit(
-            {
-                "kind": "reason",
-                "name": reason.name,
-                **wire.reason_to_dict(reason),
-                "rules": _rules_of(reason),
-            }
-        )
-    else:
-        _show_reason(reason)
-
-
-def _decision(name: str) -> Decision:
-    if name != "-" and not Path(name).exists():
-        close = difflib.get_close_matches(name.lower(), list(Reason), 1)
-        remedy = (
-            f"did you mean {close[0]}?"
-            if close
-            else "run clonepolicy rules to list the reasons"
-        )
-        raise CliError(
-            Exit.NOT_FOUND, f"{name}: not a reason, and not a file", remedy
-        )
-    remedy = "use a file that clonepolicy decide --json wrote"
-    return read_input(name, "a decision", wire.loads_decision, remedy)
-
-
-def _explain_decision(
-    decision: Decision, *, tenant: bool, unblock: bool, as_json: bool
-) -> None:
-    if tenant and unblock:
-        raise click.UsageError(
-            "--what-would-it-take shows what a tenant may not know; "
-            "leave --tenant out"
-        )
-    text = explain_to_tenant(decision) if tenant else explain(decision)
-    ways: tuple[Unblock, ...] = ()
-    if unblock:
-        ways = what_would_it_take(decision.request, decision.policy)
-    if not as_json:
-        say(text)
-        if unblock:
-            say("\nwhat it would take:")
-            _show_ways(ways)
-        return
-    fields: Json = {"kind": "decision", "explanation": text}
-    if not tenant:
-        fields["decision"] = wire.to_dict(decision)
-    if unblock:
-        fields["what_would_it_take"] = [plain(way) for way in ways]
-    emit(fields)
-
-
-def _show_ways(ways: tuple[Unblock, ...]) -> None:
-    if not ways:
-        say("  nothing: the efficient path is open")
-    for way in ways:
-        source = "" if way.candidate is None else f" from {way.candidate}"
-        say(f"  {way.route}{source}:")
-        for each in way.remedies:
-            wait = ", or wait" if each.waiting_helps else ""
-            what = f"{each.remedy}{wait} [{each.reason}]"
-            say(f"    {each.responsible}: {what}")
-
-
-def _rules_of(reason: Reason) -> list[Json]:
-    return [
-        {"policy": policy.name, "table": table, **_rule_to_dict(rule)}
-        for policy in POLICIES.values()
-        for table, rules in policy.tables()
-        for rule in rules
-        if rule.reason is reason
-    ]
-
-
-def _show_reason(reason: Reason) -> None:
-    wait = "may help" if reason.waiting_helps else "does not help"
-    say(f"{reason}: {reason.meaning}\n")
-    rows = [
-        ("subject", reason.subject),
-        ("responsible", reason.responsible),
-        ("remedy", reason.remedy),
-        ("waiting", wait),
-    ]
-    show(pairs(rows))
-    found = _rules_of(reason)
-    for name in dict.fromkeys(entry["rule"] for entry in found):
-        entries = [entry for entry in found if entry["rule"] == name]
-        homes: dict[str, list[str]] = {}
-        for entry in entries:
-            homes.setdefault(entry["policy"], []).append(entry["table"])
-        rule = entries[0]
-        say(f"\nrule {name}: {rule['requirement']}")
-        show(pairs([*homes.items(), *_rule_rows(rule)]))

@@ -39,8 +39,7 @@ def detect_format(path: Path) -> str:
 
 @click.group(
     epilog=examples(
-        "clonepolicy image add disk.raw --name base",
-        "clonepolicy image list",
+        "clonepolicy image add disk.raw --name base", "clonepolicy image list"
     )
 )
 def image() -> None:

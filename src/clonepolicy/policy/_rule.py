@@ -86,6 +86,10 @@ class Rule(Generic[Holds_co]):
                 message = f"rule {self.name!r}: {field} must not be empty"
                 raise ValueError(message)
 
+    def __deepcopy__(self, _memo: object) -> Rule[Holds_co]:
+        """Return the rule itself."""
+        return self
+
     def __reduce__(self) -> tuple[Callable[..., Rule[Any]], tuple[str, str]]:
         """Pickle the rule by its module and name."""
         return _load, (self.holds.__module__, self.name)

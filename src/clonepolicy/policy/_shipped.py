@@ -145,11 +145,7 @@ SAFE = Policy(
         download=_DOWNLOAD,
     ),
     upload=UploadTables(
-        refuse=(
-            *_API_UPLOAD,
-            request.conversion_allowed,
-            upload.image_queued,
-        ),
+        refuse=(*_API_UPLOAD, request.conversion_allowed, upload.image_queued),
         register=(
             cloning.disk_format_raw,
             cloning.container_bare,
@@ -199,13 +195,10 @@ LIBERTY = Policy(
                 ),
                 source_notes=(source.no_extension,),
             ),
-        ),
+        )
     ),
     upload=UploadTables(
-        register=(
-            cloning.disk_format_raw,
-            upload.upload_backend_enabled,
-        ),
+        register=(cloning.disk_format_raw, upload.upload_backend_enabled)
     ),
 )
 """The Liberty specification to the letter, and nothing more."""

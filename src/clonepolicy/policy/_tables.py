@@ -29,12 +29,7 @@ from clonepolicy._facts.requests import (
     Request,
 )
 from clonepolicy.policy._order import Order, nearest_first
-from clonepolicy.policy._rule import (
-    CreateRule,
-    Rule,
-    SourceRule,
-    UploadRule,
-)
+from clonepolicy.policy._rule import CreateRule, Rule, SourceRule, UploadRule
 
 Kind = TypeVar("Kind", ArrayImage, ImageVolume, CacheEntry)
 
@@ -112,10 +107,11 @@ class CloneTable(Generic[Kind]):
         return list(best.values())[: self.tries]
 
 
+@attrs.frozen
 class _Tables(ABC):
     """Which routes each rule about the request closes."""
 
-    @cached_property
+    @property
     @abstractmethod
     def routes(self) -> Mapping[Route, tuple[Rule[Any], ...]]:
         """For each route, the rules about the request that can close it."""

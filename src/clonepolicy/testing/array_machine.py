@@ -25,6 +25,8 @@ from clonepolicy.testing.conformance import (
     require_same,
 )
 
+__all__ = ["ArrayMachine"]
+
 _LOST, _FAILING = "answer lost", "array fails"
 
 faults = st.sampled_from((None, None, _LOST, _FAILING))

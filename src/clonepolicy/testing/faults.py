@@ -12,6 +12,8 @@ import attrs
 from clonepolicy import AdapterError
 from clonepolicy.ports import Journal, Ports
 
+__all__ = ["Call", "Fault", "Faulty", "Kill"]
+
 
 class Kill(BaseException):
     """A kill of the process: every later call raises it again."""

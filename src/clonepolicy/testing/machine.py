@@ -33,6 +33,8 @@ from clonepolicy.plan import Plan
 from clonepolicy.ports import Journal, JournalEntry, Ports
 from clonepolicy.testing.faults import Fault, Faulty, Kill
 
+__all__ = ["Cloud", "CloudJournal", "ExecutorMachine"]
+
 
 class CloudJournal(Journal, Protocol):
     """A journal whose processes can be declared dead."""

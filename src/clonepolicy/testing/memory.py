@@ -9,6 +9,8 @@ from clonepolicy import Location, RbdLocation
 from clonepolicy.adapters.memory import BLOCK_SIZE, BlockMap, MemoryArray
 from clonepolicy.testing.conformance import ArrayHarness
 
+__all__ = ["memory_harness"]
+
 
 def memory_harness(
     array: MemoryArray | None = None, other: MemoryArray | None = None

@@ -52,6 +52,29 @@ from clonepolicy.scenarios import (
     with_facts,
 )
 
+__all__ = [
+    "array_images",
+    "backends",
+    "cache_entries",
+    "configs",
+    "create_requests",
+    "glance_configs",
+    "hosts",
+    "image_ids",
+    "image_volumes",
+    "images",
+    "locations",
+    "moments",
+    "near_misses",
+    "project_ids",
+    "quotas",
+    "stored_images",
+    "upload_requests",
+    "volume_ids",
+    "volume_types",
+    "volumes",
+]
+
 T = TypeVar("T")
 
 _MOMENTS = tuple(

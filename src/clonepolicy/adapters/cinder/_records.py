@@ -178,9 +178,7 @@ def volume_from_model(row: Any) -> Volume:
 
 
 def volume_from_api(
-    body: Mapping[str, Any],
-    *,
-    volume_type: Mapping[str, Any] | None = None,
+    body: Mapping[str, Any], *, volume_type: Mapping[str, Any] | None = None
 ) -> Volume:
     """Make a volume from ``GET /v3/{project}/volumes/{id}`` of an admin.
 

@@ -235,9 +235,7 @@ class CinderVolumes:
         """Return what is left of a project's quota over all volume types."""
         with translate_errors(f"reading quota of project {project_id}"):
             found = quota.QUOTAS.get_project_quotas(self._admin, project_id)
-        return Quota(
-            **{name: _left(found.get(name)) for name in _QUOTAS},
-        )
+        return Quota(**{name: _left(found.get(name)) for name in _QUOTAS})
 
     def create_image_volume(
         self, volume_id: str, source_id: str, project_id: str

@@ -32,7 +32,8 @@ from clonepolicy.adapters.local._records import (
     Uploaded,
     VolumeRow,
 )
-from clonepolicy.adapters.local._volumes import LocalArray, LocalVolumes
+from clonepolicy.adapters.local._array import LocalArray
+from clonepolicy.adapters.local._volumes import LocalVolumes
 from clonepolicy.policy import Policy
 from clonepolicy.ports import Journal, Observer, Ports
 

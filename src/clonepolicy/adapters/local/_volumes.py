@@ -1,12 +1,10 @@
-"""The volume service, and the array: volumes' records and their files."""
+"""The volume service of the local cloud: the records of its volumes."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import sqlite3
 import uuid
-from collections.abc import Iterator
 
 import attrs
 
@@ -14,33 +12,15 @@ from clonepolicy import (
     Backend,
     CacheEntry,
     ConflictError,
-    FileLocation,
-    Image,
-    Location,
-    NotFoundError,
     Quota,
     QuotaError,
-    RbdLocation,
-    StoredImage,
-    UnsupportedError,
     Volume,
 )
 from clonepolicy.adapters import _sizes
 from clonepolicy.adapters._files import paths
-from clonepolicy.adapters.local._catalogue import (
-    Row,
-    missing,
-    translate_errors,
-)
+from clonepolicy.adapters.local._catalogue import missing
 from clonepolicy.adapters.local._records import as_volume
-from clonepolicy.adapters.local._store import (
-    WHOLE,
-    Store,
-    check_readable,
-    check_status,
-)
-from clonepolicy.adapters.reflink import ReflinkArray, extend_file
-from clonepolicy.ports import StoredVolume, check_volume_id
+from clonepolicy.adapters.local._store import Store, check_status
 
 FAIL = (
     "UPDATE volume SET status = 'error', token = NULL "
@@ -168,100 +148,6 @@ class LocalVolumes:
                 message = f"volume {volume_id} has data; discard it first"
                 raise ConflictError(message)
             db.execute(DELETE, (volume_id,))
-
-
-@attrs.frozen
-class LocalArray:
-    """The `ReflinkArray` of each pool, guarded by the volumes' records.
-
-    A volume's record names its pool.  The array changes the data of a volume
-    only while the record says ``creating``.
-    """
-
-    _store: Store
-    _pool: str
-
-    def get_backend(self) -> Backend:
-        """Return what the pool's file system is and can do."""
-        return self._store.backend(self._pool)
-
-    def stat(self, volume_id: str) -> StoredVolume | None:
-        """Return the size of a volume's file in its pool."""
-        if row := self._find(volume_id):
-            return self._store.array(row["pool"]).stat(volume_id)
-        return None
-
-    def find_image(self, location: Location) -> StoredImage | None:
-        """Return None: no image of this cloud has such a location."""
-        return self._store.array(self._pool).find_image(location)
-
-    def clone_volume(self, volume_id: str, source: Volume) -> None:
-        """Share all data of the source's file, or copy it."""
-        origin = self._store.catalogue.volume_row(source.id)
-        path = self._store.volume_path(origin)
-        self._creating(volume_id).clone_file(volume_id, source, path)
-
-    def clone_image(
-        self, volume_id: str, location: RbdLocation | FileLocation
-    ) -> None:
-        """Raise `UnsupportedError`: no image of this cloud can be cloned."""
-        message = (
-            f"volume {volume_id} cannot be cloned from {location}, which is "
-            "on no array of this cloud; download it"
-        )
-        raise UnsupportedError(message)
-
-    def extend(self, volume_id: str, size: int) -> None:
-        """Extend a volume with zeros to a size in GiB; never shrink it."""
-        # not by `Store.array`: probing fails on a full file system
-        path = self._store.volume_path(self._creating_row(volume_id))
-        extend_file(path, volume_id, size)
-
-    def write(
-        self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
-    ) -> None:
-        """Fill a volume of ``size`` GiB with all of an image's data."""
-        self._creating(volume_id).write(volume_id, size, image, data)
-
-    def read(self, volume_id: str) -> Iterator[bytes]:
-        """Yield a volume's data."""
-        row = self._store.catalogue.volume_row(volume_id)
-        array = self._store.array(row["pool"])
-        if array.stat(volume_id) is not None:
-            check_readable(row)
-        yield from array.read(volume_id)
-
-    def discard(self, volume_id: str) -> None:
-        """Remove the data of a volume that is not whole, if it has any."""
-        row = self._find(volume_id)
-        if row is None:
-            return
-        if row["status"] in WHOLE:
-            message = (
-                f"volume {volume_id} is {row['status']} and keeps its data; "
-                "delete it instead"
-            )
-            raise ConflictError(message)
-        # not by `Store.array` either
-        with translate_errors(f"discarding volume {volume_id}"):
-            paths.remove(self._store.volume_path(row))
-
-    def _find(self, volume_id: str) -> Row | None:
-        check_volume_id(volume_id)
-        with contextlib.suppress(NotFoundError):
-            return self._store.catalogue.volume_row(volume_id)
-        return None
-
-    def _creating_row(self, volume_id: str) -> Row:
-        """Return a volume's row, if it is being created."""
-        row = self._store.catalogue.volume_row(volume_id)
-        why = "; only a volume in creation takes data"
-        check_status("volume", row, {"creating"}, why)
-        return row
-
-    def _creating(self, volume_id: str) -> ReflinkArray:
-        """Return the array of the pool of a volume that is being created."""
-        return self._store.array(self._creating_row(volume_id)["pool"])
 
 
 def insert_volume(

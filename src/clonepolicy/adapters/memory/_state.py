@@ -102,8 +102,7 @@ class CloudState:
     """Bytes that stand for one GiB, so that tests can compare whole
     volumes."""
     arrays: Mapping[str, MemoryArray] = attrs.Factory(
-        lambda self: {POOL: MemoryArray(ARRAY, gib=self.gib)},
-        takes_self=True,
+        lambda self: {POOL: MemoryArray(ARRAY, gib=self.gib)}, takes_self=True
     )
     """The array of each pool; the keys are ``host@backend#pool``."""
     registration: Registration = Registration.AT_ONCE

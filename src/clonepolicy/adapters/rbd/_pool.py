@@ -111,9 +111,7 @@ class Pool:
         conf = {} if timeout < 0 else dict.fromkeys(_TIMEOUTS, str(timeout))
         with self.translate_errors(f"opening pool {name}"):
             self.cluster = self.rados.Rados(
-                rados_id=user,
-                conffile=str(ceph_conf),
-                conf=conf,
+                rados_id=user, conffile=str(ceph_conf), conf=conf
             )
             try:
                 self.cluster.connect()

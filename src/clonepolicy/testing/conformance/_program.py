@@ -198,8 +198,7 @@ def _check_patterns(patterns: tuple[str, ...]) -> None:
         if not fnmatch.filter(known, pattern):
             near = suggest(pattern, known) or "--checks lists them"
             raise click.BadParameter(
-                f"there is no check {pattern!r}; {near}",
-                param_hint="'--only'",
+                f"there is no check {pattern!r}; {near}", param_hint="'--only'"
             )
 
 
