@@ -40,7 +40,7 @@ from fake_image_service import TENANT, FakeImages  # noqa: E402 - the same
 
 from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
     PolicyVolumeManager,
-    _services,
+    _images,
     register_opts,
 )
 
@@ -199,7 +199,7 @@ def start(
         raising=False,
     )
     monkeypatch.setattr(
-        _services, "glance_images", lambda _context, _settings: images
+        _images, "glance_images", lambda _context, _settings: images
     )
     monkeypatch.setattr(utils, "get_root_helper", lambda: "env")
     changed: list[tuple[str, str | None]] = []

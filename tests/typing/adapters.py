@@ -11,9 +11,9 @@ from clonepolicy.adapters.cinder import (
     CinderVolumes,
 )
 from clonepolicy.adapters.glance import GlanceImages
+from clonepolicy.adapters.local._array import LocalArray
 from clonepolicy.adapters.local._images import LocalImages
 from clonepolicy.adapters.local._journal import LocalJournal
-from clonepolicy.adapters.local._array import LocalArray
 from clonepolicy.adapters.local._volumes import LocalVolumes
 from clonepolicy.adapters.memory import (
     MemoryArray,

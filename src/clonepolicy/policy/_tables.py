@@ -150,7 +150,7 @@ class CreateTables(_Tables):
     """In order of preference."""
     download: tuple[CreateRule, ...] = ()
 
-    @cached_property
+    @property
     @override
     def routes(self) -> Mapping[Route, tuple[CreateRule, ...]]:
         routes = {
@@ -170,7 +170,7 @@ class UploadTables(_Tables):
     upload: tuple[UploadRule, ...] = ()
     notes: tuple[UploadRule, ...] = ()
 
-    @cached_property
+    @property
     @override
     def routes(self) -> Mapping[Route, tuple[UploadRule, ...]]:
         return {

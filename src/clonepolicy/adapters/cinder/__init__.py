@@ -13,6 +13,7 @@ from clonepolicy.adapters.cinder._driver import (
 )
 from clonepolicy.adapters.cinder._drop_in.backend import register_messages
 from clonepolicy.adapters.cinder._errors import IncompatibleCinderError
+from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._options import (
     Mode,
     Notes,
@@ -30,7 +31,7 @@ from clonepolicy.adapters.cinder._records import (
     volume_from_model,
     volume_from_object,
 )
-from clonepolicy.adapters.cinder._services import CinderImages, CinderVolumes
+from clonepolicy.adapters.cinder._volumes import CinderVolumes
 
 if TYPE_CHECKING:
     from clonepolicy.adapters.cinder._drop_in.entry_points import (

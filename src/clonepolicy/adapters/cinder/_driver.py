@@ -32,7 +32,7 @@ from clonepolicy import (
 from clonepolicy.adapters._files import sparse
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._records import volume_from_object
-from clonepolicy.adapters.cinder._services import CinderVolumes
+from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.ports import StoredVolume, check_source, volume_changed
 
 _FIELDS = attrs.fields_dict(Backend).keys() - {"frozen", "image_schemes"}

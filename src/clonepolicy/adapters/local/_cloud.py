@@ -21,6 +21,7 @@ from clonepolicy import (
     Volume,
 )
 from clonepolicy.adapters.local import _operations, _records, _store
+from clonepolicy.adapters.local._array import LocalArray
 from clonepolicy.adapters.local._catalogue import Catalogue, translate_errors
 from clonepolicy.adapters.local._images import LocalImages
 from clonepolicy.adapters.local._journal import LocalJournal
@@ -32,7 +33,6 @@ from clonepolicy.adapters.local._records import (
     Uploaded,
     VolumeRow,
 )
-from clonepolicy.adapters.local._array import LocalArray
 from clonepolicy.adapters.local._volumes import LocalVolumes
 from clonepolicy.policy import Policy
 from clonepolicy.ports import Journal, Observer, Ports

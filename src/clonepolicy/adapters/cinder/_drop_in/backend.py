@@ -42,13 +42,14 @@ from clonepolicy.adapters.cinder._driver import (
     backend_from_driver,
 )
 from clonepolicy.adapters.cinder._errors import translate_errors
+from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._options import (
     Mode,
     Notes,
     Settings,
     config_from,
 )
-from clonepolicy.adapters.cinder._services import CinderImages, CinderVolumes
+from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.ports import Ports
 
 LOG = log.getLogger(__name__)

@@ -18,9 +18,9 @@ from oslo_log import log
 from clonepolicy import (
     Clone,
     CloneLimitError,
-    CreateRequest,
     Decision,
     GlanceConfig,
+    Operation,
     Outcome,
     Route,
     execute,
@@ -30,8 +30,8 @@ from clonepolicy.adapters.cinder._drop_in.backend import (
     DriverBackend,
     log_failures,
 )
+from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._records import volume_from_object
-from clonepolicy.adapters.cinder._services import CinderImages
 from clonepolicy.plan import (
     Attempt,
     CloneImage,
@@ -270,8 +270,8 @@ def _no_hit(*_: object) -> tuple[None, bool]:
 
 def _cached(decision: Decision) -> set[str]:
     """Return the volumes of the cache entries in the decision's request."""
-    request = decision.evaluation.request
-    assert isinstance(request, CreateRequest)  # noqa: S101 - tells the type
+    request = decision.request
+    assert request.operation is Operation.CREATE  # noqa: S101 - tells the type
     return {
         entry.source.id
         for entry in request.cache_entries

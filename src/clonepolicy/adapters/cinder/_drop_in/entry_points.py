@@ -28,8 +28,8 @@ from clonepolicy.adapters.cinder._drop_in.create import (
 )
 from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
 from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
+from clonepolicy.adapters.cinder._images import UNREADABLE
 from clonepolicy.adapters.cinder._options import settings_from
-from clonepolicy.adapters.cinder._services import UNREADABLE
 
 LOG = log.getLogger(__name__)
 _ARGUMENTS = tuple(attrs.fields_dict(CreateCall))

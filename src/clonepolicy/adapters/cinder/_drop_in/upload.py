@@ -25,7 +25,7 @@ from clonepolicy.adapters.cinder._drop_in.backend import (
     log_failures,
 )
 from clonepolicy.adapters.cinder._errors import translate_errors
-from clonepolicy.adapters.cinder._services import CinderImages
+from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.plan import Plan, WithdrawLocation
 from clonepolicy.ports import Ports
 

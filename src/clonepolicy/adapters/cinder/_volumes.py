@@ -1,45 +1,31 @@
-"""Cinder's client of Glance and its database, as the two services."""
+"""Cinder's database as a volume service."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 import attrs
 from cinder import objects, quota
 from cinder.db import api as db
-from cinder.image import glance
 from cinder.objects import fields
-from keystoneauth1 import loading
-from oslo_config import cfg
 
 from clonepolicy import (
     Backend,
     CacheEntry,
-    CinderLocation,
     ConflictError,
-    GlanceConfig,
-    Image,
-    Location,
-    LocationsFrom,
     NotFoundError,
     Quota,
-    UnavailableError,
     UnsupportedError,
     Volume,
 )
 from clonepolicy.adapters.cinder._errors import translate_errors
-from clonepolicy.adapters.cinder._options import Settings
 from clonepolicy.adapters.cinder._records import (
-    image_from_meta,
-    locations_from_tuple,
     volume_from_object,
 )
-from clonepolicy.adapters.glance import GlanceImages
 from clonepolicy.adapters.records import stored_moment
 
 # the tenant of the source can write its other fields
@@ -53,105 +39,6 @@ _COPIED = (
 )
 _QUOTAS = tuple(attrs.fields_dict(Quota))
 _IN_CREATION = frozenset({"creating", "downloading"})
-UNREADABLE: tuple[None, list[str]] = (None, [])
-"""Replaces locations that could not be read; compared by identity."""
-
-
-@attrs.define(kw_only=True, slots=False)
-class CinderImages:
-    """An `ImageService` that reads images by Cinder's own client.
-
-    `GlanceImages` does what Cinder's client cannot.  ``image_location`` are
-    the locations that Cinder has read, or `UNREADABLE`; ``config`` is what
-    Glance offers, and None asks Glance.
-    """
-
-    context: Any
-    image_service: Any
-    settings: Settings
-    image_location: Any = None
-    config: GlanceConfig | None = None
-
-    @functools.cached_property
-    def glance(self) -> GlanceImages:
-        """The client of Glance, made when it is first needed."""
-        with translate_errors("making a client of Glance"):
-            return glance_images(self.context, self.settings)
-
-    def get_config(self) -> GlanceConfig:
-        """Return what Glance offers."""
-        return self.config or self.glance.get_config()
-
-    def get_image(self, image_id: str) -> Image:
-        """Read an image with the requester's credentials."""
-        unreadable = self.image_location is UNREADABLE
-        with translate_errors(f"reading image {image_id}"):
-            return image_from_meta(
-                self.image_service.show(self.context, image_id),
-                self.image_location,
-                visible=True,
-                downloadable=self._may_download(image_id),
-                locations_from=(
-                    LocationsFrom.UNREADABLE if unreadable else None
-                ),
-            )
-
-    def _may_download(self, image_id: str) -> bool:
-        if not self.settings.download_image_restricted:
-            return True
-        return self.glance.get_image(image_id).downloadable
-
-    def get_locations(self, image_id: str) -> tuple[Location, ...]:
-        """Return the locations that Cinder has read."""
-        if self.image_location is UNREADABLE:
-            message = f"Cinder could not read locations of image {image_id}"
-            raise UnavailableError(message)
-        return locations_from_tuple(self.image_location)
-
-    def add_location(self, image_id: str, location: CinderLocation) -> None:
-        """Register a location; do nothing if the image shows it already."""
-        self.glance.add_location(image_id, location)
-
-    def withdraw_location(
-        self, image_id: str, location: CinderLocation
-    ) -> None:
-        """Return once the image does not show the location, or raise."""
-        self.glance.withdraw_location(image_id, location)
-
-    def verify_location(self, image_id: str, location: CinderLocation) -> None:
-        """Return once the image is active and shows the location."""
-        self.glance.verify_location(image_id, location)
-
-    def download(self, image_id: str) -> Iterator[bytes]:
-        """Yield the image's data, checked against its size and hash."""
-        return self.glance.download(image_id)
-
-    def upload(self, image_id: str, data: Iterable[bytes]) -> None:
-        """Give a queued image its data, after which it is active."""
-        self.glance.upload(image_id, data)
-
-    def discard(self, image_id: str) -> None:
-        """Delete an image that has no data; leave any other alone."""
-        self.glance.discard(image_id)
-
-
-def glance_images(context: Any, settings: Settings) -> GlanceImages:
-    """Make clients of Glance for the requester and for ``[glance]``."""
-    clients = glance.GlanceClientWrapper()
-    requester = clients._create_onetime_client(context)
-    service, roles = None, context.roles
-    if cfg.CONF.glance.auth_type:
-        service = clients._create_onetime_client(context, privileged_user=True)
-        auth: Any = loading.load_auth_from_conf_options(cfg.CONF, "glance")
-        roles = auth.get_access(service.http_client.session).role_names
-    return GlanceImages(
-        requester,
-        service_client=service,
-        service_roles=frozenset(roles or ()),
-        stores=settings.glance_stores,
-        show_multiple_locations=settings.show_multiple_locations,
-        asks_download=settings.download_image_restricted,
-    )
 
 
 @attrs.frozen(kw_only=True)
