@@ -11,9 +11,11 @@ _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _CACHE = cinder("image.cache.ImageVolumeCache")
 
 
-def _service(volume: Volume, other: Volume) -> Host | None:
-    """Return the volume's cluster if ``other`` is in one, else its host."""
-    return volume.host if other.cluster_name is None else volume.cluster_name
+def _places(volume: Volume, source: Volume) -> tuple[Host | None, Host | None]:
+    """Return where both are: their clusters if the volume is in one."""
+    if volume.cluster_name is None:
+        return volume.host, source.host
+    return volume.cluster_name, source.cluster_name
 
 
 def _same_service(one: Host | None, two: Host | None) -> bool:
@@ -96,8 +98,7 @@ def same_pool(
     source = candidate.source
     if source is None or request.backend.clone_across_pools is True:
         return True
-    here = _service(request.volume, request.volume)
-    there = _service(source, request.volume)
+    here, there = _places(request.volume, source)
     return here is None or there is None or here.pool == there.pool
 
 
@@ -118,5 +119,5 @@ def same_array(
     here, there = request.backend.array_id, candidate.backend.array_id
     if here is not None and there is not None:
         return here == there
-    place = _service(request.volume, request.volume)
-    return place is not None and place == _service(source, request.volume)
+    place, other = _places(request.volume, source)
+    return place is not None and place == other

@@ -216,19 +216,14 @@ def type_compatible(
     request: CreateRequest, candidate: ImageVolume | CacheEntry
 ) -> bool:
     source, wanted = candidate.source, request.volume.volume_type
-    if source is None or source.volume_type == wanted:
+    if source is None:
         return True
     has = source.volume_type
-    return (
-        has is not None
-        and wanted is not None
-        and (
-            has.id == wanted.id
-            or (
-                has.volume_backend_name is not None
-                and has.volume_backend_name == wanted.volume_backend_name
-            )
-        )
+    if has is None or wanted is None:
+        return has is wanted
+    return has.id == wanted.id or (
+        has.volume_backend_name is not None
+        and has.volume_backend_name == wanted.volume_backend_name
     )
 
 
