@@ -35,7 +35,7 @@ CORE = (
     *LAWS,
     *("test_records.py", "test_locations.py", "test_enumeration.py"),
     *("test_explain*.py", "test_execute*.py", "test_attempts.py"),
-    *("test_notes.py", "test_exact.py", "test_steps.py"),
+    *("test_notes.py", "test_exact.py", "test_steps.py", "test_decisions.py"),
 )
 """The tests that hold the pure modules."""
 

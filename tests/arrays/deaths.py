@@ -52,8 +52,9 @@ Death: TypeAlias = AtCall | Inside | Late
 
 class _Deadly(Faulty):
     @override
-    def _fail(self, fault: Fault) -> NoReturn:
-        _die()
+    def _fail(self, fault: Fault | None) -> None:
+        if fault is not None:
+            _die()
 
 
 @attrs.define
