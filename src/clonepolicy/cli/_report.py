@@ -60,18 +60,23 @@ class Meter(Observer):
 @contextlib.contextmanager
 def measured(title: str, total: int | None) -> Iterator[Meter]:
     """Measure a block, and show ``total`` bytes of progress on a terminal."""
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TimeRemainingColumn(),
-        console=console(sys.stderr),
-        transient=True,
-        refresh_per_second=5,
-        disable=not sys.stderr.isatty(),
-    ) as bars:
-        task = bars.add_task(printable(title), total=total)
-        meter = Meter(partial(bars.advance, task))
+    with contextlib.ExitStack() as stack:
+        meter = Meter(lambda _count: None)
+        # even a disabled bar of rich before 15 writes a line
+        if sys.stderr.isatty():
+            bars = stack.enter_context(
+                Progress(
+                    TextColumn("{task.description}", markup=False),
+                    BarColumn(),
+                    DownloadColumn(binary_units=True),
+                    TimeRemainingColumn(),
+                    console=console(sys.stderr),
+                    transient=True,
+                    refresh_per_second=5,
+                )
+            )
+            task = bars.add_task(printable(title), total=total)
+            meter = Meter(partial(bars.advance, task))
         started = time.perf_counter()
         yield meter
         meter.seconds = time.perf_counter() - started
