@@ -40,7 +40,7 @@ def _validator(annotation: Any) -> _Validator:
     optional = " or None" if len(wanted) < len(kinds) else ""
     if len(wanted) == 1 and wanted[0] in _PLAIN:
         make, expected = _PLAIN[wanted[0]]
-        return _or_none(make(f"{expected}{optional}"), optional)
+        return make(f"{expected}{optional}", None if optional else _NEVER)
     if get_origin(annotation) is tuple:
         return _tuple_of(get_args(annotation)[0])
     names = " or ".join(kind.__name__ for kind in wanted)
@@ -58,68 +58,63 @@ def _refuse(
 
 
 # Thousands of records are constructed: each check is one flat function.
+# ``absent`` is None if None is valid, else what no field can be.
+
+_NEVER = object()
 
 
-def _text(expected: str) -> _Validator:
+def _text(expected: str, absent: object) -> _Validator:
     def check(instance: Any, attribute: Any, value: Any) -> None:
-        if type(value) is not str or not value:
+        if value is not absent and (type(value) is not str or not value):
             _refuse(instance, attribute, value, expected)
 
     return check
 
 
-def _count(expected: str) -> _Validator:
+def _count(expected: str, absent: object) -> _Validator:
     def check(instance: Any, attribute: Any, value: Any) -> None:
-        if type(value) is not int or value < 0:
+        if value is not absent and (type(value) is not int or value < 0):
             _refuse(instance, attribute, value, expected)
 
     return check
 
 
-def _flag(expected: str) -> _Validator:
+def _flag(expected: str, absent: object) -> _Validator:
     def check(instance: Any, attribute: Any, value: Any) -> None:
-        if value is not True and value is not False:
+        if value is not True and value is not False and value is not absent:
             _refuse(instance, attribute, value, expected)
 
     return check
 
 
-def _texts(expected: str) -> _Validator:
+def _texts(expected: str, absent: object) -> _Validator:
     def check(instance: Any, attribute: Any, value: Any) -> None:
-        if type(value) is not frozenset or not all(
-            type(text) is str and text for text in value
+        if value is not absent and (
+            type(value) is not frozenset
+            or not all(type(text) is str and text for text in value)
         ):
             _refuse(instance, attribute, value, expected)
 
     return check
 
 
-def _moment(expected: str) -> _Validator:
+def _moment(expected: str, absent: object) -> _Validator:
     def check(instance: Any, attribute: Any, value: Any) -> None:
-        if not isinstance(value, datetime.datetime) or value.tzinfo is None:
+        if value is not absent and (
+            not isinstance(value, datetime.datetime) or value.tzinfo is None
+        ):
             _refuse(instance, attribute, value, expected)
 
     return check
 
 
-_PLAIN: dict[Any, tuple[Callable[[str], _Validator], str]] = {
+_PLAIN: dict[Any, tuple[Callable[[str, object], _Validator], str]] = {
     str: (_text, "non-empty text"),
     int: (_count, "a whole number >= 0"),
     bool: (_flag, "True or False"),
     frozenset[str]: (_texts, "a frozenset of non-empty texts"),
     datetime.datetime: (_moment, "a datetime with a time zone"),
 }
-
-
-def _or_none(check: _Validator, optional: str) -> _Validator:
-    if not optional:
-        return check
-
-    def check_unless_none(instance: Any, attribute: Any, value: Any) -> None:
-        if value is not None:
-            check(instance, attribute, value)
-
-    return check_unless_none
 
 
 def _instance(kinds: tuple[type, ...], expected: str) -> _Validator:

@@ -147,8 +147,8 @@ def volume_from_row(row: Mapping[str, Any]) -> Volume:
             migration_status=row["migration_status"],
             created_at=stored_moment("Volume.created_at", row["created_at"]),
             # any user may write an empty value, which names nobody
-            image_owner=_non_empty(metadata.get("image_owner")),
-            glance_image_id=_non_empty(metadata.get("glance_image_id")),
+            image_owner=metadata.get("image_owner") or None,
+            glance_image_id=metadata.get("glance_image_id") or None,
         )
     except KeyError as error:
         raise _missing("Volume", error) from None
@@ -158,10 +158,6 @@ def _missing(record: str, error: KeyError) -> FactError:
     return FactError(
         f"{record}.{error.args[0]}", None, "a value; it is missing"
     )
-
-
-def _non_empty(value: Any) -> Any:  # noqa: ANN401 - the record checks it
-    return None if value == "" else value
 
 
 def _is_signed(body: Mapping[str, Any]) -> bool:
