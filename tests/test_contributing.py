@@ -19,6 +19,10 @@ from pathlib import Path
 import attrs
 import pytest
 
+pytestmark = pytest.mark.skipif(
+    sys.version_info >= (3, 12), reason="on Python 3.11 only: it takes long"
+)
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 TESTS = (
