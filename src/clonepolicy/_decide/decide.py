@@ -91,7 +91,7 @@ def _upload(evaluation: Evaluation[UploadRequest]) -> UploadDecision:
         return Register(
             evaluation=evaluation,
             project_id=request.clone_project,
-            store=None if request.store is None else request.store.id,
+            store=request.store_id,
         )
     if Route.UPLOAD not in evaluation.closed:
         return Upload(evaluation=evaluation)

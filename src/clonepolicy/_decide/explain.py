@@ -130,14 +130,9 @@ def _to_tenant(decision: Decision) -> tuple[str, list[Finding]]:
         if request.operation is Operation.CREATE
         else f"{image} from {volume}"
     )
-    seen = [
-        finding
-        for finding in decision.findings
-        if not _private(path for path, _ in finding.values)
-    ]
-    no_clone = [f for f in decision.closing(*decision.efficient) if f in seen]
-    no_copy = [f for f in decision.closing(ordinary) if f in seen]
-    neither = [f for f in no_clone if f in no_copy]
+    no_clone = list(filter(_visible, decision.closing(*decision.efficient)))
+    no_copy = list(filter(_visible, decision.closing(ordinary)))
+    neither = [f for f in no_clone if ordinary in f.blocks]
     if neither:
         return f"Cannot make {made}.", neither
     if no_clone and no_copy:
@@ -149,6 +144,10 @@ def _to_tenant(decision: Decision) -> tuple[str, list[Finding]]:
     deciding = decision.evaluation.tables.routes[ordinary]
     hedge = ", if at all" if any(_private(r.reads) for r in deciding) else ""
     return f"Making {made}, by clone or by copy{hedge}.", []
+
+
+def _visible(finding: Finding) -> bool:
+    return not _private(path for path, _ in finding.values)
 
 
 def _private(paths: Iterable[str]) -> bool:

@@ -150,5 +150,11 @@ class UploadRequest:
             found = [s for s in stores if s.cinder_volume_type == name]
         return found[0] if len(found) == 1 else None
 
+    @property
+    def store_id(self) -> str | None:
+        """The id of `store`; None: the location names no store."""
+        store = self.store
+        return None if store is None else store.id
+
 
 Request: TypeAlias = CreateRequest | UploadRequest

@@ -107,7 +107,7 @@ def _register(request: UploadRequest) -> Attempt:
     verifying last, because Glance may reject the location later.
     """
     image, volume = request.image, request.volume
-    store = None if request.store is None else request.store.id
+    store = request.store_id
     owner = (
         ()
         if image.owner is None
