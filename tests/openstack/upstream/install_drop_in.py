@@ -23,8 +23,8 @@ from clonepolicy.adapters.cinder import (
     CinderVolumes,
     PolicyVolumeManager,
     _driver,
+    _images,
     _records,
-    _services,
     config_from,
     register_opts,
     settings_from,
@@ -105,7 +105,7 @@ def _add_defaults() -> None:
         (_records, "_read", _read),
         (_records, "_type_of", _type_of),
         (_records, "_location_pair", _location_pair),
-        (_services, "image_from_meta", _image),
+        (_images, "image_from_meta", _image),
         (_driver, "_family", _family),
         (CinderVolumes, "get_object", _get_object),
     ):
