@@ -33,12 +33,6 @@ from clonepolicy.adapters.cinder._records import (
 )
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 
-if TYPE_CHECKING:
-    from clonepolicy.adapters.cinder._drop_in.entry_points import (
-        PolicyDriverMixin,
-        PolicyVolumeManager,
-    )
-
 __all__ = [
     "CinderArray",
     "CinderImages",
@@ -64,9 +58,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import an entry point of the drop-in when it is first used."""
-    if name not in {"PolicyDriverMixin", "PolicyVolumeManager"}:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}._drop_in.entry_points")
-    return getattr(module, name)
+if TYPE_CHECKING:
+    from clonepolicy.adapters.cinder._drop_in.entry_points import (
+        PolicyDriverMixin,
+        PolicyVolumeManager,
+    )
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Import an entry point of the drop-in when it is first used."""
+        if name not in {"PolicyDriverMixin", "PolicyVolumeManager"}:
+            raise AttributeError(
+                f"module {__name__!r} has no attribute {name!r}"
+            )
+        module = importlib.import_module(f"{__name__}._drop_in.entry_points")
+        return getattr(module, name)
