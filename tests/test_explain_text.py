@@ -127,17 +127,17 @@ def test_a_record_is_shown_by_its_id() -> None:
     [
         (
             with_facts(SCENARIO, {"image.container_format": "compressed"}),
-            f"Cannot make {CREATE}.",
-            [Reason.CONTAINER_NOT_BARE, Reason.COMPRESSION_DISABLED],
+            f"Making {CREATE} can only be a copy, if at all.",
+            [Reason.CONTAINER_NOT_BARE],
         ),
         (
             with_facts(SCENARIO, {"conversion_free": 0}),
-            f"Making {CREATE} can only be a clone, if at all.",
-            [Reason.CONVERSION_SPACE],
+            f"Making {CREATE}, by clone or by copy, if at all.",
+            [],
         ),
         (
             with_facts(SCENARIO, {"image.container_format": "ovf"}),
-            f"Making {CREATE} cannot be a clone.",
+            f"Making {CREATE} can only be a copy, if at all.",
             [Reason.CONTAINER_NOT_BARE],
         ),
         (
@@ -149,13 +149,13 @@ def test_a_record_is_shown_by_its_id() -> None:
         ),
         (
             with_facts(SCENARIO, {"backend.can_clone": None}),
-            f"Making {CREATE}, by clone or by copy.",
+            f"Making {CREATE}, by clone or by copy, if at all.",
             [],
         ),
-        (REGISTERABLE, f"Making {UPLOAD}, by clone or by copy.", []),
+        (REGISTERABLE, f"Making {UPLOAD}, by clone or by copy, if at all.", []),
         (
             with_facts(REGISTERABLE, {"image.container_format": "ovf"}),
-            f"Making {UPLOAD} cannot be a clone.",
+            f"Making {UPLOAD} can only be a copy, if at all.",
             [Reason.CONTAINER_NOT_BARE],
         ),
         (

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(str(importlib.resources.files("clonepolicy")))
 TOP = "clonepolicy"
 LAYERS = (
+    {"_text"},
     {"_errors"},
     {"_facts"},
     {"policy"},
@@ -27,7 +28,7 @@ LAYERS = (
     {"cli", "testing"},
 )
 """Lowest first.  Packages of one layer do not import each other."""
-PURE = {"_errors", "_facts", "policy", "plan", "_decide"}
+PURE = {"_text", "_errors", "_facts", "policy", "plan", "_decide"}
 STANDARD = {
     *("__future__", "abc", "collections", "datetime", "enum", "functools"),
     *("importlib", "itertools", "operator", "re", "types", "typing"),
@@ -120,5 +121,5 @@ def test_adapters_and_tools_use_public_names(module: str) -> None:
         for name in ours(MODULES[module]):
             theirs = package_of(name)
             private = f".{name.partition('.')[2]}".count("._")
-            shared = {mine, "_terminal"}
+            shared = {mine, "_terminal", "_text"}
             assert not private or theirs in shared, f"{module}: {name}"

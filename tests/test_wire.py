@@ -116,7 +116,7 @@ WRONG: dict[str, Callable[[Json], None]] = {
         "volume.size",
         True,  # noqa: FBT003 - a value, not a switch
     ),
-    "CreateRequest.image.size: expected a whole number >= 0 or None": change(
+    "CreateRequest.image.size: expected a whole number from 0 to 2**63 - 1 or N": change(
         "image.size", -1
     ),
     "CreateRequest.image: expected known fields only, got 'sise'": change(
@@ -137,7 +137,7 @@ WRONG: dict[str, Callable[[Json], None]] = {
     "CreateRequest.volume.host: expected text, got 3": change(
         "volume.host", 3
     ),
-    "CreateRequest.volume.host.pool: expected non-empty text or None": change(
+    "CreateRequest.volume.host.pool: expected non-empty Unicode text or None": change(
         "volume.host", "h@b#"
     ),
     "CreateRequest.image_volumes: expected an object or list": change(
@@ -211,6 +211,7 @@ PLAN = {
         }
     ],
     "abandon": [],
+    "closing": [],
 }
 
 

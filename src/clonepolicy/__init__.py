@@ -16,12 +16,9 @@ from clonepolicy._decide.decision import (
     Upload,
     UploadDecision,
 )
-from clonepolicy._decide.explain import (
-    explain,
-    explain_to_tenant,
-    tenant_findings,
-)
+from clonepolicy._decide.explain import explain
 from clonepolicy._decide.finding import CandidateResult, Finding
+from clonepolicy._decide.to_tenant import explain_to_tenant, tenant_findings
 from clonepolicy._decide.unblock import Remedy, Unblock, what_would_it_take
 from clonepolicy._errors import (
     AdapterError,

@@ -15,7 +15,7 @@ from rich.filesize import pick_unit_and_suffix
 from rich.table import Table
 from rich.text import Text
 
-from clonepolicy._terminal.errors import printable
+from clonepolicy._text import printable, printable_lines
 
 Json: TypeAlias = dict[str, Any]
 
@@ -64,7 +64,7 @@ def answer(fields: Json, shown: str | Table, *, as_json: bool) -> None:
 
 def say(text: str = "") -> None:
     """Write text for people."""
-    _write(printable(text))
+    _write(printable_lines(text))
 
 
 def _write(text: str) -> None:

@@ -23,7 +23,7 @@ from clonepolicy import (
     explain_to_tenant,
     parse_location,
 )
-from clonepolicy._terminal.errors import CliError, Exit, printable
+from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import (
     Json,
@@ -33,6 +33,7 @@ from clonepolicy._terminal.render import (
     size,
     table,
 )
+from clonepolicy._text import printable
 from clonepolicy.adapters.local import ImageRow, LocalCloud
 from clonepolicy.cli._demo_steps import (
     PROJECT,
@@ -225,7 +226,7 @@ class DemoScript:
             "tenant": explain_to_tenant(decision),
         }
         panels = [
-            Panel(Text(printable(text)), title=reader)
+            Panel(Text(text), title=reader)
             for reader, text in texts.items()
         ]
         if self.out.width >= _SIDE_BY_SIDE:

@@ -95,11 +95,14 @@ def cinder_names_volume(
 
 
 def _sql_like(pattern: str, text: str) -> bool:
-    parts = (
-        {"%": ".*", "_": "."}.get(letter, re.escape(letter))
-        for letter in pattern
+    first, *middle, last = (
+        "".join("." if part == "_" else re.escape(part) for part in between)
+        for between in pattern.split("%")
     )
-    return re.fullmatch("".join(parts), text, re.DOTALL) is not None
+    # the leftmost match of each part will do, so that none is taken back
+    found = "".join(f"(?>.*?{part})" for part in middle if part)
+    wanted = f"{first}{found}.*{last}"
+    return re.fullmatch(wanted, text, re.DOTALL) is not None
 
 
 def _filter(wanted: Host | None, has: Host | None) -> bool:

@@ -15,7 +15,7 @@ import click
 from rich import progress
 
 from clonepolicy._terminal.command import CleanExitCommand, version
-from clonepolicy._terminal.errors import Exit, printable
+from clonepolicy._terminal.errors import Exit
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import (
     Json,
@@ -27,6 +27,7 @@ from clonepolicy._terminal.render import (
     show,
     table,
 )
+from clonepolicy._text import printable_lines
 from clonepolicy.testing.conformance._check import (
     Check,
     Report,
@@ -175,7 +176,7 @@ def to_junit(reports: Sequence[AdapterReport]) -> bytes:
             tag = _JUNIT.get(result.status)
             if tag is not None:
                 # XML cannot hold characters that are not printable
-                message = printable(result.detail)
+                message = printable_lines(result.detail)
                 element = ET.SubElement(case, tag, message=message)
                 element.text = result.check.promise
     written: bytes = ET.tostring(suites, "utf-8", xml_declaration=True)

@@ -19,6 +19,7 @@ from clonepolicy import (
     execute,
     gather_upload,
 )
+from clonepolicy._text import printable
 from clonepolicy.adapters.cinder._driver import CinderArray
 from clonepolicy.adapters.cinder._drop_in.backend import (
     DriverBackend,
@@ -137,7 +138,7 @@ class UploadToImage:
         ):
             left = ", ".join(outcome.ids.values())
             raise exception.VolumeBackendAPIException(
-                data=f"image {self.image_id} may use image volume {left}, "
+                data=f"image {printable(self.image_id)} may use image volume {left}, "
                 "which could not be removed: delete the image, then that "
                 "volume"
             )
