@@ -171,7 +171,7 @@ _PLAIN: dict[Any, tuple[Callable[[str, object], _Validator], str]] = {
 def _instance(kinds: tuple[type, ...], expected: str) -> _Validator:
     def check(instance: Any, attribute: Any, value: Any) -> None:
         if not isinstance(value, kinds) or (
-            type(value) is str and not is_text(value)
+            str in kinds and isinstance(value, str) and not is_text(value)
         ):
             _refuse(instance, attribute, value, expected)
 
