@@ -152,7 +152,11 @@ def test_a_record_is_shown_by_its_id() -> None:
             f"Making {CREATE}, by clone or by copy, if at all.",
             [],
         ),
-        (REGISTERABLE, f"Making {UPLOAD}, by clone or by copy, if at all.", []),
+        (
+            REGISTERABLE,
+            f"Making {UPLOAD}, by clone or by copy, if at all.",
+            [],
+        ),
         (
             with_facts(REGISTERABLE, {"image.container_format": "ovf"}),
             f"Making {UPLOAD} can only be a copy, if at all.",

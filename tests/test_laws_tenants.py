@@ -63,9 +63,7 @@ def pairs() -> st.SearchStrategy[Pair]:
 
 def merged(kept: T, other: T, names: tuple[str, ...]) -> T:
     """Take some fields from another record of the same kind."""
-    return attrs.evolve(
-        kept, **{name: getattr(other, name) for name in names}
-    )
+    return attrs.evolve(kept, **{name: getattr(other, name) for name in names})
 
 
 def with_facts_of(other: Request, request: Request) -> Request:
@@ -101,7 +99,8 @@ class TestNonInterfering:
         """Neither others, the configuration, Glance nor the array shows."""
         one, two = pair
         decisions = [
-            decide(request, policy) for request in (one, with_facts_of(two, one))
+            decide(request, policy)
+            for request in (one, with_facts_of(two, one))
         ]
         own, others = map(explain_to_tenant, decisions)
         assert own == others, REMEDY

@@ -60,9 +60,21 @@ RECORDS = tuple(
     if isinstance(kind := getattr(module, name), type) and attrs.has(kind)
 )
 BAD: tuple[tuple[type, dict[str, Any], str], ...] = (
-    (Volume, {"size": -1}, "Volume.size: expected a whole number from 0 to 2**63 - 1"),
-    (Volume, {"size": True}, "Volume.size: expected a whole number from 0 to 2**63 - 1"),
-    (Volume, {"size": "1"}, "Volume.size: expected a whole number from 0 to 2**63 - 1"),
+    (
+        Volume,
+        {"size": -1},
+        "Volume.size: expected a whole number from 0 to 2**63 - 1",
+    ),
+    (
+        Volume,
+        {"size": True},
+        "Volume.size: expected a whole number from 0 to 2**63 - 1",
+    ),
+    (
+        Volume,
+        {"size": "1"},
+        "Volume.size: expected a whole number from 0 to 2**63 - 1",
+    ),
     (Volume, {"id": ""}, "Volume.id: expected non-empty Unicode text, got ''"),
     (Volume, {"host": "h@b#p"}, "Volume.host: expected Host or None"),
     (Volume, {"clones": 1.5}, "Volume.clones: expected a whole number"),

@@ -61,4 +61,6 @@ def _in_quotes(letter: str) -> str:
     if letter.isprintable():
         return letter
     utf16 = letter.encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{utf16[at : at + 4]}" for at in range(0, len(utf16), 4))
+    return "".join(
+        f"\\u{utf16[at : at + 4]}" for at in range(0, len(utf16), 4)
+    )

@@ -39,7 +39,9 @@ def headline(decision: Decision) -> str:
         case Download():
             return f"download {image} into {volume}"
         case Register(project_id=project):
-            return f"register a clone of {volume} in {shown(project)} as {image}"
+            return (
+                f"register a clone of {volume} in {shown(project)} as {image}"
+            )
         case Upload():
             return f"upload {volume} to {image}"
         case _:
@@ -75,9 +77,7 @@ def explain(decision: Decision) -> str:
     room = _ROOM - sum(map(_bytes, (head, notes, plan)))
     found = decision.evaluation.about_request
     request = _listing(map(_request_lines, found), len(found), room)
-    candidates = _candidate_lines(
-        decision.candidates, room - _bytes(request)
-    )
+    candidates = _candidate_lines(decision.candidates, room - _bytes(request))
     return "\n".join(
         [
             *head,

@@ -226,8 +226,7 @@ class DemoScript:
             "tenant": explain_to_tenant(decision),
         }
         panels = [
-            Panel(Text(text), title=reader)
-            for reader, text in texts.items()
+            Panel(Text(text), title=reader) for reader, text in texts.items()
         ]
         if self.out.width >= _SIDE_BY_SIDE:
             beside = Table.grid(padding=(0, 1), expand=True)
