@@ -54,6 +54,9 @@ class Nowhere(datetime.tzinfo):
 
     dst = utcoffset
 
+    def tzname(self, _: datetime.datetime | None) -> None:
+        """Not known either."""
+
 
 class Shifting(datetime.tzinfo):
     """A zone in which a day has two offsets, told apart by ``fold``."""
@@ -66,6 +69,9 @@ class Shifting(datetime.tzinfo):
         return datetime.timedelta(hours=1 - moment.fold)
 
     dst = utcoffset
+
+    def tzname(self, _: datetime.datetime | None) -> None:
+        """Not known."""
 
 
 NOON = datetime.datetime(2026, 10, 25, 2, 30)  # noqa: DTZ001 - without a zone
@@ -134,11 +140,13 @@ ODD = [*TEXTS, *NUMBERS, *MOMENTS, *LOCATIONS, *SETS]
 
 def made_or_refused(make: Callable[[], T]) -> T | None:
     """Make a record; None if it is refused, with an error that can be read."""
+    refused: FactError
     try:
         return make()
     except FactError as error:
-        assert str(error).isprintable()
-        return None
+        refused = error
+    assert str(refused).isprintable()
+    return None
 
 
 def hosts() -> st.SearchStrategy[Host]:
@@ -193,7 +201,7 @@ def valid(kind: type[Step]) -> Step:
     base = CLONEABLE[Route.ARRAY_IMAGE]
     (stored,) = base.array_images
     clones_image = kind.__name__ == "CloneImage"
-    values = {
+    values: dict[str, Any] = {
         "source": stored.source if clones_image else base.volume,
         "location": stored.location,
         "image": base.image,

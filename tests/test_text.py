@@ -128,7 +128,7 @@ def test_an_explanation_of_hostile_facts_is_printable(
         },
     )
     ids = ("image.id", "volume.id", "volume.project_id")
-    clones = with_facts(base, {path: HOSTILE for path in ids})
+    clones = with_facts(base, dict.fromkeys(ids, HOSTILE))
     for request in (every, clones):
         decision = decide(request, policy)
         for text in (

@@ -116,7 +116,7 @@ WRONG: dict[str, Callable[[Json], None]] = {
         "volume.size",
         True,  # noqa: FBT003 - a value, not a switch
     ),
-    "CreateRequest.image.size: expected a whole number from 0 to 2**63 - 1 or N": change(
+    "CreateRequest.image.size: expected a whole number from 0 to": change(
         "image.size", -1
     ),
     "CreateRequest.image: expected known fields only, got 'sise'": change(
@@ -137,7 +137,7 @@ WRONG: dict[str, Callable[[Json], None]] = {
     "CreateRequest.volume.host: expected text, got 3": change(
         "volume.host", 3
     ),
-    "CreateRequest.volume.host.pool: expected non-empty Unicode text or None": change(
+    "CreateRequest.volume.host.pool: expected non-empty Unicode text": change(
         "volume.host", "h@b#"
     ),
     "CreateRequest.image_volumes: expected an object or list": change(
@@ -395,9 +395,9 @@ def test_a_number_of_thousands_of_digits_is_refused() -> None:
     for digits in (641, 5_000, 1_000_000):
         with pytest.raises(FactError, match="at most 640 digits"):
             loads(CreateRequest, '{"image": ' + "1" * digits + "}")
+    body = to_dict(REQUEST)
+    body["volume"]["size"] = 10**600
     with pytest.raises(FactError, match=r"2\*\*63 - 1"):
-        body = to_dict(REQUEST)
-        body["volume"]["size"] = 10**600
         loads(CreateRequest, json.dumps(body))
 
 

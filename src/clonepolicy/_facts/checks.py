@@ -162,8 +162,7 @@ _PLAIN: dict[Any, tuple[Callable[[str, object], _Validator], str]] = {
     frozenset[str]: (_texts, "a frozenset of non-empty Unicode texts"),
     datetime.datetime: (
         _moment,
-        "a datetime with a time zone, at an offset of whole minutes and not "
-        "ambiguous there",
+        "a datetime with a time zone, in whole minutes and not ambiguous",
     ),
 }
 

@@ -137,8 +137,9 @@ class UploadToImage:
             for failure in outcome.failures
         ):
             left = ", ".join(outcome.ids.values())
+            image = printable(self.image_id)
             raise exception.VolumeBackendAPIException(
-                data=f"image {printable(self.image_id)} may use image volume {left}, "
+                data=f"image {image} may use image volume {left}, "
                 "which could not be removed: delete the image, then that "
                 "volume"
             )
