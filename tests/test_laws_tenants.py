@@ -67,7 +67,7 @@ def merged(kept: Any, other: Any, names: tuple[str, ...]) -> Any:  # noqa: ANN40
 
 def with_facts_of(other: Request, request: Request) -> Request:
     """Take all that is not the tenant's own from another request."""
-    changed = merged(
+    changed: Request = merged(
         request,
         other,
         tuple(
