@@ -270,13 +270,11 @@ _MOST_DIGITS = 640
 
 
 def _no_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        for name, value in pairs:
-            if name in seen:
-                raise FactError(name, value, "one value, not a second one")
-            seen.add(name)
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            raise FactError(name, value, "one value, not a second one")
+        found[name] = value
     return found
 
 
