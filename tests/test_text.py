@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
+import pathlib
+import sys
 from collections.abc import Callable
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from clonepolicy import (
     POLICIES,
@@ -26,6 +28,7 @@ from clonepolicy import (
 from clonepolicy._text import log_fields, printable, printable_lines, shown
 from clonepolicy.policy import Policy
 from clonepolicy.scenarios import CLONEABLE, REGISTERABLE, with_facts
+from logfmt import parsed
 
 HOSTILE = (
     "\x00\x07\x08\x1b[2J\x1b]0;title\x07\x7f\x85\x9b31m\r\n\u2028\u2029"
@@ -63,21 +66,6 @@ def test_a_long_text_is_cut_after_it_is_escaped(
         assert escaped == shown(text, longest)
     else:
         assert f"{escaped[:longest]}…" == shown(text, longest)
-
-
-FIELD = re.compile(r'([a-z]+)=("(?:[^"\\]|\\.)*"|[^ "=\\]+)(?: |\Z)')
-
-
-def parsed(line: str) -> dict[str, str]:
-    """Read a line of ``key=value`` as logfmt does."""
-    fields, at = {}, 0
-    while at < len(line):
-        found = FIELD.match(line, at)
-        assert found, line[at:]
-        key, text = found.groups()
-        fields[key] = json.loads(text) if text.startswith('"') else text
-        at = found.end()
-    return fields
 
 
 @given(
