@@ -121,7 +121,7 @@ def pairs(rows: Iterable[tuple[str, object]]) -> Table:
     made.add_column()
     made.add_column(overflow="fold")
     for name, value in rows:
-        made.add_row(Text(name), _cell(value))
+        made.add_row(_cell(name), _cell(value))
     return made
 
 
