@@ -92,7 +92,7 @@ def malformed(number: int) -> CreateRequest:
     """Make locations that nothing can read, and long texts elsewhere."""
     base = CLONEABLE[Route.IMAGE_VOLUME]
     (one,) = base.image_volumes
-    long = dict.fromkeys(
+    long: dict[str, str] = dict.fromkeys(
         (
             *("image.id", "image.status", "image.disk_format", "image.owner"),
             *("image.container_format", "image.encryption_key_id"),

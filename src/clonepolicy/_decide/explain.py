@@ -21,7 +21,7 @@ from clonepolicy._facts.requests import Operation
 from clonepolicy._text import shown
 from clonepolicy.plan._steps import Attempt, Plan, Step
 
-_ROOM = 15_000
+_ROOM = 14_000
 """Bytes of an explanation, without the lines that count what has no room."""
 _ROOM_OF_PART = 2_500
 """Bytes of the notes, and of the attempts of the plan."""

@@ -84,8 +84,6 @@ def is_text(value: object) -> bool:
     """Return whether a value is text that UTF-8 can encode."""
     if type(value) is not str:
         return False
-    if value.isascii():
-        return True
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -95,7 +93,11 @@ def is_text(value: object) -> bool:
 
 def _text(expected: str, absent: object) -> _Validator:
     def check(instance: Any, attribute: Any, value: Any) -> None:
-        if value is not absent and (not value or not is_text(value)):
+        if value is not absent and (
+            type(value) is not str
+            or not value
+            or not (value.isascii() or is_text(value))
+        ):
             _refuse(instance, attribute, value, expected)
 
     return check
