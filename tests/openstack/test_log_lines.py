@@ -21,7 +21,9 @@ from clonepolicy import (
     Failure,
     NotFoundError,
     Outcome,
+    Reason,
     Route,
+    VolumeType,
     decide,
     parse_location,
 )
@@ -98,3 +100,11 @@ def test_an_error_cannot_forge_a_field_or_a_line(
         "unreadable": FORGED,
     } == parsed(unreadable)
     assert (failed + unreadable).isprintable()
+
+
+def test_a_message_gives_a_reason_that_reads_a_volume_type() -> None:
+    """A tenant reads the type's id instead of the type."""
+    kind = VolumeType(id="gold", max_vol_size=1)
+    values = {"volume.size": 2, "volume.volume_type": kind}
+    decision = decide(with_facts(SCENARIO, values), SAFE)
+    assert Reason.TYPE_SIZE_LIMIT is backend._first_reason(decision)

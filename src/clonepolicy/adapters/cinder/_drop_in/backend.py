@@ -329,6 +329,6 @@ def _detail(reason: Reason | None) -> tuple[str, str]:
 
 def _first_reason(decision: Decision) -> Reason | None:
     """Return the first reason for a tenant that forbids every clone."""
-    closing = decision.closing(*decision.efficient)
+    clones = {*decision.efficient}
     findings = tenant_findings(decision)
-    return next((each.reason for each in findings if each in closing), None)
+    return next((f.reason for f in findings if clones <= {*f.blocks}), None)
