@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import zoneinfo
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
@@ -11,6 +10,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from clonepolicy import (
     POLICIES,
@@ -72,6 +72,15 @@ class Shifting(datetime.tzinfo):
 
     def tzname(self, _: datetime.datetime | None) -> None:
         """Not known."""
+
+
+class Region(Shifting):
+    """A zone in which no day is longer than others."""
+
+    @override
+    def utcoffset(self, _: datetime.datetime | None) -> datetime.timedelta:
+        """Two hours."""
+        return datetime.timedelta(hours=2)
 
 
 NOON = datetime.datetime(2026, 10, 25, 2, 30)  # noqa: DTZ001 - without a zone
@@ -246,8 +255,7 @@ def test_a_plan_is_equal_after_a_round_trip_or_refused_when_made(
 
 def test_a_zone_of_a_region_is_read_as_its_offset() -> None:
     """It is another zone, and the same moment."""
-    berlin = zoneinfo.ZoneInfo("Europe/Berlin")
-    moment = datetime.datetime(2026, 7, 1, tzinfo=berlin)
+    moment = datetime.datetime(2026, 7, 1, tzinfo=Region())
     request = with_facts(
         CLONEABLE[Route.CACHE_ENTRY], {"image.updated_at": moment}
     )

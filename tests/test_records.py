@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import zoneinfo
 from typing import Any
 
 import attrs
@@ -68,10 +67,25 @@ RECORDS = tuple(
 ODD_OFFSET = datetime.datetime(
     2026, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(seconds=1))
 )
-TWICE = datetime.datetime(
-    2026, 10, 25, 2, 30, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")
-)
-"""An hour that Berlin has twice."""
+
+
+class Longer(datetime.tzinfo):
+    """A zone in which each day has an hour twice."""
+
+    def utcoffset(
+        self, moment: datetime.datetime | None
+    ) -> datetime.timedelta:
+        """An hour less the second time."""
+        assert moment
+        return datetime.timedelta(hours=1 - moment.fold)
+
+    dst = utcoffset
+
+    def tzname(self, _: datetime.datetime | None) -> None:
+        """Not known."""
+
+
+TWICE = datetime.datetime(2026, 1, 1, tzinfo=Longer())
 BAD: tuple[tuple[type, dict[str, Any], str], ...] = (
     (Volume, {"id": "v\ud800"}, "Volume.id: expected non-empty Unicode text"),
     (Volume, {"size": 2**63}, "Volume.size: expected a whole number from"),
