@@ -25,7 +25,7 @@ DEBIAN = (
     *("python3-rados", "python3-rbd"),
 )
 """What the tests with real arrays take."""
-PURE = ("_errors", "_facts/*", "policy/*", "plan/*", "_decide/*")
+PURE = ("_text", "_errors", "_facts/*", "policy/*", "plan/*", "_decide/*")
 """The modules that decide, which are held to full branch coverage."""
 
 
@@ -36,6 +36,7 @@ CORE = (
     *("test_records.py", "test_locations.py", "test_explain*.py"),
     *("test_execute_claims.py", "test_attempts.py", "test_notes.py"),
     *("test_exact.py", "test_decisions.py"),
+    *("test_text.py", "test_hostile.py"),
 )
 """Tests that reach every branch of the pure modules."""
 
