@@ -29,11 +29,7 @@ from clonepolicy._terminal.render import (
 )
 from clonepolicy.testing.conformance._check import (
     Check,
-    Report,
-    Result,
-    Status,
     describe,
-    run,
 )
 from clonepolicy.testing.conformance._harness import Harness
 from clonepolicy.testing.conformance._load import (
@@ -42,6 +38,12 @@ from clonepolicy.testing.conformance._load import (
     find_harness,
     open_harness,
     suggest,
+)
+from clonepolicy.testing.conformance._report import (
+    Report,
+    Result,
+    Status,
+    run,
 )
 
 _JUNIT = {
