@@ -5,8 +5,7 @@ against it, and with a plan.  Deciding is pure and total; ports carry the
 plan out.
 """
 
-from clonepolicy._lazy import TYPE_CHECKING, on_first_use
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from clonepolicy._decide.decide import decide
     from clonepolicy._decide.decision import (
@@ -84,26 +83,32 @@ if TYPE_CHECKING:
     from clonepolicy.policy._shipped import CINDER_29, LIBERTY, POLICIES, SAFE
     from clonepolicy.policy._tables import Route
 else:
-    # cheapest first: whoever parses a location pays for nothing else
-    __getattr__ = on_first_use(
-        __name__,
-        "_errors",
-        "_facts.locations",
-        "_facts.records",
-        "_facts.config",
-        "_facts.requests",
-        "policy._reason",
-        "policy._tables",
-        "policy._shipped",
-        "_decide.finding",
-        "_decide.decision",
-        "_decide.unblock",
-        "_decide.explain",
-        "_decide.decide",
-        "_execute.outcome",
-        "_execute.run",
-        "_gather",
-    )
+
+    def __getattr__(name: str) -> object:
+        # not even this is imported before it is used, so that Ctrl-C finds
+        # nothing of this package running while a program starts
+        from clonepolicy._lazy import on_first_use  # noqa: PLC0415
+
+        return on_first_use(
+            __name__,
+            "_errors",
+            "_facts.locations",
+            "_facts.records",
+            "_facts.config",
+            "_facts.requests",
+            "policy._reason",
+            "policy._tables",
+            "policy._shipped",
+            "_decide.finding",
+            "_decide.decision",
+            "_decide.unblock",
+            "_decide.explain",
+            "_decide.decide",
+            "_execute.outcome",
+            "_execute.run",
+            "_gather",
+        )(name)
+
 
 __all__ = [
     "CINDER_29",

@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from _typeshed import UnraisableHookArgs
+
 
 def start(module: str, *, prog_name: str, extra: str) -> None:
     """Import a module that needs ``extra``, and run its ``program``.
@@ -17,9 +19,12 @@ def start(module: str, *, prog_name: str, extra: str) -> None:
     """
     # before the first import, which takes long enough for a Ctrl-C
     sys.excepthook = _show_defect
+    sys.unraisablehook = _show_ignored
     import signal  # noqa: PLC0415
 
-    interruptible = signal.getsignal(2) is signal.default_int_handler
+    interruptible = (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
     try:
         if interruptible:
             # while modules load there is nothing to clean up
@@ -54,3 +59,13 @@ def _show_defect(
     """Show any exception but a Ctrl-C, of which Python itself then dies."""
     if not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
+
+
+def _show_ignored(ignored: UnraisableHookArgs) -> None:
+    """Show what Python ignores, but die of a Ctrl-C that it would ignore."""
+    if issubclass(ignored.exc_type, KeyboardInterrupt):
+        import signal  # noqa: PLC0415
+
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+    sys.__unraisablehook__(ignored)
