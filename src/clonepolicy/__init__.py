@@ -89,7 +89,7 @@ else:
         # nothing of this package running while a program starts
         from clonepolicy._lazy import on_first_use  # noqa: PLC0415
 
-        return on_first_use(
+        find, _ = on_first_use(
             __name__,
             "_errors",
             "_facts.locations",
@@ -107,7 +107,11 @@ else:
             "_execute.outcome",
             "_execute.run",
             "_gather",
-        )(name)
+        )
+        return find(name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
 
 
 __all__ = [
@@ -182,7 +186,3 @@ __all__ = [
     "tenant_findings",
     "what_would_it_take",
 ]
-
-
-def __dir__() -> list[str]:
-    return __all__

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def on_first_use(package: str, *modules: str) -> Callable[[str], object]:
-    """Return the ``__getattr__`` of a package (PEP 562).
+def on_first_use(
+    package: str, *modules: str
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Return the ``__getattr__`` and ``__dir__`` of a package (PEP 562).
 
-    It looks for each name of ``__all__`` in ``modules``, in this order.  If
+    A name of ``__all__`` is looked for in ``modules``, in this order.  If
     none imports a later one, a name costs what its own module imports.
     """
 
@@ -27,7 +29,11 @@ def on_first_use(package: str, *modules: str) -> Callable[[str], object]:
                     return found[name]
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
-    return find
+    def names() -> list[str]:
+        known = vars(sys.modules[package])
+        return sorted({*known, *known["__all__"]})
+
+    return find, names
 
 
 def _load(module: str) -> dict[str, object]:

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Self
 
-import click
-
 from clonepolicy import (
     AdapterError,
     CloneLimitError,
@@ -83,6 +81,9 @@ def to_cli_error(error: Exception) -> CliError:
     Raises:
         Exception: ``error`` itself, if it is a defect and not expected.
     """
+    # `Exit` is needed where click is missing
+    import click  # noqa: PLC0415
+
     match error:
         case CliError():
             return error

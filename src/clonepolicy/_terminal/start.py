@@ -8,8 +8,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from _typeshed import UnraisableHookArgs
-
 
 def start(module: str, *, prog_name: str, extra: str) -> None:
     """Import a module that needs ``extra``, and run its ``program``.
@@ -38,11 +36,13 @@ def start(module: str, *, prog_name: str, extra: str) -> None:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except ModuleNotFoundError as error:
+        from clonepolicy._terminal.errors import Exit  # noqa: PLC0415
+
         sys.stderr.write(
             f"error: there is no module {error.name}; "
             f"install clonepolicy[{extra}]\n"
         )
-        sys.exit(2)
+        sys.exit(Exit.USAGE)
     except BrokenPipeError:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.raise_signal(signal.SIGPIPE)
@@ -61,7 +61,7 @@ def _show_defect(
         sys.__excepthook__(kind, error, trace)
 
 
-def _show_ignored(ignored: UnraisableHookArgs) -> None:
+def _show_ignored(ignored: sys.UnraisableHookArgs) -> None:
     """Show what Python ignores, but die of a Ctrl-C that it would ignore."""
     if issubclass(ignored.exc_type, KeyboardInterrupt):
         import signal  # noqa: PLC0415

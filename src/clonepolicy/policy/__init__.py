@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         UploadTables,
     )
 else:
-    __getattr__ = on_first_use(
+    __getattr__, __dir__ = on_first_use(
         __name__, "_reason", "_rule", "_order", "_tables"
     )
 

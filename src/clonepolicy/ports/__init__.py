@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
 else:
     # the last one reads importlib.metadata, which no other needs
-    __getattr__ = on_first_use(
+    __getattr__, __dir__ = on_first_use(
         __name__, "_checks", "_services", "_observer", "_journal", "_installed"
     )
 

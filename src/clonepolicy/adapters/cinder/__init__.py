@@ -63,4 +63,4 @@ if TYPE_CHECKING:
     )
 else:
     # Cinder's volume manager comes with the drop-in
-    __getattr__ = on_first_use(__name__, "_drop_in.entry_points")
+    __getattr__, __dir__ = on_first_use(__name__, "_drop_in.entry_points")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     )
 else:
     # SQLite and the image formats take long to import
-    __getattr__ = on_first_use(__name__, "_records", "_cloud")
+    __getattr__, __dir__ = on_first_use(__name__, "_records", "_cloud")
 
 __all__ = [
     "Created",
