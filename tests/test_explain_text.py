@@ -7,12 +7,15 @@ import pytest
 
 from clonepolicy import (
     CINDER_29,
+    LIBERTY,
     SAFE,
     CinderLocation,
     CreateRequest,
+    GlanceStore,
     Reason,
     Route,
     UploadRequest,
+    VolumeType,
     decide,
     explain,
     explain_to_tenant,
@@ -127,17 +130,17 @@ def test_a_record_is_shown_by_its_id() -> None:
     [
         (
             with_facts(SCENARIO, {"image.container_format": "compressed"}),
-            f"Cannot make {CREATE}.",
-            [Reason.CONTAINER_NOT_BARE, Reason.COMPRESSION_DISABLED],
+            f"Making {CREATE} can only be a copy, if at all.",
+            [Reason.CONTAINER_NOT_BARE],
         ),
         (
             with_facts(SCENARIO, {"conversion_free": 0}),
-            f"Making {CREATE} can only be a clone, if at all.",
-            [Reason.CONVERSION_SPACE],
+            f"Making {CREATE}, by clone or by copy, if at all.",
+            [],
         ),
         (
             with_facts(SCENARIO, {"image.container_format": "ovf"}),
-            f"Making {CREATE} cannot be a clone.",
+            f"Making {CREATE} can only be a copy, if at all.",
             [Reason.CONTAINER_NOT_BARE],
         ),
         (
@@ -149,13 +152,17 @@ def test_a_record_is_shown_by_its_id() -> None:
         ),
         (
             with_facts(SCENARIO, {"backend.can_clone": None}),
-            f"Making {CREATE}, by clone or by copy.",
+            f"Making {CREATE}, by clone or by copy, if at all.",
             [],
         ),
-        (REGISTERABLE, f"Making {UPLOAD}, by clone or by copy.", []),
+        (
+            REGISTERABLE,
+            f"Making {UPLOAD}, by clone or by copy, if at all.",
+            [],
+        ),
         (
             with_facts(REGISTERABLE, {"image.container_format": "ovf"}),
-            f"Making {UPLOAD} cannot be a clone.",
+            f"Making {UPLOAD} can only be a copy, if at all.",
             [Reason.CONTAINER_NOT_BARE],
         ),
         (
@@ -174,6 +181,73 @@ def test_a_tenant_reads_what_closes_a_path_and_no_more(
     assert head == text[0]
     assert reasons == [f.reason for f in tenant_findings(decision)]
     assert len(reasons) == len(text) - 1
+
+
+def test_a_tenant_reads_that_the_image_may_not_be_downloaded() -> None:
+    """Cinder 29 may still clone it."""
+    request = with_facts(SCENARIO, {"image.downloadable": False})
+    text = explain_to_tenant(decide(request, CINDER_29)).splitlines()
+    assert f"Making {CREATE} can only be a clone, if at all." == text[0]
+    assert "[download-forbidden]." in text[1]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"image.status": "deactivated"},
+        {"image.size": 2**50, "image.min_disk": 40},
+        {"image.virtual_size": 2**50},
+        {"image.owner": None, "image.disk_format": "qcow2"},
+        {"image.encryption_key_id": "key", "image.signed": True},
+        {"volume.size": 0, "volume.volume_type": None},
+    ],
+    ids=list,
+)
+def test_of_an_invisible_image_a_tenant_reads_only_that(
+    values: dict[str, object],
+) -> None:
+    """Whatever is the case."""
+    unseen = {"image.visible": False, "image.downloadable": False}
+    decision = decide(with_facts(SCENARIO, {**unseen, **values}))
+    reason = Reason.IMAGE_NOT_VISIBLE
+    assert (
+        f"Cannot make {CREATE}.\n- {reason.meaning} [{reason}]. "
+        f"Remedy: {reason.remedy}."
+    ) == explain_to_tenant(decision)
+    assert [reason] == [f.reason for f in tenant_findings(decision)]
+    text = explain_to_tenant(decide(decision.request, LIBERTY))
+    assert f"Making {CREATE}, by clone or by copy." == text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"glance.service_roles": frozenset()},
+        {"glance.has_location_api": False},
+        {"glance.stores": (GlanceStore(id="s", cinder_volume_type="x"),)},
+        {"config.image_upload_use_cinder_backend": False},
+        {"config.image_conversion_disable": True},
+        {"config.image_upload_use_internal_tenant": False},
+    ],
+    ids=list,
+)
+def test_an_uploader_reads_nothing_of_the_cloud(
+    values: dict[str, object],
+) -> None:
+    """No roles, no options, no stores, and no projects."""
+    decision = decide(with_facts(REGISTERABLE, values))
+    expected = f"Making {UPLOAD}, by clone or by copy, if at all."
+    assert expected == explain_to_tenant(decision)
+    assert () == tenant_findings(decision)
+
+
+def test_a_tenants_finding_shows_a_volume_type_by_its_id() -> None:
+    """Its extra specs name backends and stores."""
+    kind = VolumeType(id="gold", volume_backend_name="b1", max_vol_size=1)
+    values = {"volume.size": 2, "volume.volume_type": kind}
+    (finding,) = tenant_findings(decide(with_facts(SCENARIO, values)))
+    expected = (("volume.size", 2), ("volume.volume_type", "gold"))
+    assert expected == finding.values
 
 
 def test_a_tenant_is_promised_nothing_that_others_facts_may_refuse() -> None:

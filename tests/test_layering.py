@@ -14,6 +14,7 @@ ROOT = Path(str(importlib.resources.files("clonepolicy")))
 TOP = "clonepolicy"
 LAYERS = (
     {"_lazy"},
+    {"_text"},
     {"_errors"},
     {"_facts"},
     {"policy"},
@@ -28,7 +29,7 @@ LAYERS = (
     {"cli", "testing"},
 )
 """Lowest first.  Packages of one layer do not import each other."""
-PURE = {"_errors", "_facts", "policy", "plan", "_decide"}
+PURE = {"_text", "_errors", "_facts", "policy", "plan", "_decide"}
 STANDARD = {
     *("__future__", "abc", "collections", "datetime", "enum", "functools"),
     *("importlib", "itertools", "operator", "re", "types", "typing"),
@@ -145,5 +146,5 @@ def test_adapters_and_tools_use_public_names(module: str) -> None:
         for name in ours(MODULES[module]):
             theirs = package_of(name)
             private = f".{name.partition('.')[2]}".count("._")
-            shared = {mine, "_terminal", "_lazy"}
+            shared = {mine, "_terminal", "_lazy", "_text"}
             assert not private or theirs in shared, f"{module}: {name}"

@@ -182,10 +182,7 @@ def test_a_size_must_fit_in_a_file(
             lambda: cloud.add_image(source, **_NAMED, min_disk=size),
         )
         if size == 10**20:
-            fact_error(
-                "gigabytes",
-                lambda: cloud.set_quota("p", Quota(gigabytes=size)),
-            )
+            fact_error("Quota.gigabytes", lambda: Quota(gigabytes=size))
         assert cloud.list_volumes() == ()
         made = cloud.create_volume(image_id, **_NAMED, size=2**33 - 1)
         assert made.volume is not None

@@ -15,14 +15,19 @@ import clonepolicy.policy
 from clonepolicy import (
     SAFE,
     Backend,
+    CinderLocation,
     Config,
     CreateRequest,
     FactError,
+    FileLocation,
     GlanceConfig,
     Host,
     Image,
     ImageVolume,
+    Location,
+    OtherLocation,
     Quota,
+    RbdLocation,
     Reason,
     Route,
     UploadRequest,
@@ -59,11 +64,58 @@ RECORDS = tuple(
     for name in module.__all__
     if isinstance(kind := getattr(module, name), type) and attrs.has(kind)
 )
+ODD_OFFSET = datetime.datetime(
+    2026, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(seconds=1))
+)
+
+
+class Longer(datetime.tzinfo):
+    """A zone in which each day has an hour twice."""
+
+    def utcoffset(
+        self, moment: datetime.datetime | None
+    ) -> datetime.timedelta:
+        """An hour less the second time."""
+        assert moment
+        return datetime.timedelta(hours=1 - moment.fold)
+
+    dst = utcoffset
+
+    def tzname(self, _: datetime.datetime | None) -> None:
+        """Not known."""
+
+
+TWICE = datetime.datetime(2026, 1, 1, tzinfo=Longer())
 BAD: tuple[tuple[type, dict[str, Any], str], ...] = (
-    (Volume, {"size": -1}, "Volume.size: expected a whole number >= 0"),
-    (Volume, {"size": True}, "Volume.size: expected a whole number >= 0"),
-    (Volume, {"size": "1"}, "Volume.size: expected a whole number >= 0"),
-    (Volume, {"id": ""}, "Volume.id: expected non-empty text, got ''"),
+    (Volume, {"id": "v\ud800"}, "Volume.id: expected non-empty Unicode text"),
+    (Volume, {"size": 2**63}, "Volume.size: expected a whole number from"),
+    (Volume, {"size": 10**5000}, "got a value of type int"),
+    (
+        Volume,
+        {"created_at": ODD_OFFSET},
+        "Volume.created_at: expected a datetime with a time zone",
+    ),
+    (
+        Volume,
+        {"created_at": TWICE},
+        "Volume.created_at: expected a datetime with a time zone",
+    ),
+    (
+        Volume,
+        {"size": -1},
+        "Volume.size: expected a whole number from 0 to 2**63 - 1",
+    ),
+    (
+        Volume,
+        {"size": True},
+        "Volume.size: expected a whole number from 0 to 2**63 - 1",
+    ),
+    (
+        Volume,
+        {"size": "1"},
+        "Volume.size: expected a whole number from 0 to 2**63 - 1",
+    ),
+    (Volume, {"id": ""}, "Volume.id: expected non-empty Unicode text, got ''"),
     (Volume, {"host": "h@b#p"}, "Volume.host: expected Host or None"),
     (Volume, {"clones": 1.5}, "Volume.clones: expected a whole number"),
     (Volume, {"multiattach": 1}, "Volume.multiattach: expected True or False"),
@@ -75,7 +127,7 @@ BAD: tuple[tuple[type, dict[str, Any], str], ...] = (
     (
         Image,
         {"owner": ""},
-        "Image.owner: expected non-empty text or None, got ''",
+        "Image.owner: expected non-empty Unicode text or None, got ''",
     ),
     (Image, {"locations_from": "image"}, "expected LocationsFrom"),
 )
@@ -323,3 +375,51 @@ class TestPlans:
         assert decision.plan.attempts
         assert "cache:?" == odd.label
         assert nearest_first(request, odd)
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        (("h@b", None, "p"), "Host.host: expected none of @#, got 'h@b'"),
+        (("h#p",), "Host.host: expected none of @#, got 'h#p'"),
+        (("h", "b#p"), "Host.backend: expected none of #, got 'b#p'"),
+        (("h", ""), "Host.backend: expected non-empty Unicode text or None"),
+    ],
+)
+def test_a_host_is_refused_if_parsing_would_part_it_otherwise(
+    parts: tuple[str | None, ...], says: str
+) -> None:
+    """Else two hosts that differ would be written alike."""
+    with pytest.raises(FactError) as caught:
+        Host(*parts)  # type: ignore[arg-type] # the case
+    assert str(caught.value).startswith(says)
+
+
+@given(text=st.text("hb@#%", min_size=1, max_size=6))
+def test_a_host_that_can_be_parsed_is_written_as_it_was(text: str) -> None:
+    """Marks of later parts may stand in the pool, and @ in the backend."""
+    try:
+        host = Host.parse(text)
+    except FactError:
+        return
+    assert text == str(host)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        CinderLocation("vol-1"),
+        CinderLocation(7),  # type: ignore[arg-type] # the case
+        RbdLocation("f", 7, "i", "s"),  # type: ignore[arg-type] # the case
+        FileLocation("/a/../b"),
+        OtherLocation("cinder://x"),
+        parse_location("x:\ud800"),
+    ],
+    ids=repr,
+)
+def test_a_location_that_is_not_read_back_is_refused(
+    location: Location,
+) -> None:
+    """As a text it would be another location, or none."""
+    with pytest.raises(FactError, match="as parse_location makes it"):
+        ImageVolume(location=location)

@@ -25,7 +25,7 @@ from clonepolicy.policy import Policy
 from clonepolicy.scenarios import CLONEABLE, REGISTERABLE
 from clonepolicy.schema import schema
 from clonepolicy.testing import strategies as some
-from clonepolicy.wire import dumps, loads, loads_decision, to_dict
+from clonepolicy.wire import _no_twice, dumps, loads, loads_decision, to_dict
 
 Json: TypeAlias = dict[str, Any]
 REQUEST = CLONEABLE[Route.IMAGE_VOLUME]
@@ -116,7 +116,7 @@ WRONG: dict[str, Callable[[Json], None]] = {
         "volume.size",
         True,  # noqa: FBT003 - a value, not a switch
     ),
-    "CreateRequest.image.size: expected a whole number >= 0 or None": change(
+    "CreateRequest.image.size: expected a whole number from 0 to": change(
         "image.size", -1
     ),
     "CreateRequest.image: expected known fields only, got 'sise'": change(
@@ -137,7 +137,7 @@ WRONG: dict[str, Callable[[Json], None]] = {
     "CreateRequest.volume.host: expected text, got 3": change(
         "volume.host", 3
     ),
-    "CreateRequest.volume.host.pool: expected non-empty text or None": change(
+    "CreateRequest.volume.host.pool: expected non-empty Unicode text": change(
         "volume.host", "h@b#"
     ),
     "CreateRequest.image_volumes: expected an object or list": change(
@@ -211,6 +211,7 @@ PLAN = {
         }
     ],
     "abandon": [],
+    "closing": [],
 }
 
 
@@ -254,6 +255,10 @@ def test_only_array_locations_can_be_cloned_by_a_plan() -> None:
         ("plan", {}),
         ("extend_to", 7),
         ("signed", "yes"),
+        ("evil", None),
+        ("policy", {"name": "SAFE", "version": True}),
+        ("policy", {"name": "SAFE", "version": 1.0}),
+        ("policy", {"name": "SAFE", "version": 1, "more": None}),
     ],
 )
 def test_a_decision_that_comes_out_differently_is_refused(
@@ -264,6 +269,145 @@ def test_a_decision_that_comes_out_differently_is_refused(
     body[field] = value
     with pytest.raises(FactError, match=f"decision.{field}"):
         loads_decision(json.dumps(body))
+
+
+@pytest.mark.parametrize("field", to_dict(decide(REQUEST)))
+def test_a_decision_without_one_of_its_fields_is_refused(field: str) -> None:
+    """Also without a field that is null."""
+    body = json.loads(dumps(decide(REQUEST)))
+    del body[field]
+    path = "CreateRequest" if field == "request" else f"decision.{field}"
+    with pytest.raises(FactError, match=path):
+        loads_decision(json.dumps(body))
+
+
+EXACT: dict[str, tuple[str, object]] = {
+    "decision.candidates[0].acceptable: expected True": (
+        "candidates.0.acceptable",
+        1,
+    ),
+    "decision.plan.attempts[0].steps[0].source.multiattach: expected False": (
+        "plan.attempts.0.steps.0.source.multiattach",
+        0,
+    ),
+    "decision.plan.attempts[1].steps: expected [": (
+        "plan.attempts.1.steps",
+        [],
+    ),
+    "decision.plan.attempts[0].steps[0].evil: expected no field": (
+        "plan.attempts.0.steps.0.evil",
+        None,
+    ),
+    "CreateRequest.volume.size: expected a whole number, got 1.0": (
+        "request.volume.size",
+        1.0,
+    ),
+    "CreateRequest.image: expected known fields only, got 'evil'": (
+        "request.image.evil",
+        None,
+    ),
+    "CreateRequest.image.visible: expected true or false, got 1": (
+        "request.image.visible",
+        1,
+    ),
+    "CreateRequest.image.updated_at: expected an ISO 8601 date and": (
+        "request.image.updated_at",
+        20260101,
+    ),
+}
+
+
+@pytest.mark.parametrize("says", EXACT)
+def test_a_number_is_neither_true_nor_another_number(says: str) -> None:
+    """Nor are unknown fields read over; the error has the path."""
+    path, value = EXACT[says]
+    body = json.loads(dumps(decide(REQUEST)))
+    change(path, value)(body)
+    with pytest.raises(FactError) as caught:
+        loads_decision(json.dumps(body))
+    assert str(caught.value).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("attempts.0.steps.0.evil", None),
+        ("attempts.0.evil", None),
+        ("evil", None),
+    ],
+)
+def test_a_plan_with_an_unknown_field_is_refused(
+    path: str, value: object
+) -> None:
+    """At any depth, also a null."""
+    body = json.loads(json.dumps(PLAN))
+    change(path, value)(body)
+    with pytest.raises(FactError, match="evil"):
+        loads(Plan, json.dumps(body))
+
+
+@pytest.mark.parametrize("field", PLAN)
+def test_a_plan_without_one_of_its_fields_is_refused(field: str) -> None:
+    """A plan that lost its end must not be carried out."""
+    body = json.loads(json.dumps(PLAN))
+    del body[field]
+    with pytest.raises(FactError, match=f"Plan.{field}.* missing"):
+        loads(Plan, json.dumps(body))
+
+
+class Counted(str):
+    """A text that counts how often it is compared."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        """Compare, and count."""
+        type(self).compared += 1
+        return str(self) == other
+
+    __hash__ = str.__hash__
+
+
+def test_a_repeated_key_is_named_by_its_own_error() -> None:
+    """Also inside; its second value is shown."""
+    with pytest.raises(FactError) as caught:
+        loads(CreateRequest, '{"image": {"id": "a", "id": "b"}}')
+    expected = "id: expected one value, not a second one, got 'b'"
+    assert expected == str(caught.value)
+
+
+def test_looking_for_a_repeated_key_takes_linear_time() -> None:
+    """As many comparisons more as there are keys more."""
+    compared = []
+    for count in (500, 1000):
+        Counted.compared = 0
+        names = [Counted(f"key-{number}") for number in range(count)]
+        pairs: list[tuple[str, object]] = [(name, 1) for name in names]
+        with pytest.raises(FactError, match=f"key-{count - 1}"):
+            _no_twice([*pairs, (Counted(names[-1]), 2)])
+        compared.append(Counted.compared)
+    assert compared[1] <= 2 * compared[0]
+
+
+def test_a_number_of_thousands_of_digits_is_refused() -> None:
+    """However Python is configured; the error says what is allowed."""
+    for digits in (641, 5_000, 1_000_000):
+        with pytest.raises(FactError, match="at most 640 digits"):
+            loads(CreateRequest, '{"image": ' + "1" * digits + "}")
+    body = to_dict(REQUEST)
+    body["volume"]["size"] = 10**600
+    with pytest.raises(FactError, match=r"2\*\*63 - 1"):
+        loads(CreateRequest, json.dumps(body))
+
+
+@pytest.mark.parametrize("depth", [100, 400, 900, 5_000, 100_000])
+def test_an_error_about_deep_nesting_can_be_read(depth: int) -> None:
+    """Whether the JSON or the record is where it ends."""
+    deep = "[" * depth + "]" * depth
+    with pytest.raises(FactError) as caught:
+        loads(CreateRequest, f'{{"image": {deep}, "volume": {{}}}}')
+    assert len(str(caught.value)) < 1_000
 
 
 def test_a_policy_of_ones_own_can_be_replayed() -> None:

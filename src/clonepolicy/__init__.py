@@ -18,12 +18,12 @@ if TYPE_CHECKING:
         Upload,
         UploadDecision,
     )
-    from clonepolicy._decide.explain import (
-        explain,
+    from clonepolicy._decide.explain import explain
+    from clonepolicy._decide.finding import CandidateResult, Finding
+    from clonepolicy._decide.to_tenant import (
         explain_to_tenant,
         tenant_findings,
     )
-    from clonepolicy._decide.finding import CandidateResult, Finding
     from clonepolicy._decide.unblock import Remedy, Unblock, what_would_it_take
     from clonepolicy._errors import (
         AdapterError,
@@ -103,6 +103,7 @@ else:
             "_decide.decision",
             "_decide.unblock",
             "_decide.explain",
+            "_decide.to_tenant",
             "_decide.decide",
             "_execute.outcome",
             "_execute.run",

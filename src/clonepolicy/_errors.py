@@ -16,9 +16,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from clonepolicy._text import printable, shown
+
 
 class ClonePolicyError(Exception):
     """The base class of every exception of this library."""
+
+    def __str__(self) -> str:
+        """Return the message in one line of printable text."""
+        return printable(super().__str__())
 
 
 class FactError(ClonePolicyError, ValueError):
@@ -33,10 +39,12 @@ class FactError(ClonePolicyError, ValueError):
 
     def __str__(self) -> str:
         """Return field, value (shortened) and expectation in one line."""
-        shown = repr(self.value)
-        if len(shown) > _SHOWN:
-            shown = f"{shown[:_SHOWN]}…"
-        return f"{self.field}: expected {self.expected}, got {shown}"
+        try:
+            value = repr(self.value)
+        except Exception:  # noqa: BLE001 - too many digits, or too deep
+            value = f"a value of type {type(self.value).__name__}"
+        field, value = shown(self.field), shown(value, _SHOWN)
+        return f"{field}: expected {printable(self.expected)}, got {value}"
 
 
 _SHOWN = 120

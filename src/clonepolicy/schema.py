@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, Union, get_args, get_origin
 
 import attrs
 
+from clonepolicy._facts.checks import MOST
 from clonepolicy._facts.locations import Location
 from clonepolicy._facts.records import Host
 from clonepolicy._facts.requests import CreateRequest, UploadRequest
@@ -19,7 +20,7 @@ Json: TypeAlias = dict[str, Any]
 
 _PLAIN: dict[object, Json] = {
     str: {"type": "string", "minLength": 1},
-    int: {"type": "integer", "minimum": 0},
+    int: {"type": "integer", "minimum": 0, "maximum": MOST},
     bool: {"type": "boolean"},
     type(None): {"type": "null"},
     datetime.datetime: {"type": "string", "format": "date-time"},

@@ -1,18 +1,21 @@
 """Requests, decisions and plans as JSON, and back (extra ``json``).
 
 ``loads(CreateRequest, dumps(request)) == request``, and the same holds for
-`UploadRequest` and `Plan`.  A decision is written with the name and the
+`UploadRequest` and `Plan`: a record that could not be written raises
+`FactError` when it is made.  A decision is written with the name and the
 version of its policy.  `loads_decision` decides again, and raises `FactError`
-if the result differs from the text.
+if the result differs from the text.  A request may leave out fields that have
+a default; a plan and a decision are read only as they are written.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, TypeAlias, TypeVar, get_args
+from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
 
 from cattrs import Converter
 from cattrs.errors import (
@@ -37,6 +40,7 @@ from clonepolicy._facts.locations import (
 )
 from clonepolicy._facts.records import CloneKind, Host, LocationsFrom
 from clonepolicy._facts.requests import CreateRequest, Request, UploadRequest
+from clonepolicy._text import shown
 from clonepolicy.plan._steps import Plan, Step, VolumeId, VolumeRef
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._shipped import POLICIES
@@ -67,7 +71,7 @@ def _strict(kind: type[T], expected: str) -> Any:  # noqa: ANN401 - a hook
 
 def _moment(value: object, _: object) -> datetime.datetime:
     try:
-        return datetime.datetime.fromisoformat(str(value))
+        return datetime.datetime.fromisoformat(_text(value, str))
     except ValueError:
         raise FactError("", value, "an ISO 8601 date and time") from None
 
@@ -120,6 +124,7 @@ def _converter() -> Converter:
     made.register_structure_hook(bool, _strict(bool, "true or false"))
     for kind in (LocationsFrom, CloneKind, Route):
         made.register_structure_hook(kind, _enum)
+        made.register_unstructure_hook(kind, str)
     made.register_structure_hook_func(_is_texts, _texts)
     made.register_structure_hook(datetime.datetime, _moment)
     made.register_unstructure_hook(
@@ -159,7 +164,17 @@ _CONVERTER = _converter()
 
 def dumps(value: Request | Plan | Decision) -> str:
     """Return a request, a plan or a decision as JSON text."""
-    return json.dumps(to_dict(value), ensure_ascii=False, indent=2)
+    text = json.dumps(to_dict(value), ensure_ascii=False, indent=2)
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+_UNPRINTABLE = re.compile(r"[^\n -~]")
+"""What may have to be escaped; in JSON, all of it is within strings."""
+
+
+def _escape(found: re.Match[str]) -> str:
+    letter = found[0]
+    return letter if letter.isprintable() else json.dumps(letter)[1:-1]
 
 
 def to_dict(value: Request | Plan | Decision) -> Json:
@@ -237,28 +252,41 @@ def loads(kind: type[T], text: str) -> T:
 def _parse(text: str) -> object:
     try:
         return json.loads(
-            text, object_pairs_hook=_no_twice, parse_constant=_no_constant
+            text,
+            object_pairs_hook=_no_twice,
+            parse_constant=_no_constant,
+            parse_int=_integer,
         )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise FactError(place, error.msg, "JSON") from None
     except RecursionError:
-        raise FactError("JSON", text, "less nesting") from None
-    except ValueError as error:  # a number of thousands of digits
-        raise FactError("JSON", str(error), "a number") from None
+        raise FactError("JSON", text[:_SHOWN], "less nesting") from None
+
+
+_SHOWN = 120
+_MOST_DIGITS = 640
+"""Python reads that many digits, however it is configured."""
 
 
 def _no_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise FactError(twice, "a second value", "one value")
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            raise FactError(name, value, "one value, not a second one")
+        found[name] = value
     return found
 
 
-def _no_constant(name: str) -> object:
+def _no_constant(name: str) -> NoReturn:
     raise FactError("JSON", name, "a number")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        expected = f"a number of at most {_MOST_DIGITS} digits"
+        raise FactError("JSON", digits[:_SHOWN], expected)
+    return int(digits)
 
 
 def from_dict(kind: type[T], value: object) -> T:
@@ -268,9 +296,41 @@ def from_dict(kind: type[T], value: object) -> T:
         FactError: a field is missing, unknown or invalid.
     """
     try:
-        return _CONVERTER.structure(value, kind)
+        read = _CONVERTER.structure(value, kind)
     except Exception as error:  # noqa: BLE001 - cattrs raises what it met
         raise _first(error, kind.__name__, value) from None
+    if isinstance(read, Plan):
+        _check_same(kind.__name__, value, to_dict(read), "as it is written")
+    return read
+
+
+def _check_same(path: str, found: Any, wanted: Any, why: str) -> None:  # noqa: ANN401 - JSON types
+    """Refuse JSON types that differ: 1 is neither true nor 1.0.
+
+    Raises:
+        FactError: names the path of the first difference.
+    """
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        for name in wanted:
+            if name not in found:
+                raise FactError(
+                    f"{path}.{name}", None, "a value; it is missing"
+                )
+        for name in found:
+            if name not in wanted:
+                raise FactError(
+                    f"{path}.{name}", found[name], "no field of this name"
+                )
+            _check_same(f"{path}.{name}", found[name], wanted[name], why)
+    elif (
+        isinstance(wanted, list)
+        and isinstance(found, list)
+        and len(found) == len(wanted)
+    ):
+        for at, (one, other) in enumerate(zip(found, wanted, strict=True)):
+            _check_same(f"{path}[{at}]", one, other, why)
+    elif type(found) is not type(wanted) or found != wanted:
+        raise FactError(path, found, f"{shown(repr(wanted))}, {why}")
 
 
 def _first(error: BaseException, path: str, value: object) -> FactError:
@@ -321,7 +381,9 @@ def loads_decision(
     policy = written.get("policy")
     known = {(known.name, known.version): known for known in policies.values()}
     match policy:
-        case {"name": str(name), "version": int(version)}:
+        case {"name": str(name), "version": int(version)} if (
+            type(version) is int
+        ):
             key = (name, version)
         case _:
             key = ("", 0)
@@ -338,11 +400,5 @@ def loads_decision(
     request = from_dict(kinds[operation], written.get("request"))
     decision = decide(request, known[key])
     anew = json.loads(dumps(decision))
-    for field in sorted(anew.keys() | written.keys()):
-        if anew.get(field) != written.get(field):
-            raise FactError(
-                f"decision.{field}",
-                written.get(field),
-                f"{anew.get(field)!r}, as {decision.policy} decides",
-            )
+    _check_same("decision", written, anew, f"as {decision.policy} decides")
     return decision

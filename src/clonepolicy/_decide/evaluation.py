@@ -6,7 +6,7 @@ made when somebody reads them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
@@ -30,6 +30,23 @@ from clonepolicy.policy._tables import (
 R_co = TypeVar("R_co", bound=Request, covariant=True)
 
 Checked: TypeAlias = tuple[CloneTable[Any], Candidate, tuple[Rule[Any], ...]]
+
+
+def _distinct(checked: Iterable[Checked]) -> Iterator[Checked]:
+    """Yield each candidate once, by table and label.
+
+    They are told apart by text: the hash of a number is no secret, so that
+    a tenant could make the hashes of many records collide.
+    """
+    for _, group in groupby(checked, key=lambda entry: entry[0].route):
+        alike: dict[str, dict[str, Checked]] = {}
+        for entry in group:
+            _, candidate, _ = entry
+            same = alike.setdefault(candidate.label, {})
+            same.setdefault(repr(candidate), entry)
+        for _, same in sorted(alike.items()):
+            for _, entry in sorted(same.items()):
+                yield entry
 
 
 @attrs.frozen
@@ -74,8 +91,8 @@ class Evaluation(Generic[R_co]):
     @cached_property
     def candidates(self) -> tuple[CandidateResult, ...]:
         """Every candidate once, by table and label, with its findings."""
-        found = {
-            (table.route, candidate): CandidateResult(
+        return tuple(
+            CandidateResult(
                 route=table.route,
                 candidate=candidate,
                 findings=tuple(
@@ -83,30 +100,23 @@ class Evaluation(Generic[R_co]):
                     for rule in fails
                 ),
             )
-            for table, candidate, fails in self.checked
-        }
-        order = [table.route for table in self.tables.clone]
-        return tuple(
-            sorted(
-                found.values(),
-                key=lambda result: (
-                    order.index(result.route),
-                    result.candidate.label,
-                    repr(result.candidate),
-                ),
-            )
+            for table, candidate, fails in _distinct(self.checked)
         )
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """Every rule that fails: for the request, then for candidates."""
+        of_candidates = [f for c in self.candidates for f in c.findings]
+        return (*self.about_request, *of_candidates)
+
+    @cached_property
+    def about_request(self) -> tuple[Finding, ...]:
+        """Every rule about the request that fails."""
         closes = self.tables.closes
-        about_request = [
+        return tuple(
             make_finding(rule, closes[rule], self.request)
             for rule in self.failing
-        ]
-        of_candidates = [f for c in self.candidates for f in c.findings]
-        return (*about_request, *of_candidates)
+        )
 
     @cached_property
     def notes(self) -> tuple[Finding, ...]:

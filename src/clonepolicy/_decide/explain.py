@@ -1,8 +1,9 @@
-"""Explain a decision: everything to an operator, less to a tenant."""
+"""Explain a decision to an operator: verdict, findings, notes and plan."""
 
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import attrs
@@ -14,37 +15,33 @@ from clonepolicy._decide.decision import (
     Register,
     Upload,
 )
-from clonepolicy._decide.finding import Finding
+from clonepolicy._decide.finding import CandidateResult, Finding
 from clonepolicy._facts.records import Host
 from clonepolicy._facts.requests import Operation
-from clonepolicy.policy._reason import Responsible
+from clonepolicy._text import shown
+from clonepolicy.plan._steps import Attempt, Plan, Step
 
-PRIVATE = frozenset(
-    {
-        "source",
-        "candidate",
-        "array_images",
-        "image_volumes",
-        "cache_entries",
-        "backend",
-        "clone_quota",
-    }
-)
-"""The first part of the path of each fact that a tenant may not see."""
+_ROOM = 14_000
+"""Bytes of an explanation, without the lines that count what has no room."""
+_ROOM_OF_PART = 2_500
+"""Bytes of the notes, and of the attempts of the plan."""
 
 
 def headline(decision: Decision) -> str:
     """Return one line: the verdict, and the image and volume concerned."""
     request = decision.request
-    image, volume = f"image {request.image.id}", f"volume {request.volume.id}"
+    image = f"image {shown(request.image.id)}"
+    volume = f"volume {shown(request.volume.id)}"
     match decision:
         case Clone(source=source, extend_to=size):
             grow = "" if size is None else f", extended to {size} GiB"
-            return f"clone {volume} from {source.label}{grow}"
+            return f"clone {volume} from {shown(source.label)}{grow}"
         case Download():
             return f"download {image} into {volume}"
         case Register(project_id=project):
-            return f"register a clone of {volume} in {project} as {image}"
+            return (
+                f"register a clone of {volume} in {shown(project)} as {image}"
+            )
         case Upload():
             return f"upload {volume} to {image}"
         case _:
@@ -54,18 +51,71 @@ def headline(decision: Decision) -> str:
 
 
 def format_fact(value: object) -> str:
-    """Format a fact in the notation of Cinder and Glance."""
+    """Format a fact in the notation of Cinder and Glance, as `shown` does."""
     if isinstance(value, (tuple, list)):
         return f"{len(value)} of them" if value else "none"
     if isinstance(value, frozenset):
-        return ", ".join(sorted(map(str, value))) or "none"
+        return shown(", ".join(sorted(map(str, value))) or "none")
     if isinstance(value, datetime.datetime):
         return value.isoformat()
     if attrs.has(type(value)) and not isinstance(value, Host):
         named = getattr(value, "id", None)
         if named is not None:
-            return str(named)
-    return "not set" if value is None else str(value)
+            return shown(str(named))
+    return "not set" if value is None else shown(str(value))
+
+
+def explain(decision: Decision) -> str:
+    """Tell an operator everything: verdict, findings, notes and plan.
+
+    The text has less than 16 KiB and is printable.  What has no room is
+    counted.
+    """
+    head = [f"{headline(decision)} (policy {decision.policy})"]
+    notes = _listing(map(_finding_lines, decision.notes), len(decision.notes))
+    plan = [*_plan_lines(decision.plan)]
+    room = _ROOM - sum(map(_bytes, (head, notes, plan)))
+    found = decision.evaluation.about_request
+    request = _listing(map(_request_lines, found), len(found), room)
+    candidates = _candidate_lines(decision.candidates, room - _bytes(request))
+    return "\n".join(
+        [
+            *head,
+            *(["the request:"] if request else []),
+            *request,
+            *candidates,
+            *(["notes:"] if notes else []),
+            *notes,
+            "plan:",
+            *plan,
+        ]
+    )
+
+
+def _bytes(lines: Iterable[str]) -> int:
+    return sum(len(line.encode()) + 1 for line in lines)
+
+
+def _fitting(
+    blocks: Iterable[Iterable[str]], room: int
+) -> Iterator[list[str]]:
+    """Yield the first blocks of lines, as many as have room."""
+    for block in blocks:
+        lines = [*block]
+        room -= _bytes(lines)
+        if room < 0:
+            return
+        yield lines
+
+
+def _listing(
+    blocks: Iterable[Iterable[str]], count: int, room: int = _ROOM_OF_PART
+) -> list[str]:
+    """Return the lines that have room; count the blocks that have none."""
+    listed = [*_fitting(blocks, room)]
+    left = count - len(listed)
+    more = [f"  and {left:,} more"] if left else []
+    return [line for block in listed for line in block] + more
 
 
 def _finding_lines(finding: Finding) -> Iterator[str]:
@@ -77,86 +127,47 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
     yield f"    {reason.responsible}: {reason.remedy}{wait}"
 
 
-def explain(decision: Decision) -> str:
-    """Tell an operator everything: verdict, findings, notes and plan."""
-    return "\n".join(_lines(decision))
+def _request_lines(finding: Finding) -> Iterator[str]:
+    yield from _finding_lines(finding)
+    yield f"    closes: {', '.join(finding.blocks)}"
 
 
-def _lines(decision: Decision) -> Iterator[str]:
-    yield f"{headline(decision)} (policy {decision.policy})"
-    about_request = [f for f in decision.findings if f.candidate is None]
-    if about_request:
-        yield "the request:"
-    for finding in about_request:
-        yield from _finding_lines(finding)
-        yield f"    closes: {', '.join(finding.blocks)}"
-    for result in decision.candidates:
-        state = "refused" if result.findings else "acceptable"
-        yield f"{result.route} {result.candidate.label}: {state}"
-        for finding in result.findings:
-            yield from _finding_lines(finding)
-    if decision.notes:
-        yield "notes:"
-    for note in decision.notes:
-        yield from _finding_lines(note)
-    yield "plan:"
-    for number, attempt in enumerate(decision.plan.attempts, 1):
-        steps = ", ".join(type(step).__name__ for step in attempt.steps)
-        yield f"  {number}. {attempt}: {steps}"
-    abandon = ", ".join(type(step).__name__ for step in decision.plan.abandon)
-    yield f"  else {abandon}"
-
-
-def explain_to_tenant(decision: Decision) -> str:
-    """Tell a tenant what follows from the facts that they may see.
-
-    The text does not depend on the volumes, hosts or owners of other
-    projects: if those decide between two routes, it names neither.
-    """
-    head, findings = _to_tenant(decision)
-    return "\n".join([head, *map(_tenant_line, findings)])
-
-
-def tenant_findings(decision: Decision) -> tuple[Finding, ...]:
-    """Return the findings that `explain_to_tenant` lists."""
-    return tuple(_to_tenant(decision)[1])
-
-
-def _to_tenant(decision: Decision) -> tuple[str, list[Finding]]:
-    request, ordinary = decision.request, decision.ordinary
-    image, volume = f"image {request.image.id}", f"volume {request.volume.id}"
-    made = (
-        f"{volume} from {image}"
-        if request.operation is Operation.CREATE
-        else f"{image} from {volume}"
+def _candidate_lines(
+    results: tuple[CandidateResult, ...], room: int
+) -> Iterator[str]:
+    listed = [*_fitting(map(_result_lines, results), room)]
+    for block in listed:
+        yield from block
+    rest = results[len(listed) :]
+    if not rest:
+        return
+    refused = sum(bool(result.findings) for result in rest)
+    yield f"and {len(rest):,} more candidates, {refused:,} of them refused:"
+    reasons = Counter(f.reason for result in rest for f in result.findings)
+    yield "  " + ", ".join(
+        f"{reason} {count:,}" for reason, count in reasons.most_common()
     )
-    no_clone = list(filter(_visible, decision.closing(*decision.efficient)))
-    no_copy = list(filter(_visible, decision.closing(ordinary)))
-    neither = [f for f in no_clone if ordinary in f.blocks]
-    if neither:
-        return f"Cannot make {made}.", neither
-    if no_clone and no_copy:
-        return f"Cannot make {made}.", [*no_clone, *no_copy]
-    if no_copy:
-        return f"Making {made} can only be a clone, if at all.", no_copy
-    if no_clone:
-        return f"Making {made} cannot be a clone.", no_clone
-    deciding = decision.evaluation.tables.routes[ordinary]
-    hedge = ", if at all" if any(_private(r.reads) for r in deciding) else ""
-    return f"Making {made}, by clone or by copy{hedge}.", []
 
 
-def _visible(finding: Finding) -> bool:
-    return not _private(path for path, _ in finding.values)
+def _result_lines(result: CandidateResult) -> Iterator[str]:
+    state = "refused" if result.findings else "acceptable"
+    yield f"{result.route} {shown(result.candidate.label)}: {state}"
+    for finding in result.findings:
+        yield from _finding_lines(finding)
 
 
-def _private(paths: Iterable[str]) -> bool:
-    return any(path.partition(".")[0] in PRIVATE for path in paths)
+def _plan_lines(plan: Plan) -> Iterator[str]:
+    numbered = [*enumerate(plan.attempts, 1)]
+    lines = ([_attempt_line(*each)] for each in numbered[:-1])
+    yield from _listing(lines, len(numbered[:-1]))
+    for each in numbered[-1:]:
+        yield _attempt_line(*each)
+    yield f"  else {_names(plan.abandon)}"
 
 
-def _tenant_line(finding: Finding) -> str:
-    reason = finding.reason
-    operator = reason.responsible is Responsible.OPERATOR
-    remedy = "" if operator else f" Remedy: {reason.remedy}."
-    wait = " Waiting may help." if reason.waiting_helps else ""
-    return f"- {reason.meaning} [{reason}].{remedy}{wait}"
+def _attempt_line(number: int, attempt: Attempt) -> str:
+    return f"  {number}. {shown(str(attempt))}: {_names(attempt.steps)}"
+
+
+def _names(steps: Iterable[Step]) -> str:
+    return ", ".join(type(step).__name__ for step in steps)

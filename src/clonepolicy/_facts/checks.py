@@ -12,6 +12,7 @@ import attrs  # noqa: TC002 - the module has no other use of it
 from typing_extensions import get_type_hints
 
 from clonepolicy._errors import FactError
+from clonepolicy._facts.locations import Location, parse_location
 
 _Validator: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
@@ -24,13 +25,23 @@ def checked(
     A ``field_transformer`` of attrs.  An annotation is ``str``, ``int``,
     ``bool``, ``frozenset[str]``, ``datetime``, a class, a union of classes
     or a tuple of one class; all but the tuple may also allow None.  The
-    record's constructor raises `FactError` for any other value.
+    record's constructor raises `FactError` for any other value, and for a
+    value that would not be the same after it was written as text and read.
     """
     hints = get_type_hints(cls)
     return [
-        field.evolve(validator=_validator(hints[field.name]))
+        field.evolve(validator=_validator(hints[field.name]), repr=_repr)
         for field in fields
     ]
+
+
+def _repr(value: object) -> str:
+    """Write a value so that reading it from JSON does not change its text."""
+    if isinstance(value, frozenset):
+        return f"frozenset({sorted(value)})"
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    return repr(value)
 
 
 def _validator(annotation: Any) -> _Validator:
@@ -42,8 +53,11 @@ def _validator(annotation: Any) -> _Validator:
         make, expected = _PLAIN[wanted[0]]
         return make(f"{expected}{optional}", None if optional else _NEVER)
     if get_origin(annotation) is tuple:
-        return _tuple_of(get_args(annotation)[0])
+        item = get_args(annotation)[0]
+        return _tuple_of(get_args(item) or (item,))
     names = " or ".join(kind.__name__ for kind in wanted)
+    if set(wanted) <= {*get_args(Location)}:
+        return _location(kinds, f"{names}, as parse_location makes it")
     return _instance(kinds, f"{names}{optional}")
 
 
@@ -62,10 +76,28 @@ def _refuse(
 
 _NEVER = object()
 
+MOST = 2**63 - 1
+"""The largest whole number, as in the databases of Cinder and Glance."""
+
+
+def is_text(value: object) -> bool:
+    """Return whether a value is text that UTF-8 can encode."""
+    if type(value) is not str:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
 
 def _text(expected: str, absent: object) -> _Validator:
     def check(instance: Any, attribute: Any, value: Any) -> None:
-        if value is not absent and (type(value) is not str or not value):
+        if value is not absent and (
+            type(value) is not str
+            or not value
+            or not (value.isascii() or is_text(value))
+        ):
             _refuse(instance, attribute, value, expected)
 
     return check
@@ -73,7 +105,9 @@ def _text(expected: str, absent: object) -> _Validator:
 
 def _count(expected: str, absent: object) -> _Validator:
     def check(instance: Any, attribute: Any, value: Any) -> None:
-        if value is not absent and (type(value) is not int or value < 0):
+        if value is not absent and (
+            type(value) is not int or not 0 <= value <= MOST
+        ):
             _refuse(instance, attribute, value, expected)
 
     return check
@@ -91,7 +125,7 @@ def _texts(expected: str, absent: object) -> _Validator:
     def check(instance: Any, attribute: Any, value: Any) -> None:
         if value is not absent and (
             type(value) is not frozenset
-            or not all(type(text) is str and text for text in value)
+            or not all(text and is_text(text) for text in value)
         ):
             _refuse(instance, attribute, value, expected)
 
@@ -101,36 +135,73 @@ def _texts(expected: str, absent: object) -> _Validator:
 def _moment(expected: str, absent: object) -> _Validator:
     def check(instance: Any, attribute: Any, value: Any) -> None:
         if value is not absent and (
-            not isinstance(value, datetime.datetime) or value.tzinfo is None
+            not isinstance(value, datetime.datetime) or not _is_moment(value)
         ):
             _refuse(instance, attribute, value, expected)
 
     return check
 
 
+def _is_moment(value: datetime.datetime) -> bool:
+    """Return whether a date is the same after it was written and read.
+
+    A time that a zone has twice, or not at all, differs from every other.
+    """
+    if value.tzinfo is datetime.UTC:
+        return True
+    offset = value.utcoffset()
+    return (
+        offset is not None
+        and not offset % datetime.timedelta(minutes=1)
+        and datetime.datetime.fromisoformat(value.isoformat()) == value
+    )
+
+
 _PLAIN: dict[Any, tuple[Callable[[str, object], _Validator], str]] = {
-    str: (_text, "non-empty text"),
-    int: (_count, "a whole number >= 0"),
+    str: (_text, "non-empty Unicode text"),
+    int: (_count, "a whole number from 0 to 2**63 - 1"),
     bool: (_flag, "True or False"),
-    frozenset[str]: (_texts, "a frozenset of non-empty texts"),
-    datetime.datetime: (_moment, "a datetime with a time zone"),
+    frozenset[str]: (_texts, "a frozenset of non-empty Unicode texts"),
+    datetime.datetime: (
+        _moment,
+        "a datetime with a time zone, in whole minutes and not ambiguous",
+    ),
 }
 
 
 def _instance(kinds: tuple[type, ...], expected: str) -> _Validator:
     def check(instance: Any, attribute: Any, value: Any) -> None:
-        if not isinstance(value, kinds):
+        if not isinstance(value, kinds) or (
+            str in kinds and isinstance(value, str) and not is_text(value)
+        ):
             _refuse(instance, attribute, value, expected)
 
     return check
 
 
-def _tuple_of(kind: type) -> _Validator:
-    expected = f"a tuple of {kind.__name__}"
+def _location(kinds: tuple[type, ...], expected: str) -> _Validator:
+    def check(instance: Any, attribute: Any, value: Any) -> None:
+        if not isinstance(value, kinds) or not _can_be_parsed(value):
+            _refuse(instance, attribute, value, expected)
+
+    return check
+
+
+def _can_be_parsed(location: object) -> bool:
+    try:
+        url = str(location)
+    except TypeError:  # a part is no text
+        return False
+    return is_text(url) and parse_location(url) == location
+
+
+def _tuple_of(kinds: tuple[type, ...]) -> _Validator:
+    names = " or ".join(kind.__name__ for kind in kinds)
+    expected = f"a tuple of {names}"
 
     def check(instance: Any, attribute: Any, value: Any) -> None:
         if type(value) is not tuple or not all(
-            isinstance(item, kind) for item in value
+            isinstance(item, kinds) for item in value
         ):
             _refuse(instance, attribute, value, expected)
 

@@ -16,6 +16,7 @@ from enum import StrEnum
 
 import attrs
 
+from clonepolicy._errors import FactError
 from clonepolicy._facts.checks import checked
 
 GiB = 1024**3
@@ -34,6 +35,13 @@ class Host:
     host: str
     backend: str | None = None
     pool: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse parts that `parse` would part in another way."""
+        for name, marks in (("host", "@#"), ("backend", "#")):
+            part = getattr(self, name) or ""
+            if any(mark in part for mark in marks):
+                raise FactError(f"Host.{name}", part, f"none of {marks}")
 
     @classmethod
     def parse(cls, text: str) -> Host:

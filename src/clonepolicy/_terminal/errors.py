@@ -18,6 +18,7 @@ from clonepolicy import (
     QuotaError,
     StaleError,
 )
+from clonepolicy._text import printable
 
 
 class Exit(IntEnum):
@@ -63,16 +64,6 @@ class CliError(Exception):
         self.code = code
         self.message = message
         self.remedy = remedy
-
-
-def printable(text: str) -> str:
-    """Escape control characters and lone surrogates."""
-    return "".join(
-        letter
-        if letter.isprintable() or letter == "\n"
-        else letter.encode("unicode_escape").decode("ascii")
-        for letter in text
-    )
 
 
 def to_cli_error(error: Exception) -> CliError:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import IO, Any, TypeAlias
 
 from clonepolicy._lazy import TYPE_CHECKING
-from clonepolicy._terminal.errors import printable
+from clonepolicy._text import printable, printable_lines
 
 if TYPE_CHECKING:
     import attrs
@@ -88,7 +88,7 @@ def answer(fields: Json, shown: str | Table, *, as_json: bool) -> None:
 def say(text: str = "") -> None:
     """Write text for people, wrapped at the width of a terminal."""
     width = columns_of(sys.stdout)
-    for line in printable(text).split("\n"):
+    for line in printable_lines(text).split("\n"):
         _write(line if width is None else "\n".join(wrap(line, width)))
 
 
@@ -210,13 +210,12 @@ def show(renderable: object) -> None:
 def pairs(rows: Iterable[tuple[str, object]]) -> Table:
     """Make a table of names and values; a list is one line."""
     from rich.table import Table
-    from rich.text import Text
 
     made = Table.grid(padding=(0, 2))
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in rows:
-        made.add_row(Text(name), _cell(value))
+        made.add_row(_cell(name), _cell(value))
     return made
 
 

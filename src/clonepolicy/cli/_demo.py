@@ -20,13 +20,14 @@ from clonepolicy import (
     explain_to_tenant,
     parse_location,
 )
-from clonepolicy._terminal.errors import CliError, Exit, printable
+from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.render import (
     Json,
     seconds,
     size,
     table,
 )
+from clonepolicy._text import printable
 from clonepolicy.adapters.local import ImageRow
 from clonepolicy.cli._demo_steps import (
     PROJECT,
@@ -218,8 +219,7 @@ class DemoScript:
             "tenant": explain_to_tenant(decision),
         }
         panels = [
-            Panel(Text(printable(text)), title=reader)
-            for reader, text in texts.items()
+            Panel(Text(text), title=reader) for reader, text in texts.items()
         ]
         if self.out.width >= _SIDE_BY_SIDE:
             beside = Table.grid(padding=(0, 1), expand=True)

@@ -16,6 +16,7 @@ from clonepolicy._terminal.options import (
     read_input,
 )
 from clonepolicy._terminal.render import Json, emit, pairs, plain, say, show
+from clonepolicy._text import shown
 from clonepolicy.cli._rules import rule_rows, rule_to_dict
 
 
@@ -131,9 +132,8 @@ def _show_unblocks(unblocks: tuple[clonepolicy.Unblock, ...]) -> None:
     if not unblocks:
         say("  nothing: the efficient route is open")
     for unblock in unblocks:
-        source = (
-            "" if unblock.candidate is None else f" from {unblock.candidate}"
-        )
+        named = unblock.candidate
+        source = "" if named is None else f" from {shown(named)}"
         say(f"  {unblock.route}{source}:")
         for each in unblock.remedies:
             wait = ", or wait" if each.waiting_helps else ""

@@ -19,7 +19,7 @@ from rich.progress import (
 from typing_extensions import override
 
 from clonepolicy import Decision, Reason, Refuse, explain, wire
-from clonepolicy._terminal.errors import CliError, Exit, printable
+from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.render import (
     Json,
     console,
@@ -30,6 +30,7 @@ from clonepolicy._terminal.render import (
     show,
     size,
 )
+from clonepolicy._text import printable
 from clonepolicy.adapters.local import Created, Uploaded
 from clonepolicy.cli._cloud import to_dict
 from clonepolicy.plan import Attempt
@@ -176,7 +177,7 @@ def _show(made: Created | Uploaded, meter: Meter, *, in_full: bool) -> None:
     for failure in outcome.failures:
         where = failure.attempt or "abandon"
         step = type(failure.step).__name__
-        say(f"  ! {where}: {step} failed: {failure.error}")
+        say(printable(f"  ! {where}: {step} failed: {failure.error}"))
     if outcome.attempt is not None:
         took, moved = seconds(meter.seconds), size(meter.bytes_moved)
-        say(f"done by {outcome.attempt}: {took}, {moved} moved")
+        say(printable(f"done by {outcome.attempt}: {took}, {moved} moved"))

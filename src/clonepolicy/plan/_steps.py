@@ -14,12 +14,13 @@ from typing import ClassVar, TypeAlias
 import attrs
 from typing_extensions import override
 
+from clonepolicy._facts.checks import checked
 from clonepolicy._facts.locations import FileLocation, RbdLocation
 from clonepolicy._facts.records import Image, StoredImage, Volume
 from clonepolicy.policy._tables import Route
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class VolumeRef:
     """A volume that the plan creates: its id is known at run time only."""
 
@@ -48,28 +49,28 @@ class _Step:
         return None
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class DiscardVolume(_Step):
     """Remove a volume's data from the array, if there is any."""
 
     volume_id: VolumeId
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class DeleteImageVolume(_Step):
     """Delete the record of an image volume, if there is one."""
 
     volume_id: VolumeId
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class UnpublishVolume(_Step):
     """Take a volume back from available to creating."""
 
     volume_id: VolumeId
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class WithdrawLocation(_Step):
     """Make sure that a volume is not a location of an image."""
 
@@ -78,7 +79,7 @@ class WithdrawLocation(_Step):
     store: str | None
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class CloneVolume(_Step):
     """Have the array clone a volume.
 
@@ -97,7 +98,7 @@ class CloneVolume(_Step):
         return DiscardVolume(self.volume_id)
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class CloneImage(_Step):
     """Have the array clone an image that it stores, as the decision saw it."""
 
@@ -113,7 +114,7 @@ class CloneImage(_Step):
         return DiscardVolume(self.volume_id)
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class ExtendVolume(_Step):
     """Extend a volume to ``size`` GiB."""
 
@@ -121,7 +122,7 @@ class ExtendVolume(_Step):
     size: int
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class DownloadImage(_Step):
     """Fill a volume with the image's verified data."""
 
@@ -135,7 +136,7 @@ class DownloadImage(_Step):
         return DiscardVolume(self.volume_id)
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class PublishVolume(_Step):
     """Set a complete volume to status available."""
 
@@ -147,14 +148,14 @@ class PublishVolume(_Step):
         return UnpublishVolume(self.volume_id)
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class FailVolume(_Step):
     """Set a volume without data to status error."""
 
     volume_id: VolumeId
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class CreateImageVolume(_Step):
     """Create the record of an image volume, within its project's quota."""
 
@@ -169,7 +170,7 @@ class CreateImageVolume(_Step):
         return DeleteImageVolume(self.volume_id)
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class SetVolumeMetadata(_Step):
     """Set one metadata item of an image volume."""
 
@@ -178,14 +179,14 @@ class SetVolumeMetadata(_Step):
     value: str
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class SetVolumeReadonly(_Step):
     """Mark an image volume as read-only."""
 
     volume_id: VolumeId
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class AddLocation(_Step):
     """Register a volume as the location of an image."""
 
@@ -199,7 +200,7 @@ class AddLocation(_Step):
         return WithdrawLocation(self.image_id, self.volume_id, self.store)
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class VerifyLocation(_Step):
     """Check that the image is active and has the location."""
 
@@ -208,7 +209,7 @@ class VerifyLocation(_Step):
     store: str | None
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class UploadImage(_Step):
     """Send a volume's data to the image."""
 
@@ -217,14 +218,14 @@ class UploadImage(_Step):
     repeats: ClassVar[bool] = False
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class DiscardImage(_Step):
     """Delete an image that has no data."""
 
     image_id: str
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class RestoreVolume(_Step):
     """Set an uploaded volume back to the status that it had before."""
 
@@ -254,7 +255,7 @@ Step: TypeAlias = (
 """Any step."""
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class Attempt:
     """The steps of one route, and the source that they clone."""
 
@@ -274,7 +275,7 @@ class Attempt:
         return f"{self.verdict}{source}"
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=checked)
 class Plan:
     """Attempts in order, and the steps to take when all have failed.
 

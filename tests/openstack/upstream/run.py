@@ -32,7 +32,7 @@ STOCK, SAME, SAFE = "stock", "CINDER_29", "SAFE"
 POLICY = "OS_CLONEPOLICY__POLICY"
 _FAILED = frozenset({"fail", "uxsuccess", "inprogress", "unknown"})
 _FEW = 10
-_UNREADABLE = "verdict=- facts unreadable"
+_UNREADABLE = "verdict=- unreadable="
 _DECISION = re.compile(r"clonepolicy operation=.* reasons=(\S+)")
 
 

@@ -13,7 +13,6 @@ import attrs
 from clonepolicy import (
     SAFE,
     Config,
-    FactError,
     Image,
     NotFoundError,
     Outcome,
@@ -44,8 +43,6 @@ _DEFAULTS = Config(
     image_upload_use_cinder_backend=True,
     image_upload_use_internal_tenant=True,
 )
-_COUNT = 2**63 - 1
-"""The largest integer that SQLite stores."""
 
 
 class LocalCloud:
@@ -144,12 +141,9 @@ class LocalCloud:
         """Limit the volumes of a project.
 
         Raises:
-            FactError: a number is larger than SQLite can store.
+            FactError: the project's id is not valid.
         """
         _records.check_project(project_id)
-        for field, limit in attrs.asdict(quota).items():
-            if limit is not None and limit > _COUNT:
-                raise FactError(field, limit, f"at most {_COUNT}, or None")
         self._store.catalogue.execute(
             f"setting the quota of {project_id}",
             "INSERT OR REPLACE INTO quota VALUES (?, ?, ?, ?)",

@@ -7,6 +7,7 @@ Where Cinder is wrong, its rule is wrong in the same way:
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import attrs
 
@@ -94,12 +95,19 @@ def cinder_names_volume(
     return cinder_volume_id(candidate.location) is not None
 
 
-def _sql_like(pattern: str, text: str) -> bool:
-    parts = (
-        {"%": ".*", "_": "."}.get(letter, re.escape(letter))
-        for letter in pattern
+@lru_cache(maxsize=64)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    first, *middle, last = (
+        "".join("." if part == "_" else re.escape(part) for part in between)
+        for between in pattern.split("%")
     )
-    return re.fullmatch("".join(parts), text, re.DOTALL) is not None
+    # the leftmost match of each part will do, so that none is taken back
+    found = "".join(f"(?>.*?{part})" for part in middle if part)
+    return re.compile(f"{first}{found}.*{last}", re.DOTALL)
+
+
+def _sql_like(pattern: str, text: str) -> bool:
+    return _compiled(pattern).fullmatch(text) is not None
 
 
 def _filter(wanted: Host | None, has: Host | None) -> bool:

@@ -19,7 +19,7 @@ from clonepolicy._terminal.command import (
     version,
     version_option,
 )
-from clonepolicy._terminal.errors import Exit, exit_codes, printable
+from clonepolicy._terminal.errors import Exit, exit_codes
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import (
     Json,
@@ -31,6 +31,7 @@ from clonepolicy._terminal.render import (
     show,
     table,
 )
+from clonepolicy._text import printable_lines
 from clonepolicy.testing.conformance._check import (
     Check,
     describe,
@@ -181,7 +182,7 @@ def to_junit(reports: Sequence[AdapterReport]) -> bytes:
             tag = _JUNIT.get(result.status)
             if tag is not None:
                 # XML cannot hold characters that are not printable
-                message = printable(result.detail)
+                message = printable_lines(result.detail)
                 element = ET.SubElement(case, tag, message=message)
                 element.text = result.check.promise
     written: bytes = ET.tostring(suites, "utf-8", xml_declaration=True)

@@ -37,6 +37,7 @@ from clonepolicy import (
     explain_to_tenant,
     tenant_findings,
 )
+from clonepolicy._text import log_fields, printable
 from clonepolicy.adapters.cinder._driver import (
     CinderArray,
     backend_from_driver,
@@ -141,7 +142,7 @@ class DriverBackend:
             )
         if self.enforces and isinstance(decision, Refuse):
             raise exception.ImageUnacceptable(
-                image_id=decision.request.image.id,
+                image_id=printable(decision.request.image.id),
                 reason=explain_to_tenant(decision),
             )
         return decision
@@ -164,39 +165,41 @@ def _is_frozen(host: str) -> bool:
 
 
 def log_decision(decision: Decision, settings: Settings) -> None:
-    """Write one log line of ``key=value`` pairs.
+    """Write one log line of ``key=value`` pairs, quoted as in logfmt.
 
     In shadow mode the line also says what Cinder does with the same facts,
     according to the policy CINDER_29.  At level debug the whole explanation
     follows.
     """
-    LOG.info("clonepolicy %s", " ".join(_fields(decision, settings)))
+    LOG.info("clonepolicy %s", log_fields(dict(_fields(decision, settings))))
     if LOG.isEnabledFor(log.DEBUG):
         LOG.debug("clonepolicy %s", explain(decision))
 
 
-def _fields(decision: Decision, settings: Settings) -> Iterator[str]:
+def _fields(
+    decision: Decision, settings: Settings
+) -> Iterator[tuple[str, str]]:
     request = decision.request
-    yield f"operation={request.operation}"
-    yield f"verdict={decision.verdict}"
-    yield f"policy={decision.policy}"
-    yield f"mode={settings.mode}"
-    yield f"image={request.image.id}"
-    yield f"volume={request.volume.id}"
+    yield "operation", request.operation
+    yield "verdict", decision.verdict
+    yield "policy", str(decision.policy)
+    yield "mode", settings.mode
+    yield "image", request.image.id
+    yield "volume", request.volume.id
     if isinstance(decision, Clone):
-        yield f"route={decision.route}"
-        yield f"source={_source(decision.source)}"
-    yield f"reasons={_codes(_reasons(decision))}"
+        yield "route", decision.route
+        yield "source", _source(decision.source)
+    yield "reasons", _codes(_reasons(decision))
     if settings.notes is not Notes.IGNORE:
-        yield f"notes={_codes(note.reason for note in decision.notes)}"
+        yield "notes", _codes(note.reason for note in decision.notes)
     if settings.mode is Mode.SHADOW:
         schemes = frozenset(cfg.CONF.allowed_direct_url_schemes)
         config = attrs.evolve(
             request.config, allowed_direct_url_schemes=schemes
         )
         stock = decide(attrs.evolve(request, config=config), CINDER_29).verdict
-        yield f"stock={stock}"
-        yield f"differs={'no' if stock == decision.verdict else 'yes'}"
+        yield "stock", stock
+        yield "differs", "no" if stock == decision.verdict else "yes"
 
 
 def _source(candidate: Candidate) -> str:
@@ -219,22 +222,23 @@ def _codes(reasons: Iterable[Reason]) -> str:
 def log_failures(outcome: Outcome) -> None:
     """Write one log line for every attempt that failed."""
     for failure in outcome.failures:
-        LOG.warning(
-            "clonepolicy attempt=%r step=%s failed: %s",
-            str(failure.attempt or "abandon"),
-            type(failure.step).__name__,
-            failure.error,
-        )
+        fields = {
+            "attempt": str(failure.attempt or "abandon"),
+            "step": type(failure.step).__name__,
+            "failed": str(failure.error),
+        }
+        LOG.warning("clonepolicy %s", log_fields(fields))
         LOG.debug("clonepolicy cause", exc_info=failure.error)
 
 
 def log_undecided(operation: str, error: Exception) -> None:
     """Write one log line for a request whose facts cannot be read."""
-    LOG.warning(
-        "clonepolicy operation=%s verdict=- facts unreadable: %s",
-        operation,
-        error,
-    )
+    fields = {
+        "operation": operation,
+        "verdict": "-",
+        "unreadable": str(error),
+    }
+    LOG.warning("clonepolicy %s", log_fields(fields))
     LOG.debug("clonepolicy cause", exc_info=error)
 
 
@@ -325,6 +329,6 @@ def _detail(reason: Reason | None) -> tuple[str, str]:
 
 def _first_reason(decision: Decision) -> Reason | None:
     """Return the first reason for a tenant that forbids every clone."""
-    closing = decision.closing(*decision.efficient)
+    clones = {*decision.efficient}
     findings = tenant_findings(decision)
-    return next((each.reason for each in findings if each in closing), None)
+    return next((f.reason for f in findings if clones <= {*f.blocks}), None)

@@ -17,6 +17,7 @@ from oslo_config import cfg
 from oslo_log import log
 
 from clonepolicy import Config
+from clonepolicy._text import printable
 from clonepolicy.adapters.cinder._drop_in.backend import (
     DriverBackend,
     register_messages,
@@ -146,7 +147,7 @@ def _get_location(
     except Exception:
         LOG.warning(
             "clonepolicy cannot read the locations of image %s",
-            image_id,
+            printable(image_id),
             exc_info=True,
         )
         return UNREADABLE

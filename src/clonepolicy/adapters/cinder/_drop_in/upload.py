@@ -19,6 +19,7 @@ from clonepolicy import (
     execute,
     gather_upload,
 )
+from clonepolicy._text import printable
 from clonepolicy.adapters.cinder._driver import CinderArray
 from clonepolicy.adapters.cinder._drop_in.backend import (
     DriverBackend,
@@ -136,8 +137,9 @@ class UploadToImage:
             for failure in outcome.failures
         ):
             left = ", ".join(outcome.ids.values())
+            image = printable(self.image_id)
             raise exception.VolumeBackendAPIException(
-                data=f"image {self.image_id} may use image volume {left}, "
+                data=f"image {image} may use image volume {left}, "
                 "which could not be removed: delete the image, then that "
                 "volume"
             )

@@ -1,0 +1,129 @@
+"""Explain a decision to a tenant, from what the tenant may see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from clonepolicy._decide.decision import Decision
+from clonepolicy._decide.finding import Finding
+from clonepolicy._facts.records import VolumeType
+from clonepolicy._facts.requests import Operation, Request
+from clonepolicy._text import shown
+from clonepolicy.policy._reason import Responsible
+from clonepolicy.policy._tables import Route
+
+SHOWN = frozenset(
+    {
+        "image.visible",
+        "image.downloadable",
+        "image.id",
+        "image.status",
+        "image.owner",
+        "image.visibility",
+        "image.disk_format",
+        "image.container_format",
+        "image.size",
+        "image.virtual_size",
+        "image.min_disk",
+        "image.encryption_key_id",
+        "image.signed",
+        "image.os_hash_value",
+        "image.updated_at",
+        "volume.id",
+        "volume.project_id",
+        "volume.size",
+        "volume.status",
+        "volume.previous_status",
+        "volume.volume_type",
+        "volume.encryption_key_id",
+        "volume.multiattach",
+        "project_id",
+        "force",
+        "quota",
+    }
+)
+"""The facts that the requester of a visible image may know.
+
+A finding is told only if its rule reads no other fact.
+"""
+
+HIDDEN_IMAGE = frozenset({"image.visible"})
+"""What may be known of an image that the requester cannot see."""
+
+
+def explain_to_tenant(decision: Decision) -> str:
+    """Tell a tenant what follows from the facts that they may see.
+
+    The text depends on no other fact: not on volumes, hosts or projects of
+    others, the backend, the configuration, or what Glance offers.  If such
+    facts decide between two routes, it names neither.  Of an image that the
+    tenant cannot see it tells only that.
+    """
+    head, findings = _told(decision)
+    return "\n".join([head, *map(_line, findings)])
+
+
+def tenant_findings(decision: Decision) -> tuple[Finding, ...]:
+    """Return the findings that `explain_to_tenant` lists.
+
+    Their values are what the tenant may know; of a volume type, its id.
+    """
+    return tuple(map(_without_specs, _told(decision)[1]))
+
+
+def _told(decision: Decision) -> tuple[str, list[Finding]]:
+    """Return the first line, and the findings to list below it."""
+    request, ordinary = decision.request, decision.ordinary
+    may_know = SHOWN if request.image.visible else HIDDEN_IMAGE
+    told = [
+        finding
+        for finding in decision.evaluation.about_request
+        if all(path in may_know for path, _ in finding.values)
+    ]
+    no_clone = _closing(told, decision.efficient)
+    no_copy = _closing(told, (ordinary,))
+    neither = _closing(told, (*decision.efficient, ordinary))
+    made = _made(request)
+    if neither or (no_clone and no_copy):
+        return f"Cannot make {made}.", neither or [*no_clone, *no_copy]
+    if no_copy:
+        return f"Making {made} can only be a clone, if at all.", no_copy
+    deciding = decision.evaluation.tables.routes[ordinary]
+    sure = all(may_know.issuperset(rule.reads) for rule in deciding)
+    hedge = "" if sure else ", if at all"
+    if no_clone:
+        return f"Making {made} can only be a copy{hedge}.", no_clone
+    return f"Making {made}, by clone or by copy{hedge}.", []
+
+
+def _closing(
+    findings: Iterable[Finding], routes: tuple[Route, ...]
+) -> list[Finding]:
+    return [each for each in findings if {*routes} <= {*each.blocks}]
+
+
+def _made(request: Request) -> str:
+    image = f"image {shown(request.image.id)}"
+    volume = f"volume {shown(request.volume.id)}"
+    if request.operation is Operation.CREATE:
+        return f"{volume} from {image}"
+    return f"{image} from {volume}"
+
+
+def _line(finding: Finding) -> str:
+    reason = finding.reason
+    operator = reason.responsible is Responsible.OPERATOR
+    remedy = "" if operator else f" Remedy: {reason.remedy}."
+    wait = " Waiting may help." if reason.waiting_helps else ""
+    return f"- {reason.meaning} [{reason}].{remedy}{wait}"
+
+
+def _without_specs(finding: Finding) -> Finding:
+    """Leave out what only the operator knows of a volume type."""
+    values = tuple(
+        (path, value.id if isinstance(value, VolumeType) else value)
+        for path, value in finding.values
+    )
+    return attrs.evolve(finding, values=values)

@@ -1,0 +1,110 @@
+"""The drop-in's log lines and messages, when tenants write into them."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+import sys
+from collections.abc import Callable
+
+import attrs
+import pytest
+
+pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+from clonepolicy import (
+    CINDER_29,
+    SAFE,
+    Clone,
+    Failure,
+    NotFoundError,
+    Outcome,
+    Reason,
+    Route,
+    VolumeType,
+    decide,
+    parse_location,
+)
+from clonepolicy.adapters.cinder import Mode, Settings
+from clonepolicy.adapters.cinder._drop_in import backend
+from clonepolicy.plan import CloneVolume
+from clonepolicy.scenarios import CLONEABLE, with_facts
+from logfmt import parsed
+
+FORGED = (
+    "x\nclonepolicy operation=create verdict=clone image=forged\r\x1bc\u2028"
+)
+EVIL = f"cinder://{FORGED}/"
+SCENARIO = CLONEABLE[Route.IMAGE_VOLUME]
+(VOLUME,) = SCENARIO.image_volumes
+assert VOLUME.source
+URL = f"{EVIL}{VOLUME.source.id}"
+REQUEST = attrs.evolve(
+    with_facts(SCENARIO, {"image.id": FORGED, "volume.id": FORGED}),
+    image_volumes=(attrs.evolve(VOLUME, location=parse_location(URL)),),
+)
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """Return what was logged, without the prefix."""
+    caplog.set_level(logging.DEBUG)
+    prefix = "clonepolicy "
+    return lambda: [text.removeprefix(prefix) for text in caplog.messages]
+
+
+def test_a_location_cannot_forge_a_field_or_a_line(
+    lines: Callable[[], list[str]],
+) -> None:
+    """The line is read back to exactly what was decided."""
+    decision = decide(REQUEST, CINDER_29)
+    assert isinstance(decision, Clone)
+    settings = attrs.evolve(Settings(), policy=CINDER_29, mode=Mode.SHADOW)
+    backend.log_decision(decision, settings)
+    line, explained = lines()
+    assert line.isprintable()
+    fields = parsed(line)
+    assert ("clone", FORGED, FORGED, URL) == tuple(
+        fields[key] for key in ("verdict", "image", "volume", "source")
+    )
+    assert explained.replace("\n", "").isprintable()
+    assert "\nclonepolicy" not in explained
+
+
+def test_an_error_cannot_forge_a_field_or_a_line(
+    lines: Callable[[], list[str]],
+) -> None:
+    """Neither of an attempt that failed nor of facts that are unreadable."""
+    decision = decide(SCENARIO, SAFE)
+    (attempt, *_) = decision.plan.attempts
+    attempt = attrs.evolve(attempt, source=URL)
+    step = attempt.steps[0]
+    assert isinstance(step, CloneVolume)
+    error = NotFoundError(f"no volume {FORGED}")
+    failure = Failure(attempt=attempt, step=step, error=error)
+    backend.log_failures(
+        Outcome(attempt=None, failures=(failure,), settled=True, ids={})
+    )
+    backend.log_undecided("create", ValueError(FORGED))
+    failed, _, unreadable, _ = lines()
+    assert {
+        "attempt": f"clone {URL}",
+        "step": "CloneVolume",
+        "failed": str(error),
+    } == parsed(failed)
+    assert {
+        "operation": "create",
+        "verdict": "-",
+        "unreadable": FORGED,
+    } == parsed(unreadable)
+    assert (failed + unreadable).isprintable()
+
+
+def test_a_message_gives_a_reason_that_reads_a_volume_type() -> None:
+    """A tenant reads the type's id instead of the type."""
+    kind = VolumeType(id="gold", max_vol_size=1)
+    values = {"volume.size": 2, "volume.volume_type": kind}
+    decision = decide(with_facts(SCENARIO, values), SAFE)
+    assert Reason.TYPE_SIZE_LIMIT is backend._first_reason(decision)
