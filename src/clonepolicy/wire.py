@@ -35,7 +35,12 @@ from clonepolicy._facts.locations import (
     RbdLocation,
     parse_location,
 )
-from clonepolicy._facts.records import CloneKind, Host, LocationsFrom
+from clonepolicy._facts.records import (
+    CloneKind,
+    Host,
+    Inspection,
+    LocationsFrom,
+)
 from clonepolicy._facts.requests import CreateRequest, Request, UploadRequest
 from clonepolicy.plan._steps import Plan, Step, VolumeId, VolumeRef
 from clonepolicy.policy._reason import Reason
@@ -118,7 +123,7 @@ def _converter() -> Converter:
     made.register_structure_hook(str, _text)
     made.register_structure_hook(int, _strict(int, "a whole number"))
     made.register_structure_hook(bool, _strict(bool, "true or false"))
-    for kind in (LocationsFrom, CloneKind, Route):
+    for kind in (LocationsFrom, CloneKind, Inspection, Route):
         made.register_structure_hook(kind, _enum)
     made.register_structure_hook_func(_is_texts, _texts)
     made.register_structure_hook(datetime.datetime, _moment)

@@ -1,6 +1,6 @@
 """What the author of an adapter needs: ports, journal, observer, checks."""
 
-from clonepolicy._facts.records import StoredVolume
+from clonepolicy._facts.records import Inspection, StoredVolume
 from clonepolicy.ports._checks import (
     check_source,
     check_volume_id,
@@ -32,6 +32,7 @@ __all__ = [
     "ArrayBackend",
     "ArrayKind",
     "ImageService",
+    "Inspection",
     "InstalledArray",
     "Journal",
     "JournalEntry",

@@ -23,6 +23,7 @@ from clonepolicy._facts.locations import (
 from clonepolicy._facts.records import (
     Backend,
     Image,
+    Inspection,
     StoredImage,
     StoredVolume,
     Volume,
@@ -156,6 +157,20 @@ class ArrayBackend(Protocol):
 
         Raises:
             UnsupportedError: the array cannot look a volume up.
+        """
+        ...
+
+    def inspect(self, source: str | Location) -> Inspection:
+        """Inspect the data of a volume, by its id, or of a stored image.
+
+        What a guest or a tenant wrote must not be taken for a file of some
+        format that a program opens by guessing.  Read the data anew at each
+        call; a short time is enough, because only its start matters.
+
+        NOT_INSPECTED: the array cannot read a part of the data quickly.
+
+        Raises:
+            NotFoundError: there is no data.
         """
         ...
 

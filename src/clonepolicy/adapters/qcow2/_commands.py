@@ -178,6 +178,15 @@ def convert(chain: Sequence[File], kind: str, fd: int) -> None:
     )
 
 
+def copy_head(chain: Sequence[File], size: int, fd: int) -> None:
+    """Copy a disk's first ``size`` bytes into an open file."""
+    _run(
+        *("dd", "-O", "raw", f"bs={size}", "count=1"),
+        *(f"if={_describe(chain)}", f"of=/proc/self/fd/{fd}"),
+        fds=[fd, *(file.fd for file in chain)],
+    )
+
+
 def check_unused(file: File) -> None:
     """Raise `ConflictError` if a process has a volume open for writing."""
     _run("info", _describe([file]), fds=(file.fd,))
