@@ -236,9 +236,8 @@ class RbdArray:
         ):
             count = _sizes.to_bytes(size)
             os.ftruncate(fd, count)
-            path = Path(f"/proc/{os.getpid()}/fd/{fd}")
             data = paths.passthrough(data)
-            _formats.convert(inspector, data, path, size, directory)
+            _formats.convert(inspector, data, fd, size, directory)
             yield from sparse.stream(fd, count)
 
     def read(self, volume_id: str) -> Iterator[bytes]:
