@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -121,9 +122,8 @@ class Qcow2Array:
             path = self.path(source)
             with self._directory.locked():
                 chain = self._directory.open_chain(path, stack)
-            fd = stack.enter_context(paths.unnamed(self._directory.path))
-            _commands.copy_head(chain, _inspection.HEAD, fd)
-            return _inspection.inspect_file(fd)
+            read = functools.partial(_commands.read, chain)
+            return _inspection.inspect(read, chain[0].size)
 
     def find_image(self, location: Location) -> StoredImage | None:
         """Look for a file directly in one of the images' directories."""

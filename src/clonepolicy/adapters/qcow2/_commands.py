@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import struct
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -183,13 +184,16 @@ def convert(chain: Sequence[File], kind: str, fd: int) -> None:
     )
 
 
-def copy_head(chain: Sequence[File], size: int, fd: int) -> None:
-    """Copy a disk's first ``size`` bytes into an open file."""
-    _run(
-        *("dd", "-O", "raw", f"bs={size}", "count=1"),
-        *(f"if={_describe(chain)}", f"of=/proc/self/fd/{fd}"),
-        fds=[fd, *(file.fd for file in chain)],
-    )
+def read(chain: Sequence[File], at: int, length: int) -> bytes:
+    """Read a part of a disk, at a multiple of its length."""
+    with tempfile.TemporaryFile() as file:
+        fd = file.fileno()
+        _run(
+            *("dd", "-O", "raw", f"bs={length}", f"skip={at // length}"),
+            *("count=1", f"if={_describe(chain)}", f"of=/proc/self/fd/{fd}"),
+            fds=[fd, *(file.fd for file in chain)],
+        )
+        return os.pread(fd, length, 0)
 
 
 def check_unused(file: File) -> None:
