@@ -287,6 +287,17 @@ class InspectsNoClones(MemoryArray):
         return super().inspect(source)
 
 
+@broken_array("inspects-stored-images")
+class InspectsNoImages(MemoryArray):
+    """It takes a stored image for raw, whatever that holds."""
+
+    @override
+    def inspect(self, source: str | Location) -> Inspection:
+        if isinstance(source, str):
+            return super().inspect(source)
+        return Inspection.PASSED
+
+
 @broken_array("discards-volumes-idempotently")
 class DiscardsOnce(MemoryArray):
     """It fails to discard a volume that is already discarded."""

@@ -46,6 +46,7 @@ from clonepolicy.testing.conformance.checks._suites import (
     ARRAYS,
     BREAKING,
     HOSTILE,
+    QCOW2,
     REOPENS,
     STORED_IMAGES,
     broken,
@@ -220,10 +221,6 @@ def refuses_data_in_a_wrong_format(fixture: Fixture) -> None:
     fixture.require_unchanged()
 
 
-_QCOW2 = b"QFI\xfb\0\0\0\3".ljust(512, b"\0")
-"""The start of a qcow2 file."""
-
-
 @ARRAYS.check(Level.STORES)
 def inspects_what_a_guest_wrote(fixture: Fixture) -> str:
     """`inspect` refuses a disk, and its clone, that looks like qcow2."""
@@ -234,8 +231,8 @@ def inspects_what_a_guest_wrote(fixture: Fixture) -> str:
     require_equal(found, Inspection.PASSED, "random data")
     with expect_error(NotFoundError, "inspecting a missing volume"):
         array.inspect(fixture.record().id)
-    fixture.harness.overwrite(volume.id, 0, _QCOW2)
-    fixture.expected[volume.id].put(0, _QCOW2)
+    fixture.harness.overwrite(volume.id, 0, QCOW2)
+    fixture.expected[volume.id].put(0, QCOW2)
     inspected = [volume]
     if clones(fixture.backend):
         inspected.append(fixture.clone(volume))
