@@ -23,6 +23,8 @@ from clonepolicy.policy._rule import advisory, cinder, rule, spec
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _CACHE = cinder("image.cache.ImageVolumeCache")
+_REFUSED = Inspection.REFUSED
+"""Every candidate is compared with it, and a name is faster."""
 
 
 @rule(
@@ -261,7 +263,7 @@ def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
 )
 def source_not_refused(_request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
-    return source is None or source.inspection is not Inspection.REFUSED
+    return source is None or source.inspection is not _REFUSED
 
 
 @rule(
