@@ -132,7 +132,7 @@ def compare(request: CreateRequest) -> tuple[int, int]:  # noqa: C901, PLR0912, 
     return code, _compare_source(request, request.image_volumes[0])
 
 
-def _compare_source(  # noqa: C901, PLR0912 - the point
+def _compare_source(  # noqa: C901, PLR0912, PLR0915 - the point
     request: CreateRequest, candidate: ImageVolume
 ) -> int:
     source, location = candidate.source, candidate.location
