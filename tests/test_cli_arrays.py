@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import array_dists
 from array_dists import PROBLEMS
 from cli_support import assert_error, run, run_json
-from clonepolicy.cli import _arrays
+from clonepolicy import ports
 
 strangers = array_dists.strangers
 
@@ -91,7 +91,7 @@ def test_no_installed_array_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As text, and as an empty list in JSON."""
-    monkeypatch.setattr(_arrays, "installed_arrays", lambda _: ())
+    monkeypatch.setattr(ports, "installed_arrays", lambda _: ())
 
     assert "no array backend is installed\n" == run("arrays").stdout
     assert [] == run_json("arrays")["arrays"]

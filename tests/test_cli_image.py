@@ -103,8 +103,11 @@ def test_lists_and_shows_agree(cloud: Path) -> None:
     for noun in ("image", "volume"):
         (row,) = run_json(noun, "list", *root)[f"{noun}s"]
         assert row == run_json(noun, "show", "base", *root)[noun]
-        for args in ((noun, "list"), (noun, "show", row["id"])):
-            assert row["id"] in run(*args, *root).stdout
+        for args in (("list", "--long"), ("show", row["id"][:8])):
+            assert row["id"] in run(noun, *args, *root).stdout
+        listed = run(noun, "list", *root).stdout
+        assert row["id"] not in listed
+        assert row["id"][:8] in listed
 
 
 def test_delete_deletes(cloud: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import sqlite3
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from cli_support import (
     run_process,
     run_program,
 )
+from clonepolicy._terminal.errors import Exit
 
 cloud = cli_support.cloud
 
@@ -76,16 +78,44 @@ def test_completion_completes_policies() -> None:
     assert done.stdout == "plain,CINDER_29\n"
 
 
-def test_a_closed_pipe_is_no_error_message() -> None:
-    """The program exits silently."""
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("rules", "--long"),
+        ("schema",),
+        ("--help",),
+        ("--version",),
+        ("explain", "nope"),
+        ("demo",),
+    ],
+)
+def test_a_closed_pipe_ends_the_program_as_it_ends_others(
+    args: tuple[str, ...],
+) -> None:
+    """By SIGPIPE, which a shell shows as 141, and without a word."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        done = run_program([*PROGRAM, "rules", "--long"], stdout=writer)
+        done = run_program([*PROGRAM, *args], stdout=writer)
     finally:
         os.close(writer)
 
-    assert (done.returncode, done.stderr) == (1, "")
+    if args == ("explain", "nope"):
+        # nothing was written to the pipe
+        assert done.returncode == Exit.NOT_FOUND
+    else:
+        assert (done.returncode, done.stderr) == (-signal.SIGPIPE, "")
+
+
+def test_a_shell_sees_141_of_a_closed_pipe() -> None:
+    """``head`` closes the pipe; 50,000 lines do not fit into it."""
+    command = " ".join([*PROGRAM, "rules", "--json"])
+
+    done = run_program(
+        ["/bin/bash", "-c", f"{command} | true; echo ${{PIPESTATUS[0]}}"]
+    )
+
+    assert (done.stdout, done.stderr) == ("141\n", "")
 
 
 def test_output_to_a_full_disk_is_one_line() -> None:

@@ -72,7 +72,7 @@ def _values(module: str) -> Iterator[str]:
         for _, names, _ in _assigned(module, {"__all__"})
         for name in ast.literal_eval(names)
     }
-    for node in _tree(module).body:
+    for node in ast.walk(_tree(module)):
         if isinstance(node, ast.ImportFrom):
             names = exported & {alias.name for alias in node.names}
             if names:

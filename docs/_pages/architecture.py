@@ -33,7 +33,7 @@ LAYERS = {
     "JSON and scenarios": ("scenarios schema wire",),
     "public names": (FACADE,),
     "input and output": ("_gather _execute", "ports"),
-    "pure core": ("_decide", "plan", "policy", "_facts", "_errors"),
+    "pure core": ("_decide", "plan", "policy", "_facts", "_errors", "_lazy"),
 }
 """The parts by layer and row, highest first; each imports lower rows only."""
 EVERYWHERE = frozenset({"attrs", "typing_extensions"})

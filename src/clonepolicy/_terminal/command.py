@@ -6,7 +6,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +29,12 @@ class CleanExitCommand(click.Command):
         prog_name: str | None = None,
         **extra: Any,
     ) -> NoReturn:
+        """Run the command, and exit.
+
+        Raises:
+            BrokenPipeError: nobody reads the output any more.
+            KeyboardInterrupt: the user interrupted the command.
+        """
         given = list(sys.argv[1:] if args is None else args)
         for name in ("stdin", "stdout", "stderr"):
             if getattr(sys, name) is None:
@@ -38,15 +43,22 @@ class CleanExitCommand(click.Command):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
-        extra["standalone_mode"] = False
+        # not click's own main, which takes a closed pipe for a failure
+        self._main_shell_completion(extra, prog_name or "clonepolicy")
         try:
-            code = super().main(given, prog_name, **extra)
+            try:
+                with self.make_context(prog_name, list(given), **extra) as at:
+                    code = self.invoke(at)
+            except click.exceptions.Exit as done:
+                code = done.exit_code
             sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message(), err=True)
             code = Exit.USAGE
         except click.Abort:
             code = Exit.INTERRUPTED
+        except BrokenPipeError:
+            raise
         except Exception as error:  # noqa: BLE001 - defects are raised again
             problem = to_cli_error(error)
             as_json = "--json" in given
@@ -57,7 +69,29 @@ class CleanExitCommand(click.Command):
 
 def version() -> str:
     """Return the installed version."""
+    # reading the metadata of distributions takes long to import
+    from importlib import metadata  # noqa: PLC0415
+
     try:
         return metadata.version("clonepolicy")
     except metadata.PackageNotFoundError:
         return "unknown (not installed)"
+
+
+def _show_version(
+    context: click.Context, _option: click.Parameter, wanted: object
+) -> None:
+    if wanted:
+        name = context.find_root().info_name
+        click.echo(f"{name}, version {version()}")
+        context.exit()
+
+
+version_option = click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and exit.",
+)

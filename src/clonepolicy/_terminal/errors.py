@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Iterable
 from enum import IntEnum
-
-import attrs
-import click
+from typing import Self
 
 from clonepolicy import (
     AdapterError,
@@ -22,24 +21,48 @@ from clonepolicy import (
 
 
 class Exit(IntEnum):
-    """The exit codes of both programs."""
+    """The exit codes of both programs, with their meanings.
 
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    REFUSED = 3
-    NOT_FOUND = 4
-    CONFLICT = 5
-    INTERRUPTED = 130
+    The last two are what a shell shows of a process that a signal ends.
+    """
+
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Self:
+        """Make the code the number, and the meaning an attribute."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    DONE = 0, "success"
+    FAILED = 1, "the operation failed"
+    USAGE = 2, "wrong usage, or input that cannot be read"
+    REFUSED = 3, "refused by the policy, or not allowed to the project"
+    NOT_FOUND = 4, "not found"
+    CONFLICT = (
+        5,
+        "conflict: wrong state, a name that is not unique, or a limit",
+    )
+    INTERRUPTED = 130, "interrupted; nothing incomplete is left behind"
+    UNREAD = 141, "nobody reads the output any more"
 
 
-@attrs.frozen
+def exit_codes(meanings: Iterable[tuple[Exit, str]]) -> str:
+    """Format exit codes and their meanings as the end of a help text."""
+    lines = (f"  {code:<4} {meaning}" for code, meaning in meanings)
+    return "\n\n\b\nExit codes:\n" + "\n".join(lines)
+
+
 class CliError(Exception):
     """An error that ends the program: what happened, and what to do next."""
 
-    code: Exit
-    message: str
-    remedy: str
+    def __init__(self, code: Exit, message: str, remedy: str) -> None:
+        """Keep the exit code and both texts."""
+        super().__init__(code, message, remedy)
+        self.code = code
+        self.message = message
+        self.remedy = remedy
 
 
 def printable(text: str) -> str:
@@ -58,6 +81,9 @@ def to_cli_error(error: Exception) -> CliError:
     Raises:
         Exception: ``error`` itself, if it is a defect and not expected.
     """
+    # `Exit` is needed where click is missing
+    import click  # noqa: PLC0415
+
     match error:
         case CliError():
             return error

@@ -12,9 +12,9 @@ import click
 from click.shell_completion import CompletionItem
 from typing_extensions import override
 
-from clonepolicy import POLICIES, SAFE
+import clonepolicy
+from clonepolicy import policy as policies
 from clonepolicy._terminal.errors import CliError, Exit
-from clonepolicy.policy import Policy
 
 T = TypeVar("T")
 
@@ -28,21 +28,25 @@ json_option = flag("--json", "as_json", help="Write one JSON document.")
 class PolicyName(click.ParamType):  # type: ignore[type-arg]  # generic since 8.5
     """The name of a shipped policy, in upper or lower case."""
 
-    name = "|".join(POLICIES)
+    @property
+    @override
+    def name(self) -> str:  # type: ignore[override]  # click has a variable
+        """The names of all policies."""
+        return "|".join(clonepolicy.POLICIES)
 
     @override
     def convert(
         self,
-        value: str | Policy,
+        value: str | policies.Policy,
         param: click.Parameter | None,
         ctx: click.Context | None,
-    ) -> Policy:
+    ) -> policies.Policy:
         """Find the policy."""
-        if isinstance(value, Policy):
+        if isinstance(value, policies.Policy):
             return value
-        found = POLICIES.get(value.upper())
+        found = clonepolicy.POLICIES.get(value.upper())
         if found is None:
-            names = ", ".join(POLICIES)
+            names = ", ".join(clonepolicy.POLICIES)
             self.fail(f"{value!r} is not one of {names}", param, ctx)
         return found
 
@@ -53,7 +57,7 @@ class PolicyName(click.ParamType):  # type: ignore[type-arg]  # generic since 8.
         """Complete the name."""
         return [
             CompletionItem(name)
-            for name in POLICIES
+            for name in clonepolicy.POLICIES
             if name.startswith(incomplete.upper())
         ]
 
@@ -61,8 +65,8 @@ class PolicyName(click.ParamType):  # type: ignore[type-arg]  # generic since 8.
 policy_option = click.option(
     "--policy",
     type=PolicyName(),
-    default=SAFE,
-    show_default=SAFE.name,
+    default="SAFE",
+    show_default=True,
     help="The policy that decides.",
 )
 

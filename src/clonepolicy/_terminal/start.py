@@ -2,22 +2,70 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 def start(module: str, *, prog_name: str, extra: str) -> None:
-    """Import a module that needs ``extra``, and run its ``program``."""
-    # imported here, so that a missing extra or Ctrl-C during the import is
-    # reported without a traceback
+    """Import a module that needs ``extra``, and run its ``program``.
+
+    Ctrl-C and a closed pipe end the process without a traceback, and by
+    their signal, which shells and scripts expect.
+    """
+    # before the first import, which takes long enough for a Ctrl-C
+    sys.excepthook = _show_defect
+    sys.unraisablehook = _show_ignored
+    import signal  # noqa: PLC0415
+
+    interruptible = (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
     try:
-        program = importlib.import_module(module).program
-    except KeyboardInterrupt:
-        sys.exit(130)
+        if interruptible:
+            # while modules load there is nothing to clean up
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        __import__(module)
+        if interruptible:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            sys.modules[module].program(prog_name=prog_name)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except ModuleNotFoundError as error:
+        from clonepolicy._terminal.errors import Exit  # noqa: PLC0415
+
         sys.stderr.write(
             f"error: there is no module {error.name}; "
             f"install clonepolicy[{extra}]\n"
         )
-        sys.exit(2)
-    program(prog_name=prog_name)
+        sys.exit(Exit.USAGE)
+    except BrokenPipeError:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGPIPE)
+    finally:
+        if interruptible:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _show_defect(
+    kind: type[BaseException],
+    error: BaseException,
+    trace: TracebackType | None,
+) -> None:
+    """Show any exception but a Ctrl-C, of which Python itself then dies."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+def _show_ignored(ignored: sys.UnraisableHookArgs) -> None:
+    """Show what Python ignores, but die of a Ctrl-C that it would ignore."""
+    if issubclass(ignored.exc_type, KeyboardInterrupt):
+        import signal  # noqa: PLC0415
+
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+    sys.__unraisablehook__(ignored)

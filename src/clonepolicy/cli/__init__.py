@@ -5,13 +5,13 @@ error as one JSON line to standard error.  ``clonepolicy --help`` lists the
 exit codes.
 """
 
-from __future__ import annotations
-
-from clonepolicy._terminal.start import start
-
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the program."""
+    try:
+        from clonepolicy._terminal.start import start
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     start("clonepolicy.cli._program", prog_name="clonepolicy", extra="cli")

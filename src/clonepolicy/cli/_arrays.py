@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import click
 
-from clonepolicy import Backend
+import clonepolicy
+from clonepolicy import ports
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import emit, pairs, plain, say, show, table
-from clonepolicy.ports import (
-    API_VERSION,
-    OLDEST_API_VERSION,
-    InstalledArray,
-    installed_arrays,
-)
 
 _ANSWERS = {True: "yes", False: "no", None: "depends on the array"}
 
 
-def _row(array: InstalledArray) -> tuple[object, ...]:
+def _row(array: ports.InstalledArray) -> tuple[object, ...]:
     can = array.capabilities
     known: tuple[object, ...] = (None, None, None)
     if can is not None:
@@ -33,7 +28,7 @@ def _row(array: InstalledArray) -> tuple[object, ...]:
     )
 
 
-def _clones(can: Backend) -> str:
+def _clones(can: clonepolicy.Backend) -> str:
     if can.can_clone and can.clone_kind is not None:
         limit = can.clone_limit
         most = "" if limit is None else f", at most {limit} of a source"
@@ -57,7 +52,7 @@ def arrays(context: click.Context, name: str | None, *, as_json: bool) -> None:
     A backend that cannot be used is shown with its problem. If you ask for
     it by NAME, the exit code is 1; if no backend has that NAME, it is 4.
     """
-    found = installed_arrays(name)
+    found = ports.installed_arrays(name)
     if name is not None and not found:
         raise CliError(
             Exit.NOT_FOUND,
@@ -67,8 +62,8 @@ def arrays(context: click.Context, name: str | None, *, as_json: bool) -> None:
     if as_json:
         emit(
             {
-                "api_version": API_VERSION,
-                "oldest_api_version": OLDEST_API_VERSION,
+                "api_version": ports.API_VERSION,
+                "oldest_api_version": ports.OLDEST_API_VERSION,
                 "arrays": [plain(array) for array in found],
             }
         )

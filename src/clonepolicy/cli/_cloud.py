@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import click
 
@@ -20,10 +20,9 @@ from clonepolicy._terminal.render import (
     show,
     table,
 )
-from clonepolicy.adapters.local import ImageRow, LocalCloud, VolumeRow
+from clonepolicy.adapters import local
 
 F = TypeVar("F", bound=Callable[..., object])
-Row: TypeAlias = ImageRow | VolumeRow
 
 _root = click.option(
     "--root",
@@ -54,9 +53,9 @@ def cloud_options(function: F) -> F:
 
 
 @contextlib.contextmanager
-def opened(root: Path) -> Iterator[LocalCloud]:
+def opened(root: Path) -> Iterator[local.LocalCloud]:
     """Open a cloud, and report what it recovered after an interruption."""
-    with LocalCloud(root) as cloud:
+    with local.LocalCloud(root) as cloud:
         if cloud.recovered:
             count = len(cloud.recovered)
             noun = "operation" if count == 1 else "operations"
@@ -65,9 +64,9 @@ def opened(root: Path) -> Iterator[LocalCloud]:
         yield cloud
 
 
-def to_dict(row: Row) -> Json:
+def to_dict(row: local.ImageRow | local.VolumeRow) -> Json:
     """Convert an image or a volume to JSON types."""
-    if isinstance(row, ImageRow):
+    if isinstance(row, local.ImageRow):
         image = row.image
         return {
             "id": image.id,
@@ -100,11 +99,23 @@ def to_dict(row: Row) -> Json:
     }
 
 
+def short(ids: Sequence[str]) -> list[str]:
+    """Shorten ids to as many characters as tell them apart, 8 or more.
+
+    The cloud finds an image or a volume by 8 characters of its id.
+    """
+    length = 8
+    while len({each[:length] for each in ids}) < len({*ids}):
+        length += 1
+    return [each[:length] for each in ids]
+
+
 def add_listing(
     group: click.Group,
     example: str,
     helps: tuple[str, str, str],
     columns: Mapping[str, Callable[[Json], object]],
+    spare: Sequence[str],
 ) -> None:
     """Add the commands ``list``, ``show`` and ``delete`` to a group.
 
@@ -113,6 +124,7 @@ def add_listing(
         example: the name that the examples give.
         helps: the help texts of the three commands.
         columns: what a list shows after id, name and status, by its head.
+        spare: the columns that a narrow list leaves out, first ones first.
     """
     noun = group.name or ""
 
@@ -124,21 +136,44 @@ def add_listing(
 
     @command("list", helps[0])
     @flag("--all", "everything", help="List those of all projects.")
+    @flag("--long", "in_full", help="Show every field, and ids in full.")
     @cloud_options
     def list_rows(
-        root: Path, project: str, *, everything: bool, as_json: bool
+        root: Path,
+        project: str,
+        *,
+        everything: bool,
+        in_full: bool,
+        as_json: bool,
     ) -> None:
         with opened(root) as cloud:
             # list_images or list_volumes
             found = getattr(cloud, f"list_{noun}s")
             rows = [*map(to_dict, found(None if everything else project))]
-        first = ("id", "name", "status")
+        if in_full and not as_json:
+            for at, row in enumerate(rows):
+                if at:
+                    say()
+                show(pairs(row.items()))
+            return
+        ids = short([row["id"] for row in rows])
         cells = (
-            (*map(row.get, first), *(of(row) for of in columns.values()))
-            for row in rows
+            (
+                *(short_id, row["name"], row["status"]),
+                *(of(row) for of in columns.values()),
+            )
+            for short_id, row in zip(ids, rows, strict=True)
         )
+        heads = ("id", "name", "status", *columns)
+        whole = [head for head in heads if head not in spare]
         right = ("size", "GiB", "on disk")
-        shown = table((*first, *columns), cells, right=right, whole=("id",))
+        shown = table(
+            heads,
+            cells,
+            right=right,
+            whole=("id", *whole),
+            spare=(*spare, "id"),
+        )
         answer({f"{noun}s": rows}, shown, as_json=as_json)
 
     @command("show", helps[1], example)
@@ -212,7 +247,7 @@ def init(
     directory: Path, *, pools: dict[str, Path | None], as_json: bool
 ) -> None:
     """Make a local cloud in DIR (default: the current directory)."""
-    with LocalCloud.init(directory, pools=pools or None) as cloud:
+    with local.LocalCloud.init(directory, pools=pools or None) as cloud:
         made = [
             {
                 "name": pool.name,

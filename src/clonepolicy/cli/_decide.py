@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
 import click
 
-from clonepolicy import (
-    CreateRequest,
-    Refuse,
-    Route,
-    UploadRequest,
-    decide,
-    explain,
-    wire,
-)
+import clonepolicy
+from clonepolicy import policy as policies
 from clonepolicy._terminal.errors import Exit
 from clonepolicy._terminal.options import (
     examples,
@@ -24,16 +16,20 @@ from clonepolicy._terminal.options import (
     read_input,
 )
 from clonepolicy._terminal.render import answer, emit
-from clonepolicy.policy import Policy
-from clonepolicy.scenarios import CLONEABLE, REGISTERABLE
-from clonepolicy.schema import schema
 
-_EXAMPLES: Mapping[str, CreateRequest | UploadRequest] = {
-    "create": CLONEABLE[Route.IMAGE_VOLUME],
-    "upload": REGISTERABLE,
-}
-"""An example of each kind of request."""
+_KINDS = ("create", "upload")
 _REMEDY = "run clonepolicy schema for the schema of requests"
+
+
+def _example(
+    kind: str,
+) -> clonepolicy.CreateRequest | clonepolicy.UploadRequest:
+    """Return an example of a kind of request."""
+    from clonepolicy.scenarios import CLONEABLE, REGISTERABLE
+
+    if kind == "upload":
+        return REGISTERABLE
+    return CLONEABLE[clonepolicy.Route.IMAGE_VOLUME]
 
 
 @click.group(
@@ -49,7 +45,6 @@ def decide_command() -> None:
 
 def _add(kind: str, how: str, verdicts: str, *lines: str) -> None:
     """Add the command that decides one kind of request."""
-    record = type(_EXAMPLES[kind])
     what = f"{'an' if kind == 'upload' else 'a'} {kind} request"
 
     @decide_command.command(
@@ -68,11 +63,21 @@ def _add(kind: str, how: str, verdicts: str, *lines: str) -> None:
     @click.argument("request", metavar="REQUEST.json")
     @policy_option
     @json_option
-    def command(request: str, policy: Policy, *, as_json: bool) -> None:
-        parse = partial(wire.loads, record)
-        decision = decide(read_input(request, what, parse, _REMEDY), policy)
-        answer(wire.to_dict(decision), explain(decision), as_json=as_json)
-        if isinstance(decision, Refuse):
+    def command(
+        request: str, policy: policies.Policy, *, as_json: bool
+    ) -> None:
+        from clonepolicy import wire
+
+        kinds: dict[str, type[clonepolicy.Request]] = {
+            "create": clonepolicy.CreateRequest,
+            "upload": clonepolicy.UploadRequest,
+        }
+        parse = partial(wire.loads, kinds[kind])
+        given = read_input(request, what, parse, _REMEDY)
+        decision = clonepolicy.decide(given, policy)
+        shown = clonepolicy.explain(decision)
+        answer(wire.to_dict(decision), shown, as_json=as_json)
+        if isinstance(decision, clonepolicy.Refuse):
             click.get_current_context().exit(Exit.REFUSED)
 
 
@@ -101,7 +106,7 @@ _add(
 )
 @click.option(
     "--example",
-    type=click.Choice(list(_EXAMPLES)),
+    type=click.Choice(_KINDS),
     help="Write an example of a request instead.",
 )
 @json_option
@@ -111,5 +116,8 @@ def schema_command(example: str | None, *, as_json: bool) -> None:
     SAFE clones the create example and registers the upload example. The
     output is JSON with and without --json.
     """
+    from clonepolicy import schema, wire
+
     del as_json
-    emit(schema() if example is None else wire.to_dict(_EXAMPLES[example]))
+    made = schema.schema() if example is None else None
+    emit(made or wire.to_dict(_example(str(example))))

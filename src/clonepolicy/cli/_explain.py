@@ -7,16 +7,7 @@ from pathlib import Path
 
 import click
 
-from clonepolicy import (
-    POLICIES,
-    Decision,
-    Reason,
-    Unblock,
-    explain,
-    explain_to_tenant,
-    what_would_it_take,
-    wire,
-)
+import clonepolicy
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import (
     examples,
@@ -54,7 +45,9 @@ def explain_command(
     If the result is not the stored decision, that is an error.
     """
     wanted = subject.lower().replace("_", "-")
-    reason = next((reason for reason in Reason if reason == wanted), None)
+    reason = next(
+        (reason for reason in clonepolicy.Reason if reason == wanted), None
+    )
     if reason is None:
         decision = _decision(subject)
         _explain_decision(
@@ -67,6 +60,8 @@ def explain_command(
             f"but {reason} is a reason"
         )
     if as_json:
+        from clonepolicy import wire
+
         emit(
             {
                 "kind": "reason",
@@ -79,9 +74,11 @@ def explain_command(
         _show_reason(reason)
 
 
-def _decision(name: str) -> Decision:
+def _decision(name: str) -> clonepolicy.Decision:
     if name != "-" and not Path(name).exists():
-        close = difflib.get_close_matches(name.lower(), list(Reason), 1)
+        close = difflib.get_close_matches(
+            name.lower(), list(clonepolicy.Reason), 1
+        )
         remedy = (
             f"did you mean {close[0]}?"
             if close
@@ -90,22 +87,32 @@ def _decision(name: str) -> Decision:
         raise CliError(
             Exit.NOT_FOUND, f"{name}: not a reason, and not a file", remedy
         )
+    from clonepolicy import wire
+
     remedy = "use a file that clonepolicy decide --json wrote"
     return read_input(name, "a decision", wire.loads_decision, remedy)
 
 
 def _explain_decision(
-    decision: Decision, *, tenant: bool, unblock: bool, as_json: bool
+    decision: clonepolicy.Decision,
+    *,
+    tenant: bool,
+    unblock: bool,
+    as_json: bool,
 ) -> None:
     if tenant and unblock:
         raise click.UsageError(
             "--what-would-it-take shows what a tenant may not know; "
             "leave --tenant out"
         )
+    from clonepolicy import explain, explain_to_tenant, wire
+
     text = explain_to_tenant(decision) if tenant else explain(decision)
-    unblocks: tuple[Unblock, ...] = ()
+    unblocks: tuple[clonepolicy.Unblock, ...] = ()
     if unblock:
-        unblocks = what_would_it_take(decision.request, decision.policy)
+        unblocks = clonepolicy.what_would_it_take(
+            decision.request, decision.policy
+        )
     if not as_json:
         say(text)
         if unblock:
@@ -120,7 +127,7 @@ def _explain_decision(
     emit(fields)
 
 
-def _show_unblocks(unblocks: tuple[Unblock, ...]) -> None:
+def _show_unblocks(unblocks: tuple[clonepolicy.Unblock, ...]) -> None:
     if not unblocks:
         say("  nothing: the efficient route is open")
     for unblock in unblocks:
@@ -134,17 +141,17 @@ def _show_unblocks(unblocks: tuple[Unblock, ...]) -> None:
             say(f"    {each.responsible}: {what}")
 
 
-def _rules_of(reason: Reason) -> list[Json]:
+def _rules_of(reason: clonepolicy.Reason) -> list[Json]:
     return [
         {"policy": policy.name, "table": table, **rule_to_dict(rule)}
-        for policy in POLICIES.values()
+        for policy in clonepolicy.POLICIES.values()
         for table, rules in policy.tables()
         for rule in rules
         if rule.reason is reason
     ]
 
 
-def _show_reason(reason: Reason) -> None:
+def _show_reason(reason: clonepolicy.Reason) -> None:
     wait = "may help" if reason.waiting_helps else "does not help"
     say(f"{reason}: {reason.meaning}\n")
     rows = [

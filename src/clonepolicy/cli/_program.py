@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
-from clonepolicy._terminal.command import CleanExitCommand, version
+from clonepolicy._terminal.command import CleanExitCommand, version_option
+from clonepolicy._terminal.errors import Exit, exit_codes
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import emit
 from clonepolicy.cli._arrays import arrays
 from clonepolicy.cli._cloud import init
 from clonepolicy.cli._decide import decide_command, schema_command
-from clonepolicy.cli._demo import demo
+from clonepolicy.cli._demo_command import demo
 from clonepolicy.cli._explain import explain_command
 from clonepolicy.cli._rules import rules
 from clonepolicy.cli._storage import image, volume
@@ -50,18 +51,6 @@ class _Program(  # pyright: ignore[reportIncompatibleMethodOverride] - as its ba
     """A group of commands that ends as a single command does."""
 
 
-_EXIT_CODES = """\b
-Exit codes:
-  0    success
-  1    the operation failed
-  2    wrong usage, or input that cannot be read
-  3    refused by the policy, or not allowed to the project
-  4    not found
-  5    conflict: wrong state, a name that is not unique, or a limit
-  130  interrupted; nothing incomplete is left behind
-"""
-
-
 @click.group(
     cls=_Program,
     context_settings={
@@ -73,10 +62,9 @@ Exit codes:
         "clonepolicy explain owner-mismatch",
         "clonepolicy schema --example create | clonepolicy decide create -",
     )
-    + "\n\n"
-    + _EXIT_CODES,
+    + exit_codes((code, code.meaning) for code in Exit),
 )
-@click.version_option(version())
+@version_option
 def program() -> None:
     """Decide between clone and download, and between register and upload.
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-import attrs
 import click
 
-from clonepolicy import wire
+from clonepolicy import policy as policies
 from clonepolicy._terminal.options import (
     PolicyName,
     examples,
@@ -26,7 +25,6 @@ from clonepolicy._terminal.render import (
     show,
     table,
 )
-from clonepolicy.policy import Policy, Rule
 
 _WIDE = 110
 
@@ -48,7 +46,11 @@ _WIDE = 110
 @json_option
 @click.pass_context
 def rules(
-    context: click.Context, policy: Policy, *, details: bool, as_json: bool
+    context: click.Context,
+    policy: policies.Policy,
+    *,
+    details: bool,
+    as_json: bool,
 ) -> None:
     """Show the rules of a policy, or compare two policies."""
     if context.invoked_subcommand is not None:
@@ -58,6 +60,8 @@ def rules(
             )
         return
     if as_json:
+        from clonepolicy import wire
+
         listed = [
             {
                 "table": name,
@@ -85,7 +89,7 @@ def rules(
         say("\nFor details, run clonepolicy explain REASON, or use --long.")
 
 
-def rule_to_dict(rule: Rule[Any]) -> Json:
+def rule_to_dict(rule: policies.Rule[Any]) -> Json:
     """Convert a rule to JSON types, without its reason."""
     return {
         "rule": rule.name,
@@ -105,7 +109,7 @@ def rule_rows(rule: Json) -> list[tuple[str, object]]:
     return [*rows, ("Cinder", rule["differs"])] if rule["differs"] else rows
 
 
-def _show_rules(those: Iterable[Rule[Any]]) -> None:
+def _show_rules(those: Iterable[policies.Rule[Any]]) -> None:
     gap = ": " if console().width >= _WIDE else ":\n  "
     rows = (
         (f"{r.name}{gap}{r.reason}", r.requirement, r.reason.responsible)
@@ -115,7 +119,7 @@ def _show_rules(those: Iterable[Rule[Any]]) -> None:
     show(table(heads, rows, whole=heads[:1]))
 
 
-def _show_rule(rule: Rule[Any]) -> None:
+def _show_rule(rule: policies.Rule[Any]) -> None:
     reason = rule.reason
     say(f"\nrule {rule.name}: {rule.requirement}")
     rows = [
@@ -136,15 +140,17 @@ def _show_rule(rule: Rule[Any]) -> None:
 @click.argument("a", type=PolicyName())
 @click.argument("b", type=PolicyName())
 @json_option
-def diff(a: Policy, b: Policy, *, as_json: bool) -> None:
+def diff(a: policies.Policy, b: policies.Policy, *, as_json: bool) -> None:
     """Show every rule that only one of the policies A and B has.
 
     Each rule comes with the verdicts of both policies on a request that
     breaks the rule. --json writes these requests in full; clonepolicy decide
     reads them.
     """
-    # this import takes long, and the other commands do not need it
-    from clonepolicy.scenarios import differences  # noqa: PLC0415
+    import attrs
+
+    from clonepolicy import wire
+    from clonepolicy.scenarios import differences
 
     found = differences(a, b)
     if as_json:

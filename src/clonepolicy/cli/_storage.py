@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from oslo_utils.imageutils import format_inspector
 
-from clonepolicy import GiB
+import clonepolicy
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import examples, flag, policy_option
 from clonepolicy._terminal.render import answer, pairs, size
@@ -21,7 +20,6 @@ from clonepolicy.cli._cloud import (
     to_dict,
     visibility_option,
 )
-from clonepolicy.cli._report import measured, report
 
 _FORMATS = ("raw", "qcow2", "iso", "vdi", "vhd", "vhdx", "vmdk")
 
@@ -32,6 +30,8 @@ def detect_format(path: Path) -> str:
     Raises:
         OSError: the file cannot be read.
     """
+    from oslo_utils.imageutils import format_inspector
+
     name = str(format_inspector.detect_file_format(str(path)))
     # a raw disk with a partition table is detected as gpt
     return name if name in {*_FORMATS, "qed"} else "raw"
@@ -85,6 +85,8 @@ def add(  # noqa: PLR0913 - one for each option
         raise CliError(Exit.USAGE, f"{file}: {why}", "name a disk image")
     kind = disk_format or detect_format(file)
     total = file.stat().st_size
+    from clonepolicy.cli._report import measured
+
     with (
         opened(root) as cloud,
         measured(f"adding {file.name}", total) as meter,
@@ -115,6 +117,7 @@ add_listing(
         "size": lambda row: None if row["size"] is None else size(row["size"]),
         "stored in": lambda row: "a volume" if row["locations"] else "a file",
     },
+    ("stored in", "format"),
 )
 
 
@@ -173,6 +176,8 @@ def create(  # noqa: PLR0913 - one for each option
     **facts: Any,  # noqa: ANN401 - the cloud has these parameters
 ) -> None:
     """Create a volume from an image: clone it, or else download it."""
+    from clonepolicy.cli._report import measured, report
+
     with opened(root) as cloud:
         row = cloud.find_image(image, project)
         title = f"creating from {row.name or row.image.id}"
@@ -222,10 +227,12 @@ def upload(
     **facts: Any,  # noqa: ANN401 - the cloud has these parameters
 ) -> None:
     """Make an image from a volume: register a clone, or else upload it."""
+    from clonepolicy.cli._report import measured, report
+
     with opened(root) as cloud:
         row = cloud.find_volume(wanted, project)
         title = f"uploading {row.name or row.volume.id}"
-        with measured(title, row.volume.size * GiB) as meter:
+        with measured(title, row.volume.size * clonepolicy.GiB) as meter:
             made = cloud.upload_volume(
                 row.volume.id, project_id=project, observer=meter, **facts
             )
@@ -245,4 +252,5 @@ add_listing(
         "on disk": lambda row: size(row["bytes_on_disk"]),
         "host": lambda row: row["host"],
     },
+    ("host", "on disk"),
 )

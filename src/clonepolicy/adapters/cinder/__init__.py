@@ -4,9 +4,7 @@ The package does not import Cinder's volume manager or its flows, so that a
 patch of these modules can import it.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+from clonepolicy._lazy import TYPE_CHECKING, on_first_use
 from clonepolicy.adapters.cinder._driver import (
     CinderArray,
     backend_from_driver,
@@ -64,12 +62,5 @@ if TYPE_CHECKING:
         PolicyVolumeManager,
     )
 else:
-
-    def __getattr__(name: str) -> Any:
-        """Import an entry point of the drop-in when it is first used."""
-        if name not in {"PolicyDriverMixin", "PolicyVolumeManager"}:
-            raise AttributeError(
-                f"module {__name__!r} has no attribute {name!r}"
-            )
-        module = importlib.import_module(f"{__name__}._drop_in.entry_points")
-        return getattr(module, name)
+    # Cinder's volume manager comes with the drop-in
+    __getattr__, __dir__ = on_first_use(__name__, "_drop_in.entry_points")

@@ -6,14 +6,20 @@ says so.  Several processes may use one directory at once, and each may be
 killed at any instant: the next process that opens the cloud repairs it.
 """
 
-from clonepolicy.adapters.local._cloud import LocalCloud
-from clonepolicy.adapters.local._records import (
-    Created,
-    ImageRow,
-    Pool,
-    Uploaded,
-    VolumeRow,
-)
+from clonepolicy._lazy import TYPE_CHECKING, on_first_use
+
+if TYPE_CHECKING:
+    from clonepolicy.adapters.local._cloud import LocalCloud
+    from clonepolicy.adapters.local._records import (
+        Created,
+        ImageRow,
+        Pool,
+        Uploaded,
+        VolumeRow,
+    )
+else:
+    # SQLite and the image formats take long to import
+    __getattr__, __dir__ = on_first_use(__name__, "_records", "_cloud")
 
 __all__ = [
     "Created",

@@ -5,17 +5,12 @@ from clonepolicy.testing.conformance._check import (
     CheckFailedError,
     Level,
     Need,
-    Report,
-    Result,
-    Status,
     Suite,
     expect_error,
     fail,
     require,
     require_equal,
     require_same,
-    run,
-    run_check,
 )
 from clonepolicy.testing.conformance._fixture import Fixture
 from clonepolicy.testing.conformance._harness import (
@@ -25,6 +20,13 @@ from clonepolicy.testing.conformance._harness import (
     VolumeHarness,
 )
 from clonepolicy.testing.conformance._load import HarnessError, load_harness
+from clonepolicy.testing.conformance._report import (
+    Report,
+    Result,
+    Status,
+    run,
+    run_check,
+)
 from clonepolicy.testing.conformance._unittest import ConformanceTestCase
 from clonepolicy.testing.conformance.checks._suites import (
     ARRAYS,

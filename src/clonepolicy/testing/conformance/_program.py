@@ -14,8 +14,12 @@ import attrs
 import click
 from rich import progress
 
-from clonepolicy._terminal.command import CleanExitCommand, version
-from clonepolicy._terminal.errors import Exit, printable
+from clonepolicy._terminal.command import (
+    CleanExitCommand,
+    version,
+    version_option,
+)
+from clonepolicy._terminal.errors import Exit, exit_codes, printable
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import (
     Json,
@@ -29,11 +33,7 @@ from clonepolicy._terminal.render import (
 )
 from clonepolicy.testing.conformance._check import (
     Check,
-    Report,
-    Result,
-    Status,
     describe,
-    run,
 )
 from clonepolicy.testing.conformance._harness import Harness
 from clonepolicy.testing.conformance._load import (
@@ -42,6 +42,12 @@ from clonepolicy.testing.conformance._load import (
     find_harness,
     open_harness,
     suggest,
+)
+from clonepolicy.testing.conformance._report import (
+    Report,
+    Result,
+    Status,
+    run,
 )
 
 _JUNIT = {
@@ -182,13 +188,16 @@ def to_junit(reports: Sequence[AdapterReport]) -> bytes:
     return written
 
 
-_CODES = """\b
-Exit codes:
-  0    certified, or all checks of --only passed
-  1    a check failed, a known failure passed, or no check made a clone
-  2    bad usage, or a harness that cannot be opened
-  130  interrupted; the harness was closed
-"""
+_CODES = (
+    (Exit.DONE, "certified, or all checks of --only passed"),
+    (
+        Exit.FAILED,
+        "a check failed, a known failure passed, or no check made a clone",
+    ),
+    (Exit.USAGE, "bad usage, or a harness that cannot be opened"),
+    (Exit.INTERRUPTED, "interrupted; the harness was closed"),
+    (Exit.UNREAD, Exit.UNREAD.meaning),
+)
 
 
 def _check_patterns(patterns: tuple[str, ...]) -> None:
@@ -224,8 +233,7 @@ def _chosen(
         "python -m clonepolicy.testing my:harness --only 'clones-*' --json",
         "python -m clonepolicy.testing --checks",
     )
-    + "\n\n"
-    + _CODES,
+    + exit_codes(_CODES),
 )
 @click.argument("harnesses", nargs=-1, metavar="PACKAGE.MODULE:FUNCTION...")
 @click.option(
@@ -245,7 +253,7 @@ def _chosen(
     help="Also write a report in JUnit's XML.",
 )
 @json_option
-@click.version_option(version())
+@version_option
 @click.pass_context
 def program(  # noqa: PLR0913 - one for each option
     context: click.Context,

@@ -13,10 +13,6 @@ from typing_extensions import override
 from clonepolicy.testing.conformance._check import (
     Check,
     Level,
-    Report,
-    Result,
-    Status,
-    run_check,
 )
 from clonepolicy.testing.conformance._harness import Harness
 from clonepolicy.testing.conformance._load import (
@@ -25,6 +21,12 @@ from clonepolicy.testing.conformance._load import (
     Kind,
     find_harness,
     open_harness,
+)
+from clonepolicy.testing.conformance._report import (
+    Report,
+    Result,
+    Status,
+    run_check,
 )
 
 _CARRIED = "clonepolicy"
