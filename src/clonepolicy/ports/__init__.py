@@ -40,6 +40,7 @@ __all__ = [
     "ArrayBackend",
     "ArrayKind",
     "ImageService",
+    "Inspection",
     "InstalledArray",
     "Journal",
     "JournalEntry",
