@@ -163,9 +163,9 @@ class ArrayBackend(Protocol):
     def inspect(self, source: str | Location) -> Inspection:
         """Inspect the data of a volume, by its id, or of a stored image.
 
-        What a guest or a tenant wrote must not be taken for a file of some
-        format that a program opens by guessing.  Read the data anew at each
-        call; a short time is enough, because only its start matters.
+        Refuse data that a program which guesses formats would take for
+        another format than raw.  The first 64 KiB and the last 512 bytes
+        show it; read them anew at each call, because guests write.
 
         NOT_INSPECTED: the array cannot read a part of the data quickly.
 
