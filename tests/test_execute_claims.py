@@ -13,14 +13,19 @@ from typing_extensions import override
 sys.path.insert(0, str(Path(__file__).parent))
 
 from clonepolicy import (
+    CINDER_29,
     AdapterError,
     Clone,
     ConflictError,
+    Download,
     LeftBehindError,
+    Reason,
     Register,
     StaleError,
     UnavailableError,
+    decide,
     execute,
+    gather_create,
     recover,
 )
 from clonepolicy.adapters.memory import (
@@ -37,6 +42,7 @@ from clonepolicy.testing.faults import Fault, Faulty
 from memory_support import (
     DATA,
     TENANT,
+    add_source,
     add_stored_image,
     ask_create,
     ask_upload,
@@ -123,6 +129,72 @@ def test_an_observer_hears_everything_in_order() -> None:
         "done RestoreVolume",
     ]
     assert expected == recorder.heard
+
+
+DISGUISED = b"QFI\xfb of a guest"
+"""Data that a download of a raw image refuses."""
+
+
+def disguised(cloud: MemoryCloud, volume_id: str) -> None:
+    """Write to a volume, as its guest may at any time."""
+    cloud.fill_volume(volume_id, DISGUISED)
+
+
+def test_a_clone_of_what_a_guest_wrote_meanwhile_is_not_published() -> None:
+    """The clone is inspected; it is removed, and the image downloaded."""
+    cloud = MemoryCloud()
+    location = add_source(cloud)
+    image_id = cloud.add_image(TENANT, DATA, locations=(location,))
+    decision = clone_of(cloud, image_id)
+    disguised(cloud, location.volume_id)
+    outcome = execute(decision.plan, cloud.ports(TENANT))
+    assert ["IntegrityError"] == errors(outcome)
+    assert "download" == str(outcome.attempt)
+    data = cloud.volume_data(decision.request.volume.id)
+    assert cloud.padded(DATA, 5) == data
+    assert not cloud.audit()
+
+
+def test_a_stored_image_that_is_refused_is_not_cloned() -> None:
+    """Neither if the decision knew, nor if it was replaced afterwards."""
+    cloud = MemoryCloud()
+    image_id, location = add_stored_image(cloud)
+    decision = clone_of(cloud, image_id)
+    store(cloud, location, DISGUISED.ljust(len(DATA)))
+    outcome = execute(decision.plan, cloud.ports(TENANT))
+    assert ["IntegrityError"] == errors(outcome)
+    assert "download" == str(outcome.attempt)
+    again = ask_create(cloud, image_id)
+    assert isinstance(again, Download)
+    assert Reason.CONTENT_REFUSED in {f.reason for f in again.findings}
+
+
+def test_a_registration_of_what_a_guest_wrote_meanwhile_is_undone() -> None:
+    """Nothing is registered; the data goes to Glance, which inspects it."""
+    cloud = MemoryCloud()
+    decision = registration(cloud)
+    disguised(cloud, decision.request.volume.id)
+    outcome = execute(decision.plan, cloud.ports(TENANT))
+    assert ["IntegrityError"] == errors(outcome)
+    assert "upload" == str(outcome.attempt)
+    assert not cloud.images[decision.request.image.id].locations
+    assert not cloud.audit()
+
+
+def test_what_the_decision_accepted_is_cloned() -> None:
+    """CINDER_29 does not look at data, and executing it adds no rule."""
+    cloud = MemoryCloud()
+    location = add_source(cloud)
+    disguised(cloud, location.volume_id)
+    image_id = cloud.add_image(TENANT, DATA, locations=(location,))
+    cloud.set_image(image_id, direct_url=str(location))
+    volume = cloud.add_volume(TENANT, 5, status="creating")
+    ports = cloud.ports(TENANT)
+    request = gather_create(image_id, volume, cloud.config, ports)
+    assert isinstance(decide(request), Download)
+    decision = decide(request, CINDER_29)
+    assert isinstance(decision, Clone)
+    assert str(execute(decision.plan, ports).attempt).startswith("clone ")
 
 
 def test_no_attempt_follows_an_error_that_forbids_it() -> None:

@@ -28,6 +28,7 @@ from clonepolicy import (
     UnavailableError,
     Upload,
     UploadRequest,
+    Volume,
     decide,
     gather_create,
     gather_upload,
@@ -39,6 +40,7 @@ from clonepolicy.adapters.memory import (
     POOL,
     MemoryCloud,
 )
+from clonepolicy.ports import Inspection
 from clonepolicy.testing.faults import Fault, Faulty
 from memory_support import DATA, TENANT, add_source, store
 
@@ -71,6 +73,11 @@ def located(cloud: MemoryCloud, *locations: Location) -> str:
     return cloud.add_image(TENANT, DATA, locations=locations)
 
 
+def passed(cloud: MemoryCloud, volume_id: str) -> Volume:
+    """Return a volume whose data the array has inspected."""
+    return attrs.evolve(cloud.volume(volume_id), inspection=Inspection.PASSED)
+
+
 def test_every_fact_of_a_create_is_gathered() -> None:
     """Image, volume, backend, options, locations and cache entries."""
     cloud = MemoryCloud()
@@ -90,11 +97,18 @@ def test_every_fact_of_a_create_is_gathered() -> None:
     assert request.backend == ARRAY
     assert request.image.visible
     (image_volume,) = request.image_volumes
-    assert cloud.volume(location.volume_id) == image_volume.source
+    assert passed(cloud, location.volume_id) == image_volume.source
     assert image_volume.backend == ARRAY
     (array_image,) = request.array_images
-    assert cloud.arrays[POOL].find_image(RBD) == array_image.source
-    assert (attrs.evolve(entry, backend=ARRAY),) == request.cache_entries
+    found = cloud.arrays[POOL].find_image(RBD)
+    assert found is not None
+    assert attrs.evolve(found, inspection=Inspection.PASSED) == (
+        array_image.source
+    )
+    entry = attrs.evolve(
+        entry, source=passed(cloud, location.volume_id), backend=ARRAY
+    )
+    assert (entry,) == request.cache_entries
 
 
 def test_a_create_without_a_quota_has_no_limit() -> None:
@@ -147,7 +161,7 @@ def test_a_source_that_cannot_be_looked_up_is_skipped(failing: str) -> None:
     image_id = located(cloud, one, two)
     request = create(cloud, image_id, failing, times=1)
     sources = [found.source for found in request.image_volumes]
-    expected = [None, cloud.volume(two.volume_id)]
+    expected = [None, passed(cloud, two.volume_id)]
     assert expected == sources
     assert isinstance(decide(request), Clone)
 
@@ -200,7 +214,7 @@ def test_a_location_is_looked_up_as_leniently_as_cinder_reads_it(
     request = create(cloud, located(cloud, location))
     (found,) = request.image_volumes
     assert location == found.location
-    assert cloud.volume(volume_id) == found.source
+    assert passed(cloud, volume_id) == found.source
     assert isinstance(decide(request), Download)
 
 

@@ -24,7 +24,7 @@ from clonepolicy.adapters.memory import (
     BlockMap,
     MemoryCloud,
 )
-from clonepolicy.ports import StoredVolume
+from clonepolicy.ports import Inspection, StoredVolume
 
 LIMITED = attrs.evolve(ARRAY, array_id="a", clone_limit=4)
 STORED = StoredVolume(size=1, clones=3)
@@ -112,7 +112,9 @@ def test_the_array_is_asked_for_clones_where_it_limits_them(
     )
     (image_volume,) = request.image_volumes
     cached, without = request.cache_entries
-    counted = attrs.evolve(source, clones=clones)
+    mine = here.array_id is not None and here.array_id == there.array_id
+    inspection = Inspection.PASSED if mine else Inspection.NOT_INSPECTED
+    counted = attrs.evolve(source, clones=clones, inspection=inspection)
     assert [counted, counted, None] == [
         image_volume.source,
         cached.source,

@@ -16,6 +16,7 @@ from clonepolicy import (
     decide,
 )
 from clonepolicy.policy import Policy
+from clonepolicy.ports import Inspection
 from clonepolicy.scenarios import (
     ALICE,
     CLONEABLE,
@@ -58,6 +59,11 @@ SCENARIO = CLONEABLE[Route.IMAGE_VOLUME]
         ({"volume.size": 2}, {Reason.EXTEND_REQUIRED}, set()),
         ({"source.project_id": INTERNAL}, set(), {Reason.TENANT_MUTABLE}),
         ({"source.project_id": STORE}, set(), {Reason.TENANT_MUTABLE}),
+        (
+            {"source.inspection": Inspection.NOT_INSPECTED},
+            {Reason.CONTENT_NOT_INSPECTED},
+            set(),
+        ),
     ],
 )
 def test_a_clone_carries_the_notes_that_apply(
@@ -112,6 +118,11 @@ def test_a_decision_that_does_not_clone_carries_no_notes(
                 "backend.clone_kind": CloneKind.FULL_COPY,
             },
             set(),
+        ),
+        (
+            SAFE,
+            {"volume.inspection": Inspection.NOT_INSPECTED},
+            {*UPLOADS, Reason.CONTENT_NOT_INSPECTED},
         ),
         (CINDER_29, {}, set()),
         (

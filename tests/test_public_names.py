@@ -40,7 +40,8 @@ CORE: Mapping[str, str] = {
     """,
     "clonepolicy.ports": """
         API_VERSION ARRAY_BACKENDS OLDEST_API_VERSION ArrayBackend ArrayKind
-        ImageService InstalledArray Journal JournalEntry Observer Phase Ports
+        ImageService Inspection InstalledArray Journal JournalEntry Observer
+        Phase Ports
         StoredVolume VolumeService check_array_kind check_source
         check_volume_id installed_arrays load_array volume_changed
     """,

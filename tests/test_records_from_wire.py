@@ -31,6 +31,7 @@ from clonepolicy.adapters.records import (
     locations_from_v2,
     volume_from_row,
 )
+from clonepolicy.ports import Inspection
 from clonepolicy.testing import strategies
 
 URL = "cinder://1f2e3d4c-0000-4000-8000-000000000003"
@@ -517,7 +518,7 @@ def test_an_input_that_is_no_row_is_an_error(row: Any) -> None:  # noqa: ANN401 
 def test_a_volume_survives_a_round_trip_through_its_row(
     record: Volume,
 ) -> None:
-    """The row does not contain the number of clones."""
+    """The row does not contain what only the array knows."""
     kind = record.volume_type
     row = {
         **attrs.asdict(record, recurse=False),
@@ -537,7 +538,9 @@ def test_a_volume_survives_a_round_trip_through_its_row(
             else record.created_at.replace(tzinfo=None)
         ),
     }
-    assert volume_from_row(row) == attrs.evolve(record, clones=None)
+    assert volume_from_row(row) == attrs.evolve(
+        record, clones=None, inspection=Inspection.NOT_INSPECTED
+    )
 
 
 def _type_row(kind: VolumeType) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from clonepolicy.plan import (
     SetVolumeMetadata,
     VerifyLocation,
 )
+from clonepolicy.ports import Inspection
 from clonepolicy.scenarios import (
     ALICE,
     BOB,
@@ -158,6 +159,20 @@ class TestData:
         assert (request_of(decision).image.size or 0) <= size * GiB
 
     @given(decision=clones())
+    def test_nothing_is_cloned_that_a_download_refuses(
+        self, decision: Clone
+    ) -> None:
+        """If it is not known, the decision says so, except for the cache."""
+        assert decision.source.source is not None
+        found = decision.source.source.inspection
+        assert found is not Inspection.REFUSED
+        noted = {note.reason for note in decision.notes}
+        unknown = found is Inspection.NOT_INSPECTED
+        assert (unknown and not isinstance(decision.source, CacheEntry)) is (
+            Reason.CONTENT_NOT_INSPECTED in noted
+        )
+
+    @given(decision=clones())
     def test_no_key_is_shared_or_lost(self, decision: Clone) -> None:
         """Neither the volume nor the source is encrypted."""
         assert request_of(decision).volume.encryption_key_id is None
@@ -217,6 +232,18 @@ class TestUpload:
     ) -> None:
         """Its key would be shared or lost."""
         assert decision.request.volume.encryption_key_id is None
+
+    @given(decision=registrations())
+    def test_nothing_is_registered_that_a_download_refuses(
+        self, decision: Register
+    ) -> None:
+        """If it is not known, the decision says so."""
+        found = decision.request.volume.inspection
+        assert found is not Inspection.REFUSED
+        noted = {note.reason for note in decision.notes}
+        assert (found is Inspection.NOT_INSPECTED) is (
+            Reason.CONTENT_NOT_INSPECTED in noted
+        )
 
     @given(decision=registrations())
     def test_the_owner_is_written_before_the_location(

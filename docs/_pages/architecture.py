@@ -24,7 +24,9 @@ LAYERS = {
     "adapters": (
         "adapters.cinder adapters.local adapters.memory",
         "adapters.glance adapters.qcow2 adapters.rbd adapters.reflink",
-        "adapters.records adapters._formats",
+        "adapters.records adapters._inspection",
+        "adapters._formats",
+        "adapters._qemu",
         "adapters._files",
         "adapters._sizes",
     ),

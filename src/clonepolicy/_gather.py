@@ -11,7 +11,12 @@ from clonepolicy._facts.locations import (
     cinder_volume_id,
     concerns_volumes,
 )
-from clonepolicy._facts.records import Backend, LocationsFrom, Volume
+from clonepolicy._facts.records import (
+    Backend,
+    Inspection,
+    LocationsFrom,
+    Volume,
+)
 from clonepolicy._facts.requests import (
     ArrayImage,
     CacheEntry,
@@ -91,22 +96,20 @@ def _cache_entries(
         attrs.evolve(
             entry,
             source=entry.source
-            and _with_clones(entry.source, entry.backend, here, ports),
+            and _as_stored(entry.source, entry.backend, here, ports),
         )
         for entry in entries
     )
 
 
-def _with_clones(
+def _as_stored(
     volume: Volume, there: Backend, here: Backend, ports: Ports
 ) -> Volume:
-    """Ask the array for the number of clones, if it limits them."""
-    if (
-        volume.clones is not None
-        or here.clone_limit is None
-        or here.array_id is None
-        or here.array_id != there.array_id
-    ):
+    """Ask the array what it knows of a volume, if it stores the volume."""
+    if here.array_id is None or here.array_id != there.array_id:
+        return volume
+    volume = attrs.evolve(volume, inspection=_inspect(volume.id, ports))
+    if volume.clones is not None or here.clone_limit is None:
         return volume
     try:
         found = ports.array.stat(volume.id)
@@ -117,6 +120,13 @@ def _with_clones(
     return attrs.evolve(volume, clones=found.clones)
 
 
+def _inspect(source: str | Location, ports: Ports) -> Inspection:
+    try:
+        return ports.array.inspect(source)
+    except AdapterError:
+        return Inspection.NOT_INSPECTED
+
+
 def _array_image(
     location: Location, backend: Backend, ports: Ports
 ) -> ArrayImage:
@@ -124,6 +134,9 @@ def _array_image(
         found = ports.array.find_image(location)
     except AdapterError:
         found = None
+    if found is not None:
+        inspection = _inspect(location, ports)
+        found = attrs.evolve(found, inspection=inspection)
     return ArrayImage(location=location, source=found, backend=backend)
 
 
@@ -139,7 +152,7 @@ def _image_volume(
         backend = ports.volumes.get_backend(source)
     except AdapterError:
         return ImageVolume(location=location)
-    source = _with_clones(source, backend, here, ports)
+    source = _as_stored(source, backend, here, ports)
     return ImageVolume(location=location, source=source, backend=backend)
 
 
@@ -161,7 +174,7 @@ def gather_upload(  # noqa: PLR0913 - one for each fact
     volume = ports.volumes.get_volume(volume_id)
     request = UploadRequest(
         image=ports.images.get_image(image_id),
-        volume=_with_clones(volume, backend, backend, ports),
+        volume=_as_stored(volume, backend, backend, ports),
         project_id=project_id,
         force=force,
         backend=backend,

@@ -38,7 +38,12 @@ from clonepolicy._facts.locations import (
     RbdLocation,
     parse_location,
 )
-from clonepolicy._facts.records import CloneKind, Host, LocationsFrom
+from clonepolicy._facts.records import (
+    CloneKind,
+    Host,
+    Inspection,
+    LocationsFrom,
+)
 from clonepolicy._facts.requests import CreateRequest, Request, UploadRequest
 from clonepolicy._text import shown
 from clonepolicy.plan._steps import Plan, Step, VolumeId, VolumeRef
@@ -122,7 +127,7 @@ def _converter() -> Converter:
     made.register_structure_hook(str, _text)
     made.register_structure_hook(int, _strict(int, "a whole number"))
     made.register_structure_hook(bool, _strict(bool, "true or false"))
-    for kind in (LocationsFrom, CloneKind, Route):
+    for kind in (LocationsFrom, CloneKind, Inspection, Route):
         made.register_structure_hook(kind, _enum)
         made.register_unstructure_hook(kind, str)
     made.register_structure_hook_func(_is_texts, _texts)

@@ -24,8 +24,8 @@ from clonepolicy import (
     StoredImage,
     UnavailableError,
 )
-from clonepolicy.adapters import _formats
 from clonepolicy.adapters._files import paths
+from clonepolicy.adapters._qemu import run
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.adapters.reflink import ReflinkArray
 from clonepolicy.ports import StoredVolume
@@ -234,7 +234,7 @@ def test_a_full_file_system_is_unavailable(
     program.write_text(f"#!/bin/sh\necho 'error: {output}' >&2\nexit 1\n")
     program.chmod(0o755)
     with pytest.raises(UnavailableError, match="no space left"):
-        _formats.run_qemu_img(str(program), "convert", fds=())
+        run.run_qemu_img(str(program), "convert", fds=())
 
 
 # -- a librbd of one image ----------------------------------------------------

@@ -28,7 +28,7 @@ from clonepolicy.adapters.memory import (
     BlockMap,
     MemoryArray,
 )
-from clonepolicy.ports import StoredVolume
+from clonepolicy.ports import Inspection, StoredVolume
 
 
 @broken_array("declares-what-its-class-declares")
@@ -242,6 +242,60 @@ class Remembers(MemoryArray):
     def stat(self, volume_id: str) -> StoredVolume | None:
         found = super().stat(volume_id)
         return found and self.seen.setdefault(volume_id, found)
+
+
+@broken_array("inspects-what-a-guest-wrote")
+class Trustful(MemoryArray):
+    """It inspects nothing, and says that all data is raw."""
+
+    @override
+    def inspect(self, source: str | Location) -> Inspection:
+        return Inspection.PASSED
+
+
+@broken_array("inspects-what-a-guest-wrote")
+class Suspicious(MemoryArray):
+    """It refuses all data."""
+
+    @override
+    def inspect(self, source: str | Location) -> Inspection:
+        super().inspect(source)
+        return Inspection.REFUSED
+
+
+@broken_array("inspects-what-a-guest-wrote")
+class InspectsOnce(MemoryArray):
+    """It inspects a volume once, and not what a guest writes later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[object, Inspection] = {}
+
+    @override
+    def inspect(self, source: str | Location) -> Inspection:
+        return self.known.setdefault(source, super().inspect(source))
+
+
+@broken_array("inspects-what-a-guest-wrote")
+class InspectsNoClones(MemoryArray):
+    """It takes a clone for raw, whatever its source holds."""
+
+    @override
+    def inspect(self, source: str | Location) -> Inspection:
+        if isinstance(source, str) and self.volume(source).parent:
+            return Inspection.PASSED
+        return super().inspect(source)
+
+
+@broken_array("inspects-stored-images")
+class InspectsNoImages(MemoryArray):
+    """It takes a stored image for raw, whatever that holds."""
+
+    @override
+    def inspect(self, source: str | Location) -> Inspection:
+        if isinstance(source, str):
+            return super().inspect(source)
+        return Inspection.PASSED
 
 
 @broken_array("discards-volumes-idempotently")

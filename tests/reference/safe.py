@@ -94,6 +94,8 @@ def safe_source(request: Any, source: Any) -> set[str]:
             found.add("extend-unsupported")
     if at_limit(request.backend, source.clones):
         found.add("snapshot-limit")
+    if source.inspection == "refused":  # OSSA-2024-001
+        found.add("content-refused")
     needs = request.image.size or 0
     if request.image.virtual_size is not None:
         needs = max(needs, request.image.virtual_size)
@@ -276,6 +278,8 @@ def safe_register_gates(request: Any) -> set[str]:
         found.add("clone-while-uploading-unsupported")
     if at_limit(request.backend, volume.clones):
         found.add("snapshot-limit")
+    if volume.inspection == "refused":  # OSSA-2024-001
+        found.add("content-refused")
     if store_is_unresolved(request):
         found.add("store-unresolved")
     if glance.has_location_api is not True:  # G1

@@ -7,9 +7,9 @@ from typing import assert_never
 
 import attrs
 
-from clonepolicy._errors import StaleError
+from clonepolicy._errors import IntegrityError, StaleError
 from clonepolicy._facts.locations import CinderLocation
-from clonepolicy._facts.records import Image
+from clonepolicy._facts.records import Image, Inspection
 from clonepolicy.plan import _steps as steps
 from clonepolicy.plan._steps import Step, VolumeId, VolumeRef
 from clonepolicy.ports._checks import volume_changed
@@ -42,15 +42,17 @@ class Performer:
                     message = f"volume {source.id} has changed"
                     raise StaleError(message)
                 array.clone_volume(volume_id(target), now)
+                self._check_content(volume_id(target), source.inspection)
             case steps.CloneImage(target, location, stored, image):
                 self._check_unchanged(image)
                 found = array.find_image(location)
                 if found is None or stored != attrs.evolve(
-                    found, clones=stored.clones
+                    found, clones=stored.clones, inspection=stored.inspection
                 ):
                     message = f"{location} has changed"
                     raise StaleError(message)
                 array.clone_image(volume_id(target), location)
+                self._check_content(volume_id(target), stored.inspection)
             case steps.ExtendVolume(target, size):
                 array.extend(volume_id(target), size)
             case steps.DownloadImage(target, image_id):
@@ -108,6 +110,15 @@ class Performer:
         ):
             message = f"image {relied.id} has changed"
             raise StaleError(message)
+
+    def _check_content(self, clone: str, relied: Inspection) -> None:
+        """Inspect a clone: its source may have been written to meanwhile."""
+        refused = Inspection.REFUSED
+        if relied is not refused and self.ports.array.inspect(clone) is (
+            refused
+        ):
+            message = f"the data of clone {clone} is refused by inspection"
+            raise IntegrityError(message)
 
     def _download(self, volume_id: str, image_id: str) -> None:
         image = self.ports.images.get_image(image_id)

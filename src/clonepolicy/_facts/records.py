@@ -85,6 +85,16 @@ class CloneKind(StrEnum):
     """A clone takes its own space; its data may pass through the host."""
 
 
+class Inspection(StrEnum):
+    """What an inspection of stored data found."""
+
+    PASSED = "passed"
+    REFUSED = "refused"
+    """The same data is refused if it is downloaded as a raw image."""
+    NOT_INSPECTED = "not-inspected"
+    """The array does not inspect data, or could not be asked."""
+
+
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class VolumeType:
     """A volume type, with the extra specs that affect cloning."""
@@ -119,6 +129,8 @@ class Volume:
     created_at: datetime.datetime | None = None
     clones: int | None = None
     """The number of clones that the array has of this volume."""
+    inspection: Inspection = Inspection.NOT_INSPECTED
+    """What the array finds in this volume's data."""
     image_owner: str | None = None
     """Metadata ``image_owner``.  The owner of the volume can write it."""
     glance_image_id: str | None = None
@@ -165,6 +177,8 @@ class StoredImage:
     status: str = "available"
     encryption_key_id: str | None = None
     clones: int | None = None
+    inspection: Inspection = Inspection.NOT_INSPECTED
+    """What the array finds in the image's data."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)

@@ -26,10 +26,15 @@ from clonepolicy import (
     StoredImage,
     Volume,
 )
-from clonepolicy.adapters import _formats, _sizes
+from clonepolicy.adapters import _formats, _inspection, _sizes
 from clonepolicy.adapters._files import paths, sparse
 from clonepolicy.adapters._files.paths import translate_errors
-from clonepolicy.ports import StoredVolume, check_source, check_volume_id
+from clonepolicy.ports import (
+    Inspection,
+    StoredVolume,
+    check_source,
+    check_volume_id,
+)
 
 __all__ = ["ReflinkArray"]
 
@@ -89,6 +94,16 @@ class ReflinkArray:
         with translate_errors(f"looking at volume {volume_id}"):
             size = paths.size_of(self.path(volume_id))
         return None if size is None else StoredVolume(size=size)
+
+    def inspect(self, source: str | Location) -> Inspection:
+        """Inspect the start of a volume's or an image's file."""
+        if isinstance(source, str):
+            return inspect_file(self.path(source), source)
+        with (
+            translate_errors(f"inspecting {source}"),
+            self._images.opened(source) as (fd, _),
+        ):
+            return _inspection.inspect_file(fd)
 
     def find_image(self, location: Location) -> StoredImage | None:
         """Look for a file directly in one of the images' directories."""
@@ -167,6 +182,15 @@ class ReflinkArray:
         with translate_errors(f"discarding volume {volume_id}"):
             if paths.remove(self.path(volume_id)):
                 paths.sync(self._directory)
+
+
+def inspect_file(path: Path, volume_id: str) -> Inspection:
+    """Inspect a volume's file, as `ArrayBackend.inspect`."""
+    with (
+        translate_errors(f"inspecting volume {volume_id}"),
+        paths.closing(paths.open_read(path)) as fd,
+    ):
+        return _inspection.inspect_file(fd)
 
 
 def extend_file(path: Path, volume_id: str, size: int) -> None:

@@ -267,6 +267,10 @@ class Reason(StrEnum):
     CACHE_STALE = ("cache-stale", Subject.SOURCE, Responsible.OPERATOR,
         "the image may have changed since it was cached",
         "create one volume to refresh the cache", True)
+    CONTENT_REFUSED = ("content-refused",
+        Subject.SOURCE, Responsible.IMAGE_OWNER,
+        "the source's data is refused if it is downloaded as a raw image",
+        "upload an image whose data is a raw disk")
     # the route register is closed
     UPLOAD_BACKEND_DISABLED = ("upload-backend-disabled",
         Subject.CONFIG, Responsible.OPERATOR,
@@ -318,6 +322,10 @@ class Reason(StrEnum):
     HASH_PENDING = ("hash-pending", Subject.IMAGE, Responsible.OPERATOR,
         "the image has no hash",
         "set do_secure_hash in Glance", True)
+    CONTENT_NOT_INSPECTED = ("content-not-inspected",
+        Subject.SOURCE, Responsible.DRIVER_AUTHOR,
+        "the source's data is not inspected, as that of a download is",
+        "implement inspection for the array")
     TENANT_MUTABLE = ("tenant-mutable", Subject.SOURCE, Responsible.OPERATOR,
         "tenants can change the volume behind the image",
         "set image_upload_use_internal_tenant")

@@ -69,6 +69,7 @@ _ANY_SOURCE = (
     source.source_holds_image,
     source.extend_possible,
     source.below_clone_limit,
+    source.source_not_refused,
 )
 _VOLUME_SOURCE = (
     *_ANY_SOURCE,
@@ -106,7 +107,7 @@ SAFE = Policy(
                     location.location_names_image,
                 ),
                 notes=(cloning.image_parent_free, *_IMAGE_NOTES),
-                source_notes=(source.no_extension,),
+                source_notes=(source.no_extension, source.source_inspected),
             ),
             CloneTable[ImageVolume](
                 route=Route.IMAGE_VOLUME,
@@ -122,7 +123,11 @@ SAFE = Policy(
                     source.backing_owned,
                 ),
                 notes=(*_CLONE_NOTES, *_IMAGE_NOTES),
-                source_notes=(source.no_extension, source.source_immutable),
+                source_notes=(
+                    source.no_extension,
+                    source.source_inspected,
+                    source.source_immutable,
+                ),
             ),
             CloneTable[CacheEntry](
                 route=Route.CACHE_ENTRY,
@@ -160,6 +165,7 @@ SAFE = Policy(
             upload.clone_quota_suffices,
             upload.clones_while_uploading,
             upload.uploaded_below_limit,
+            upload.uploaded_not_refused,
             upload.store_resolved,
             upload.location_writable,
             upload.has_service_role,
@@ -168,6 +174,7 @@ SAFE = Policy(
         notes=(
             cloning.scheme_allowed,
             cloning.parent_free,
+            upload.uploaded_inspected,
             upload.registered_at_once,
             upload.clone_immutable,
         ),

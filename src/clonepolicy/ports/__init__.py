@@ -3,7 +3,7 @@
 from clonepolicy._lazy import TYPE_CHECKING, on_first_use
 
 if TYPE_CHECKING:
-    from clonepolicy._facts.records import StoredVolume
+    from clonepolicy._facts.records import Inspection, StoredVolume
     from clonepolicy.ports._checks import (
         check_source,
         check_volume_id,
@@ -40,6 +40,7 @@ __all__ = [
     "ArrayBackend",
     "ArrayKind",
     "ImageService",
+    "Inspection",
     "InstalledArray",
     "Journal",
     "JournalEntry",

@@ -54,8 +54,8 @@ def check_source(
 def volume_changed(relied: Volume, now: Volume) -> bool:
     """Return whether a source differs from what a decision relied on.
 
-    Changes between available and in-use, of the number of clones and of
-    ``previous_status`` are ignored.
+    Changes between available and in-use, of the number of clones, of
+    ``inspection`` and of ``previous_status`` are ignored.
     """
     same_status = relied.status == now.status or (
         relied.status in AT_REST and now.status in AT_REST
@@ -65,4 +65,5 @@ def volume_changed(relied: Volume, now: Volume) -> bool:
         status=relied.status,
         previous_status=relied.previous_status,
         clones=relied.clones,
+        inspection=relied.inspection,
     )

@@ -23,6 +23,7 @@ from clonepolicy._facts.locations import (
 from clonepolicy._facts.records import (
     Backend,
     Image,
+    Inspection,
     StoredImage,
     StoredVolume,
     Volume,
@@ -156,6 +157,20 @@ class ArrayBackend(Protocol):
 
         Raises:
             UnsupportedError: the array cannot look a volume up.
+        """
+        ...
+
+    def inspect(self, source: str | Location) -> Inspection:
+        """Inspect the data of a volume, by its id, or of a stored image.
+
+        Refuse data that a program which guesses formats would take for
+        another format than raw.  The first 64 KiB and the last 512 bytes
+        show it; read them anew at each call, because guests write.
+
+        NOT_INSPECTED: the array cannot read a part of the data quickly.
+
+        Raises:
+            NotFoundError: there is no data.
         """
         ...
 

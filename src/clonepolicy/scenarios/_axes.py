@@ -18,6 +18,7 @@ from clonepolicy import (
     VolumeType,
     parse_location,
 )
+from clonepolicy.ports import Inspection
 from clonepolicy.scenarios._requests import (
     ALICE,
     ARRAY,
@@ -143,6 +144,7 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "source.encryption_key_id": _KEYS,
         "source.volume_type": (PLAIN, _OTHER_BACKEND, None),
         "source.clones": (0, 1, None),
+        "source.inspection": tuple(Inspection),
         "source.image_owner": _OWNERS,
         "source.glance_image_id": (IMAGE_ID, OTHER_ID, None),
     }
@@ -162,6 +164,7 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "volume.encryption_key_id": _KEYS,
         "volume.volume_type": (PLAIN, _STORED, None),
         "volume.clones": (0, 1, None),
+        "volume.inspection": tuple(Inspection),
         "volume.migration_status": (None, "success", "migrating"),
         "project_id": (ALICE, BOB, STORE),
         "force": (False, True),

@@ -29,6 +29,7 @@ from clonepolicy import (
     Volume,
     VolumeType,
 )
+from clonepolicy.ports import Inspection
 
 ALICE, BOB, INTERNAL, STORE = "alice", "bob", "internal", "store"
 IMAGE_ID = "1f2e3d4c-0000-4000-8000-000000000001"
@@ -70,6 +71,7 @@ _SOURCE = Volume(
     volume_type=PLAIN,
     created_at=THEN,
     clones=0,
+    inspection=Inspection.PASSED,
     image_owner=ALICE,
     glance_image_id=IMAGE_ID,
 )
@@ -109,7 +111,9 @@ CLONEABLE: Mapping[Route, CreateRequest] = MappingProxyType(
             array_images=(
                 ArrayImage(
                     location=RbdLocation(ARRAY, "images", IMAGE_ID, "snap"),
-                    source=StoredImage(size=1, clones=0),
+                    source=StoredImage(
+                        size=1, clones=0, inspection=Inspection.PASSED
+                    ),
                     backend=_BACKEND,
                 ),
             ),

@@ -29,11 +29,17 @@ from clonepolicy import (
     UnsupportedError,
     Volume,
 )
+from clonepolicy.adapters import _inspection
 from clonepolicy.adapters._files import sparse
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
-from clonepolicy.ports import StoredVolume, check_source, volume_changed
+from clonepolicy.ports import (
+    Inspection,
+    StoredVolume,
+    check_source,
+    volume_changed,
+)
 
 _FIELDS = attrs.fields_dict(Backend).keys() - {"frozen", "image_schemes"}
 
@@ -173,23 +179,46 @@ class CinderArray:
             except self.driver.rbd.ImageNotFound:
                 return None
 
+    def inspect(self, source: str | Location) -> Inspection:
+        """Inspect what an RBD driver stores; no other driver can read it."""
+        if not is_rbd(self.driver):
+            return Inspection.NOT_INSPECTED
+        with (
+            translate_errors(f"inspecting {source}"),
+            (
+                _open_rbd(self.driver, self.get_object(source).name)
+                if isinstance(source, str)
+                else self._open_snapshot(source)
+            ) as image,
+        ):
+            return _inspection.inspect(image.read, image.size())
+
     def find_image(self, location: Location) -> StoredImage | None:
         """Open an RBD snapshot to learn its size; None for other kinds."""
         if not isinstance(location, RbdLocation):
             return None
         try:
-            with translate_errors(f"looking up image {location}"):
-                if self.driver._get_fsid() != location.fsid:
-                    return None
-                with _open_rbd(
-                    self.driver,
-                    location.image,
-                    pool=location.pool,
-                    snapshot=location.snapshot,
-                ) as image:
-                    return StoredImage(size=-(-image.size() // GiB))
+            with (
+                translate_errors(f"looking up image {location}"),
+                self._open_snapshot(location) as image,
+            ):
+                return StoredImage(size=-(-image.size() // GiB))
         except NotFoundError:
             return None
+
+    def _open_snapshot(self, location: Location) -> Any:
+        if (
+            not isinstance(location, RbdLocation)
+            or self.driver._get_fsid() != location.fsid
+        ):
+            message = f"{location} is no image of this array"
+            raise NotFoundError(message)
+        return _open_rbd(
+            self.driver,
+            location.image,
+            pool=location.pool,
+            snapshot=location.snapshot,
+        )
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
         """Have the driver clone, under the lock that a deletion takes.

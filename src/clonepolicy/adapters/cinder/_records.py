@@ -28,10 +28,12 @@ from clonepolicy.adapters.records import (
 _KEY = "cinder_encryption_key_id"
 _SIGNATURE = "img_signature"
 _FOR_ADMINS = "a value; the API shows it to admins, from microversion 3.64 on"
+_ELSEWHERE = frozenset(
+    {"volume_type", "clones", "inspection", "image_owner", "glance_image_id"}
+)
+"""The fields that are not in the table of volumes."""
 _COLUMNS = tuple(
-    name
-    for name in attrs.fields_dict(Volume)
-    if name not in {"volume_type", "clones", "image_owner", "glance_image_id"}
+    name for name in attrs.fields_dict(Volume) if name not in _ELSEWHERE
 )
 # other errors are those of the database
 _MISSING = (

@@ -27,8 +27,12 @@ from clonepolicy.adapters.local._store import (
     check_readable,
     check_status,
 )
-from clonepolicy.adapters.reflink import ReflinkArray, extend_file
-from clonepolicy.ports import StoredVolume, check_volume_id
+from clonepolicy.adapters.reflink import (
+    ReflinkArray,
+    extend_file,
+    inspect_file,
+)
+from clonepolicy.ports import Inspection, StoredVolume, check_volume_id
 
 
 @attrs.frozen
@@ -51,6 +55,15 @@ class LocalArray:
         if row := self._find(volume_id):
             return self._store.array(row["pool"]).stat(volume_id)
         return None
+
+    def inspect(self, source: str | Location) -> Inspection:
+        """Inspect the start of a volume's file in its pool."""
+        if not isinstance(source, str):
+            return self._store.array(self._pool).inspect(source)
+        path = self._store.volume_path(
+            self._store.catalogue.volume_row(source)
+        )
+        return inspect_file(path, source)
 
     def find_image(self, location: Location) -> StoredImage | None:
         """Return None: no image of this cloud has such a location."""

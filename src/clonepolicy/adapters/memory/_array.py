@@ -26,7 +26,12 @@ from clonepolicy import (
     UnsupportedError,
     Volume,
 )
-from clonepolicy.ports import StoredVolume, check_source, check_volume_id
+from clonepolicy.ports import (
+    Inspection,
+    StoredVolume,
+    check_source,
+    check_volume_id,
+)
 
 MEMORY_GIB = 1 << 14
 """Bytes that stand for one GiB unless the caller chooses another number."""
@@ -43,6 +48,9 @@ EVERYTHING = Backend(
     image_schemes=frozenset({"rbd"}),
 )
 """The capabilities of an array in memory unless the caller limits them."""
+
+_QCOW2 = b"QFI\xfb"
+"""The first bytes of every qcow2 file."""
 
 _numbers = itertools.count(1)
 
@@ -105,6 +113,12 @@ class BlockMap:
         for at in range(0, self.size, BLOCK_SIZE):
             yield self._block(at // BLOCK_SIZE)[: self.size - at]
 
+    def inspect(self) -> Inspection:
+        """Inspect the first bytes."""
+        if self._block(0).startswith(_QCOW2):
+            return Inspection.REFUSED
+        return Inspection.PASSED
+
     def _block(self, number: int) -> bytes:
         block = self.blocks.get(number)
         return bytes(BLOCK_SIZE) if block is None else block.data
@@ -159,6 +173,14 @@ class MemoryArray:
     def clones(self, parent: str) -> int:
         """Count the clones of a volume id or of an image's URL."""
         return sum(held.parent == parent for held in self.volumes.values())
+
+    def inspect(self, source: str | Location) -> Inspection:
+        """Refuse data that begins like a qcow2 file, and no other."""
+        if isinstance(source, str):
+            return self.volume(source).inspect()
+        if source not in self.images:
+            raise NotFoundError(f"no image {source}: download it")
+        return self.images[source].inspect()
 
     def find_image(self, location: Location) -> StoredImage | None:
         """Return the size of a stored image, rounded up to whole GiB."""
@@ -247,6 +269,9 @@ class MemoryArray:
                 message = f"image {image.id} exceeds {size} GiB: ask for more"
                 raise IntegrityError(message)
             made.append(piece)
+        if made.inspect() is Inspection.REFUSED:
+            message = f"image {image.id} is qcow2, not raw: convert it"
+            raise IntegrityError(message)
         made.size = size * self.gib
         self.volumes[volume_id] = made
         self.fail_if_asked()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -24,13 +25,13 @@ from clonepolicy import (
     StoredImage,
     Volume,
 )
-from clonepolicy.adapters import _formats, _sizes
+from clonepolicy.adapters import _formats, _inspection, _sizes
 from clonepolicy.adapters._files import paths, sparse
 from clonepolicy.adapters._files.paths import translate_errors
 from clonepolicy.adapters.qcow2 import _commands
 from clonepolicy.adapters.qcow2._commands import File, format_of, open_file
 from clonepolicy.adapters.qcow2._directory import Directory, fill, list_own
-from clonepolicy.ports import StoredVolume, check_source
+from clonepolicy.ports import Inspection, StoredVolume, check_source
 
 
 class Qcow2Array:
@@ -108,6 +109,21 @@ class Qcow2Array:
                 return None
             os.close(file.fd)
         return StoredVolume(size=file.size)
+
+    def inspect(self, source: str | Location) -> Inspection:
+        """Inspect the start of a volume's disk, or of an image's file."""
+        with (
+            translate_errors(f"inspecting {source}"),
+            contextlib.ExitStack() as stack,
+        ):
+            if not isinstance(source, str):
+                fd, _ = stack.enter_context(self._images.opened(source))
+                return _inspection.inspect_file(fd)
+            path = self.path(source)
+            with self._directory.locked():
+                chain = self._directory.open_chain(path, stack)
+            read = functools.partial(_commands.read, chain)
+            return _inspection.inspect(read, chain[0].size)
 
     def find_image(self, location: Location) -> StoredImage | None:
         """Look for a file directly in one of the images' directories."""

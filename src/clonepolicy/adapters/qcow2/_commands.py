@@ -8,19 +8,26 @@ nor follows a reference in a header.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import stat
 import struct
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import attrs
 
 from clonepolicy import ConflictError, IntegrityError, UnavailableError
-from clonepolicy.adapters import _formats
+from clonepolicy.adapters._files import paths
+from clonepolicy.adapters._qemu.run import (
+    Node,
+    file_node,
+    find_qemu_img,
+    in_json,
+    path_of,
+    run_qemu_img,
+)
 
 LAYER = re.compile(
     r"layer-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(qcow2|raw)"
@@ -38,8 +45,6 @@ _DIRTY = 1
 written back.  The next program that writes to the file repairs them."""
 _LONGEST_TABLE = 1 << 25
 _LOCKED = re.compile(r"Failed to (?:get .*lock|lock byte).*")
-
-_Node: TypeAlias = "dict[str, str | _Node] | None"
 
 
 def format_of(layer: str) -> str:
@@ -158,24 +163,37 @@ def _wrong(name: str, why: str) -> IntegrityError:
 def create(
     path: Path, size: int, layer: str | None = None, *, lock: int
 ) -> None:
-    """Create a file of ``size`` bytes without data, maybe on a layer.
+    """Create a new file of ``size`` bytes without data, maybe on a layer.
 
     qemu-img does not look at the layer.  It keeps ``lock`` open while it
     runs, so that the lock stays even if the calling process dies.
     """
     rests = ("-u", "-b", layer, "-F", format_of(layer)) if layer else ()
-    command = ("create", "-q", "-f", "qcow2", *rests, str(path), str(size))
-    _run(*command, fds=(lock,))
+    with paths.closing(paths.create(path)) as fd:
+        command = ("create", "-q", "-f", "qcow2", *rests, path_of(fd))
+        _run(*command, str(size), fds=(fd, lock))
 
 
 def convert(chain: Sequence[File], kind: str, fd: int) -> None:
     """Copy a disk into an open file of the same size that is all zeros."""
     _run(
         *("convert", "-n", "--target-is-zero", "-O", kind),
-        *(_describe(chain), f"/proc/self/fd/{fd}"),
+        *(_describe(chain), path_of(fd)),
         fds=[fd, *(file.fd for file in chain)],
         size=chain[0].size,
     )
+
+
+def read(chain: Sequence[File], at: int, length: int) -> bytes:
+    """Read a part of a disk, at a multiple of its length."""
+    with tempfile.TemporaryFile() as file:
+        fd = file.fileno()
+        _run(
+            *("dd", "-O", "raw", f"bs={length}", f"skip={at // length}"),
+            *("count=1", f"if={_describe(chain)}", f"of=/proc/self/fd/{fd}"),
+            fds=[fd, *(file.fd for file in chain)],
+        )
+        return os.pread(fd, length, 0)
 
 
 def check_unused(file: File) -> None:
@@ -191,24 +209,17 @@ def resize(chain: Sequence[File], size: int, *, lock: int) -> None:
 
 def _describe(chain: Sequence[File]) -> str:
     """Describe a chain of open files as a block node in JSON."""
-    node: _Node = None
+    node: Node | None = None
     for file in reversed(chain):
-        path = f"/proc/self/fd/{file.fd}"
         below = {"backing": node} if file.format == "qcow2" else {}
-        node = {
-            "driver": file.format,
-            "file": {"driver": "file", "filename": path},
-            **below,
-        }
-    return f"json:{json.dumps(node)}"
+        node = {"driver": file.format, "file": file_node(file.fd), **below}
+    return in_json(node)
 
 
 def _run(*arguments: str, fds: Iterable[int], size: int = 0) -> None:
     """Run qemu-img; raise its failure as an `AdapterError`."""
-    program = _formats.find_qemu_img("Qcow2Array")
-    code, output = _formats.run_qemu_img(
-        program, *arguments, fds=fds, size=size
-    )
+    program = find_qemu_img("Qcow2Array")
+    code, output = run_qemu_img(program, *arguments, fds=fds, size=size)
     if not code:
         return
     if locked := _LOCKED.search(output):

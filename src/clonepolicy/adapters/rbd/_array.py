@@ -23,11 +23,11 @@ from clonepolicy import (
     StoredImage,
     Volume,
 )
-from clonepolicy.adapters import _formats, _sizes
+from clonepolicy.adapters import _formats, _inspection, _sizes
 from clonepolicy.adapters._files import paths, sparse
 from clonepolicy.adapters.rbd._clones import Clones
 from clonepolicy.adapters.rbd._pool import Pool, children, fill, stream
-from clonepolicy.ports import StoredVolume, check_source
+from clonepolicy.ports import Inspection, StoredVolume, check_source
 
 
 class RbdArray:
@@ -139,6 +139,18 @@ class RbdArray:
             return StoredVolume(size=image.size(), clones=clones)
         return None
 
+    def inspect(self, source: str | Location) -> Inspection:
+        """Inspect the start of a volume's image, or of a snapshot."""
+        with (
+            self._pool.translate_errors(f"inspecting {source}"),
+            (
+                self._pool.opened(source, read_only=True)
+                if isinstance(source, str)
+                else self._pool.opened_snapshot(self._own(source))
+            ) as image,
+        ):
+            return _inspection.inspect(image.read, image.size())
+
     def find_image(self, location: Location) -> StoredImage | None:
         """Look for a snapshot in one of the images' pools."""
         with contextlib.suppress(NotFoundError):
@@ -224,9 +236,8 @@ class RbdArray:
         ):
             count = _sizes.to_bytes(size)
             os.ftruncate(fd, count)
-            path = Path(f"/proc/{os.getpid()}/fd/{fd}")
             data = paths.passthrough(data)
-            _formats.convert(inspector, data, path, size, directory)
+            _formats.convert(inspector, data, fd, size, directory)
             yield from sparse.stream(fd, count)
 
     def read(self, volume_id: str) -> Iterator[bytes]:

@@ -113,11 +113,7 @@ class Clones:
                         new.flatten()
 
     def _is_deep(self, location: RbdLocation) -> bool:
-        names = (location.image, location.snapshot)
-        with (
-            self.pool.cluster.open_ioctx(location.pool) as there,
-            self.pool.rbd.Image(there, *names, read_only=True) as old,
-        ):
+        with self.pool.opened_snapshot(location) as old:
             return self.pool.has_ancestors(old, self.depth)
 
     def _clone_stored(self, volume_id: str, location: RbdLocation) -> None:

@@ -148,6 +148,16 @@ class Pool:
             yield image
 
     @contextlib.contextmanager
+    def opened_snapshot(self, location: RbdLocation) -> Iterator[Any]:
+        """Open a snapshot in any pool for reading."""
+        names = (location.image, location.snapshot)
+        with (
+            self.cluster.open_ioctx(location.pool) as pool,
+            self.rbd.Image(pool, *names, read_only=True) as image,
+        ):
+            yield image
+
+    @contextlib.contextmanager
     def locked(self, volume_id: str) -> Iterator[None]:
         """Hold this array's own lock on a volume.
 

@@ -5,7 +5,13 @@ Every rule here except `source_found` holds if the source is missing.
 
 from __future__ import annotations
 
-from clonepolicy._facts.records import AT_REST, NOT_MIGRATING, GiB, StoredImage
+from clonepolicy._facts.records import (
+    AT_REST,
+    NOT_MIGRATING,
+    GiB,
+    Inspection,
+    StoredImage,
+)
 from clonepolicy._facts.requests import (
     CacheEntry,
     Candidate,
@@ -13,10 +19,12 @@ from clonepolicy._facts.requests import (
     ImageVolume,
 )
 from clonepolicy.policy._reason import Reason
-from clonepolicy.policy._rule import cinder, rule, spec
+from clonepolicy.policy._rule import advisory, cinder, rule, spec
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _CACHE = cinder("image.cache.ImageVolumeCache")
+_REFUSED = Inspection.REFUSED
+"""Every candidate is compared with it, and a name is faster."""
 
 
 @rule(
@@ -241,6 +249,32 @@ def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
         or limit is None
         or (source.clones is not None and source.clones < limit)
     )
+
+
+@rule(
+    "No inspection refuses the source's data.",
+    Reason.CONTENT_REFUSED,
+    reads=("source.inspection",),
+    citations=(
+        advisory("OSSA-2024-001"),
+        cinder("image_utils.qemu_img_info"),
+    ),
+    differs="Cinder inspects what it downloads, but not what it clones.",
+)
+def source_not_refused(_request: CreateRequest, candidate: Candidate) -> bool:
+    source = candidate.source
+    return source is None or source.inspection is not _REFUSED
+
+
+@rule(
+    "The source's data has been inspected.",
+    Reason.CONTENT_NOT_INSPECTED,
+    reads=("source.inspection",),
+    citations=(advisory("OSSA-2024-001"),),
+)
+def source_inspected(_request: CreateRequest, candidate: Candidate) -> bool:
+    source = candidate.source
+    return source is None or source.inspection is not Inspection.NOT_INSPECTED
 
 
 @rule(

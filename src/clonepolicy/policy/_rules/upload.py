@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from clonepolicy._facts.records import NOT_MIGRATING
+from clonepolicy._facts.records import NOT_MIGRATING, Inspection
 from clonepolicy._facts.requests import UploadRequest
 from clonepolicy.policy._reason import Reason
-from clonepolicy.policy._rule import cinder, glance, rule, spec
+from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
 
 _API = cinder("volume.api.API.copy_volume_to_image")
 _REGISTER = cinder("VolumeManager._clone_image_volume_and_add_location")
@@ -179,6 +179,21 @@ def uploaded_below_limit(request: UploadRequest) -> bool:
 
 
 @rule(
+    "No inspection refuses the volume's data.",
+    Reason.CONTENT_REFUSED,
+    reads=("volume.inspection",),
+    citations=(
+        advisory("OSSA-2024-001"),
+        glance("option require_image_format_match"),
+    ),
+    differs="Cinder does not inspect what it clones; Glance inspects what is "
+    "uploaded.",
+)
+def uploaded_not_refused(request: UploadRequest) -> bool:
+    return request.volume.inspection is not Inspection.REFUSED
+
+
+@rule(
     "Glance has one store only, or one writable store for the volume's type.",
     Reason.STORE_UNRESOLVED,
     reads=("glance.stores", "volume.volume_type"),
@@ -246,6 +261,16 @@ def sees_private_images(request: UploadRequest) -> bool:
 )
 def registered_at_once(request: UploadRequest) -> bool:
     return request.glance.has_location_api is not True
+
+
+@rule(
+    "The volume's data has been inspected.",
+    Reason.CONTENT_NOT_INSPECTED,
+    reads=("volume.inspection",),
+    citations=(advisory("OSSA-2024-001"),),
+)
+def uploaded_inspected(request: UploadRequest) -> bool:
+    return request.volume.inspection is not Inspection.NOT_INSPECTED
 
 
 @rule(

@@ -117,6 +117,8 @@ OTHER = gives("the harness gives no other array", "other")
 REOPENS = gives("the harness cannot reopen the array", "reopen")
 THREADS = gives("the harness allows no calls from several threads", "threads")
 BREAKING = gives("the harness cannot make the array fail", "breaking")
+QCOW2 = b"QFI\xfb\0\0\0\3".ljust(512, b"\0")
+"""What the data of a disk must not begin with: the start of a qcow2 file."""
 PROCESSES = Need[ArrayHarness](
     "no other process can open the array (reopen, if it can be pickled)",
     lambda harness: can_be_sent(harness.reopen),

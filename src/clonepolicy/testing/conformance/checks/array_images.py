@@ -17,7 +17,7 @@ from clonepolicy import (
     StoredImage,
     Volume,
 )
-from clonepolicy.ports import ArrayBackend, StoredVolume
+from clonepolicy.ports import ArrayBackend, Inspection, StoredVolume
 from clonepolicy.testing.conformance._check import (
     Level,
     expect_error,
@@ -37,6 +37,7 @@ from clonepolicy.testing.conformance.checks._suites import (
     CLONES,
     EXTENDS,
     LIMITED,
+    QCOW2,
     REOPENS,
     STORED_IMAGES,
     THREADS,
@@ -79,6 +80,20 @@ def _misnamed(location: ImageLocation) -> tuple[ImageLocation, ...]:
         attrs.evolve(location, **{part: f"{getattr(location, part)}x"})
         for part in ("fsid", "pool", "image", "snapshot")
     )
+
+
+@ARRAYS.check(Level.CLONES, STORED_IMAGES)
+def inspects_stored_images(fixture: Fixture) -> str:
+    """`inspect` refuses a stored image that looks like qcow2."""
+    array, disguised = fixture.array, fixture.content("disguised")
+    found = array.inspect(fixture.image())
+    if found is Inspection.NOT_INSPECTED:
+        return "the array does not inspect"
+    require_equal(found, Inspection.PASSED, "random data")
+    disguised.put(0, QCOW2)
+    found = array.inspect(fixture.image(disguised))
+    require_equal(found, Inspection.REFUSED, "qcow2")
+    return "refuses it"
 
 
 @ARRAYS.check(Level.CLONES, STORED_IMAGES, clones=True)

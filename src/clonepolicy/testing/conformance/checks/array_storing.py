@@ -25,7 +25,7 @@ from clonepolicy import (
     RbdLocation,
     UnsupportedError,
 )
-from clonepolicy.ports import check_array_kind
+from clonepolicy.ports import Inspection, check_array_kind
 from clonepolicy.testing.conformance._check import (
     Level,
     Need,
@@ -47,6 +47,7 @@ from clonepolicy.testing.conformance.checks._suites import (
     ARRAYS,
     BREAKING,
     HOSTILE,
+    QCOW2,
     REOPENS,
     STORED_IMAGES,
     broken,
@@ -222,6 +223,28 @@ def refuses_data_in_a_wrong_format(fixture: Fixture) -> None:
 
 
 @ARRAYS.check(Level.STORES)
+def inspects_what_a_guest_wrote(fixture: Fixture) -> str:
+    """`inspect` refuses a disk, and its clone, that looks like qcow2."""
+    array, volume = fixture.array, fixture.volume()
+    found = array.inspect(volume.id)
+    if found is Inspection.NOT_INSPECTED:
+        return "the array does not inspect"
+    require_equal(found, Inspection.PASSED, "random data")
+    with expect_error(NotFoundError, "inspecting a missing volume"):
+        array.inspect(fixture.record().id)
+    fixture.harness.overwrite(volume.id, 0, QCOW2)
+    fixture.expected[volume.id].put(0, QCOW2)
+    inspected = [volume]
+    if clones(fixture.backend):
+        inspected.append(fixture.clone(volume))
+    for each in inspected:
+        what = "the clone" if each is not volume else "the volume"
+        require_equal(array.inspect(each.id), Inspection.REFUSED, what)
+    fixture.require_intact(*inspected)
+    return f"refuses {len(inspected)} of {len(inspected)}"
+
+
+@ARRAYS.check(Level.STORES)
 def serves_interleaved_reads(fixture: Fixture) -> None:
     """Reads in progress do not disturb each other, even on one volume."""
     one, other = fixture.volume(), fixture.volume()
@@ -344,6 +367,7 @@ def isolates_hostile_volume_ids(fixture: Fixture) -> str:
         calls: list[Callable[[], object]] = [
             partial(array.discard, name),
             partial(array.extend, name, 2),
+            partial(array.inspect, name),
             partial(read, name),
             partial(array.clone_volume, name, volume),
             partial(array.discard, name),

@@ -1,0 +1,60 @@
+"""The format that a raw disk looks like.
+
+Whoever opens a disk and guesses its format, as QEMU and libvirt can, follows
+what the format says: to a backing file, to an extent, to any file of the
+host.  So a disk must not look like any format that can be guessed.
+Partition tables, ISO 9660 and file systems are no such formats: QEMU takes
+them as raw, and they name no files of the host.
+"""
+
+from __future__ import annotations
+
+HEAD = 1 << 16
+"""Bytes at the start of a disk that `foreign_format` looks at."""
+TAIL = 512
+"""Bytes at the end of it."""
+
+_STARTS = (
+    ("qcow2", b"QFI\xfb"),  # qcow, its first version, has the same
+    ("qed", b"QED\0"),
+    ("vmdk", b"KDMV"),
+    ("vmdk", b"COWD"),
+    ("vhd", b"conectix"),
+    ("vhdx", b"vhdxfile"),
+    ("parallels", b"WithoutFreeSpace"),
+    ("parallels", b"WithouFreSpacExt"),  # ploop has the same
+    ("luks", b"LUKS\xba\xbe"),
+    ("bochs", b"Bochs Virtual HD Image"),
+    ("cloop", b"#!/bin/sh\n#V2.0 Format"),
+    ("cow", b"OOOM"),
+)
+_VDI_AT, _VDI = 64, b"\x7f\x10\xda\xbe"
+_DMG = b"koly"
+
+
+def foreign_format(head: bytes, tail: bytes = b"") -> str | None:
+    """Name the format that a raw disk looks like; None: no other.
+
+    ``head`` is the disk's first `HEAD` bytes, and ``tail`` its last `TAIL`.
+    """
+    for name, start in _STARTS:
+        if head.startswith(start):
+            return name
+    if head.startswith(_VDI, _VDI_AT):
+        return "vdi"
+    if _is_descriptor(head):
+        return "vmdk"
+    if tail.startswith(_DMG):
+        return "dmg"
+    return None
+
+
+def _is_descriptor(head: bytes) -> bool:
+    """Return whether it is a VMDK descriptor: text that names extents."""
+    if head.lstrip().lower().startswith(b"# disk descriptorfile"):
+        return True
+    for line in head.lower().split(b"\n"):
+        words = line.strip()
+        if words and not words.startswith(b"#"):
+            return words.startswith(b"version=")
+    return False

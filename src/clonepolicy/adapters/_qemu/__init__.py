@@ -1,0 +1,1 @@
+"""Run qemu-img, confined to the files that it is given."""

@@ -1,0 +1,107 @@
+"""Find and run qemu-img."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from clonepolicy import GiB, UnavailableError, UnsupportedError
+from clonepolicy.adapters._qemu import confine
+
+Node: TypeAlias = "Mapping[str, str | Node | None]"
+"""A block node of QEMU: a driver, and the nodes below it."""
+
+_ADDRESS_SPACE = 1 << 21
+"""In KiB."""
+_TIMEOUT = 10
+"""Seconds to wait for each second of processor time."""
+_FULL = re.compile("No space left|Disk quota exceeded")
+
+
+def find_qemu_img(purpose: str) -> str:
+    """Find qemu-img; raise `UnsupportedError` if it is not installed."""
+    found = shutil.which("qemu-img")
+    if found is None:
+        message = (
+            f"{purpose} needs qemu-img, which is not installed; install "
+            "qemu-utils"
+        )
+        raise UnsupportedError(message)
+    return found
+
+
+def sandbox() -> str:
+    """Tell what keeps qemu-img from files that it was not given."""
+    version = confine.landlock()
+    if not version:
+        return "none (this kernel has no Landlock)"
+    return f"Landlock, version {version}"
+
+
+def path_of(fd: int) -> str:
+    """Return a name by which a program that inherits a file can open it."""
+    return f"/proc/self/fd/{fd}"
+
+
+def file_node(fd: int) -> Node:
+    """Describe an open file as a block node."""
+    return {"driver": "file", "filename": path_of(fd)}
+
+
+def in_json(node: Node | None) -> str:
+    """Write a block node as a file name of qemu-img's."""
+    return f"json:{json.dumps(node)}"
+
+
+def run_qemu_img(
+    program: str, *arguments: str, fds: Iterable[int], size: int = 0
+) -> tuple[int, str]:
+    """Run qemu-img; return its exit code and its output, or its errors.
+
+    It can open the files in ``fds`` by `path_of`, and no other file where
+    there is a `sandbox`.  The size of the work in bytes limits processor
+    time and waiting time; memory has a fixed limit.
+
+    Raises:
+        UnavailableError: it took too long, could not be confined, or no
+            space is left.
+    """
+    seconds = 60 + 60 * math.ceil(size / GiB)
+    fds = tuple(fds)
+    command = [
+        *(sys.executable, "-I", "-S", confine.__file__),
+        *(str(seconds), str(_ADDRESS_SPACE), ",".join(map(str, fds))),
+        *(program, *arguments),
+    ]
+    try:
+        done = subprocess.run(  # noqa: S603 - no name comes from outside
+            command,
+            pass_fds=fds,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=_TIMEOUT * seconds,
+            env={**os.environ, "LC_ALL": "C"},
+            umask=0o077,
+        )
+    except subprocess.TimeoutExpired as error:
+        message = (
+            f"qemu-img took longer than {_TIMEOUT * seconds:g} s; try again"
+        )
+        raise UnavailableError(message) from error
+    if not done.returncode:
+        return 0, done.stdout.decode(errors="replace")
+    output = done.stderr.decode(errors="replace").strip()
+    if done.returncode == confine.EXIT:
+        raise UnavailableError(output)
+    if _FULL.search(output):
+        message = "no space left; delete something or use another pool"
+        raise UnavailableError(message)
+    return done.returncode, output
