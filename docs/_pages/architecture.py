@@ -24,8 +24,8 @@ LAYERS = {
     "adapters": (
         "adapters.cinder adapters.local adapters.memory",
         "adapters.glance adapters.qcow2 adapters.rbd adapters.reflink",
-        "adapters.records adapters._formats",
-        "adapters._files",
+        "adapters.records adapters.sandbox adapters._formats",
+        "adapters._files adapters._qemu",
         "adapters._sizes",
     ),
     "JSON and scenarios": ("scenarios schema wire",),

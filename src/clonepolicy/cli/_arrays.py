@@ -8,6 +8,7 @@ from clonepolicy import Backend
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import emit, pairs, plain, say, show, table
+from clonepolicy.adapters.sandbox import sandbox
 from clonepolicy.ports import (
     API_VERSION,
     OLDEST_API_VERSION,
@@ -69,6 +70,7 @@ def arrays(context: click.Context, name: str | None, *, as_json: bool) -> None:
             {
                 "api_version": API_VERSION,
                 "oldest_api_version": OLDEST_API_VERSION,
+                "sandbox": sandbox(),
                 "arrays": [plain(array) for array in found],
             }
         )
@@ -82,6 +84,7 @@ def arrays(context: click.Context, name: str | None, *, as_json: bool) -> None:
         heads = (*names, "images", "problem")
         rows = map(_row, found)
         show(table(heads, rows, right=("API",), whole=("name",)))
+        say(f"sandbox of qemu-img: {sandbox()}")
     else:
         say("no array backend is installed")
     if name is not None and any(array.problem for array in found):
