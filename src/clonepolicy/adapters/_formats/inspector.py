@@ -52,7 +52,9 @@ class Inspector:
                 # in one piece, so that nothing depends on how data is cut
                 self._head += piece
                 if len(self._head) >= HEAD:
-                    self._inspect(bytes(self._head))
+                    start = bytes(self._head)
+                    del self._head[HEAD:]
+                    self._inspect(start)
             elif self._inspector is not None:
                 self._inspect(piece)
             yield piece
@@ -99,7 +101,10 @@ class Inspector:
             self._check_plain()
             return
         try:
-            self._inspector.eat_chunk(piece)
+            # it looks for the next header with each piece, so that it finds
+            # no size in a VHDX that comes as one piece
+            for at in range(0, len(piece), HEAD):
+                self._inspector.eat_chunk(piece[at : at + HEAD])
         except Exception as error:
             # raised on any data that an inspector does not know
             raise self._mislabelled(str(error)) from error
