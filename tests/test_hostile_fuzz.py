@@ -20,6 +20,7 @@ from hostile_images.law import accepted
 from test_hostile_images import (
     by_array,
     canaries,  # noqa: F401 - a fixture
+    host,  # noqa: F401 - the same
     needs_qemu_img,
 )
 

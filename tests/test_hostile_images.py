@@ -38,13 +38,17 @@ needs_qemu_img = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of the host's files."""
+    return tmp_path_factory.mktemp("host")
+
+
 @pytest.fixture
-def canaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the current directory, where the host's files are."""
-    directory = tmp_path / "host"
-    directory.mkdir()
-    monkeypatch.chdir(directory)
-    return directory
+def canaries(host: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the directory of the host's files, which is current."""
+    monkeypatch.chdir(host)
+    return host
 
 
 def by_array(array: ArrayBackend, size: int = 1) -> Fill:
@@ -112,9 +116,9 @@ def local(directory: Path) -> Fill:
 
 
 STEPS: dict[Callable[[Path], Fill], int] = {
-    reflink: 4,
+    reflink: 6,
     qcow2: 40,
-    memory: 4,
+    memory: 6,
     rbd: 10,
     local: 12,
 }
@@ -133,10 +137,10 @@ HARMLESS = re.compile(
 """The members that an array may accept: their bytes are all there is."""
 
 
-@pytest.fixture
-def members(canaries: Path) -> tuple[Member, ...]:
+@pytest.fixture(scope="module")
+def members(host: Path) -> tuple[Member, ...]:
     """Return the corpus."""
-    return hostile(canaries)
+    return hostile(host)
 
 
 def test_the_corpus_is_large_and_always_the_same(
