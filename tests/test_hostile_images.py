@@ -105,8 +105,8 @@ def local(directory: Path) -> Fill:
             made = cloud.create_volume(
                 stored.id, name="v", project_id="p", size=1
             )
-        assert made.outcome is not None
-        assert made.volume is not None
+        if made.outcome is None or made.volume is None:
+            raise IntegrityError("the disk is larger than the volume")
         for failure in made.outcome.failures:
             raise failure.error
         volume = made.volume.path

@@ -24,6 +24,9 @@ _PLAIN = frozenset({"raw", "iso"})
 
 _ISO_AT, _ISO = 0x8001, (b"CD001", b"NSR02", b"NSR03")
 
+_LARGEST = (1 << 63) - 1
+"""Bytes of the largest disk that any program can address."""
+
 
 class Inspector:
     """Inspects an image's data in one pass.
@@ -75,6 +78,8 @@ class Inspector:
             self._inspector.safety_check()
             reasons = list(self._refuse(self._inspector))
             size = self._inspector.virtual_size
+            if size > _LARGEST:
+                reasons.append(f"its disk has {size} bytes")
         except format_inspector.SafetyCheckFailed as error:
             reasons = [str(each) for each in error.failures.values()]
             raise self._unsafe(reasons) from error
