@@ -14,6 +14,7 @@ import array_dists
 from array_dists import PROBLEMS
 from cli_support import assert_error, run, run_json
 from clonepolicy import ports
+from clonepolicy.adapters._qemu import confine
 
 strangers = array_dists.strangers
 
@@ -34,6 +35,20 @@ def test_arrays_are_listed_with_their_problems() -> None:
     assert "yes, method varies" in lines["reflink"]
     for name, problem in PROBLEMS.items():
         assert problem in lines[name]
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [(7, "Landlock, version 7"), (0, "none (this kernel has no Landlock)")],
+)
+def test_the_sandbox_is_told(
+    version: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list ends with what confines qemu-img on this machine."""
+    monkeypatch.setattr(confine, "landlock", lambda: version)
+    last = run("arrays").stdout.splitlines()[-1]
+    assert f"sandbox of qemu-img: {told}" == last
+    assert told == run_json("arrays")["sandbox"]
 
 
 @pytest.mark.usefixtures("strangers")

@@ -24,10 +24,9 @@ LAYERS = {
     "adapters": (
         "adapters.cinder adapters.local adapters.memory",
         "adapters.glance adapters.qcow2 adapters.rbd adapters.reflink",
-        "adapters.records adapters._inspection",
+        "adapters.records adapters._inspection adapters.sandbox",
         "adapters._formats",
-        "adapters._qemu",
-        "adapters._files",
+        "adapters._files adapters._qemu",
         "adapters._sizes",
     ),
     "JSON and scenarios": ("scenarios schema wire",),

@@ -9,6 +9,7 @@ from clonepolicy import ports
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import emit, pairs, plain, say, show, table
+from clonepolicy.adapters import sandbox
 
 _ANSWERS = {True: "yes", False: "no", None: "depends on the array"}
 
@@ -64,6 +65,7 @@ def arrays(context: click.Context, name: str | None, *, as_json: bool) -> None:
             {
                 "api_version": ports.API_VERSION,
                 "oldest_api_version": ports.OLDEST_API_VERSION,
+                "sandbox": sandbox.sandbox(),
                 "arrays": [plain(array) for array in found],
             }
         )
@@ -77,6 +79,7 @@ def arrays(context: click.Context, name: str | None, *, as_json: bool) -> None:
         heads = (*names, "images", "problem")
         rows = map(_row, found)
         show(table(heads, rows, right=("API",), whole=("name",)))
+        say(f"sandbox of qemu-img: {sandbox.sandbox()}")
     else:
         say("no array backend is installed")
     if name is not None and any(array.problem for array in found):

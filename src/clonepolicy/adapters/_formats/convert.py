@@ -90,8 +90,8 @@ def convert(
             fds=(fd, target),
             size=count,
         )
-    head, tail = os.pread(target, HEAD, 0), os.pread(target, TAIL, disk - TAIL)
-    inspector.check_disk(head, tail)
+    head = os.pread(target, HEAD, 0)
+    inspector.check_disk(head, os.pread(target, TAIL, count - TAIL))
 
 
 def _node(disk_format: str, fd: int) -> Node:

@@ -24,6 +24,9 @@ _PLAIN = frozenset({"raw", "iso"})
 
 _ISO_AT, _ISO = 0x8001, (b"CD001", b"NSR02", b"NSR03")
 
+_LARGEST = (1 << 63) - 1
+"""Bytes of the largest disk that any program can address."""
+
 
 class Inspector:
     """Inspects an image's data in one pass.
@@ -52,7 +55,9 @@ class Inspector:
                 # in one piece, so that nothing depends on how data is cut
                 self._head += piece
                 if len(self._head) >= HEAD:
-                    self._inspect(bytes(self._head))
+                    start = bytes(self._head)
+                    del self._head[HEAD:]
+                    self._inspect(start)
             elif self._inspector is not None:
                 self._inspect(piece)
             yield piece
@@ -73,6 +78,8 @@ class Inspector:
             self._inspector.safety_check()
             reasons = list(self._refuse(self._inspector))
             size = self._inspector.virtual_size
+            if size > _LARGEST:
+                reasons.append(f"its disk has {size} bytes")
         except format_inspector.SafetyCheckFailed as error:
             reasons = [str(each) for each in error.failures.values()]
             raise self._unsafe(reasons) from error
@@ -99,7 +106,10 @@ class Inspector:
             self._check_plain()
             return
         try:
-            self._inspector.eat_chunk(piece)
+            # it looks for the next header with each piece, so that it finds
+            # no size in a VHDX that comes as one piece
+            for at in range(0, len(piece), HEAD):
+                self._inspector.eat_chunk(piece[at : at + HEAD])
         except Exception as error:
             # raised on any data that an inspector does not know
             raise self._mislabelled(str(error)) from error

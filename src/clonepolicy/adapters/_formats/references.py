@@ -70,7 +70,7 @@ def refuse_vmdk(head: bytes, size: int) -> Iterator[str]:
     for line in map(bytes.strip, text.split(b"\n")):
         extents += _EXTENT.fullmatch(line) is not None
         if not _LINE.fullmatch(line):
-            yield f"its descriptor has the line {line!r}"
+            yield f"its descriptor has the line {line[:80]!r}"
     if extents != 1:
         yield f"it has {extents} extents"
 
@@ -100,7 +100,7 @@ def refuse_vhd(head: bytes) -> Iterator[str]:
     Source: Microsoft's Virtual Hard Disk Image Format Specification.
     """
     at, kind = struct.unpack_from(">Q36xI", head, 16)
-    if (kind, at) != (3, _SECTOR):
+    if (kind, at) != (3, _SECTOR) or not head.startswith(b"cxsparse", at):
         yield f"it is of type {kind}; only dynamic ones (3) are accepted"
     elif any(head[_SECTOR + 40 :][:16]):
         yield "it has a parent"

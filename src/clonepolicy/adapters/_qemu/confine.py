@@ -7,7 +7,8 @@ programs and libraries, and nothing else: not even if the data that it reads
 names another file.
 
 Landlock does this, in any Linux since 5.13 whose kernel is built with it.  It
-needs no privileges.  Where it is missing, only the limits are in force.
+needs no privileges.  From its version 4 on, the program cannot use TCP
+either.  Where Landlock is missing, only the limits are in force.
 """
 
 from __future__ import annotations

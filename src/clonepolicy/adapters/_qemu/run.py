@@ -37,14 +37,6 @@ def find_qemu_img(purpose: str) -> str:
     return found
 
 
-def sandbox() -> str:
-    """Tell what keeps qemu-img from files that it was not given."""
-    version = confine.landlock()
-    if not version:
-        return "none (this kernel has no Landlock)"
-    return f"Landlock, version {version}"
-
-
 def path_of(fd: int) -> str:
     """Return a name by which a program that inherits a file can open it."""
     return f"/proc/self/fd/{fd}"
@@ -66,7 +58,7 @@ def run_qemu_img(
     """Run qemu-img; return its exit code and its output, or its errors.
 
     It can open the files in ``fds`` by `path_of`, and no other file where
-    there is a `sandbox`.  The size of the work in bytes limits processor
+    the kernel has Landlock.  The size of the work in bytes limits processor
     time and waiting time; memory has a fixed limit.
 
     Raises:

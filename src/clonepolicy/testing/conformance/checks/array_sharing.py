@@ -245,7 +245,9 @@ def _compare_times(fixture: Fixture, make: _Make) -> str:
     part = fixture.data // 4
     times = {1: math.inf, 4: math.inf}
     sources = {size: make(size, size**2 * part) for size in times}
-    for turn in range(_PATIENCE * _ROUNDS):
+    turn = 0
+    while True:
+        turn += 1
         for size, source in sources.items():
             target = fixture.target(size)
             begin = time.perf_counter()
@@ -253,15 +255,14 @@ def _compare_times(fixture: Fixture, make: _Make) -> str:
             times[size] = min(times[size], time.perf_counter() - begin)
             fixture.array.discard(target.id)
         little, much = times.values()
-        ratio = much / little
-        constant = ratio <= _SLOWER or much - little <= _NOISE
-        if constant and turn >= _ROUNDS - 1:
-            break
-    require(
-        constant,
-        f"{ratio:.1f} times as long for 16 times the data: it is a copy",
-    )
-    return f"{ratio:.2f} times as long ({little * 1e3:.1f} ms) for 16 x data"
+        measured = f"{much / little:.2f} times as long ({little * 1e3:.1f} ms)"
+        constant = much / little <= _SLOWER or much - little <= _NOISE
+        if constant and turn >= _ROUNDS:
+            return f"{measured} for 16 x data"
+        require(
+            turn < _PATIENCE * _ROUNDS,
+            f"{measured} for 16 times the data: it is a copy",
+        )
 
 
 @ARRAYS.check(Level.SHARES, CLONES, OFFLOADED, clones=True)
