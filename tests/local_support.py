@@ -77,7 +77,8 @@ def faults(root: Path, source: Path | None = None) -> list[str]:
         for image in cloud.list_images():
             found += _image_faults(cloud, root, image)
         found += _strays(cloud, root)
-        if len(list((root / "run").iterdir())) != 1:
+        found += map(str, cloud.check())
+        if len(list((root / "run").iterdir())) > 1:
             found.append("lock files of dead processes stay")
     return found
 

@@ -124,7 +124,9 @@ def test_the_plan_of_a_live_thread_is_not_interrupted(
 def die(cloud: LocalCloud) -> None:
     """Free the lock and the catalogue, as the kernel does after a kill."""
     cloud._store.catalogue.close()
-    os.close(cloud._store.lock._fd)
+    held = cloud._store.lock._held
+    if held is not None:
+        os.close(held[1])
 
 
 class DeadError(Exception):
