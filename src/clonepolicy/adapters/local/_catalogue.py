@@ -33,8 +33,8 @@ Row: TypeAlias = sqlite3.Row
 _VERSION = 2
 _ROOM = 16 << 20
 """Bytes that are enough for the shared memory, whatever others write."""
-_PATIENCE = 2.0
-"""In seconds: how long to wait for other processes to disconnect."""
+_PATIENCE = 20.0
+"""In seconds: how long to wait for the others when a process is alone."""
 _SCHEMA = """
 CREATE TABLE config (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT);
 CREATE TABLE pool (
@@ -188,24 +188,12 @@ class Catalogue:
                 yield self._db
             else:
                 self._disconnect()
-                self._db = self._connect_alone()
+                self._db = self._connect(timeout=_PATIENCE)
+                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
                 try:
                     yield self._db
                 finally:
                     self._disconnect()
-
-    def _connect_alone(self) -> sqlite3.Connection:
-        db = self._connect(timeout=_PATIENCE)
-        try:
-            db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            db.execute("PRAGMA user_version")
-        except sqlite3.Error as error:
-            db.close()
-            if _code(error) != sqlite3.SQLITE_BUSY:
-                raise
-            # another process is connected and has made the shared memory
-            return self._connect()
-        return db
 
     @contextlib.contextmanager
     def _read_only(self) -> Iterator[sqlite3.Connection]:
@@ -414,7 +402,8 @@ def _translate(action: str, error: sqlite3.Error) -> AdapterError:
     if code in _FORBIDDEN:
         message = (
             f"{action}: the cloud's catalogue cannot be used: {error}; check "
-            "who may read and write catalogue.sqlite and its directory"
+            "who may read and write catalogue.sqlite and its directory, and "
+            "whether any space is left"
         )
     elif code == sqlite3.SQLITE_FULL:
         message = (
@@ -422,6 +411,7 @@ def _translate(action: str, error: sqlite3.Error) -> AdapterError:
         )
     else:
         message = (
-            f"{action}: the catalogue cannot be used now: {error}; try again"
+            f"{action}: the catalogue cannot be used now: {error}; try again; "
+            "with little space left, one process at a time can use it"
         )
     return UnavailableError(message)

@@ -187,11 +187,13 @@ class LocalImages:
                 "UPDATE image SET status = 'saving', token = ? WHERE id = ?",
                 (store.lock.token, image_id),
             )
+        made = False
         try:
             with (
                 translate_errors(action),
                 paths.closing(paths.create(path)) as fd,
             ):
+                made = True
                 stored = sparse.fill(fd, hashed())
                 if size is not None:
                     _check(action, "size", size, stored)
@@ -206,14 +208,14 @@ class LocalImages:
                     os_hash_value=digest.hexdigest(),
                 )
         except BaseException:
-            if store.catalogue.execute(
-                action,
-                "UPDATE image SET status = 'queued' "
-                "WHERE id = ? AND status = 'saving'",
-                image_id,
-            ):
-                with translate_errors(action):
+            with store.catalogue.transaction(action) as db:
+                if made and not _is_active(db, image_id):
                     paths.remove(path)
+                db.execute(
+                    "UPDATE image SET status = 'queued' "
+                    "WHERE id = ? AND status = 'saving'",
+                    (image_id,),
+                )
             raise
 
     def discard(self, image_id: str) -> None:
@@ -277,6 +279,11 @@ def activate(
     if not changed.rowcount:
         message = f"image {image_id} was deleted while it was being stored"
         raise NotFoundError(message)
+
+
+def _is_active(db: sqlite3.Connection, image_id: str) -> bool:
+    query = "SELECT * FROM image WHERE id = ? AND status = 'active'"
+    return db.execute(query, (image_id,)).fetchone() is not None
 
 
 def _check(

@@ -75,6 +75,7 @@ def create_volume(
 ) -> Created:
     """Decide how to fill a new volume, and fill it."""
     store, ports = operation.store, operation.ports
+    _keep_reserve(store)
     request = gather_create(
         image_id,
         volume,
@@ -95,11 +96,17 @@ def create_volume(
         )
     except BaseException:
         with contextlib.suppress(AdapterError):
+            _reserve.release(store.root)
             recover(operation.journal, ports)
             _forget_volume(store, volume.id)
         raise
     made = volume_row(store, store.catalogue.volume_row(volume.id))
     return Created(decision=decision, outcome=outcome, volume=made)
+
+
+def _keep_reserve(store: Store) -> None:
+    with translate_errors(f"keeping a reserve in {store.root}"):
+        _reserve.keep(store.root)
 
 
 def _forget_volume(store: Store, volume_id: str) -> None:
@@ -119,6 +126,7 @@ def upload_volume(
 ) -> Uploaded:
     """Decide how to make an image of a volume, and make it."""
     store, ports, volume_id = operation.store, operation.ports, row["id"]
+    _keep_reserve(store)
     _begin_upload(store, volume_id, image, name)
     try:
         request = gather_upload(
@@ -142,6 +150,7 @@ def upload_volume(
             )
     except BaseException:
         with contextlib.suppress(AdapterError):
+            _reserve.release(store.root)
             recover(operation.journal, ports)
             _undo_upload(store, volume_id, image.id)
         raise
@@ -198,6 +207,7 @@ def add_image(
 ) -> None:
     """Store a file's content as a new image's data, all of it or nothing."""
     _formats.check_supported(image.disk_format, image.container_format)
+    _keep_reserve(store)
     images = LocalImages(store, None)
     action = f"adding image {name} from {source}"
     with (
@@ -217,6 +227,7 @@ def add_image(
             images.take(image, pieces, found.st_size)
         except BaseException:
             with contextlib.suppress(AdapterError):
+                _reserve.release(store.root)
                 images.discard(image.id)
             raise
 
@@ -235,8 +246,7 @@ def delete_volume(store: Store, volume_id: str) -> None:
     """Delete a volume, unless it holds the data of an image."""
     catalogue = store.catalogue
     action = f"deleting volume {volume_id}"
-    with translate_errors(action):
-        _reserve.release(store.root)
+    _reserve.release(store.root)
     with catalogue.transaction(action, durable=True) as db:
         row = catalogue.volume_row(volume_id)
         allowed = {"available", "error"}
@@ -253,8 +263,7 @@ def delete_image(store: Store, image_id: str) -> None:
     """Delete an image, and a volume that only holds its data."""
     catalogue = store.catalogue
     action = f"deleting image {image_id}"
-    with translate_errors(action):
-        _reserve.release(store.root)
+    _reserve.release(store.root)
     with catalogue.transaction(action, durable=True) as db:
         row = catalogue.image_row(image_id)
         token = row["token"]

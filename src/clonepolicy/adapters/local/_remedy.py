@@ -21,8 +21,7 @@ from clonepolicy.ports import check_volume_id
 def discard(store: Store, where: str, default: Config) -> None:
     """Remove a file without a record, or a record that is damaged."""
     action = f"discarding {where}"
-    with translate_errors(action):
-        _reserve.release(store.root)
+    _reserve.release(store.root)
     path = Path(where).absolute()
     named = [p for p in problems(store) if p.where in {where, str(path)}]
     if not named:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 
 from clonepolicy import AdapterError, Outcome, recover
 from clonepolicy.adapters._files import paths
-from clonepolicy.adapters.local import _images, _volumes
+from clonepolicy.adapters.local import _images, _reserve, _volumes
 from clonepolicy.adapters.local._catalogue import Row, translate_errors
 from clonepolicy.adapters.local._journal import planned_ids
 from clonepolicy.adapters.local._store import Store, check_not_directory
@@ -42,6 +42,7 @@ def repair(
     failed: list[AdapterError] = []
     tokens = store.catalogue.rows(_REPAIRING, _TOKENS)
     if any(store.lock.is_dead(row["token"]) for row in tokens):
+        _reserve.release(store.root)
         outcomes = recover(journal, ports)
         failed += _settle(store)
     with contextlib.suppress(OSError):

@@ -10,26 +10,36 @@ import contextlib
 import os
 from pathlib import Path
 
+from clonepolicy import UnavailableError
 from clonepolicy.adapters._files import paths
+from clonepolicy.adapters._files.paths import bytes_on_disk
 
 _SIZE = 1 << 20
 NAME = "reserve"
 
 
 def keep(root: Path) -> None:
-    """Allocate the reserve, all that is missing, if there is ample space."""
-    if paths.free(root) < 2 * _SIZE:
+    """Allocate the reserve, if it is missing; call it before adding data.
+
+    Raises:
+        UnavailableError: it is missing, and there is no space for it.
+    """
+    path = root / NAME
+    if bytes_on_disk(path) >= _SIZE:
         return
+    if paths.free(root) < 2 * _SIZE:
+        message = f"no space left in {root}; delete something"
+        raise UnavailableError(message)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    # without it everything works but deleting on a full file system
-    with (
-        contextlib.suppress(OSError),
-        paths.closing(os.open(root / NAME, flags, 0o600)) as fd,
-    ):
+    with paths.closing(os.open(path, flags, 0o600)) as fd:
         os.posix_fallocate(fd, 0, _SIZE)
 
 
 def release(root: Path) -> None:
-    """Free the reserve, if there is hardly any other space."""
-    if paths.free(root) < _SIZE:
-        paths.remove(root / NAME)
+    """Free the reserve, if there is hardly any other space.
+
+    Call it before anything that removes data, so that this can be recorded.
+    """
+    with contextlib.suppress(OSError):  # what follows tells what is wrong
+        if paths.free(root) < _SIZE:
+            paths.remove(root / NAME)
