@@ -257,6 +257,7 @@ def delete_volume(store: Store, volume_id: str) -> None:
         check_unregistered(db, volume_id)
         begin_deleting(store, db, [row])
     finish_deleting(store, [row])
+    _reserve.restore(store.root)
 
 
 def delete_image(store: Store, image_id: str) -> None:
@@ -297,3 +298,4 @@ def delete_image(store: Store, image_id: str) -> None:
     with translate_errors(action):
         paths.remove(path)
     store.catalogue.execute(action, DELETE, image_id)
+    _reserve.restore(store.root)

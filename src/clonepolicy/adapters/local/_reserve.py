@@ -30,6 +30,16 @@ def keep(root: Path) -> None:
     if paths.free(root) < 2 * _SIZE:
         message = f"no space left in {root}; delete something"
         raise UnavailableError(message)
+    _allocate(path)
+
+
+def restore(root: Path) -> None:
+    """Allocate what there is space for; call it after removing data."""
+    with contextlib.suppress(OSError):
+        _allocate(root / NAME)
+
+
+def _allocate(path: Path) -> None:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     with paths.closing(os.open(path, flags, 0o600)) as fd:
         os.posix_fallocate(fd, 0, _SIZE)
