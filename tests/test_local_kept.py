@@ -93,7 +93,7 @@ def check_reading(root: Path, source: Path, seed: int) -> None:
     assert (inventory(root.parent), records(root)) == before, damager.done
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", range(10))
 def test_reading_a_damaged_cloud_changes_nothing(
     seed: int, tmp_path: Path, source: Path
 ) -> None:
@@ -146,7 +146,7 @@ def test_each_kind_of_damage_is_named(
         ("volume", "status", "creating"),
         ("volume", "id", "../../outside"),
         ("image", "updated_at", "2026-13-45"),
-        ("image", "visibility", 7),
+        ("image", "min_disk", "x"),
         ("image", "size", -1),
         ("image", "id", b"\xff"),
         ("quota", "volumes", "many"),

@@ -26,6 +26,7 @@ from clonepolicy import (
     parse_location,
 )
 from clonepolicy.adapters._files import paths
+from clonepolicy.adapters.local import _reserve
 from clonepolicy.wire import loads
 
 Row: TypeAlias = sqlite3.Row
@@ -187,7 +188,11 @@ class Catalogue:
                     self._db = self._connect()
                 yield self._db
             else:
-                self._disconnect()
+                if self._db is not None:
+                    # to disconnect uses the shared memory once more
+                    _reserve.release(self._path.parent)
+                    self._disconnect()
+                    _reserve.restore(self._path.parent)
                 self._db = self._connect(timeout=_PATIENCE)
                 self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
                 try:

@@ -124,8 +124,10 @@ def _look_at_settings(store: Store) -> Iterator[Problem]:
         remedy = "clonepolicy discard config sets the defaults"
         yield Problem("config", str(error), remedy, discardable=True)
     for row in store.catalogue.rows(_ACTION, "SELECT * FROM quota"):
+        limits = dict(row)
+        del limits["project_id"]
         try:
-            Quota(*tuple(row)[1:])
+            Quota(**limits)
         except (ValueError, TypeError) as error:
             where = f"quota/{row['project_id']}"
             yield _damaged(where, f"the quota is damaged: {error}")
