@@ -93,7 +93,8 @@ def main(root: Path, source: Path, kills: int, seed: int) -> None:
         kept = [made.volume.path]
     chance = random.Random(seed)  # noqa: S311 - no secret
     seeds = iter(range(seed * 100_000, (seed + 1) * 100_000))
-    expected, found, died = content(source), [], 0
+    found: list[str] = []
+    expected, died = content(source), 0
     done = 0
     while done < kills and not found:
         racers = [_start(root, source, next(seeds)) for _ in range(_PROCESSES)]

@@ -40,9 +40,9 @@ def test_three_processes_killed_on_a_bad_disk_lose_nothing(
     disk: Path, source: Path, tmp_path: Path
 ) -> None:
     """Each of the three file systems takes a third of the kills."""
-    program = [sys.executable, _HERE / "local_storm.py", disk / "cloud"]
+    program = [sys.executable, str(_HERE / "local_storm.py")]
     done = subprocess.run(
-        [*program, source, str(_KILLS), "1"],
+        [*program, str(disk / "cloud"), str(source), str(_KILLS), "1"],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
