@@ -94,7 +94,8 @@ def main(root: Path, source: Path, kills: int, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - no secret
     seeds = iter(range(seed * 100_000, (seed + 1) * 100_000))
     found: list[str] = []
-    expected, died = content(source), 0
+    died: list[int] = []
+    expected = content(source)
     done = 0
     while done < kills and not found:
         racers = [_start(root, source, next(seeds)) for _ in range(_PROCESSES)]
@@ -105,7 +106,8 @@ def main(root: Path, source: Path, kills: int, seed: int) -> None:
             victim = racers.pop(0)
             os.kill(victim, signal.SIGKILL)
             _, status = os.waitpid(victim, 0)
-            died += os.WTERMSIG(status) != signal.SIGKILL
+            if status != signal.SIGKILL:
+                died.append(status)
             racers.append(_start(root, source, next(seeds)))
             done += 1
         for racer in racers:

@@ -143,7 +143,7 @@ def test_a_disk_that_fills_up_meanwhile_loses_nothing(
         volume = make_volume(cloud, image_id)
         fill(small)
         for _ in range(3):
-            with pytest.raises(AdapterError, match="no space left"):
+            with pytest.raises(AdapterError, match="space"):
                 add_image(cloud, source, "more")
             assert len(cloud.list_images()) == 1
         cloud.delete_volume(volume.id)

@@ -142,6 +142,7 @@ def test_each_kind_of_damage_is_named(
         ("volume", "size", -1),
         ("volume", "size", "x"),
         ("volume", "name", b"\xff"),
+        ("volume", "project_id", b"\xff"),
         ("volume", "status", "dancing"),
         ("volume", "status", "creating"),
         ("volume", "id", "../../outside"),

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,5 +51,7 @@ def test_three_processes_killed_on_a_bad_disk_lose_nothing(
     )
     found = json.loads(done.stdout)
     assert found["faults"] == []
-    assert found["died"] == 0
+    # btrfs needs space to change a page that it has stored already
+    may = {signal.SIGBUS} if disk.name == "btrfs" else set()
+    assert set(found["died"]) <= may
     assert found["kills"] >= _KILLS

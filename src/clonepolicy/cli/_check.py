@@ -41,7 +41,8 @@ def check(context: click.Context, root: Path, *, as_json: bool) -> None:
 
 @click.command(
     epilog=examples(
-        "clonepolicy discard images/8a0b1c1e-5f3c-4a38-9d0c-0a4f5c2b7e11",
+        "clonepolicy discard"
+        " cloud/images/8a0b1c1e-5f3c-4a38-9d0c-0a4f5c2b7e11",
         "clonepolicy discard journal/7 --json",
     )
 )

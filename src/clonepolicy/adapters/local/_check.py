@@ -146,7 +146,12 @@ def _damaged(where: str, message: str) -> Problem:
 
 
 def _quoted(word: object) -> str:
-    return shlex.quote(str(word))
+    return shlex.quote(_shown(str(word)))
+
+
+def _shown(text: str) -> str:
+    """Return text on one line, whatever a damaged record holds."""
+    return text if text.isprintable() else ascii(text)
 
 
 def _look_at_volume(store: Store, row: Row) -> Iterator[Problem]:
@@ -159,15 +164,16 @@ def _look_at_volume(store: Store, row: Row) -> Iterator[Problem]:
     if row["pool"] in store.absent:
         return
     path, status, why = store.volume_path(row), row["status"], None
+    volume = f"volume {_shown(row['name'])}"
     misfit = store.misfit(row)
     if status in WHOLE and misfit:
-        why = f"the file of volume {row['name']} {misfit}"
+        why = f"the file of {volume} {misfit}"
     elif status == "error" and misfit != "is missing":
-        why = f"volume {row['name']} is error, but has a file"
+        why = f"{volume} is error, but has a file"
     elif status in _WORKED_ON and not is_token(row["token"]):
-        why = f"volume {row['name']} is {status}, but no process works on it"
+        why = f"{volume} is {status}, but no process works on it"
     elif status not in WHOLE | _WORKED_ON | {"error"}:
-        why = f"volume {row['name']} has the unknown status {status}"
+        why = f"{volume} has the unknown status {_shown(status)}"
     if why:
         words = f"{row['id']} --project {_quoted(row['project_id'])}"
         remedy = (
@@ -253,5 +259,5 @@ def _look_at_image(
             "put the right file there, or store it as another image: "
             f"clonepolicy image add {_quoted(path)} --name NAME, or {remove}"
         )
-        message = f"the file of image {row['name']} {misfit}"
+        message = f"the file of image {_shown(row['name'])} {misfit}"
         yield Problem(str(path), message, remedy)

@@ -162,7 +162,8 @@ def _sound(kind: str, row: Row) -> Iterator[None]:
     """Raise as `UnavailableError` what the values of a damaged row raise."""
     try:
         check_text("id", row["id"])
-        check_text("name", row["name"])
+        if not isinstance(row["name"], str):
+            raise FactError("name", row["name"], "text")
         yield
     except (ValueError, TypeError, NotFoundError, UnsupportedError) as error:
         message = (
