@@ -77,7 +77,8 @@ def faults(root: Path, source: Path | None = None) -> list[str]:
         for image in cloud.list_images():
             found += _image_faults(cloud, root, image)
         found += _strays(cloud, root)
-        if len(list((root / "run").iterdir())) != 1:
+        found += map(str, cloud.check())
+        if len(list((root / "run").iterdir())) > 1:
             found.append("lock files of dead processes stay")
     return found
 
@@ -216,7 +217,8 @@ def _missing(kind: str) -> str | None:
     return f"{', '.join(absent)} not installed" if absent else None
 
 
-def _mounted(kind: str, directory: Path) -> Iterator[Path]:
+def mounted(kind: str, directory: Path) -> Iterator[Path]:
+    """Mount a new file system."""
     reason = _missing(kind)
     if reason is not None:
         pytest.skip(f"no {kind}: {reason}")
@@ -224,7 +226,7 @@ def _mounted(kind: str, directory: Path) -> Iterator[Path]:
     place.mkdir()
     with device.open("wb") as file:
         file.truncate(512 * MIB)
-    options = {"xfs": ["-m", "reflink=1"], "btrfs": []}[kind]
+    options = ["-m", "reflink=1"] if kind == "xfs" else []
     run = subprocess.run
     made = [f"mkfs.{kind}", "-q", *options, str(device)]
     run(made, check=True, capture_output=True)
@@ -241,13 +243,13 @@ def _mounted(kind: str, directory: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def xfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Mount an XFS with reflinks."""
-    yield from _mounted("xfs", tmp_path_factory.mktemp("xfs"))
+    yield from mounted("xfs", tmp_path_factory.mktemp("xfs"))
 
 
 @pytest.fixture(scope="session")
 def btrfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Mount a btrfs."""
-    yield from _mounted("btrfs", tmp_path_factory.mktemp("btrfs"))
+    yield from mounted("btrfs", tmp_path_factory.mktemp("btrfs"))
 
 
 @pytest.fixture(params=["plain", "xfs", "btrfs"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -60,6 +62,22 @@ def test_every_command_has_an_example() -> None:
                 assert f"{example}\n" in shown
 
 
+def _damage(root: Path, example: str) -> None:
+    """Damage a cloud as an example says that it is."""
+    if found := re.search("adopt ([0-9a-f-]+)", example):
+        (root / "pools" / "pool1" / f"volume-{found[1]}").write_bytes(b"data")
+    if found := re.search("cloud/(images/[0-9a-f-]+)", example):
+        (root / found[1]).write_bytes(b"data")
+    if "journal" in example:
+        with contextlib.closing(
+            sqlite3.connect(root / "catalogue.sqlite", isolation_level=None)
+        ) as db:
+            db.execute(
+                "INSERT INTO journal (id, token, plan, ids) "
+                "VALUES (7, 'x', '{bad', '{}')"
+            )
+
+
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_of_the_help_runs(
     example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -77,7 +95,7 @@ def test_every_example_of_the_help_runs(
     if "decision.json" in example:
         decided = run("decide", "create", "request.json", "--json").stdout
         Path("decision.json").write_text(decided)
-    if example.split()[1] in {"image", "volume"}:
+    if example.split()[1] in {"image", "volume", "check", "discard"}:
         root = tmp_path / "cloud"
         monkeypatch.setenv("CLONEPOLICY_ROOT", str(root))
         with LocalCloud.init(root) as made:
@@ -87,6 +105,7 @@ def test_every_example_of_the_help_runs(
             made.create_volume(
                 image.id, name="work", project_id="demo", size=1
             )
+        _damage(root, example)
     if not re.search("[|>]", example):
         assert run(*example.split()[1:]).exit_code == 0
         return

@@ -60,7 +60,7 @@ def test_wrong_arguments_are_named(tmp_path: Path, source: Path) -> None:
     with LocalCloud.init(tmp_path / "c") as cloud:
         with pytest.raises(NotFoundError, match="no does not exist"):
             cloud.add_image(tmp_path / "no", name="a", project_id="p")
-        with pytest.raises(NotFoundError, match="regular"):
+        with pytest.raises(ConflictError, match="regular"):
             cloud.add_image(tmp_path, name="a", project_id="p")
         with pytest.raises(FactError, match="visibility"):
             cloud.add_image(
@@ -80,17 +80,30 @@ def test_wrong_arguments_are_named(tmp_path: Path, source: Path) -> None:
             ports.volumes.get_backend(attrs.evolve(volume, host=None))
 
 
-def test_a_pool_that_is_not_mounted_is_refused(
+def test_a_pool_that_is_not_mounted_is_named(
     tmp_path: Path, source: Path
 ) -> None:
-    """The cloud does not open, and nothing is lost."""
+    """Its volumes cannot be used meanwhile, and nothing is lost."""
     pool, away = tmp_path / "pool", tmp_path / "away"
     with LocalCloud.init(tmp_path / "c", pools={"a": pool}) as cloud:
         make_volume(cloud, add_image(cloud, source))
     pool.rename(away)
     pool.mkdir()
-    with pytest.raises(UnavailableError, match="mount"):
-        LocalCloud(tmp_path / "c")
+    with LocalCloud(tmp_path / "c") as cloud:
+        (problem,) = cloud.check()
+        assert str(pool) == problem.where
+        assert problem.remedy.startswith("mount")
+        assert not problem.discardable
+        assert cloud.pools == ()
+        (row,) = cloud.list_volumes()
+        assert row.volume.status == "error"
+        image_id = cloud.find_image("image", "p").image.id
+        for call in (
+            lambda: cloud.create_volume(image_id, **_NAMED, size=1),
+            lambda: cloud.delete_volume(row.volume.id),
+        ):
+            with pytest.raises(UnavailableError, match="mount"):
+                call()
     pool.rmdir()
     away.rename(pool)
     assert faults(tmp_path / "c", source) == []
@@ -208,32 +221,54 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_a_cloud_that_cannot_be_written_does_not_open(source: Path) -> None:
-    """A user without write permission gets one error with the remedy."""
+def test_a_cloud_that_cannot_be_written_is_read(source: Path) -> None:
+    """A user without write permission can list, and change nothing."""
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         Path(name).chmod(0o755)
         root = Path(name) / "c"
         with LocalCloud.init(root) as cloud:
-            add_image(cloud, source)
+            image_id = add_image(cloud, source)
+            volume = make_volume(cloud, image_id)
         for place in (root / "run", root):
             place.chmod(0o555)
+        (root / "catalogue.sqlite").chmod(0o444)
+        files = [root / "images" / image_id]
+        files.append(root / "pools" / "pool1" / f"volume-{volume.id}")
+        for path in files:
+            path.chmod(0)
         me = os.geteuid()
         try:
             if me == 0:
                 os.seteuid(65534)
-            with pytest.raises(UnavailableError, match="cannot be written"):
-                LocalCloud(root)
+            with LocalCloud(root) as cloud:
+                assert [image_id] == [r.image.id for r in cloud.list_images()]
+                (row,) = cloud.list_volumes()
+                assert row.volume.status == "error"
+                told = {p.where: p.message for p in cloud.check()}
+                assert set(map(str, files)) == set(told)
+                assert all("cannot be read" in why for why in told.values())
+                with pytest.raises(UnavailableError, match="check who may"):
+                    cloud.delete_volume(row.volume.id)
         finally:
             os.seteuid(me)
             root.chmod(0o755)
             (root / "run").chmod(0o755)
 
 
-def test_a_cloud_without_its_directories_does_not_open(
-    tmp_path: Path,
+def test_a_cloud_without_its_directories_is_read(
+    tmp_path: Path, source: Path
 ) -> None:
-    """A missing directory raises an adapter's error."""
-    LocalCloud.init(tmp_path / "c").close()
-    (tmp_path / "c" / "run").rmdir()
-    with pytest.raises(NotFoundError):
-        LocalCloud(tmp_path / "c")
+    """A missing directory is named; only what needs it fails."""
+    root = tmp_path / "c"
+    with LocalCloud.init(root) as cloud:
+        add_image(cloud, source)
+    for name in ("run", "images"):
+        (root / name).rename(tmp_path / name)
+        with LocalCloud(root) as cloud:
+            assert len(cloud.list_images()) == 1
+            missing = [p for p in cloud.check() if "mkdir" in p.remedy]
+            assert [str(root / name)] == [p.where for p in missing]
+            with pytest.raises(NotFoundError, match="does not exist"):
+                add_image(cloud, source, "another")
+        (tmp_path / name).rename(root / name)
+    assert faults(root, source) == []

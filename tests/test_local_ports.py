@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import uuid
 from pathlib import Path
 
 import attrs
@@ -67,7 +68,7 @@ def test_only_a_whole_volume_is_published(
         ports = cloud.ports("p", "pool1")
         made = ports.volumes.new_id()
         ports.volumes.create_image_volume(made, volume.id, "p")
-        with pytest.raises(ConflictError, match="no data"):
+        with pytest.raises(ConflictError, match="is missing"):
             ports.volumes.publish(made)
         ports.array.clone_volume(made, volume)
         path = cloud.find_volume(made, "p").path
@@ -228,8 +229,9 @@ def test_an_image_in_an_unsupported_container_stays_queued(
     tmp_path: Path,
 ) -> None:
     """Uploading to it fails before anything is stored."""
+    image_id = str(uuid.uuid4())
     image = Image(
-        id="i",
+        id=image_id,
         status="queued",
         owner="p",
         disk_format="raw",
@@ -240,6 +242,6 @@ def test_an_image_in_an_unsupported_container_stays_queued(
         with store.catalogue.transaction("inserting") as db:
             insert_image(store, db, image, "i")
         with pytest.raises(UnsupportedError, match="use bare"):
-            images.upload("i", iter([b"data"]))
-        assert images.get_image("i").status == "queued"
-        images.discard("i")
+            images.upload(image_id, iter([b"data"]))
+        assert images.get_image(image_id).status == "queued"
+        images.discard(image_id)

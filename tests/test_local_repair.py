@@ -5,9 +5,9 @@ import os
 import sqlite3
 import sys
 import threading
+import uuid
 from pathlib import Path
 
-import attrs
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import local_support
 from clonepolicy import AdapterError, Volume, recover
 from clonepolicy.adapters._files import paths, sparse
-from clonepolicy.adapters.local import LocalCloud, _store
+from clonepolicy.adapters.local import LocalCloud, _process_lock
 from clonepolicy.plan import AddLocation, CloneVolume, PublishVolume, Step
 from clonepolicy.ports import Observer
 from local_support import (
@@ -124,7 +124,9 @@ def test_the_plan_of_a_live_thread_is_not_interrupted(
 def die(cloud: LocalCloud) -> None:
     """Free the lock and the catalogue, as the kernel does after a kill."""
     cloud._store.catalogue.close()
-    os.close(cloud._store.lock._fd)
+    held = cloud._store.lock._held
+    if held is not None:
+        os.close(held[1])
 
 
 class DeadError(Exception):
@@ -244,53 +246,48 @@ def test_an_operation_that_cannot_be_undone_now_is_undone_later(
     assert faults(root, source) == []
 
 
-def test_a_volume_is_checked_twice_before_it_fails(
-    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A volume that another process just completed does not fail."""
-    with LocalCloud.init(tmp_path / "c") as cloud:
-        make_volume(cloud, add_image(cloud, source))
-    answers = iter([False, True])
-    monkeypatch.setattr(_store.Store, "is_whole", lambda *_: next(answers))
-    with LocalCloud(tmp_path / "c") as cloud:
-        assert cloud.find_volume("v", "p").volume.status == "available"
-
-
 def test_a_process_is_alive_while_it_holds_its_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lock file that was removed while it was made is not used."""
+    lock, other = (_process_lock.ProcessLock(tmp_path) for _ in range(2))
+    assert list(tmp_path.iterdir()) == []
     answers = iter([False, True])
-    monkeypatch.setattr(_store, "_is_at", lambda *_: next(answers))
-    lock = _store.ProcessLock.acquire(tmp_path)
-    other = attrs.evolve(lock, token="other")  # noqa: S106 - no secret
-    assert not other.is_dead(lock.token)
-    assert not other.is_dead("other")
-    assert other.is_dead("gone")
+    monkeypatch.setattr(_process_lock, "_is_at", lambda *_: next(answers))
+    token = lock.token
     monkeypatch.undo()
+    assert not other.is_dead(token)
+    assert not other.is_dead(other.token)
+    other.release()
+    gone = str(uuid.uuid4())
+    assert other.is_dead(gone)
     other.remove_stale()
-    assert [p.name for p in tmp_path.iterdir()] == [lock.token]
-    assert not _store._is_at(lock._fd, tmp_path / "gone")
+    assert [p.name for p in tmp_path.iterdir()] == [token]
+    assert not _process_lock._is_at(lock._held[1], tmp_path / "gone")  # type: ignore[index]
     lock.release()
 
 
-def test_files_without_a_record_are_removed(
-    tmp_path: Path, source: Path
+@pytest.mark.parametrize("token", ["", "..", "a", "../images", None, 7, b"x"])
+def test_what_no_process_wrote_is_no_token(
+    token: object, tmp_path: Path
 ) -> None:
-    """Only files with the cloud's names and without a record are removed."""
-    root = tmp_path / "c"
-    with LocalCloud.init(root) as cloud:
-        volume = make_volume(cloud, add_image(cloud, source))
-        pool = cloud.pools[0].path
-    stray = pool / f"volume-{volume.id[:-4]}0000"
-    stray.touch()
-    (root / "images" / "stray").touch()
-    (pool / "notes.txt").touch()
-    LocalCloud(root).close()
-    assert not stray.exists()
-    assert (pool / "notes.txt").exists()
-    (pool / "notes.txt").unlink()
-    assert faults(root, source) == []
+    """A damaged record is not taken for the work of a dead process."""
+    assert not _process_lock.ProcessLock(tmp_path).is_dead(token)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "data"])
+def test_only_a_lock_file_is_removed_as_one(kind: str, tmp_path: Path) -> None:
+    """Whatever else has a token's name stays, and is not waited for."""
+    path = tmp_path / str(uuid.uuid4())
+    match kind:
+        case "fifo":
+            os.mkfifo(path)
+        case "link":
+            path.symlink_to(tmp_path / "nothing")
+        case _:
+            path.write_text("data")
+    _process_lock.ProcessLock(tmp_path).remove_stale()
+    assert [path] == list(tmp_path.iterdir())
 
 
 def test_unnamed_files_leave_nothing_or_are_removed_later(

@@ -71,7 +71,7 @@ OTHERS: Mapping[str, str] = {
     """,
     "clonepolicy.adapters.glance": "GlanceImages Patience",
     "clonepolicy.adapters.local": """
-        Created ImageRow LocalCloud Pool Uploaded VolumeRow
+        Created ImageRow LocalCloud Pool Problem Uploaded VolumeRow
     """,
     "clonepolicy.adapters.memory": """
         ARRAY BLOCK_SIZE Block BlockMap CONFIG EVERYTHING GLANCE INTERNAL

@@ -37,7 +37,7 @@ from clonepolicy import (
     gather_upload,
 )
 from clonepolicy.adapters._files import paths, sparse
-from clonepolicy.adapters.local._store import ProcessLock
+from clonepolicy.adapters.local._process_lock import ProcessLock
 from clonepolicy.adapters.memory import (
     INTERNAL,
     POOL,
@@ -105,7 +105,7 @@ class SavedCloud:
                 path.mkdir()
             write_source(self.source)
             self._save(Records(gib=GiB))
-        self.owner = ProcessLock.acquire(place / "alive")
+        self.owner = ProcessLock(place / "alive")
 
     @contextlib.contextmanager
     def records(self) -> Iterator[Records]:

@@ -124,7 +124,7 @@ class ReflinkArray:
         check_source(source, self._backend, at_one_instant=self._shares)
         with (
             translate_errors(f"cloning volume {source.id} to {volume_id}"),
-            paths.closing(paths.open_read(path)) as fd,
+            paths.stored(path) as fd,
         ):
             size = os.fstat(fd).st_size
             _sizes.check_recorded(source, size)
@@ -173,7 +173,7 @@ class ReflinkArray:
         """Yield a volume's data."""
         with (
             translate_errors(f"reading volume {volume_id}"),
-            paths.closing(paths.open_read(self.path(volume_id))) as fd,
+            paths.stored(self.path(volume_id)) as fd,
         ):
             yield from sparse.stream(fd, os.fstat(fd).st_size)
 
@@ -195,10 +195,9 @@ def inspect_file(path: Path, volume_id: str) -> Inspection:
 
 def extend_file(path: Path, volume_id: str, size: int) -> None:
     """Extend a volume's file, as `ArrayBackend.extend`."""
-    flags = os.O_RDWR | os.O_CLOEXEC
     with (
         translate_errors(f"extending volume {volume_id}"),
-        paths.closing(os.open(path, flags)) as fd,
+        paths.stored(path, paths.READ | os.O_RDWR) as fd,
     ):
         _sizes.check_not_larger(volume_id, os.fstat(fd).st_size, size)
         os.ftruncate(fd, _sizes.to_bytes(size))

@@ -20,11 +20,12 @@ from clonepolicy._terminal.render import (
     show,
     table,
 )
+from clonepolicy._text import printable
 from clonepolicy.adapters import local
 
 F = TypeVar("F", bound=Callable[..., object])
 
-_root = click.option(
+root_option = click.option(
     "--root",
     type=click.Path(path_type=Path),
     envvar="CLONEPOLICY_ROOT",
@@ -44,22 +45,31 @@ visibility_option = click.option(
     show_default=True,
     help="Projects that can use the image.",
 )
+_TOLD = 3
+"""How many problems each command tells; ``clonepolicy check`` tells all."""
 name_argument = click.argument("wanted", metavar="ID|NAME")
 
 
 def cloud_options(function: F) -> F:
     """Add ``--root``, ``--project`` and ``--json`` to a command."""
-    return _root(_project(json_option(function)))
+    return root_option(_project(json_option(function)))
 
 
 @contextlib.contextmanager
 def opened(root: Path) -> Iterator[local.LocalCloud]:
-    """Open a cloud, and report what it recovered after an interruption."""
+    """Open a cloud; report what it recovered, and what does not fit."""
     with local.LocalCloud(root) as cloud:
         if cloud.recovered:
             count = len(cloud.recovered)
             noun = "operation" if count == 1 else "operations"
             note = f"note: cleaned up {count} interrupted {noun}"
+            click.echo(note, err=True)
+        found = cloud.check()
+        for problem in found[:_TOLD]:
+            text = f"warning: {problem.where}: {problem.message}"
+            click.echo(f"{printable(text)}; see clonepolicy check", err=True)
+        if len(found) > _TOLD:
+            note = f"warning: {len(found)} problems; see clonepolicy check"
             click.echo(note, err=True)
         yield cloud
 

@@ -10,6 +10,7 @@ from clonepolicy._terminal.errors import Exit, exit_codes
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import emit
 from clonepolicy.cli._arrays import arrays
+from clonepolicy.cli._check import check, discard
 from clonepolicy.cli._cloud import init
 from clonepolicy.cli._decide import decide_command, schema_command
 from clonepolicy.cli._demo_command import demo
@@ -78,6 +79,8 @@ for command in (
     init,
     image,
     volume,
+    check,
+    discard,
     decide_command,
     explain_command,
     rules,

@@ -239,6 +239,36 @@ def upload(
     report(made, meter, in_full=in_full, as_json=as_json)
 
 
+@volume.command(
+    "adopt",
+    epilog=examples(
+        "clonepolicy volume adopt 0a4f5c2b-1c1e-4f3c-8a38-9d0c8a0b7e11",
+        "clonepolicy volume adopt 0a4f5c2b-1c1e-4f3c-8a38-9d0c8a0b7e11"
+        " --name old --json",
+    ),
+)
+@click.argument("volume_id", metavar="ID")
+@click.option(
+    "--name",
+    default="adopted",
+    show_default=True,
+    help="Name of a volume without a valid record.",
+)
+@cloud_options
+def adopt(
+    volume_id: str, name: str, root: Path, project: str, *, as_json: bool
+) -> None:
+    """Take a volume's file as it is, and make its record fit.
+
+    Zeros are added up to the recorded size, or to a whole GiB. A file
+    without a valid record becomes a volume of the project.
+    """
+    with opened(root) as cloud:
+        row = cloud.adopt_volume(volume_id, name=name, project_id=project)
+    fields = to_dict(row)
+    answer({"volume": fields}, pairs(fields.items()), as_json=as_json)
+
+
 add_listing(
     volume,
     "work",

@@ -69,6 +69,10 @@ def closing(fd: int) -> Iterator[int]:
         os.close(fd)
 
 
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""Flags to read a stored file: no link is followed, no pipe waited for."""
+
+
 def create(path: Path) -> int:
     """Create and open an empty file; raise `FileExistsError` if it exists."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -80,18 +84,75 @@ def open_read(path: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
+@contextlib.contextmanager
+def stored(path: Path, flags: int = READ) -> Iterator[int]:
+    """Open a stored file, which is regular and not a link.
+
+    Raises:
+        ConflictError: there is something else at its place.
+        OSError: it cannot be opened.
+    """
+    try:
+        fd = os.open(path, flags)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO, errno.EISDIR}:
+            raise _not_regular(path) from None
+        raise
+    with closing(fd):
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise _not_regular(path)
+        yield fd
+
+
+def _not_regular(path: Path) -> ConflictError:
+    return ConflictError(
+        f"{path} is not a regular file; put the right file there"
+    )
+
+
+def misfit(path: Path, size: int | None = None) -> str | None:
+    """Say why a stored file is not usable; None: nothing is wrong with it.
+
+    ``size`` is the expected number of bytes; None: any.
+    """
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be looked at: {error.strerror}"
+    if not stat.S_ISREG(found.st_mode):
+        return "is not a regular file"
+    if not os.access(path, os.R_OK, effective_ids=True):
+        return "cannot be read by this user"
+    if size not in {None, found.st_size}:
+        return f"has {found.st_size} bytes instead of {size}"
+    return None
+
+
+def is_empty_file(found: os.stat_result) -> bool:
+    """Return whether a file is regular and has no bytes."""
+    return stat.S_ISREG(found.st_mode) and not found.st_size
+
+
 def size_of(path: Path) -> int | None:
     """Return a file's size in bytes; None if it does not exist."""
     with contextlib.suppress(FileNotFoundError):
-        return path.stat().st_size
+        return path.lstat().st_size
     return None
 
 
 def bytes_on_disk(path: Path) -> int:
-    """Return the bytes that a file occupies; 0 if it does not exist."""
-    with contextlib.suppress(FileNotFoundError):
-        return path.stat().st_blocks * 512
+    """Return the bytes that a file occupies; 0 if it cannot be looked at."""
+    with contextlib.suppress(OSError):
+        return path.lstat().st_blocks * 512
     return 0
+
+
+def free(path: Path) -> int:
+    """Return the bytes that this user can still write to a file system."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
 
 
 def remove(path: Path) -> bool:
@@ -204,10 +265,8 @@ class ImageDirectories:
         path = Path(location.path)
         if str(path.parent) not in self._images:
             raise missing
-        # O_NONBLOCK: opening a pipe must not wait for a writer
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            fd = os.open(path, flags)
+            fd = os.open(path, READ)
         except ValueError:  # the name cannot be that of a file
             raise missing from None
         except OSError as error:

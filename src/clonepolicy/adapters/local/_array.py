@@ -22,6 +22,7 @@ from clonepolicy import (
 from clonepolicy.adapters._files import paths
 from clonepolicy.adapters.local._catalogue import Row, translate_errors
 from clonepolicy.adapters.local._store import (
+    UNFINISHED,
     WHOLE,
     Store,
     check_readable,
@@ -72,7 +73,7 @@ class LocalArray:
     def clone_volume(self, volume_id: str, source: Volume) -> None:
         """Share all data of the source's file, or copy it."""
         origin = self._store.catalogue.volume_row(source.id)
-        path = self._store.volume_path(origin)
+        path = self._store.volume_file(origin)
         self._creating(volume_id).clone_file(volume_id, source, path)
 
     def clone_image(
@@ -88,7 +89,7 @@ class LocalArray:
     def extend(self, volume_id: str, size: int) -> None:
         """Extend a volume with zeros to a size in GiB; never shrink it."""
         # not by `Store.array`: probing fails on a full file system
-        path = self._store.volume_path(self._creating_row(volume_id))
+        path = self._store.volume_file(self._creating_row(volume_id))
         extend_file(path, volume_id, size)
 
     def write(
@@ -102,11 +103,11 @@ class LocalArray:
         row = self._store.catalogue.volume_row(volume_id)
         array = self._store.array(row["pool"])
         if array.stat(volume_id) is not None:
-            check_readable(row)
+            check_readable(self._store, row)
         yield from array.read(volume_id)
 
     def discard(self, volume_id: str) -> None:
-        """Remove the data of a volume that is not whole, if it has any."""
+        """Remove the data of a volume in creation, if it has any."""
         row = self._find(volume_id)
         if row is None:
             return
@@ -117,8 +118,16 @@ class LocalArray:
             )
             raise ConflictError(message)
         # not by `Store.array` either
+        path = self._store.volume_file(row)
         with translate_errors(f"discarding volume {volume_id}"):
-            paths.remove(self._store.volume_path(row))
+            if row["status"] in UNFINISHED:
+                paths.remove(path)
+            elif paths.size_of(path) is not None:
+                message = (
+                    f"volume {volume_id} is {row['status']} but has data; "
+                    "see clonepolicy check"
+                )
+                raise ConflictError(message)
 
     def _find(self, volume_id: str) -> Row | None:
         check_volume_id(volume_id)

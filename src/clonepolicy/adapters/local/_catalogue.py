@@ -26,11 +26,16 @@ from clonepolicy import (
     parse_location,
 )
 from clonepolicy.adapters._files import paths
+from clonepolicy.adapters.local import _reserve
 from clonepolicy.wire import loads
 
 Row: TypeAlias = sqlite3.Row
 
 _VERSION = 2
+_ROOM = 16 << 20
+"""Bytes that are enough for the shared memory, whatever others write."""
+_PATIENCE = 20.0
+"""In seconds: how long to wait for the others when a process is alone."""
 _SCHEMA = """
 CREATE TABLE config (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT);
 CREATE TABLE pool (
@@ -118,6 +123,7 @@ _DAMAGED = frozenset(
 _FORBIDDEN = frozenset(
     {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 )
+_UNWRITABLE = _FORBIDDEN | {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
 
 
 def now() -> str:
@@ -126,33 +132,85 @@ def now() -> str:
 
 
 class Catalogue:
-    """A connection; transactions keep threads and processes apart."""
+    """The database; transactions keep threads and processes apart.
+
+    Usually all processes share memory that SQLite maps from a file.  On a
+    full file system that would kill a process (SIGBUS), so with little
+    space left a process connects alone and for each use anew.  What cannot
+    be written is read without locks, unless changes are pending.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open an existing catalogue."""
+        self._path = path
         self._turn = threading.RLock()
+        self._db: sqlite3.Connection | None = None
+        self._closed = False
         action = "opening the cloud"
-        with translate_errors(action), contextlib.ExitStack() as undo:
-            self._db = sqlite3.connect(
-                f"{path.as_uri()}?mode=rw",
-                uri=True,
-                timeout=60,
-                isolation_level=None,
-                check_same_thread=False,
+        ((version,),) = self.rows(action, "PRAGMA user_version")
+        if version == _VERSION:
+            return
+        self.close()
+        if version == 0:
+            raise damaged(action, "it is empty")
+        message = (
+            f"the cloud's catalogue has version {version}, and this release "
+            f"reads {_VERSION}; use the release that made it"
+        )
+        raise NotFoundError(message)
+
+    def _connect(
+        self, mode: str = "mode=rw", timeout: float = 60
+    ) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            f"{self._path.as_uri()}?{mode}",
+            uri=True,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        db.row_factory = sqlite3.Row
+        # a damaged row must not hide the others
+        db.text_factory = functools.partial(str, errors="surrogateescape")
+        db.execute("PRAGMA foreign_keys = ON")
+        return db
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        with self._turn:
+            if self._closed:
+                message = "the cloud is closed"
+                raise sqlite3.ProgrammingError(message)
+            if self._db is not None and self._db.in_transaction:
+                yield self._db
+            elif paths.free(self._path.parent) >= _ROOM:
+                if self._db is None:
+                    self._db = self._connect()
+                yield self._db
+            else:
+                if self._db is not None:
+                    # to disconnect uses the shared memory once more
+                    _reserve.release(self._path.parent)
+                    self._disconnect()
+                    _reserve.restore(self._path.parent)
+                self._db = self._connect(timeout=_PATIENCE)
+                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+                try:
+                    yield self._db
+                finally:
+                    self._disconnect()
+
+    @contextlib.contextmanager
+    def _read_only(self) -> Iterator[sqlite3.Connection]:
+        """Read what nobody can change, while no change is pending in a log."""
+        if paths.size_of(Path(f"{self._path}-wal")):
+            message = (
+                "there are changes in catalogue.sqlite-wal, which can be read "
+                "only where the cloud can be written; open a copy of the cloud"
             )
-            undo.callback(self._db.close)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA foreign_keys = ON")
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                raise damaged(action, "it is empty")
-            if version != _VERSION:
-                message = (
-                    f"the cloud's catalogue has version {version}, and this "
-                    f"release reads {_VERSION}; use the release that made it"
-                )
-                raise NotFoundError(message)
-            undo.pop_all()
+            raise UnavailableError(message)
+        with contextlib.closing(self._connect("mode=ro&immutable=1")) as db:
+            yield db
 
     @staticmethod
     def make(
@@ -162,16 +220,38 @@ class Catalogue:
         with contextlib.closing(
             sqlite3.connect(path, isolation_level=None)
         ) as db:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
+            # the draft may be complete already, and only not renamed
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            schema = "" if version else _SCHEMA
+            db.executescript(f"BEGIN IMMEDIATE; {schema}")
+            db.execute("DELETE FROM pool")
+            db.execute("DELETE FROM config")
             db.executemany("INSERT INTO pool VALUES (?, ?, ?)", pools)
             db.execute("INSERT INTO config VALUES (1, ?)", (_dump(config),))
             db.execute(f"PRAGMA user_version = {_VERSION}")
             db.execute("COMMIT")
+            db.execute("PRAGMA journal_mode = WAL")
+
+    @staticmethod
+    def marks(path: Path) -> dict[str, str]:
+        """Read the pools' marks by path; of half a catalogue, none."""
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(sqlite3.connect(path)) as db,
+        ):
+            return dict(db.execute("SELECT path, mark FROM pool"))
+        return {}
 
     def close(self) -> None:
         """Close the connection."""
-        self._db.close()
+        with self._turn:
+            self._closed = True
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
 
     @contextlib.contextmanager
     def transaction(
@@ -182,8 +262,8 @@ class Catalogue:
         With ``durable``, wait for the disk.  A change that precedes the
         removal of a file must survive a power loss.
         """
-        db, mode = self._db, "FULL" if durable else "NORMAL"
-        with self._turn, translate_errors(action):
+        mode = "FULL" if durable else "NORMAL"
+        with translate_errors(action), self._connection() as db:
             db.execute(f"PRAGMA synchronous = {mode}")
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -202,12 +282,23 @@ class Catalogue:
         """Return the rest of a project's quota."""
         action = f"reading the quota of {project_id}"
         (left,) = self.rows(action, _QUOTA_LEFT, project_id)
-        return Quota(**left)
+        try:
+            return Quota(**left)
+        except (ValueError, TypeError) as error:
+            message = f"{action}: it is damaged: {error}"
+            raise UnavailableError(message) from error
 
     def rows(self, action: str, query: str, *values: object) -> list[Row]:
         """Read rows."""
-        with self._turn, translate_errors(action):
-            return self._db.execute(query, values).fetchall()
+        with translate_errors(action):
+            try:
+                with self._connection() as db:
+                    return db.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                if _code(error) not in _UNWRITABLE:
+                    raise
+            with self._read_only() as db:
+                return db.execute(query, values).fetchall()
 
     def _row(self, kind: str, query: str, row_id: str) -> Row:
         action = f"reading {kind} {row_id}"
@@ -251,13 +342,20 @@ class Catalogue:
 
     def config(self) -> Config:
         """Read the configuration."""
-        (row,) = self.rows("reading config", "SELECT value FROM config")
-        return _load(row["value"])
+        rows = self.rows("reading config", "SELECT value FROM config")
+        try:
+            return _load(rows[0]["value"])
+        except (ValueError, TypeError, LookupError) as error:
+            message = (
+                f"the cloud's options cannot be read: {error}; see "
+                "clonepolicy check"
+            )
+            raise UnavailableError(message) from error
 
     def set_config(self, config: Config) -> None:
         """Write the configuration."""
-        action, statement = "writing config", "UPDATE config SET value = ?"
-        self.execute(action, statement, _dump(config))
+        statement = "INSERT OR REPLACE INTO config VALUES (1, ?)"
+        self.execute("writing config", statement, _dump(config))
 
 
 def missing(kind: str, row_id: str) -> NotFoundError:
@@ -295,17 +393,22 @@ def damaged(action: str, why: str) -> UnavailableError:
     )
 
 
+def _code(error: sqlite3.Error) -> int:
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY)
+    return code & 0xFF  # the higher bits hold the extended code
+
+
 def _translate(action: str, error: sqlite3.Error) -> AdapterError:
     if isinstance(error, sqlite3.IntegrityError):
         return ConflictError(f"{action}: the catalogue forbids it: {error}")
-    # the higher bits hold the extended code
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF
+    code = _code(error)
     if code in _DAMAGED:
         return damaged(action, str(error))
     if code in _FORBIDDEN:
         message = (
             f"{action}: the cloud's catalogue cannot be used: {error}; check "
-            "who may read and write catalogue.sqlite and its directory"
+            "who may read and write catalogue.sqlite and its directory, and "
+            "whether any space is left"
         )
     elif code == sqlite3.SQLITE_FULL:
         message = (
@@ -313,6 +416,7 @@ def _translate(action: str, error: sqlite3.Error) -> AdapterError:
         )
     else:
         message = (
-            f"{action}: the catalogue cannot be used now: {error}; try again"
+            f"{action}: the catalogue cannot be used now: {error}; try again; "
+            "with little space left, one process at a time can use it"
         )
     return UnavailableError(message)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import attrs
 
 from clonepolicy import (
     SAFE,
+    AdapterError,
     Config,
     Image,
     NotFoundError,
@@ -19,12 +20,26 @@ from clonepolicy import (
     Quota,
     Volume,
 )
-from clonepolicy.adapters.local import _operations, _records, _store
+from clonepolicy.adapters.local import (
+    _check,
+    _make,
+    _operations,
+    _records,
+    _remedy,
+    _store,
+)
 from clonepolicy.adapters.local._array import LocalArray
-from clonepolicy.adapters.local._catalogue import Catalogue, translate_errors
+from clonepolicy.adapters.local._catalogue import (
+    Catalogue,
+    Row,
+    damaged,
+    translate_errors,
+)
+from clonepolicy.adapters.local._check import Problem
 from clonepolicy.adapters.local._images import LocalImages
 from clonepolicy.adapters.local._journal import LocalJournal
 from clonepolicy.adapters.local._operations import Operation
+from clonepolicy.adapters.local._process_lock import ProcessLock
 from clonepolicy.adapters.local._records import (
     Created,
     ImageRow,
@@ -32,6 +47,7 @@ from clonepolicy.adapters.local._records import (
     Uploaded,
     VolumeRow,
 )
+from clonepolicy.adapters.local._repair import repair
 from clonepolicy.adapters.local._volumes import LocalVolumes
 from clonepolicy.policy import Policy
 from clonepolicy.ports import Journal, Observer, Ports
@@ -43,15 +59,27 @@ _DEFAULTS = Config(
     image_upload_use_cinder_backend=True,
     image_upload_use_internal_tenant=True,
 )
+T = TypeVar("T")
+
+
+def _sound(convert: Callable[[Row], T], rows: Iterable[Row]) -> tuple[T, ...]:
+    """Convert rows; leave out those that are damaged."""
+    found = []
+    for row in rows:
+        with contextlib.suppress(AdapterError):
+            found.append(convert(row))
+    return tuple(found)
 
 
 class LocalCloud:
     """An open cloud; opening it repairs what killed processes left.
 
+    Repair removes no data that might be the only copy.  What cannot be
+    repaired or used is no reason not to open a cloud: `check` names it.
+
     Raises:
         NotFoundError: the directory is no cloud.
-        UnavailableError: a pool's file system is not mounted, or the
-            directory cannot be written.
+        UnavailableError: its catalogue cannot be read.
     """
 
     recovered: tuple[Outcome, ...]
@@ -61,25 +89,36 @@ class LocalCloud:
         """Open a cloud, and finish or undo the plans of dead processes."""
         root = root.absolute()
         with translate_errors(f"opening the cloud in {root}"):
-            _store.check_cloud(root)
+            _make.check_cloud(root)
         with contextlib.ExitStack() as undo:
-            catalogue = Catalogue(root / _store.CATALOGUE)
+            catalogue = Catalogue(root / _make.CATALOGUE)
             undo.callback(catalogue.close)
-            with translate_errors("opening the cloud"):
-                lock = _store.ProcessLock.acquire(root / "run")
+            lock = ProcessLock(root / "run")
             undo.callback(lock.release)
             self._store = _store.Store(root, catalogue, lock)
-            pools = "SELECT * FROM pool ORDER BY rowid"
-            for row in catalogue.rows("reading the pools", pools):
-                path = root / row["path"]
-                _store.check_mounted(row["name"], path, row["mark"])
-                self._store.pools[row["name"]] = path
+            self._find_pools()
             self._journal = LocalJournal(catalogue, lock)
-            ports = self.ports(None, next(iter(self._store.pools)))
-            self.recovered = _operations.repair(
-                self._store, self._journal, ports
-            )
+            ports = self._ports(None, next(iter(self._store.pools)))
+            self.recovered = ()
+            self._unrepaired: AdapterError | None = None
+            try:
+                self.recovered = repair(self._store, self._journal, ports)
+            except AdapterError as error:
+                self._unrepaired = error
             self._closing = undo.pop_all()
+
+    def _find_pools(self) -> None:
+        store, action = self._store, "reading the pools"
+        query = "SELECT * FROM pool ORDER BY rowid"
+        for row in store.catalogue.rows(action, query):
+            if not all(isinstance(value, str) for value in row):
+                raise damaged(action, "a pool's record is not text")
+            name, path = row["name"], store.root / row["path"]
+            store.pools[name] = path
+            if why := _make.why_absent(name, path, row["mark"]):
+                store.absent[name] = why
+        if not store.pools:
+            raise damaged(action, "there is no pool")
 
     @classmethod
     def init(
@@ -104,7 +143,7 @@ class LocalCloud:
         """
         root = root.absolute()
         named = {"pool1": None} if pools is None else dict(pools)
-        _store.make_cloud(root, named, config)
+        _make.make_cloud(root, named, config)
         return cls(root)
 
     def close(self) -> None:
@@ -121,11 +160,12 @@ class LocalCloud:
 
     @property
     def pools(self) -> tuple[Pool, ...]:
-        """The pools, and what each one's file system can do."""
+        """The pools that are there, and what their file systems can do."""
         store = self._store
         return tuple(
             Pool(name, path, store.backend(name))
             for name, path in store.pools.items()
+            if name not in store.absent
         )
 
     @property
@@ -157,8 +197,11 @@ class LocalCloud:
 
     def ports(self, project_id: str | None, pool: str) -> Ports:
         """Return the ports of a project or the operator, for one pool."""
+        self._store.pool_path(pool)
+        return self._ports(project_id, pool)
+
+    def _ports(self, project_id: str | None, pool: str) -> Ports:
         store = self._store
-        store.pool_path(pool)
         return Ports(
             images=LocalImages(store, project_id),
             volumes=LocalVolumes(store),
@@ -196,11 +239,14 @@ class LocalCloud:
     def list_images(
         self, project_id: str | None = None
     ) -> tuple[ImageRow, ...]:
-        """Return the images that a project sees; None: all images."""
+        """Return the images that a project sees; None: all images.
+
+        `check` names those whose records are damaged.
+        """
         _records.check_project(project_id)
         rows = _records.visible_images(self._store, project_id)
-        return tuple(
-            _records.image_row(self._store, row, project_id) for row in rows
+        return _sound(
+            lambda row: _records.image_row(self._store, row, project_id), rows
         )
 
     def find_image(self, id_or_name: str, project_id: str | None) -> ImageRow:
@@ -227,10 +273,13 @@ class LocalCloud:
     def list_volumes(
         self, project_id: str | None = None
     ) -> tuple[VolumeRow, ...]:
-        """Return a project's volumes; None: all volumes."""
+        """Return a project's volumes; None: all volumes.
+
+        `check` names those whose records are damaged.
+        """
         _records.check_project(project_id)
         rows = self._store.catalogue.volume_rows(project_id)
-        return tuple(_records.volume_row(self._store, row) for row in rows)
+        return _sound(lambda row: _records.volume_row(self._store, row), rows)
 
     def find_volume(
         self, id_or_name: str, project_id: str | None
@@ -254,6 +303,41 @@ class LocalCloud:
             ConflictError: it holds the data of an image, or is in use.
         """
         _operations.delete_volume(self._store, volume_id)
+
+    def check(self) -> tuple[Problem, ...]:
+        """Name all that does not fit together; change nothing.
+
+        A volume whose file does not fit its record has the status ``error``
+        until the file fits again, or `adopt_volume` takes it as it is.
+        """
+        return _check.problems(self._store, self._unrepaired)
+
+    def adopt_volume(
+        self, volume_id: str, *, name: str, project_id: str
+    ) -> VolumeRow:
+        """Take a volume's file as it is: make its record fit the file.
+
+        Zeros are added up to the recorded size, or to a whole GiB; no byte
+        is lost.  A file without a valid record becomes a volume of this name
+        and project.  The data of an image that the volume holds changes too.
+
+        Raises:
+            NotFoundError: no pool has a regular file of this volume.
+            ConflictError: a process works on it, or several pools have one.
+        """
+        _records.check_text("name", name)
+        _records.check_text("project_id", project_id)
+        _remedy.adopt_volume(self._store, volume_id, name, project_id)
+        return self.find_volume(volume_id, None)
+
+    def discard(self, where: str) -> None:
+        """Remove what `check` names as discardable: the rest keeps its data.
+
+        Raises:
+            NotFoundError: `check` does not name it.
+            ConflictError: it is to be remedied in another way.
+        """
+        _remedy.discard(self._store, where, _DEFAULTS)
 
     def create_volume(  # noqa: PLR0913 - one for each field of a volume
         self,
@@ -285,7 +369,9 @@ class LocalCloud:
         if not pool:
             rows = store.catalogue.backing(image_id)
             pools = [str(row["pool"]) for row in rows]
-            pool = pools[0] if pools else max(store.pools, key=store.free)
+            there = [name for name in store.pools if name not in store.absent]
+            most = max(there or store.pools, key=store.free)
+            pool = pools[0] if pools else most
         ports = self.ports(project_id, pool)
         volume = Volume(
             id=ports.volumes.new_id(),

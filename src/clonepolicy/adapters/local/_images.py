@@ -38,6 +38,7 @@ _CONFIG = GlanceConfig(
     has_location_api=True, service_roles=frozenset({"admin", "service"})
 )
 _ALGORITHM = "sha512"
+DELETE = "DELETE FROM image WHERE id = ?"
 
 
 @attrs.frozen
@@ -124,12 +125,12 @@ class LocalImages:
         check_status("image", row, {"active"}, " and has no data")
         path = self._store.image_path(image_id)
         if backing := self._store.catalogue.backing(image_id):
-            check_readable(backing[0])
-            path = self._store.volume_path(backing[0])
+            check_readable(self._store, backing[0])
+            path = self._store.volume_file(backing[0])
         action = f"reading image {image_id}"
         with (
             translate_errors(action),
-            paths.closing(paths.open_read(path)) as fd,
+            paths.stored(path) as fd,
         ):
             _check(action, "size", row["size"], os.fstat(fd).st_size)
             algorithm = row["os_hash_algo"]
@@ -186,11 +187,13 @@ class LocalImages:
                 "UPDATE image SET status = 'saving', token = ? WHERE id = ?",
                 (store.lock.token, image_id),
             )
+        made = False
         try:
             with (
                 translate_errors(action),
                 paths.closing(paths.create(path)) as fd,
             ):
+                made = True
                 stored = sparse.fill(fd, hashed())
                 if size is not None:
                     _check(action, "size", size, stored)
@@ -205,24 +208,21 @@ class LocalImages:
                     os_hash_value=digest.hexdigest(),
                 )
         except BaseException:
-            if store.catalogue.execute(
-                action,
-                "UPDATE image SET status = 'queued' "
-                "WHERE id = ? AND status = 'saving'",
-                image_id,
-            ):
-                with translate_errors(action):
+            with store.catalogue.transaction(action) as db:
+                if made and not _is_active(db, image_id):
                     paths.remove(path)
+                db.execute(
+                    "UPDATE image SET status = 'queued' "
+                    "WHERE id = ? AND status = 'saving'",
+                    (image_id,),
+                )
             raise
 
     def discard(self, image_id: str) -> None:
         """Delete an image that has no data; leave any other alone."""
         action = f"discarding image {image_id}"
         with self._store.catalogue.transaction(action) as db:
-            gone = delete_unfinished(db, image_id)
-        if gone:
-            with translate_errors(action):
-                paths.remove(self._store.image_path(image_id))
+            delete_unfinished(self._store, db, image_id)
 
 
 def insert_image(
@@ -241,13 +241,17 @@ def insert_image(
     )
 
 
-def delete_unfinished(db: sqlite3.Connection, image_id: str) -> bool:
-    """Delete the record of an image without data; return if it existed."""
-    gone = db.execute(
-        "DELETE FROM image WHERE id = ? AND status IN ('queued', 'saving')",
+def delete_unfinished(
+    store: Store, db: sqlite3.Connection, image_id: str
+) -> None:
+    """Remove the file of an image without all its data, then its record."""
+    found = db.execute(
+        "SELECT * FROM image WHERE id = ? AND status IN ('queued', 'saving')",
         (image_id,),
-    )
-    return gone.rowcount > 0
+    ).fetchone()
+    if found is not None:
+        paths.remove(store.image_path(image_id))
+        db.execute(DELETE, (image_id,))
 
 
 def activate(
@@ -275,6 +279,11 @@ def activate(
     if not changed.rowcount:
         message = f"image {image_id} was deleted while it was being stored"
         raise NotFoundError(message)
+
+
+def _is_active(db: sqlite3.Connection, image_id: str) -> bool:
+    query = "SELECT * FROM image WHERE id = ? AND status = 'active'"
+    return db.execute(query, (image_id,)).fetchone() is not None
 
 
 def _check(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
+from clonepolicy import AdapterError
 from clonepolicy.adapters.local._catalogue import Catalogue, Row
-from clonepolicy.adapters.local._store import ProcessLock
+from clonepolicy.adapters.local._process_lock import ProcessLock, is_token
 from clonepolicy.plan import Plan, VolumeRef
-from clonepolicy.ports import JournalEntry, Phase
+from clonepolicy.ports import JournalEntry, Phase, check_volume_id
 from clonepolicy.wire import loads, to_dict
 
 _WRITING = "writing the journal"
@@ -82,46 +83,59 @@ class LocalJournal:
     def interrupted(self) -> tuple[JournalEntry, ...]:
         """Take over and return the entries that no live thread carries out."""
         with self._catalogue.transaction(_WRITING) as db:
-            rows = [
-                row
-                for row in db.execute("SELECT * FROM journal ORDER BY id")
-                if self._is_free(row)
-            ]
+            rows = db.execute("SELECT * FROM journal ORDER BY id").fetchall()
+            free = read_entries(filter(self._is_free, rows))
             db.executemany(
                 "UPDATE journal SET token = ? WHERE id = ?",
-                [(self._lock.token, row["id"]) for row in rows],
+                [(self._lock.token, at) for at in free],
             )
-        for row in rows:
-            self._threads[str(row["id"])] = threading.current_thread()
-        return tuple(_entry(row) for row in rows)
+        for entry in free.values():
+            self._threads[entry.id] = threading.current_thread()
+        return tuple(free.values())
 
     def _is_free(self, row: Row) -> bool:
-        if row["token"] != self._lock.token:
+        if not self._lock.is_own(row["token"]):
             return self._lock.is_dead(row["token"])
         thread = self._threads.get(str(row["id"]))
         here = threading.current_thread()
         return thread is None or thread is here or not thread.is_alive()
 
 
-def _entry(row: Row) -> JournalEntry:
-    return JournalEntry(
-        id=str(row["id"]),
-        plan=loads(Plan, row["plan"]),
-        ids={
-            VolumeRef(name): made
-            for name, made in json.loads(row["ids"]).items()
-        },
-        phase=Phase(row["phase"]),
-        attempt=row["attempt"],
-        step=row["step"],
-    )
+def read_entry(row: Row) -> JournalEntry | None:
+    """Read an entry; None: it is damaged, and proves nothing."""
+    try:
+        entry = JournalEntry(
+            id=str(row["id"]),
+            plan=loads(Plan, row["plan"]),
+            ids={
+                VolumeRef(name): made
+                for name, made in json.loads(row["ids"]).items()
+            },
+            phase=Phase(row["phase"]),
+            attempt=row["attempt"],
+            step=row["step"],
+        )
+        # what the entry refers to must be there
+        for ref in entry.plan.refs:
+            check_volume_id(entry.ids[ref])
+        for attempt in entry.plan.attempts[entry.attempt :][:1]:
+            _ = attempt.steps[entry.step]
+    except (ValueError, TypeError, AttributeError, LookupError, AdapterError):
+        return None
+    is_there = min(entry.attempt, entry.step) >= 0
+    return entry if is_there and is_token(row["token"]) else None
+
+
+def read_entries(rows: Iterable[Row]) -> dict[int, JournalEntry]:
+    """Read the entries that are not damaged, by their ids."""
+    found = {row["id"]: read_entry(row) for row in rows}
+    return {at: entry for at, entry in found.items() if entry is not None}
 
 
 def planned_ids(db: sqlite3.Connection) -> set[object]:
     """Return the ids of all volumes and images of the journal's plans."""
     found: set[object] = set()
-    for row in db.execute("SELECT * FROM journal"):
-        entry = _entry(row)
+    for entry in read_entries(db.execute("SELECT * FROM journal")).values():
         found.update(entry.ids.values())
         for step in entry.plan:
             found.add(getattr(step, "volume_id", None))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import attrs
@@ -19,13 +20,16 @@ from clonepolicy import (
     LocationsFrom,
     NotFoundError,
     Outcome,
+    UnavailableError,
+    UnsupportedError,
     UploadDecision,
     Volume,
 )
 from clonepolicy.adapters._files.paths import bytes_on_disk
 from clonepolicy.adapters.local._catalogue import Row
-from clonepolicy.adapters.local._store import Store
+from clonepolicy.adapters.local._store import WHOLE, Store
 from clonepolicy.adapters.records import image_from_v2
+from clonepolicy.ports import check_volume_id
 
 _LARGEST = 2**33 - 1
 """In GiB: a file has less than 2**63 bytes."""
@@ -98,7 +102,10 @@ def check_text(field: str, value: str) -> None:
     Raises:
         FactError: it is empty, too long, or has unprintable characters.
     """
-    if not 0 < len(value) <= _LONGEST or not value.isprintable():
+    # a damaged catalogue has other values too
+    text: object = value
+    is_line = isinstance(text, str) and text.isprintable()
+    if not is_line or not 0 < len(value) <= _LONGEST:
         expected = f"1 to {_LONGEST} printable characters"
         raise FactError(field, value, expected)
 
@@ -150,13 +157,56 @@ def host(pool: str) -> Host:
     return Host("local", "files", pool)
 
 
-def as_volume(row: Row) -> Volume:
-    """Make a volume's record of its row."""
-    return Volume(
-        **{column: row[column] for column in _SAME},
-        host=host(row["pool"]),
-        created_at=datetime.datetime.fromisoformat(row["created_at"]),
+@contextlib.contextmanager
+def _sound(kind: str, row: Row) -> Iterator[None]:
+    """Raise as `UnavailableError` what the values of a damaged row raise."""
+    try:
+        check_text("id", row["id"])
+        if not isinstance(row["name"], str):
+            raise FactError("name", row["name"], "text")
+        yield
+    except (ValueError, TypeError, NotFoundError, UnsupportedError) as error:
+        message = (
+            f"the record of {kind} {printable_id(row)} is damaged: {error}; "
+            "see clonepolicy check"
+        )
+        raise UnavailableError(message) from error
+
+
+def printable_id(row: Row) -> str:
+    """Return the id of a row, which may be anything, as one word."""
+    return row["id"] if is_word(row["id"]) else repr(row["id"])
+
+
+def is_word(value: object) -> bool:
+    """Return whether a value is printable text without spaces."""
+    return (
+        isinstance(value, str)
+        and value.isprintable()
+        and value.split() == [value]
     )
+
+
+def as_volume(store: Store, row: Row) -> Volume:
+    """Make a volume's record of its row.
+
+    While the file of a volume that should have data does not fit, its
+    status is ``error``: nothing is written, so the right file cures it.
+
+    Raises:
+        UnavailableError: the row is damaged.
+    """
+    with _sound("volume", row):
+        store.volume_path(row)
+        volume = Volume(
+            **{column: row[column] for column in _SAME},
+            host=host(row["pool"]),
+            created_at=datetime.datetime.fromisoformat(row["created_at"]),
+        )
+        check_gigabytes("size", volume.size)
+        if volume.status in WHOLE and store.misfit(row):
+            return attrs.evolve(volume, status="error")
+        return volume
 
 
 def is_visible(row: Row, project_id: str | None) -> bool:
@@ -168,12 +218,14 @@ def is_visible(row: Row, project_id: str | None) -> bool:
 def as_image(row: Row, project_id: str | None) -> Image:
     """Make an image's record of its row, for a project or the operator."""
     visible = is_visible(row, project_id)
-    return image_from_v2(
-        dict(row),
-        visible=visible,
-        downloadable=visible,
-        locations_from=LocationsFrom.LOCATIONS_API,
-    )
+    with _sound("image", row):
+        check_volume_id(row["id"])  # a UUID too
+        return image_from_v2(
+            dict(row),
+            visible=visible,
+            downloadable=visible,
+            locations_from=LocationsFrom.LOCATIONS_API,
+        )
 
 
 def image_row(store: Store, row: Row, project_id: str | None) -> ImageRow:
@@ -188,9 +240,10 @@ def image_row(store: Store, row: Row, project_id: str | None) -> ImageRow:
 
 def volume_row(store: Store, row: Row) -> VolumeRow:
     """Return a volume with its file."""
+    volume = as_volume(store, row)
     path = store.volume_path(row)
     return VolumeRow(
-        volume=as_volume(row),
+        volume=volume,
         name=row["name"],
         bytes_on_disk=bytes_on_disk(path),
         path=path,
@@ -215,7 +268,7 @@ def find(kind: str, id_or_name: str, rows: Iterable[Row]) -> Row:
         row
         for row in rows
         if id_or_name in {row["name"], row["id"]}
-        or (is_prefix and row["id"].startswith(id_or_name))
+        or (is_prefix and str(row["id"]).startswith(id_or_name))
     ]
     match [row for row in found if row["id"] == id_or_name] or found:
         case [row]:
@@ -227,7 +280,7 @@ def find(kind: str, id_or_name: str, rows: Iterable[Row]) -> Row:
             )
             raise NotFoundError(message)
         case several:
-            ids = ", ".join(row["id"] for row in several)
+            ids = ", ".join(map(printable_id, several))
             message = (
                 f"{id_or_name} fits {len(several)} {kind}s; use one of the "
                 f"ids: {ids}"

@@ -1,14 +1,9 @@
-"""The directories of a cloud: made, checked, locked, and shared by ports."""
+"""An open cloud: its files, and what may be done with its records."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import re
 import shutil
-import uuid
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from pathlib import Path
 
 import attrs
@@ -16,9 +11,7 @@ import attrs
 from clonepolicy import (
     Backend,
     CloneKind,
-    Config,
     ConflictError,
-    FactError,
     NotFoundError,
     UnavailableError,
     Volume,
@@ -30,80 +23,14 @@ from clonepolicy.adapters.local._catalogue import (
     Row,
     translate_errors,
 )
+from clonepolicy.adapters.local._process_lock import ProcessLock
 from clonepolicy.adapters.reflink import ReflinkArray
+from clonepolicy.ports import check_volume_id
 
-CATALOGUE = "catalogue.sqlite"
-_MARK = ".pool"
-"""A file in each pool; it is missing if the file system is not mounted."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 WHOLE = frozenset({"available", "in-use", "uploading"})
 """The statuses of volumes that have all their data."""
-
-
-@attrs.frozen
-class ProcessLock:
-    """A lock file that this process holds, and that names its work.
-
-    Records of unfinished work carry the file's name, the token.  The kernel
-    frees the lock when the process ends.
-    """
-
-    token: str
-    directory: Path
-    _fd: int
-
-    @classmethod
-    def acquire(cls, directory: Path) -> ProcessLock:
-        """Create and lock a file with a new token."""
-        while True:
-            token = str(uuid.uuid4())
-            path = directory / token
-            fd = paths.create(path)
-            # remove_stale may have come between creating and locking it
-            if _lock(fd, fcntl.LOCK_EX) and _is_at(fd, path):
-                return cls(token, directory, fd)
-            os.close(fd)
-
-    def release(self) -> None:
-        """Remove the file and free the lock."""
-        (self.directory / self.token).unlink(missing_ok=True)
-        os.close(self._fd)
-
-    def is_dead(self, token: str) -> bool:
-        """Return whether no process holds a token's lock."""
-        return token != self.token and _is_free(self.directory / token)
-
-    def remove_stale(self) -> None:
-        """Remove the lock files of dead processes."""
-        for path in self.directory.iterdir():
-            if path.name != self.token:
-                _is_free(path, remove=True)
-
-
-def _lock(fd: int, kind: int) -> bool:
-    with contextlib.suppress(BlockingIOError):
-        fcntl.flock(fd, kind | fcntl.LOCK_NB)
-        return True
-    return False
-
-
-def _is_at(fd: int, path: Path) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(fd), path.stat())
-    return False
-
-
-def _is_free(path: Path, *, remove: bool = False) -> bool:
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return True
-    with paths.closing(fd):
-        # shared, so that two processes that ask at once do not see each other
-        free = _lock(fd, fcntl.LOCK_SH)
-        if free and remove:
-            path.unlink(missing_ok=True)
-        return free
+UNFINISHED = frozenset({"creating", "deleting"})
+"""The statuses in which a volume's file is not the only copy of anything."""
 
 
 @attrs.frozen
@@ -114,6 +41,8 @@ class Store:
     catalogue: Catalogue
     lock: ProcessLock
     pools: dict[str, Path] = attrs.field(factory=dict)
+    absent: dict[str, str] = attrs.field(factory=dict)
+    """Why each pool that cannot be used now is not there."""
     _arrays: dict[str, ReflinkArray] = attrs.field(factory=dict)
 
     def array(self, pool: str) -> ReflinkArray:
@@ -134,7 +63,18 @@ class Store:
         )
 
     def pool_path(self, pool: str) -> Path:
-        """Return a pool's directory; raise `NotFoundError` if unknown."""
+        """Return the directory of a pool that can be used.
+
+        Raises:
+            NotFoundError: the cloud has no such pool.
+            UnavailableError: the pool is not there now.
+        """
+        path = self._directory(pool)
+        if pool in self.absent:
+            raise UnavailableError(self.absent[pool])
+        return path
+
+    def _directory(self, pool: str) -> Path:
         if pool not in self.pools:
             names = ", ".join(self.pools)
             message = f"there is no pool {pool}; the pools are: {names}"
@@ -150,17 +90,26 @@ class Store:
         return pool
 
     def volume_path(self, row: Row) -> Path:
-        """Return the path of a volume's file."""
-        return self.pool_path(row["pool"]) / f"volume-{row['id']}"
+        """Return the path of a volume's file, whether its pool is there."""
+        check_volume_id(row["id"])
+        return self._directory(row["pool"]) / f"volume-{row['id']}"
+
+    def volume_file(self, row: Row) -> Path:
+        """Return the path of a volume's file in a pool that can be used."""
+        self.pool_path(row["pool"])
+        return self.volume_path(row)
 
     def image_path(self, image_id: str) -> Path:
         """Return the path of an image's file."""
+        check_volume_id(image_id)  # a UUID too
         return self.root / "images" / image_id
 
-    def is_whole(self, row: Row) -> bool:
-        """Return whether a volume's file has the volume's size."""
-        size = paths.size_of(self.volume_path(row))
-        return size == _sizes.to_bytes(row["size"])
+    def misfit(self, row: Row) -> str | None:
+        """Say why a volume's file does not fit its record; None: it fits."""
+        if row["pool"] in self.absent:
+            return f"is not there: {self.absent[row['pool']]}"
+        size = _sizes.to_bytes(row["size"])
+        return paths.misfit(self.volume_path(row), size)
 
     def free(self, pool: str) -> int:
         """Return the free bytes of a pool."""
@@ -177,96 +126,21 @@ def check_status(
         raise ConflictError(message)
 
 
-def check_readable(row: Row) -> None:
+def check_readable(store: Store, row: Row) -> None:
     """Raise `ConflictError` unless a volume has all its data."""
     whole = ", ".join(sorted(WHOLE))
     why = f"; its data can be read only if it is {whole}"
     check_status("volume", row, WHOLE, why)
+    if misfit := store.misfit(row):
+        message = f"volume {row['id']} is damaged: its file {misfit}"
+        raise ConflictError(f"{message}; see clonepolicy check")
 
 
-def make_cloud(
-    root: Path, pools: Mapping[str, Path | None], config: Config
-) -> None:
-    """Make the directories and the catalogue; raise as `LocalCloud.init`."""
-    if (root / CATALOGUE).exists():
-        message = f"{root} is a cloud already; open it"
-        raise ConflictError(message)
-    if not pools or not all(map(_NAME.fullmatch, pools)):
-        raise FactError("pools", pools, "names of letters, digits, _.-")
-    paths = {
-        name: Path("pools") / name if path is None else path.absolute()
-        for name, path in pools.items()
-    }
-    try:  # the catalogue stores paths as text
-        "".join(map(str, paths.values())).encode()
-    except UnicodeEncodeError:
-        raise FactError("pools", pools, "paths that are text") from None
-    with translate_errors(f"making a cloud in {root}"):
-        _make_empty(root)
-        # pools outside first: if one fails, the root stays empty
-        outside = [path for path in paths.values() if path.is_absolute()]
-        inside = [Path("images"), Path("run"), *paths.values()]
-        for path in dict.fromkeys((*outside, *inside)):
-            _make_empty(root / path)
-        rows = [(name, str(p), str(uuid.uuid4())) for name, p in paths.items()]
-        for _, place, mark in rows:
-            (root / place / _MARK).write_text(mark)
-        draft = root / "catalogue.draft"
-        Catalogue.make(draft, rows, config)
-        draft.rename(root / CATALOGUE)
+def check_not_directory(path: Path) -> None:
+    """Raise `ConflictError` if a directory is where a file should be.
 
-
-def _make_empty(directory: Path) -> None:
-    """Make a directory, or accept an empty one."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        names = {path.name for path in directory.iterdir()}
-    except FileExistsError as error:
-        message = f"{directory} is not a directory; use a new or empty one"
-        raise ConflictError(message) from error
-    except OSError as error:
-        message = (
-            f"the directory {directory} cannot be made: {error.strerror}; "
-            "use another path"
-        )
-        raise UnavailableError(message) from error
-    # a new file system has lost+found at its root
-    if names - {"lost+found"}:
-        message = f"{directory} is not empty; use a new or empty directory"
-        raise ConflictError(message)
-
-
-def check_cloud(root: Path) -> None:
-    """Check that a directory is a cloud, and that it can be repaired.
-
-    Raises:
-        NotFoundError: the directory is no cloud.
-        UnavailableError: it cannot be written.
+    What is in it is not of this cloud, and may be all there is.
     """
-    if not (root / CATALOGUE).is_file():
-        message = (
-            f"{root} is not a cloud; make one with LocalCloud.init, or "
-            f"clonepolicy init {root}"
-        )
-        raise NotFoundError(message)
-    for path in (root, root / "run"):
-        if path.is_dir() and not os.access(
-            path, os.W_OK | os.X_OK, effective_ids=True
-        ):
-            message = (
-                f"{path} cannot be written, and opening a cloud needs that "
-                "even for reading; make it writable for this user, or open a "
-                "copy of the cloud"
-            )
-            raise UnavailableError(message)
-
-
-def check_mounted(name: str, path: Path, mark: str) -> None:
-    """Raise `UnavailableError` if a pool's file system is not mounted."""
-    with contextlib.suppress(OSError):
-        if (path / _MARK).read_text() == mark:
-            return
-    message = (
-        f"pool {name} is not at {path}; mount its file system and try again"
-    )
-    raise UnavailableError(message)
+    if path.is_dir() and not path.is_symlink():
+        message = f"{path} is a directory; move it away first"
+        raise ConflictError(message)

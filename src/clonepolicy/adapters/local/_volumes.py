@@ -16,7 +16,6 @@ from clonepolicy import (
     QuotaError,
     Volume,
 )
-from clonepolicy.adapters import _sizes
 from clonepolicy.adapters._files import paths
 from clonepolicy.adapters.local._catalogue import missing
 from clonepolicy.adapters.local._records import as_volume
@@ -46,7 +45,8 @@ class LocalVolumes:
 
     def get_volume(self, volume_id: str) -> Volume:
         """Read a volume of any project; raise `NotFoundError` if none."""
-        return as_volume(self._store.catalogue.volume_row(volume_id))
+        row = self._store.catalogue.volume_row(volume_id)
+        return as_volume(self._store, row)
 
     def get_backend(self, volume: Volume) -> Backend:
         """Return what the file system of a volume's pool can do."""
@@ -66,7 +66,7 @@ class LocalVolumes:
         """Make an image volume's record; raise `QuotaError` if too many."""
         source = self._store.catalogue.volume_row(source_id)
         volume = attrs.evolve(
-            as_volume(source),
+            as_volume(self._store, source),
             id=volume_id,
             project_id=project_id,
             created_at=datetime.datetime.now(datetime.UTC),
@@ -99,12 +99,9 @@ class LocalVolumes:
         with catalogue.transaction(f"publishing volume {volume_id}") as db:
             row = catalogue.volume_row(volume_id)
             check_status("volume", row, {"creating", "available"})
-            if not self._store.is_whole(row):
-                size = paths.size_of(self._store.volume_path(row))
-                has = "no data" if size is None else f"{size} bytes of data"
+            if misfit := self._store.misfit(row):
                 message = (
-                    f"volume {volume_id} has {has} instead of "
-                    f"{_sizes.to_bytes(row['size'])} bytes; fill it before "
+                    f"the file of volume {volume_id} {misfit}; fill it before "
                     "publishing it"
                 )
                 raise ConflictError(message)
@@ -144,7 +141,7 @@ class LocalVolumes:
             ).fetchone()
             if found is None:
                 return
-            if paths.size_of(self._store.volume_path(found)) is not None:
+            if paths.size_of(self._store.volume_file(found)) is not None:
                 message = f"volume {volume_id} has data; discard it first"
                 raise ConflictError(message)
             db.execute(DELETE, (volume_id,))
@@ -176,7 +173,9 @@ def insert_volume(
 def check_unregistered(db: sqlite3.Connection, volume_id: str) -> None:
     """Raise `ConflictError` if a volume holds the data of an image."""
     rows = db.execute(
-        "SELECT image_id FROM location WHERE volume_id = ?", (volume_id,)
+        "SELECT image_id FROM location JOIN image ON image.id = image_id "
+        "WHERE volume_id = ?",
+        (volume_id,),
     ).fetchall()
     if rows:
         images = ", ".join(row["image_id"] for row in rows)

@@ -1,0 +1,417 @@
+"""Whatever happens to a cloud, reading it loses nothing, and names it."""
+
+import json
+import os
+import re
+import sqlite3
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import pytest
+from click.testing import CliRunner, Result
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import local_support
+from clonepolicy import (
+    AdapterError,
+    Clone,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+)
+from clonepolicy.adapters import _sizes
+from clonepolicy.adapters.local import LocalCloud, Problem
+from clonepolicy.cli._program import program
+from local_damage import DAMAGES, Damager, inventory, records
+from local_support import (
+    MIB,
+    add_image,
+    content,
+    faults,
+    make_volume,
+    register_image,
+)
+
+source = local_support.source
+_READING = (
+    *("image list", "image list --all --json", "volume list --all"),
+    *("volume list --json", "image show image", "volume show v --json"),
+    *("image show no", "volume show no", "check", "check --json"),
+)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a GiB 4 MiB."""
+    monkeypatch.setattr(_sizes, "GiB", 4 * MIB)
+
+
+def run(root: Path, line: str) -> Result:
+    """Run a command in this process."""
+    words = [*line.split(), "--root", str(root)]
+    if words[0] != "check":
+        words += ["--project", "p"]
+    return CliRunner().invoke(program, words)
+
+
+def make(root: Path, source: Path) -> tuple[str, str]:
+    """Make a cloud with a volume and a registered image; return both ids."""
+    pools = {"a": None, "b": root.with_name("b")}
+    with LocalCloud.init(root, pools=pools) as cloud:
+        volume, image_id = register_image(cloud, source)
+    return volume.id, image_id
+
+
+def damaged(root: Path, source: Path, seed: int, times: int) -> Damager:
+    """Make a cloud and damage it."""
+    make(root, source)
+    pools = [root / "pools" / "a", root.with_name("b")]
+    damager = Damager(root, pools, seed)
+    for _ in range(times):
+        damager.damage()
+    return damager
+
+
+def check_reading(root: Path, source: Path, seed: int) -> None:
+    """Read a damaged cloud in all ways: nothing is changed or lost."""
+    damager = damaged(root, source, seed, 1 + seed % 4)
+    before = inventory(root.parent), records(root)
+    for line in _READING:
+        done = run(root, line)
+        assert done.exit_code in {0, 1, 4, 5}, (line, damager.done, done)
+        assert done.exception is None or isinstance(
+            done.exception, SystemExit | AdapterError
+        ), (line, damager.done, done.exception)
+        told = done.stderr.splitlines()
+        assert all(
+            re.match(r"warning: |error: |\{\"error\"", one) for one in told
+        ), (line, damager.done, told)
+    assert (inventory(root.parent), records(root)) == before, damager.done
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_reading_a_damaged_cloud_changes_nothing(
+    seed: int, tmp_path: Path, source: Path
+) -> None:
+    """Every byte of every file, and every record, is found again."""
+    check_reading(tmp_path / "c", source, seed)
+
+
+@pytest.mark.deep
+def test_reading_many_damaged_clouds_changes_nothing(
+    tmp_path: Path, source: Path
+) -> None:
+    """The same for each kind of damage, many times."""
+    for seed in range(100, 700):
+        place = tmp_path / str(seed)
+        place.mkdir()
+        check_reading(place / "c", source, seed)
+
+
+@pytest.mark.parametrize("name", sorted({*DAMAGES} - {"an impossible value"}))
+def test_each_kind_of_damage_is_named(
+    name: str, tmp_path: Path, source: Path
+) -> None:
+    """`check` names it in one line, with what to do."""
+    root = tmp_path / "c"
+    make(root, source)
+    damager = Damager(root, [root / "pools" / "a", tmp_path / "b"], 2)
+    damager.done.append(name)
+    DAMAGES[name](damager)
+    with LocalCloud(root) as cloud:
+        found = cloud.check()
+    assert found
+    for problem in found:
+        assert "\n" not in str(problem)
+        assert problem.remedy
+    done = run(root, "check --json")
+    assert done.exit_code == 1
+    assert [attrs.asdict(one) for one in found] == json.loads(done.stdout)[
+        "problems"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("volume", "created_at", "yesterday"),
+        ("volume", "size", -1),
+        ("volume", "size", "x"),
+        ("volume", "name", b"\xff"),
+        ("volume", "project_id", b"\xff"),
+        ("volume", "status", "dancing"),
+        ("volume", "status", "creating"),
+        ("volume", "id", "../../outside"),
+        ("image", "updated_at", "2026-13-45"),
+        ("image", "min_disk", "x"),
+        ("image", "size", -1),
+        ("image", "id", b"\xff"),
+        ("quota", "volumes", "many"),
+        ("config", "value", '{"nope": 1}'),
+    ],
+)
+def test_a_record_that_cannot_be_is_named_and_removed(
+    table: str, column: str, value: object, tmp_path: Path, source: Path
+) -> None:
+    """Other records are used meanwhile; then what the remedy says works."""
+    root = tmp_path / "c"
+    volume_id, _ = make(root, source)
+    db = sqlite3.connect(root / "catalogue.sqlite", isolation_level=None)
+    db.execute("INSERT INTO quota VALUES ('q', 1, 1, 1)")
+    where = {"volume": f"id = '{volume_id}'", "image": "name = 'image'"}
+    db.execute(
+        f"UPDATE {table} SET {column} = ? WHERE {where.get(table, True)}",  # noqa: S608 - our own names
+        (value,),
+    )
+    db.close()
+    with LocalCloud(root) as cloud:
+        names = {row.name for row in cloud.list_images()}
+        assert names == ({"snap"} if table == "image" else {"snap", "image"})
+        first, *_ = cloud.check()
+        if "volume delete" in first.remedy:
+            cloud.adopt_volume(volume_id, name="x", project_id="p")
+        while found := [p for p in cloud.check() if p.discardable]:
+            cloud.discard(found[0].where)
+        assert cloud.check() == ()
+
+
+def test_a_file_that_does_not_fit_is_taken_back(
+    tmp_path: Path, source: Path
+) -> None:
+    """Adopting adds zeros and loses no byte; the clone path works again."""
+    root = tmp_path / "c"
+    volume_id, _ = make(root, source)
+    with LocalCloud(root) as cloud:
+        path = cloud.find_volume(volume_id, "p").path
+        with path.open("ab") as file:
+            file.write(b"x")
+        assert cloud.find_volume("v", "p").volume.status == "error"
+        with pytest.raises(AdapterError, match="damaged"):
+            list(cloud.ports("p", "a").array.read(volume_id))
+        made = cloud.adopt_volume(volume_id, name="other", project_id="q")
+        assert (made.name, made.volume.status) == ("v", "available")
+        assert made.volume.project_id == "p"
+        assert made.volume.size == 2
+        assert path.stat().st_size == 8 * MIB
+        assert content(path) == {**content(source), 4 * MIB: b"x"}
+        with pytest.raises(ConflictError, match="fits its record"):
+            cloud.adopt_volume(volume_id, name="other", project_id="q")
+        assert cloud.check() == ()
+
+
+def test_the_volume_of_an_image_is_taken_back_with_the_image(
+    tmp_path: Path, source: Path
+) -> None:
+    """An image whose volume lost a byte, or won one, is cloned again."""
+    root = tmp_path / "c"
+    _, image_id = make(root, source)
+    for change, size in ((-1, 1), (1, 2)):
+        with LocalCloud(root) as cloud:
+            (url,) = cloud.find_image(image_id, "p").locations
+            backing = url.removeprefix("cinder://")
+            path = cloud.find_volume(backing, None).path
+            os.truncate(path, path.stat().st_size + change)
+            made = cloud.create_volume(
+                image_id, name="n", project_id="p", size=size
+            )
+            assert made.outcome is not None
+            assert made.outcome.attempt is None
+            cloud.adopt_volume(backing, name="b", project_id="p")
+            made = cloud.create_volume(
+                image_id, name="y", project_id="p", size=size
+            )
+            assert isinstance(made.decision, Clone)
+            assert made.outcome is not None
+            assert made.outcome.attempt is not None
+            assert list(cloud.ports("p", "a").images.download(image_id))
+            assert cloud.check() == ()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "directory", "missing"])
+def test_what_is_not_a_volumes_file_is_not_used(
+    kind: str, tmp_path: Path, source: Path
+) -> None:
+    """A link is not followed, a pipe is not waited for."""
+    root = tmp_path / "c"
+    volume_id, _ = make(root, source)
+    outside = tmp_path / "outside"
+    outside.write_bytes(bytes(4 * MIB))
+    with LocalCloud(root) as cloud:
+        path = cloud.find_volume(volume_id, "p").path
+        path.rename(tmp_path / "kept")
+        makers: dict[str, Callable[[], object]] = {
+            "link": lambda: path.symlink_to(outside),
+            "pipe": lambda: os.mkfifo(path),
+            "directory": path.mkdir,
+            "missing": lambda: None,
+        }
+        makers[kind]()
+        made = cloud.upload_volume(volume_id, name="u", project_id="p")
+        assert made.image is None
+        with pytest.raises(AdapterError):
+            list(cloud.ports("p", "a").array.read(volume_id))
+        with pytest.raises(NotFoundError, match="no pool has"):
+            cloud.adopt_volume(volume_id, name="x", project_id="p")
+        (problem,) = cloud.check()
+        assert str(path) == problem.where
+        with pytest.raises(ConflictError, match="file of volume v"):
+            cloud.discard(problem.where)
+        if kind == "directory":
+            with pytest.raises(ConflictError, match="move it away"):
+                cloud.delete_volume(volume_id)
+            path.rmdir()
+        (tmp_path / "kept").rename(path)
+        assert cloud.find_volume("v", "p").volume.status == "available"
+    assert outside.read_bytes() == bytes(4 * MIB)
+    assert faults(root, source) == []
+
+
+def test_files_without_a_record_stay_until_they_are_removed(
+    tmp_path: Path, source: Path
+) -> None:
+    """They are named; each is taken back, or discarded."""
+    root = tmp_path / "c"
+    volume_id, _ = make(root, source)
+    with LocalCloud(root) as cloud:
+        pool = cloud.find_volume(volume_id, "p").path.parent
+        image_id = cloud.find_image("image", "p").image.id
+    stray = f"{volume_id[:-4]}0000"
+    path, other = pool / f"volume-{stray}", root / "images" / stray
+    notes = pool / "notes.txt"
+    path.write_bytes(source.read_bytes())
+    other.write_bytes(b"bytes of an image")
+    notes.touch()
+    (pool / "lost+found").mkdir()
+    with LocalCloud(root) as cloud:
+        told = {problem.where: problem for problem in cloud.check()}
+        assert set(told) == {str(path), str(other), str(notes)}
+        with pytest.raises(ConflictError, match="move it away"):
+            cloud.discard(str(notes))
+        with pytest.raises(NotFoundError, match="nothing wrong"):
+            cloud.discard(str(root / "images" / image_id))
+        cloud.discard(str(other))
+        made = cloud.adopt_volume(stray, name="back", project_id="p")
+        assert content(source) == content(made.path)
+        notes.unlink()
+        assert cloud.check() == ()
+        for place in (pool, cloud.pools[0].path, cloud.pools[1].path):
+            (place / f"volume-{stray[:-1]}1").write_bytes(b"x")
+        with pytest.raises(ConflictError, match="several pools"):
+            cloud.adopt_volume(f"{stray[:-1]}1", name="b", project_id="p")
+
+
+def test_a_volume_that_is_being_made_is_not_adopted(
+    tmp_path: Path, source: Path
+) -> None:
+    """A live process works on it."""
+    root = tmp_path / "c"
+    volume_id, _ = make(root, source)
+    with LocalCloud(root) as cloud, LocalCloud(root) as other:
+        ports = cloud.ports("p", "a")
+        made = ports.volumes.new_id()
+        ports.volumes.create_image_volume(made, volume_id, "p")
+        ports.array.clone_volume(made, ports.volumes.get_volume(volume_id))
+        with pytest.raises(ConflictError, match="wait until"):
+            other.adopt_volume(made, name="x", project_id="p")
+        assert other.check() == ()
+
+
+def test_a_failed_volume_with_a_file_is_kept(
+    tmp_path: Path, source: Path
+) -> None:
+    """Repair once removed it; now only deleting does."""
+    root = tmp_path / "c"
+    volume_id, _ = make(root, source)
+    with LocalCloud(root) as cloud:
+        cloud._store.catalogue.execute(
+            "failing", "UPDATE volume SET status = 'error'"
+        )
+        with pytest.raises(ConflictError, match="has data"):
+            cloud.ports("p", "a").array.discard(volume_id)
+    with LocalCloud(root) as cloud:
+        assert len(cloud.check()) == 2
+        cloud.adopt_volume(volume_id, name="x", project_id="p")
+        assert cloud.find_volume("v", "p").volume.status == "available"
+
+
+def test_a_plan_in_an_unmounted_pool_waits(
+    tmp_path: Path, source: Path
+) -> None:
+    """What cannot be repaired now is told, and repaired later."""
+    root = tmp_path / "c"
+    volume_id, _ = make(root, source)
+    gone = str(uuid.uuid4())
+    with LocalCloud(root) as cloud:
+        path = cloud.find_volume(volume_id, "p").path
+        cloud._store.catalogue.execute(
+            "dying",
+            "UPDATE volume SET status = 'creating', token = ? WHERE id = ?",
+            *(gone, volume_id),
+        )
+    pool, away = path.parent, tmp_path / "away"
+    pool.rename(away)
+    with LocalCloud(root) as cloud:
+        told = [str(problem) for problem in cloud.check()]
+        assert any("not repaired after a crash" in text for text in told)
+        with pytest.raises(UnavailableError):
+            cloud.ports("p", "a" if pool.name == "a" else "b")
+    assert (away / path.name).exists()
+    away.rename(pool)
+    with LocalCloud(root) as cloud:
+        assert cloud.find_volume("v", "p").volume.status == "error"
+        assert not path.exists()
+
+
+def test_a_problem_is_one_line() -> None:
+    """Where, what, and the remedy."""
+    assert str(Problem("a", "b", "c")) == "a: b; c"
+
+
+def test_each_command_names_three_problems_at_most(
+    tmp_path: Path, source: Path
+) -> None:
+    """`clonepolicy check` names all; discarding ends that."""
+    root = tmp_path / "c"
+    make(root, source)
+    for _ in range(5):
+        (root / "images" / str(uuid.uuid4())).write_bytes(b"x")
+    done = run(root, "image list")
+    assert done.exit_code == 0
+    assert done.stderr.count("warning: ") == 4
+    assert "5 problems; see clonepolicy check" in done.stderr
+    done = run(root, "check")
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    assert len(lines) == 5
+    for line in lines:
+        where = line.partition(": ")[0]
+        words = ["discard", where, "--root", str(root)]
+        assert CliRunner().invoke(program, words).exit_code == 0
+        assert CliRunner().invoke(program, words).exit_code == 4
+    done = run(root, "check")
+    assert (done.exit_code, done.stdout) == (0, "everything fits\n")
+
+
+def test_the_command_adopt_takes_a_volume_back(
+    tmp_path: Path, source: Path
+) -> None:
+    """The command that `check` names works as it is written."""
+    root = tmp_path / "c"
+    volume_id, _ = make(root, source)
+    with LocalCloud(root) as cloud:
+        path = cloud.find_volume(volume_id, "p").path
+        add_image(cloud, source, "more")
+        make_volume(cloud, cloud.find_image("more", "p").image.id, "w")
+    os.truncate(path, 4 * MIB + 1)
+    with LocalCloud(root) as cloud:
+        (problem,) = cloud.check()
+    (line,) = re.findall(r"clonepolicy (volume adopt [^,]*)", problem.remedy)
+    words = [*line.split(), "--root", str(root), "--json"]
+    done = CliRunner().invoke(program, words)
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["volume"]["status"] == "available"
+    assert run(root, "check").exit_code == 0
