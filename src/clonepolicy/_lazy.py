@@ -37,5 +37,10 @@ def on_first_use(
 
 
 def _load(module: str) -> dict[str, object]:
-    __import__(module)
+    try:
+        __import__(module)
+    except AttributeError as error:
+        # Python would only say that the package does not have the name
+        message = f"{module}: AttributeError: {error}"
+        raise ImportError(message) from error
     return vars(sys.modules[module])
