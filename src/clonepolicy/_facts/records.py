@@ -37,7 +37,7 @@ class Host:
     pool: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        """Refuse parts that `parse` would part in another way."""
+        """Refuse parts that `parse` would split in another way."""
         for name, marks in (("host", "@#"), ("backend", "#")):
             part = getattr(self, name) or ""
             if any(mark in part for mark in marks):
@@ -90,7 +90,7 @@ class Inspection(StrEnum):
 
     PASSED = "passed"
     REFUSED = "refused"
-    """The same data is refused if it is downloaded as a raw image."""
+    """A download of the same data as a raw image would be refused."""
     NOT_INSPECTED = "not-inspected"
     """The array does not inspect data, or could not be asked."""
 

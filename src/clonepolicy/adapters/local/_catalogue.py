@@ -33,9 +33,9 @@ Row: TypeAlias = sqlite3.Row
 
 _VERSION = 2
 _ROOM = 16 << 20
-"""Bytes that are enough for the shared memory, whatever others write."""
+"""Free bytes that suffice for the shared memory, whatever others write."""
 _PATIENCE = 20.0
-"""In seconds: how long to wait for the others when a process is alone."""
+"""Seconds to wait for others, when only one process may connect."""
 _SCHEMA = """
 CREATE TABLE config (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT);
 CREATE TABLE pool (
@@ -135,9 +135,10 @@ class Catalogue:
     """The database; transactions keep threads and processes apart.
 
     Usually all processes share memory that SQLite maps from a file.  On a
-    full file system that would kill a process (SIGBUS), so with little
-    space left a process connects alone and for each use anew.  What cannot
-    be written is read without locks, unless changes are pending.
+    full file system that would kill a process (SIGBUS).  With little space
+    left, therefore, a process connects alone, and anew for each use.  A
+    catalogue that cannot be written is read without locks, unless a log
+    holds changes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -202,7 +203,7 @@ class Catalogue:
 
     @contextlib.contextmanager
     def _read_only(self) -> Iterator[sqlite3.Connection]:
-        """Read what nobody can change, while no change is pending in a log."""
+        """Open what nobody can write; refuse it if a log has more."""
         if paths.size_of(Path(f"{self._path}-wal")):
             message = (
                 "there are changes in catalogue.sqlite-wal, which can be read "
@@ -220,7 +221,7 @@ class Catalogue:
         with contextlib.closing(
             sqlite3.connect(path, isolation_level=None)
         ) as db:
-            # the draft may be complete already, and only not renamed
+            # the draft of a killed process may be complete
             (version,) = db.execute("PRAGMA user_version").fetchone()
             schema = "" if version else _SCHEMA
             db.executescript(f"BEGIN IMMEDIATE; {schema}")
@@ -234,7 +235,7 @@ class Catalogue:
 
     @staticmethod
     def marks(path: Path) -> dict[str, str]:
-        """Read the pools' marks by path; of half a catalogue, none."""
+        """Read the pools' marks by path; half a catalogue has none."""
         with (
             contextlib.suppress(sqlite3.Error),
             contextlib.closing(sqlite3.connect(path)) as db,

@@ -50,6 +50,8 @@ def release(root: Path) -> None:
 
     Call it before anything that removes data, so that this can be recorded.
     """
-    with contextlib.suppress(OSError):  # what follows tells what is wrong
+    with contextlib.suppress(
+        OSError
+    ):  # the next change of the catalogue reports what is wrong
         if paths.free(root) < _SIZE:
             paths.remove(root / NAME)
