@@ -37,7 +37,7 @@ class Host:
     pool: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        """Refuse parts that `parse` would split in another way."""
+        """Refuse parts that `parse` would part in another way."""
         for name, marks in (("host", "@#"), ("backend", "#")):
             part = getattr(self, name) or ""
             if any(mark in part for mark in marks):

@@ -1,12 +1,12 @@
-"""Replace this process by a program with limits, confined to some files.
+"""Become another program, within limits and confined to open files.
 
 `run` starts this file as a script.  Its arguments are the seconds of
 processor time, the KiB of memory, file descriptors separated by commas, and
-the program with its arguments.  The program can open these files, programs
-and libraries.  If the data that it reads names another file, it cannot open
-that.
+the program with its arguments.  The program can open these files, read
+programs and libraries, and nothing else: not even if the data that it reads
+names another file.
 
-Landlock enforces this, in Linux since 5.13 if the kernel is built with it.  It
+Landlock does this, in any Linux since 5.13 whose kernel is built with it.  It
 needs no privileges.  From its version 4 on, the program cannot use TCP
 either.  Where Landlock is missing, only the limits are in force.
 """
@@ -66,7 +66,7 @@ def confine(files: list[int], program: str) -> None:
         except FileNotFoundError:
             continue
         _allow(rules, fd, _EXECUTE | _READ_FILE | _READ_DIR)
-    # qemu-img tests on /dev/null whether it can lock files
+    # on which qemu-img tries whether it can lock files
     null = os.open(os.devnull, os.O_PATH)
     for fd in (null, *files):
         _allow(rules, fd, rights & (_READ_FILE | _WRITE_FILE | _TRUNCATE))

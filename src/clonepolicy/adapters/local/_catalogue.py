@@ -33,9 +33,9 @@ Row: TypeAlias = sqlite3.Row
 
 _VERSION = 2
 _ROOM = 16 << 20
-"""Free bytes that suffice for the shared memory, whatever others write."""
+"""Bytes that are enough for the shared memory, whatever others write."""
 _PATIENCE = 20.0
-"""Seconds to wait for others, when only one process may connect."""
+"""In seconds: how long to wait for the others when a process is alone."""
 _SCHEMA = """
 CREATE TABLE config (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT);
 CREATE TABLE pool (
@@ -135,10 +135,9 @@ class Catalogue:
     """The database; transactions keep threads and processes apart.
 
     Usually all processes share memory that SQLite maps from a file.  On a
-    full file system that would kill a process (SIGBUS).  With little space
-    left, therefore, a process connects alone, and anew for each use.  A
-    catalogue that cannot be written is read without locks, unless a log
-    holds changes.
+    full file system that would kill a process (SIGBUS), so with little
+    space left a process connects alone and for each use anew.  What cannot
+    be written is read without locks, unless changes are pending.
     """
 
     def __init__(self, path: Path) -> None:
@@ -203,7 +202,7 @@ class Catalogue:
 
     @contextlib.contextmanager
     def _read_only(self) -> Iterator[sqlite3.Connection]:
-        """Open what nobody can write; refuse it if a log has more."""
+        """Read what nobody can change, while no change is pending in a log."""
         if paths.size_of(Path(f"{self._path}-wal")):
             message = (
                 "there are changes in catalogue.sqlite-wal, which can be read "
@@ -221,7 +220,7 @@ class Catalogue:
         with contextlib.closing(
             sqlite3.connect(path, isolation_level=None)
         ) as db:
-            # the draft of a killed process may be complete
+            # the draft may be complete already, and only not renamed
             (version,) = db.execute("PRAGMA user_version").fetchone()
             schema = "" if version else _SCHEMA
             db.executescript(f"BEGIN IMMEDIATE; {schema}")
@@ -235,7 +234,7 @@ class Catalogue:
 
     @staticmethod
     def marks(path: Path) -> dict[str, str]:
-        """Read the pools' marks by path; half a catalogue has none."""
+        """Read the pools' marks by path; of half a catalogue, none."""
         with (
             contextlib.suppress(sqlite3.Error),
             contextlib.closing(sqlite3.connect(path)) as db,
