@@ -106,8 +106,8 @@ class Inspector:
             self._check_plain()
             return
         try:
-            # it looks for one header in each piece, so it would find no
-            # size in a VHDX that came as one piece
+            # it looks for the next header with each piece, so that it finds
+            # no size in a VHDX that comes as one piece
             for at in range(0, len(piece), HEAD):
                 self._inspector.eat_chunk(piece[at : at + HEAD])
         except Exception as error:
