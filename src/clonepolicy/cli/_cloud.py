@@ -46,7 +46,7 @@ visibility_option = click.option(
     help="Projects that can use the image.",
 )
 _TOLD = 3
-"""How many problems each command tells; ``clonepolicy check`` tells all."""
+"""How many problems each command shows; ``clonepolicy check`` shows all."""
 name_argument = click.argument("wanted", metavar="ID|NAME")
 
 

@@ -48,14 +48,14 @@ def file_node(fd: int) -> Node:
 
 
 def in_json(node: Node | None) -> str:
-    """Write a block node as a file name of qemu-img's."""
+    """Write a block node as a file name for qemu-img."""
     return f"json:{json.dumps(node)}"
 
 
 def run_qemu_img(
     program: str, *arguments: str, fds: Iterable[int], size: int = 0
 ) -> tuple[int, str]:
-    """Run qemu-img; return its exit code and its output, or its errors.
+    """Run qemu-img; return its exit code with its output, or with its errors.
 
     It can open the files in ``fds`` by `path_of`, and no other file where
     the kernel has Landlock.  The size of the work in bytes limits processor

@@ -180,7 +180,7 @@ class CinderArray:
                 return None
 
     def inspect(self, source: str | Location) -> Inspection:
-        """Inspect what an RBD driver stores; no other driver can read it."""
+        """Inspect data of an RBD driver; no other driver can read it."""
         if not is_rbd(self.driver):
             return Inspection.NOT_INSPECTED
         with (

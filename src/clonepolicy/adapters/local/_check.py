@@ -1,4 +1,4 @@
-"""What does not fit together in a cloud is named, with its remedy."""
+"""Name all that does not fit together in a cloud, and its remedy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _VOLUME_FILE = re.compile(
 )
 _WORKED_ON = frozenset({"creating", "deleting", "uploading"})
 _STORED = frozenset({"queued", "saving", "pending_delete"})
-_FOREIGN = "is not of this cloud", "move it away"
+_FOREIGN = "does not belong to this cloud", "move it away"
 _RESTORE = "restore catalogue.sqlite from a backup"
 
 
@@ -47,7 +47,7 @@ class Problem:
     ``quota/PROJECT`` or ``config``."""
     message: str
     remedy: str
-    """What takes it back, or removes it."""
+    """What the user can do to take it back, or to remove it."""
     discardable: bool = False
     """Whether `LocalCloud.discard` removes it."""
 
@@ -62,11 +62,11 @@ def problems(
     """Name all that does not fit together."""
     found = list(_look(store))
     if found:
-        # what was in motion fits, or is gone, when it is looked at again
+        # what another process is changing fits, or is gone, at a second look
         again = set(_look(store))
         found = [problem for problem in found if problem in again]
     if unrepaired is not None:
-        remedy = "cure that, and the next command repairs it"
+        remedy = "remove the cause, and the next command repairs the cloud"
         message = f"not repaired after a crash: {unrepaired}"
         found.append(Problem(str(store.root), message, remedy))
     return tuple(found)
@@ -90,7 +90,7 @@ def _look(store: Store) -> Iterator[Problem]:
     for name, found in (("images", images), ("run", locks)):
         if found is None:
             path = store.root / name
-            remedy = f"put it back, or make it anew: mkdir {_quoted(path)}"
+            remedy = f"put it back, or make a new one: mkdir {_quoted(path)}"
             yield Problem(str(path), "the directory is missing", remedy)
     yield from _look_at_settings(store)
     for row in volumes:
@@ -169,9 +169,9 @@ def _look_at_volume(store: Store, row: Row) -> Iterator[Problem]:
     if status in WHOLE and misfit:
         why = f"the file of {volume} {misfit}"
     elif status == "error" and misfit != "is missing":
-        why = f"{volume} is error, but has a file"
+        why = f"{volume} has the status error, but has a file"
     elif status in _WORKED_ON and not is_token(row["token"]):
-        why = f"{volume} is {status}, but no process works on it"
+        why = f"{volume} has the status {status}, but no process works on it"
     elif status not in WHOLE | _WORKED_ON | {"error"}:
         why = f"{volume} has the unknown status {_shown(status)}"
     if why:
@@ -242,7 +242,7 @@ def _look_at_image(
     remove = f"remove it: clonepolicy image delete {words}"
     if row["status"] in _STORED:
         if not is_token(row["token"]):
-            why = f"is {row['status']}, but no process works on it"
+            why = f"has the status {row['status']}, but no process works on it"
             yield Problem(where, why, remove)
         return
     for place in places:

@@ -212,12 +212,12 @@ def add_image(
     action = f"adding image {name} from {source}"
     with (
         translate_errors(action),
-        # a link of the user's own is followed
+        # a link is followed here: the user named it
         paths.stored(source, paths.READ & ~os.O_NOFOLLOW) as fd,
     ):
         found = os.fstat(fd)
         with paths.unnamed(store.root / "images") as room:
-            os.ftruncate(room, found.st_size)  # fails if it never fits
+            os.ftruncate(room, found.st_size)  # fails if it can never fit
         with store.catalogue.transaction(action) as db:
             insert_image(store, db, image, name)
         try:

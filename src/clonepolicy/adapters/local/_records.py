@@ -159,7 +159,7 @@ def host(pool: str) -> Host:
 
 @contextlib.contextmanager
 def _sound(kind: str, row: Row) -> Iterator[None]:
-    """Raise as `UnavailableError` what the values of a damaged row raise."""
+    """Turn what the values of a damaged row raise into `UnavailableError`."""
     try:
         check_text("id", row["id"])
         if not isinstance(row["name"], str):
@@ -190,8 +190,9 @@ def is_word(value: object) -> bool:
 def as_volume(store: Store, row: Row) -> Volume:
     """Make a volume's record of its row.
 
-    While the file of a volume that should have data does not fit, its
-    status is ``error``: nothing is written, so the right file cures it.
+    If the file of a volume that should have data does not fit, the status
+    is ``error``.  The catalogue is not changed, so the volume is usable
+    again when the right file is back.
 
     Raises:
         UnavailableError: the row is damaged.

@@ -50,7 +50,7 @@ def discard(store: Store, where: str, default: Config) -> None:
 def _delete_record(
     db: sqlite3.Connection, table: str, key: str, value: object
 ) -> None:
-    if isinstance(value, str):  # which need not be text in UTF-8
+    if isinstance(value, str):  # it need not be UTF-8
         value = value.encode(errors="surrogateescape")
     if table in {"volume", "image"}:
         _delete_where(db, "location", f"{table}_id", value)

@@ -50,6 +50,6 @@ def release(root: Path) -> None:
 
     Call it before anything that removes data, so that this can be recorded.
     """
-    with contextlib.suppress(OSError):  # what follows tells what is wrong
+    with contextlib.suppress(OSError):  # the next write reports it
         if paths.free(root) < _SIZE:
             paths.remove(root / NAME)

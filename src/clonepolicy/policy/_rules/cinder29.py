@@ -101,7 +101,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         "".join("." if part == "_" else re.escape(part) for part in between)
         for between in pattern.split("%")
     )
-    # the leftmost match of each part will do, so that none is taken back
+    # the leftmost match of each part is enough, so no backtracking is needed
     found = "".join(f"(?>.*?{part})" for part in middle if part)
     return re.compile(f"{first}{found}.*{last}", re.DOTALL)
 
