@@ -39,8 +39,7 @@ class Performer:
                 self._check_unchanged(image)
                 now = volumes.get_volume(source.id)
                 if volume_changed(source, now):
-                    message = f"volume {source.id} has changed"
-                    raise StaleError(message)
+                    raise StaleError(f"volume {source.id} has changed")
                 array.clone_volume(volume_id(target), now)
                 self._check_content(volume_id(target), source.inspection)
             case steps.CloneImage(target, location, stored, image):
@@ -49,8 +48,7 @@ class Performer:
                 if found is None or stored != attrs.evolve(
                     found, clones=stored.clones, inspection=stored.inspection
                 ):
-                    message = f"{location} has changed"
-                    raise StaleError(message)
+                    raise StaleError(f"{location} has changed")
                 array.clone_image(volume_id(target), location)
                 self._check_content(volume_id(target), stored.inspection)
             case steps.ExtendVolume(target, size):
@@ -108,8 +106,7 @@ class Performer:
             locations_from=relied.locations_from,
             direct_url=relied.direct_url,
         ):
-            message = f"image {relied.id} has changed"
-            raise StaleError(message)
+            raise StaleError(f"image {relied.id} has changed")
 
     def _check_content(self, clone: str, relied: Inspection) -> None:
         """Inspect a clone: its source may have been written to meanwhile."""
@@ -123,8 +120,7 @@ class Performer:
     def _download(self, volume_id: str, image_id: str) -> None:
         image = self.ports.images.get_image(image_id)
         if image.status != "active":
-            message = f"image {image_id} is {image.status}"
-            raise StaleError(message)
+            raise StaleError(f"image {image_id} is {image.status}")
         size = self.ports.volumes.get_volume(volume_id).size
         data = self._counted(self.ports.images.download(image_id))
         self.ports.array.write(volume_id, size, image, data)

@@ -301,8 +301,7 @@ class Plan:
                 if isinstance(step, CreateImageVolume):
                     made.update({ref} if isinstance(ref, VolumeRef) else ())
                 elif isinstance(ref, VolumeRef) and ref not in made:
-                    message = f"{step} uses {ref} before it is created"
-                    raise ValueError(message)
+                    raise ValueError(f"{step} uses {ref} before it is created")
 
     @property
     def refs(self) -> frozenset[VolumeRef]:

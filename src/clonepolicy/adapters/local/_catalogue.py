@@ -153,11 +153,10 @@ class Catalogue:
         self.close()
         if version == 0:
             raise damaged(action, "it is empty")
-        message = (
+        raise NotFoundError(
             f"the cloud's catalogue has version {version}, and this release "
             f"reads {_VERSION}; use the release that made it"
         )
-        raise NotFoundError(message)
 
     def _connect(
         self, mode: str = "mode=rw", timeout: float = 60
@@ -179,8 +178,7 @@ class Catalogue:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         with self._turn:
             if self._closed:
-                message = "the cloud is closed"
-                raise sqlite3.ProgrammingError(message)
+                raise sqlite3.ProgrammingError("the cloud is closed")
             if self._db is not None and self._db.in_transaction:
                 yield self._db
             elif paths.free(self._path.parent) >= _ROOM:
@@ -204,11 +202,10 @@ class Catalogue:
     def _read_only(self) -> Iterator[sqlite3.Connection]:
         """Read what nobody can change, while no change is pending in a log."""
         if paths.size_of(Path(f"{self._path}-wal")):
-            message = (
+            raise UnavailableError(
                 "there are changes in catalogue.sqlite-wal, which can be read "
                 "only where the cloud can be written; open a copy of the cloud"
             )
-            raise UnavailableError(message)
         with contextlib.closing(self._connect("mode=ro&immutable=1")) as db:
             yield db
 
@@ -346,11 +343,10 @@ class Catalogue:
         try:
             return _load(rows[0]["value"])
         except (ValueError, TypeError, LookupError) as error:
-            message = (
+            raise UnavailableError(
                 f"the cloud's options cannot be read: {error}; see "
                 "clonepolicy check"
-            )
-            raise UnavailableError(message) from error
+            ) from error
 
     def set_config(self, config: Config) -> None:
         """Write the configuration."""

@@ -109,11 +109,10 @@ class LocalImages:
         catalogue = self._store.catalogue
         status = catalogue.image_row(image_id)["status"]
         if status != "active" or location not in catalogue.locations(image_id):
-            message = (
+            raise ConflictError(
                 f"image {image_id} is {status}; it must be active and have "
                 f"the location {location}"
             )
-            raise ConflictError(message)
 
     def download(self, image_id: str) -> Iterator[bytes]:
         """Yield the image's data; raise `IntegrityError` if it is damaged.
@@ -150,11 +149,10 @@ class LocalImages:
         """Store the data of a queued raw image, which becomes active."""
         image = as_image(self._store.catalogue.image_row(image_id), None)
         if image.disk_format != "raw":
-            message = (
+            raise UnsupportedError(
                 f"image {image_id} has disk_format {image.disk_format}, but a "
                 "volume's data is raw; upload it as raw and convert it"
             )
-            raise UnsupportedError(message)
         self.take(image, data)
 
     def take(
@@ -290,8 +288,7 @@ def _check(
     action: str, kind: str, expected: str | int, actual: str | int
 ) -> None:
     if expected != actual:
-        message = (
+        raise IntegrityError(
             f"{action}: the {kind} is {actual} instead of {expected}; upload "
             "the data again"
         )
-        raise IntegrityError(message)

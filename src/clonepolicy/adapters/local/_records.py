@@ -166,11 +166,10 @@ def _sound(kind: str, row: Row) -> Iterator[None]:
             raise FactError("name", row["name"], "text")
         yield
     except (ValueError, TypeError, NotFoundError, UnsupportedError) as error:
-        message = (
+        raise UnavailableError(
             f"the record of {kind} {printable_id(row)} is damaged: {error}; "
             "see clonepolicy check"
-        )
-        raise UnavailableError(message) from error
+        ) from error
 
 
 def printable_id(row: Row) -> str:
@@ -274,15 +273,13 @@ def find(kind: str, id_or_name: str, rows: Iterable[Row]) -> Row:
         case [row]:
             return row
         case []:
-            message = (
+            raise NotFoundError(
                 f"there is no {kind} {id_or_name} here; list the {kind}s to "
                 "see their names and ids"
             )
-            raise NotFoundError(message)
         case several:
             ids = ", ".join(map(printable_id, several))
-            message = (
+            raise ConflictError(
                 f"{id_or_name} fits {len(several)} {kind}s; use one of the "
                 f"ids: {ids}"
             )
-            raise ConflictError(message)

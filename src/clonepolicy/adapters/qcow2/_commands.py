@@ -223,12 +223,10 @@ def _run(*arguments: str, fds: Iterable[int], size: int = 0) -> None:
     if not code:
         return
     if locked := _LOCKED.search(output):
-        message = (
+        raise ConflictError(
             f"another process has the volume open: {locked[0]}; detach it "
             "first, or wait until it is closed"
         )
-        raise ConflictError(message)
-    message = (
+    raise UnavailableError(
         f"qemu-img {arguments[0]} failed ({code}): {output or 'no output'}"
     )
-    raise UnavailableError(message)
