@@ -11,11 +11,7 @@ from pathlib import Path
 
 import attrs
 
-from clonepolicy import (
-    AdapterError,
-    CinderLocation,
-    Quota,
-)
+from clonepolicy import AdapterError, CinderLocation, Quota
 from clonepolicy.adapters._files import paths
 from clonepolicy.adapters.local._catalogue import Row
 from clonepolicy.adapters.local._journal import read_entry
