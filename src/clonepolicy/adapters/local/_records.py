@@ -174,16 +174,9 @@ def _sound(kind: str, row: Row) -> Iterator[None]:
 
 def printable_id(row: Row) -> str:
     """Return the id of a row, which may be anything, as one word."""
-    return row["id"] if is_word(row["id"]) else repr(row["id"])
-
-
-def is_word(value: object) -> bool:
-    """Return whether a value is printable text without spaces."""
-    return (
-        isinstance(value, str)
-        and value.isprintable()
-        and value.split() == [value]
-    )
+    found = row["id"]
+    is_word = isinstance(found, str) and found.isprintable()
+    return found if is_word and found.split() == [found] else repr(found)
 
 
 def as_volume(store: Store, row: Row) -> Volume:
