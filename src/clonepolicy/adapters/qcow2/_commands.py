@@ -81,10 +81,8 @@ def open_file(directory: Path, name: str) -> File:
         IntegrityError: this array did not make the file, or a layer is
             missing.
     """
-    # O_NONBLOCK: opening a pipe must not wait for a writer
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        fd = os.open(directory / name, flags)
+        fd = os.open(directory / name, paths.READ)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _wrong(name, "it is a symbolic link") from error

@@ -23,6 +23,11 @@ from clonepolicy.policy._rule import advisory, cinder, rule, spec
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _CACHE = cinder("image.cache.ImageVolumeCache")
+_OWNERS = ("image.owner", "source.project_id", "source.image_owner")
+_TRUSTED = (
+    "config.trusted_projects",
+    "config.cinder_internal_tenant_project_id",
+)
 _REFUSED = Inspection.REFUSED
 """Every candidate is compared with it, and a name is faster."""
 
@@ -41,13 +46,7 @@ def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
     "The image's owner owns the source, or a trusted project vouches for "
     "that owner.",
     Reason.OWNER_MISMATCH,
-    reads=(
-        "image.owner",
-        "source.project_id",
-        "source.image_owner",
-        "config.trusted_projects",
-        "config.cinder_internal_tenant_project_id",
-    ),
+    reads=(*_OWNERS, *_TRUSTED),
     citations=(spec("Proposed change, 4th condition"), _CLONE),
     differs="Cinder compares the image's owner with the new volume's "
     "project, and trusts image_owner on any volume.",
@@ -68,13 +67,7 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
 @rule(
     "A trusted project owns the source, and image_owner names no other owner.",
     Reason.OWNER_MISMATCH,
-    reads=(
-        "image.owner",
-        "source.project_id",
-        "source.image_owner",
-        "config.trusted_projects",
-        "config.cinder_internal_tenant_project_id",
-    ),
+    reads=(*_OWNERS, *_TRUSTED),
     citations=(_CACHE,),
     differs="Cinder does not check this.",
 )
@@ -280,11 +273,7 @@ def source_inspected(_request: CreateRequest, candidate: Candidate) -> bool:
 @rule(
     "No tenant can write to the source.",
     Reason.TENANT_MUTABLE,
-    reads=(
-        "source.project_id",
-        "config.trusted_projects",
-        "config.cinder_internal_tenant_project_id",
-    ),
+    reads=("source.project_id", *_TRUSTED),
     citations=(cinder("VolumeManager._clone_image_volume"),),
 )
 def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
