@@ -11,7 +11,7 @@ from clonepolicy._errors import IntegrityError, StaleError
 from clonepolicy._facts.locations import CinderLocation
 from clonepolicy._facts.records import Image, Inspection
 from clonepolicy.plan import _steps as steps
-from clonepolicy.plan._steps import Step, VolumeId, VolumeRef
+from clonepolicy.plan._steps import LocationStep, Step, VolumeId, VolumeRef
 from clonepolicy.ports._checks import volume_changed
 from clonepolicy.ports._observer import Observer
 from clonepolicy.ports._services import Ports
@@ -67,18 +67,12 @@ class Performer:
                 volumes.set_metadata(volume_id(target), key, value)
             case steps.SetVolumeReadonly(target):
                 volumes.set_readonly(volume_id(target))
-            case steps.AddLocation(image_id, target, store):
-                images.add_location(
-                    image_id, CinderLocation(volume_id(target), store)
-                )
-            case steps.VerifyLocation(image_id, target, store):
-                images.verify_location(
-                    image_id, CinderLocation(volume_id(target), store)
-                )
-            case steps.WithdrawLocation(image_id, target, store):
-                images.withdraw_location(
-                    image_id, CinderLocation(volume_id(target), store)
-                )
+            case steps.AddLocation():
+                images.add_location(step.image_id, self._location(step))
+            case steps.VerifyLocation():
+                images.verify_location(step.image_id, self._location(step))
+            case steps.WithdrawLocation():
+                images.withdraw_location(step.image_id, self._location(step))
             case steps.UploadImage(image_id, target):
                 images.upload(image_id, self._counted(array.read(target)))
             case steps.DiscardImage(image_id):
@@ -96,6 +90,9 @@ class Performer:
 
     def _volume_id(self, known: VolumeId) -> str:
         return known if isinstance(known, str) else self.ids[known]
+
+    def _location(self, step: LocationStep) -> CinderLocation:
+        return CinderLocation(self._volume_id(step.volume_id), step.store)
 
     def _check_unchanged(self, relied: Image | None) -> None:
         if relied is None:

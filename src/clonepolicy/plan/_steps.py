@@ -71,8 +71,21 @@ class UnpublishVolume(_Step):
 
 
 @attrs.frozen(field_transformer=checked)
-class WithdrawLocation(_Step):
-    """Make sure that a volume is not a location of an image."""
+class _FillingStep(_Step):
+    """A step that gives a volume its data, which moves."""
+
+    volume_id: VolumeId
+    repeats: ClassVar[bool] = False
+
+    @override
+    def undo(self) -> DiscardVolume:
+        """Remove the data."""
+        return DiscardVolume(self.volume_id)
+
+
+@attrs.frozen(field_transformer=checked)
+class LocationStep(_Step):
+    """A step about a volume as the location of an image."""
 
     image_id: str
     volume_id: VolumeId
@@ -80,38 +93,29 @@ class WithdrawLocation(_Step):
 
 
 @attrs.frozen(field_transformer=checked)
-class CloneVolume(_Step):
+class WithdrawLocation(LocationStep):
+    """Make sure that a volume is not a location of an image."""
+
+
+@attrs.frozen(field_transformer=checked)
+class CloneVolume(_FillingStep):
     """Have the array clone a volume.
 
     The volume, and the image that it is cloned for, must be what the
     decision saw.
     """
 
-    volume_id: VolumeId
     source: Volume
     image: Image | None = None
-    repeats: ClassVar[bool] = False
-
-    @override
-    def undo(self) -> DiscardVolume:
-        """Remove the clone."""
-        return DiscardVolume(self.volume_id)
 
 
 @attrs.frozen(field_transformer=checked)
-class CloneImage(_Step):
+class CloneImage(_FillingStep):
     """Have the array clone an image that it stores, as the decision saw it."""
 
-    volume_id: VolumeId
     location: RbdLocation | FileLocation
     source: StoredImage
     image: Image
-    repeats: ClassVar[bool] = False
-
-    @override
-    def undo(self) -> DiscardVolume:
-        """Remove the clone."""
-        return DiscardVolume(self.volume_id)
 
 
 @attrs.frozen(field_transformer=checked)
@@ -123,17 +127,10 @@ class ExtendVolume(_Step):
 
 
 @attrs.frozen(field_transformer=checked)
-class DownloadImage(_Step):
+class DownloadImage(_FillingStep):
     """Fill a volume with the image's verified data."""
 
-    volume_id: VolumeId
     image_id: str
-    repeats: ClassVar[bool] = False
-
-    @override
-    def undo(self) -> DiscardVolume:
-        """Remove the data written so far."""
-        return DiscardVolume(self.volume_id)
 
 
 @attrs.frozen(field_transformer=checked)
@@ -187,12 +184,8 @@ class SetVolumeReadonly(_Step):
 
 
 @attrs.frozen(field_transformer=checked)
-class AddLocation(_Step):
+class AddLocation(LocationStep):
     """Register a volume as the location of an image."""
-
-    image_id: str
-    volume_id: VolumeId
-    store: str | None
 
     @override
     def undo(self) -> WithdrawLocation:
@@ -201,12 +194,8 @@ class AddLocation(_Step):
 
 
 @attrs.frozen(field_transformer=checked)
-class VerifyLocation(_Step):
+class VerifyLocation(LocationStep):
     """Check that the image is active and has the location."""
-
-    image_id: str
-    volume_id: VolumeId
-    store: str | None
 
 
 @attrs.frozen(field_transformer=checked)
