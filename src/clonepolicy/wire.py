@@ -63,6 +63,9 @@ __all__ = [
 
 T = TypeVar("T")
 Json: TypeAlias = dict[str, Any]
+REQUESTS: Mapping[str, type[Request]] = {
+    kind.operation: kind for kind in (CreateRequest, UploadRequest)
+}
 
 
 def _strict(kind: type[T], expected: str) -> Any:  # noqa: ANN401 - a hook
@@ -395,14 +398,10 @@ def loads_decision(
     if key not in known:
         names = ", ".join(str(p) for p in policies.values())
         raise FactError("decision.policy", policy, f"one of {names}")
-    kinds: dict[str, type[Request]] = {
-        "create": CreateRequest,
-        "upload": UploadRequest,
-    }
     operation = written.get("operation")
-    if not isinstance(operation, str) or operation not in kinds:
+    if not isinstance(operation, str) or operation not in REQUESTS:
         raise FactError("decision.operation", operation, "create or upload")
-    request = from_dict(kinds[operation], written.get("request"))
+    request = from_dict(REQUESTS[operation], written.get("request"))
     decision = decide(request, known[key])
     anew = json.loads(dumps(decision))
     _check_same("decision", written, anew, f"as {decision.policy} decides")
