@@ -127,10 +127,7 @@ class LocalImages:
             check_readable(self._store, backing[0])
             path = self._store.volume_file(backing[0])
         action = f"reading image {image_id}"
-        with (
-            translate_errors(action),
-            paths.stored(path) as fd,
-        ):
+        with translate_errors(action), paths.stored(path) as fd:
             _check(action, "size", row["size"], os.fstat(fd).st_size)
             algorithm = row["os_hash_algo"]
             digest = None if algorithm is None else hashlib.new(algorithm)

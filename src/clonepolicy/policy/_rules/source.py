@@ -248,10 +248,7 @@ def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
     "No inspection refuses the source's data.",
     Reason.CONTENT_REFUSED,
     reads=("source.inspection",),
-    citations=(
-        advisory("OSSA-2024-001"),
-        cinder("image_utils.qemu_img_info"),
-    ),
+    citations=(advisory("OSSA-2024-001"), cinder("image_utils.qemu_img_info")),
     differs="Cinder inspects what it downloads, but not what it clones.",
 )
 def source_not_refused(_request: CreateRequest, candidate: Candidate) -> bool:
