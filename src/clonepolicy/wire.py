@@ -319,17 +319,13 @@ def _check_same(path: str, found: Any, wanted: Any, why: str) -> None:  # noqa: 
         FactError: names the path of the first difference.
     """
     if isinstance(wanted, dict) and isinstance(found, dict):
-        for name in wanted:
+        for name in {**wanted, **found}:
+            below = f"{path}.{name}"
             if name not in found:
-                raise FactError(
-                    f"{path}.{name}", None, "a value; it is missing"
-                )
-        for name in found:
+                raise FactError(below, None, "a value; it is missing")
             if name not in wanted:
-                raise FactError(
-                    f"{path}.{name}", found[name], "no field of this name"
-                )
-            _check_same(f"{path}.{name}", found[name], wanted[name], why)
+                raise FactError(below, found[name], "no field of this name")
+            _check_same(below, found[name], wanted[name], why)
     elif (
         isinstance(wanted, list)
         and isinstance(found, list)
