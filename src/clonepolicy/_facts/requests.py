@@ -71,7 +71,8 @@ class CacheEntry:
         return f"cache:{'?' if self.source is None else self.source.id}"
 
 
-Candidate: TypeAlias = ArrayImage | ImageVolume | CacheEntry
+VolumeCandidate: TypeAlias = ImageVolume | CacheEntry
+Candidate: TypeAlias = ArrayImage | VolumeCandidate
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)

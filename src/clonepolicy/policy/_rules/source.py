@@ -17,6 +17,7 @@ from clonepolicy._facts.requests import (
     Candidate,
     CreateRequest,
     ImageVolume,
+    VolumeCandidate,
 )
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, rule, spec
@@ -87,7 +88,7 @@ def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
     differs="Cinder does not check this.",
 )
 def backref_matches(
-    request: CreateRequest, candidate: ImageVolume | CacheEntry
+    request: CreateRequest, candidate: VolumeCandidate
 ) -> bool:
     source = candidate.source
     return (
@@ -184,7 +185,7 @@ def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
     differs="Cinder does not check this.",
 )
 def source_is_another(
-    request: CreateRequest, candidate: ImageVolume | CacheEntry
+    request: CreateRequest, candidate: VolumeCandidate
 ) -> bool:
     source = candidate.source
     return source is None or source.id != request.volume.id
@@ -214,7 +215,7 @@ def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
     differs="Cinder checks this only for clones that users ask for.",
 )
 def type_compatible(
-    request: CreateRequest, candidate: ImageVolume | CacheEntry
+    request: CreateRequest, candidate: VolumeCandidate
 ) -> bool:
     source, wanted = candidate.source, request.volume.volume_type
     if source is None:
