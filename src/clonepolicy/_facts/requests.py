@@ -72,7 +72,7 @@ class CacheEntry:
 
 
 VolumeCandidate: TypeAlias = ImageVolume | CacheEntry
-Candidate: TypeAlias = ArrayImage | VolumeCandidate
+Candidate: TypeAlias = ArrayImage | ImageVolume | CacheEntry
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
