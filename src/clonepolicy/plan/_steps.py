@@ -50,31 +50,31 @@ class _Step:
 
 
 @attrs.frozen(field_transformer=checked)
-class DiscardVolume(_Step):
+class _VolumeStep(_Step):
+    """A step about one volume."""
+
+    volume_id: VolumeId
+
+
+@attrs.frozen(field_transformer=checked)
+class DiscardVolume(_VolumeStep):
     """Remove a volume's data from the array, if there is any."""
 
-    volume_id: VolumeId
-
 
 @attrs.frozen(field_transformer=checked)
-class DeleteImageVolume(_Step):
+class DeleteImageVolume(_VolumeStep):
     """Delete the record of an image volume, if there is one."""
 
-    volume_id: VolumeId
-
 
 @attrs.frozen(field_transformer=checked)
-class UnpublishVolume(_Step):
+class UnpublishVolume(_VolumeStep):
     """Take a volume back from available to creating."""
 
-    volume_id: VolumeId
-
 
 @attrs.frozen(field_transformer=checked)
-class _FillingStep(_Step):
-    """A step that gives a volume its data, which moves."""
+class _FillingStep(_VolumeStep):
+    """A step that gives a volume its data, and cannot be taken twice."""
 
-    volume_id: VolumeId
     repeats: ClassVar[bool] = False
 
     @override
@@ -119,10 +119,9 @@ class CloneImage(_FillingStep):
 
 
 @attrs.frozen(field_transformer=checked)
-class ExtendVolume(_Step):
+class ExtendVolume(_VolumeStep):
     """Extend a volume to ``size`` GiB."""
 
-    volume_id: VolumeId
     size: int
 
 
@@ -134,10 +133,8 @@ class DownloadImage(_FillingStep):
 
 
 @attrs.frozen(field_transformer=checked)
-class PublishVolume(_Step):
+class PublishVolume(_VolumeStep):
     """Set a complete volume to status available."""
-
-    volume_id: VolumeId
 
     @override
     def undo(self) -> UnpublishVolume:
@@ -146,17 +143,14 @@ class PublishVolume(_Step):
 
 
 @attrs.frozen(field_transformer=checked)
-class FailVolume(_Step):
+class FailVolume(_VolumeStep):
     """Set a volume without data to status error."""
-
-    volume_id: VolumeId
 
 
 @attrs.frozen(field_transformer=checked)
-class CreateImageVolume(_Step):
+class CreateImageVolume(_VolumeStep):
     """Create the record of an image volume, within its project's quota."""
 
-    volume_id: VolumeId
     source_id: str
     project_id: str
     repeats: ClassVar[bool] = False
@@ -168,19 +162,16 @@ class CreateImageVolume(_Step):
 
 
 @attrs.frozen(field_transformer=checked)
-class SetVolumeMetadata(_Step):
+class SetVolumeMetadata(_VolumeStep):
     """Set one metadata item of an image volume."""
 
-    volume_id: VolumeId
     key: str
     value: str
 
 
 @attrs.frozen(field_transformer=checked)
-class SetVolumeReadonly(_Step):
+class SetVolumeReadonly(_VolumeStep):
     """Mark an image volume as read-only."""
-
-    volume_id: VolumeId
 
 
 @attrs.frozen(field_transformer=checked)
