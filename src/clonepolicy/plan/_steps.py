@@ -281,7 +281,8 @@ class Plan:
                 if isinstance(step, CreateImageVolume):
                     made.update({ref} if isinstance(ref, VolumeRef) else ())
                 elif isinstance(ref, VolumeRef) and ref not in made:
-                    raise ValueError(f"{step} uses {ref} before it is created")
+                    message = f"{step} uses {ref} before it is created"
+                    raise ValueError(message)
 
     @property
     def refs(self) -> frozenset[VolumeRef]:

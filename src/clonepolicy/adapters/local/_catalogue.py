@@ -153,10 +153,11 @@ class Catalogue:
         self.close()
         if version == 0:
             raise damaged(action, "it is empty")
-        raise NotFoundError(
+        message = (
             f"the cloud's catalogue has version {version}, and this release "
             f"reads {_VERSION}; use the release that made it"
         )
+        raise NotFoundError(message)
 
     def _connect(
         self, mode: str = "mode=rw", timeout: float = 60
@@ -178,7 +179,8 @@ class Catalogue:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         with self._turn:
             if self._closed:
-                raise sqlite3.ProgrammingError("the cloud is closed")
+                message = "the cloud is closed"
+                raise sqlite3.ProgrammingError(message)
             if self._db is not None and self._db.in_transaction:
                 yield self._db
             elif paths.free(self._path.parent) >= _ROOM:
@@ -202,10 +204,11 @@ class Catalogue:
     def _read_only(self) -> Iterator[sqlite3.Connection]:
         """Read what nobody can change, while no change is pending in a log."""
         if paths.size_of(Path(f"{self._path}-wal")):
-            raise UnavailableError(
+            message = (
                 "there are changes in catalogue.sqlite-wal, which can be read "
                 "only where the cloud can be written; open a copy of the cloud"
             )
+            raise UnavailableError(message)
         with contextlib.closing(self._connect("mode=ro&immutable=1")) as db:
             yield db
 
@@ -343,10 +346,11 @@ class Catalogue:
         try:
             return _load(rows[0]["value"])
         except (ValueError, TypeError, LookupError) as error:
-            raise UnavailableError(
+            message = (
                 f"the cloud's options cannot be read: {error}; see "
                 "clonepolicy check"
-            ) from error
+            )
+            raise UnavailableError(message) from error
 
     def set_config(self, config: Config) -> None:
         """Write the configuration."""
