@@ -79,11 +79,10 @@ def convert(
         )
         disk = max(disk, _check_info(disk_format, json.loads(said), fd))
         if disk > count:
-            message = (
+            raise IntegrityError(
                 f"the disk in the image has {disk} bytes; make the volume at "
                 f"least {_sizes.to_gib(disk)} GiB"
             )
-            raise IntegrityError(message)
         _run(
             *(disk_format, qemu_img, "convert", "-n", "--target-is-zero"),
             *("-O", "raw", image, path_of(target)),
@@ -115,11 +114,10 @@ def _check_info(disk_format: str, info: dict[str, Any], fd: int) -> int:
         or details.get("parent-cid", _NO_CID) != _NO_CID
         or info.get("encrypted")
     ):
-        message = (
+        raise IntegrityError(
             f"the {disk_format} data is not safe: QEMU finds the subtype "
             f"{subtype} in it, and the files {sorted(others)}"
         )
-        raise IntegrityError(message)
     return int(info["virtual-size"])
 
 

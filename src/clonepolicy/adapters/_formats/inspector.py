@@ -158,10 +158,9 @@ def check_supported(
 ) -> None:
     """Raise `UnsupportedError` unless the format is plain or converted."""
     if container_format != "bare":
-        message = (
+        raise UnsupportedError(
             f"container_format {container_format} cannot be unpacked; use bare"
         )
-        raise UnsupportedError(message)
     if disk_format not in _PLAIN and disk_format not in QEMU:
         known = ", ".join(sorted({*_PLAIN, *QEMU}))
         message = f"disk_format {disk_format} is not one of {known}"

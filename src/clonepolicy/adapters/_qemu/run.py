@@ -29,11 +29,10 @@ def find_qemu_img(purpose: str) -> str:
     """Find qemu-img; raise `UnsupportedError` if it is not installed."""
     found = shutil.which("qemu-img")
     if found is None:
-        message = (
+        raise UnsupportedError(
             f"{purpose} needs qemu-img, which is not installed; install "
             "qemu-utils"
         )
-        raise UnsupportedError(message)
     return found
 
 
@@ -84,10 +83,9 @@ def run_qemu_img(
             umask=0o077,
         )
     except subprocess.TimeoutExpired as error:
-        message = (
+        raise UnavailableError(
             f"qemu-img took longer than {_TIMEOUT * seconds:g} s; try again"
-        )
-        raise UnavailableError(message) from error
+        ) from error
     if not done.returncode:
         return 0, done.stdout.decode(errors="replace")
     output = done.stderr.decode(errors="replace").strip()

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import attrs
 
-from clonepolicy import (
-    AdapterError,
-    CinderLocation,
-    Quota,
-)
+from clonepolicy import AdapterError, CinderLocation, Quota
 from clonepolicy.adapters._files import paths
 from clonepolicy.adapters.local._catalogue import Row
 from clonepolicy.adapters.local._journal import read_entry
@@ -29,9 +23,6 @@ from clonepolicy.adapters.local._records import (
 from clonepolicy.adapters.local._store import WHOLE, Store
 
 _ACTION = "checking the cloud"
-_VOLUME_FILE = re.compile(
-    r"volume-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-)
 _WORKED_ON = frozenset({"creating", "deleting", "uploading"})
 _STORED = frozenset({"queued", "saving", "pending_delete"})
 _FOREIGN = "does not belong to this cloud", "move it away"
@@ -101,7 +92,8 @@ def _look(store: Store) -> Iterator[Problem]:
     known = {row["id"] for row in rows}
     for path in images or ():
         if path.name not in known:
-            yield from _look_at_stray_image(path)
+            take = f"clonepolicy image add {_quoted(path)} --name NAME, and"
+            yield _stray(path, "image", path.name, take)
     for path in locks or ():
         # a process may be removing its own
         with contextlib.suppress(FileNotFoundError):
@@ -194,38 +186,24 @@ def _look_at_strays(
         if row["pool"] in store.pools
     }
     for path in files:
-        if path in places or _is_gone(path):
-            continue
-        named = _VOLUME_FILE.fullmatch(path.name)
-        if not named or paths.misfit(path):
-            yield Problem(str(path), *_FOREIGN)
-            continue
-        remedy = f"remove it: clonepolicy discard {_quoted(path)}"
-        if named[1] not in known:
-            words = f"{named[1]} --name NAME --project PROJECT"
-            adopt = f"clonepolicy volume adopt {words}"
-            remedy = f"take it back: {adopt}, or {remedy}"
-        message = "no volume has this file"
-        yield Problem(str(path), message, remedy, discardable=True)
+        if path not in places:
+            volume_id, take = path.name.removeprefix("volume-"), None
+            if volume_id not in known:
+                words = f"{volume_id} --name NAME --project PROJECT"
+                take = f"clonepolicy volume adopt {words}, or"
+            prefixed = volume_id != path.name
+            yield _stray(path, "volume", prefixed and volume_id, take)
 
 
-def _is_gone(path: Path) -> bool:
-    return not os.path.lexists(path)
-
-
-def _look_at_stray_image(path: Path) -> Iterator[Problem]:
-    if _is_gone(path):
-        return
-    if not is_token(path.name) or paths.misfit(path):
-        yield Problem(str(path), *_FOREIGN)
-        return
-    remedy = (
-        f"take it back: clonepolicy image add {_quoted(path)} --name NAME, "
-        f"and remove it: clonepolicy discard {_quoted(path)}"
-    )
-    yield Problem(
-        str(path), "no image has this file", remedy, discardable=True
-    )
+def _stray(path: Path, noun: str, named: object, take: str | None) -> Problem:
+    """Name a file without a record, of this cloud if its name has an id."""
+    if not is_token(named) or paths.misfit(path):
+        return Problem(str(path), *_FOREIGN)
+    remedy = f"remove it: clonepolicy discard {_quoted(path)}"
+    if take is not None:
+        remedy = f"take it back: {take} {remedy}"
+    message = f"no {noun} has this file"
+    return Problem(str(path), message, remedy, discardable=True)
 
 
 def _look_at_image(

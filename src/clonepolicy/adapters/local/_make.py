@@ -56,8 +56,7 @@ def make_cloud(
     }
     with translate_errors(f"making a cloud in {root}"), _alone(root):
         if (root / CATALOGUE).exists():
-            message = f"{root} is a cloud already; open it"
-            raise ConflictError(message)
+            raise ConflictError(f"{root} is a cloud already; open it")
         draft = root / _DRAFT
         begun = draft.exists()
         drafts = {f"{_DRAFT}{end}" for end in ("", "-journal", "-wal", "-shm")}
@@ -110,11 +109,10 @@ def _names(directory: Path) -> set[str]:
         message = f"{directory} is not a directory; use a new or empty one"
         raise ConflictError(message) from error
     except OSError as error:
-        message = (
+        raise UnavailableError(
             f"the directory {directory} cannot be made: {error.strerror}; "
             "use another path"
-        )
-        raise UnavailableError(message) from error
+        ) from error
 
 
 def _make_empty(directory: Path, allowed: Container[str] = ()) -> None:
@@ -129,11 +127,10 @@ def _make_empty(directory: Path, allowed: Container[str] = ()) -> None:
 def check_cloud(root: Path) -> None:
     """Raise `NotFoundError` if a directory is no cloud."""
     if not (root / CATALOGUE).is_file():
-        message = (
+        raise NotFoundError(
             f"{root} is not a cloud; make one with LocalCloud.init, or "
             f"clonepolicy init {root}"
         )
-        raise NotFoundError(message)
 
 
 def why_absent(name: str, path: Path, mark: str) -> str | None:

@@ -124,12 +124,10 @@ def _record(store: Store, volume_id: str, path: Path) -> Row | None:
     except AdapterError:
         return None
     if is_token(row["token"]):
-        message = (
+        raise ConflictError(
             f"volume {volume_id} is {row['status']}; wait until that ends"
         )
-        raise ConflictError(message)
     in_place = path == store.volume_path(row)
     if in_place and volume.status in WHOLE:
-        message = f"the file of volume {volume_id} fits its record"
-        raise ConflictError(message)
+        raise ConflictError(f"the file of volume {volume_id} fits its record")
     return row

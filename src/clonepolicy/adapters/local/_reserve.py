@@ -28,8 +28,7 @@ def keep(root: Path) -> None:
     if bytes_on_disk(path) >= _SIZE:
         return
     if paths.free(root) < 2 * _SIZE:
-        message = f"no space left in {root}; delete something"
-        raise UnavailableError(message)
+        raise UnavailableError(f"no space left in {root}; delete something")
     _allocate(path)
 
 

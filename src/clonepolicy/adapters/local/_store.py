@@ -122,8 +122,7 @@ def check_status(
 ) -> None:
     """Raise `ConflictError` unless a record has one of the statuses."""
     if row["status"] not in allowed:
-        message = f"{kind} {row['id']} is {row['status']}{why}"
-        raise ConflictError(message)
+        raise ConflictError(f"{kind} {row['id']} is {row['status']}{why}")
 
 
 def check_readable(store: Store, row: Row) -> None:
@@ -142,5 +141,4 @@ def check_not_directory(path: Path) -> None:
     Its content does not belong to this cloud, and may be the only copy.
     """
     if path.is_dir() and not path.is_symlink():
-        message = f"{path} is a directory; move it away first"
-        raise ConflictError(message)
+        raise ConflictError(f"{path} is a directory; move it away first")
