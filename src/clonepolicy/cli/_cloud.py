@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -52,6 +53,7 @@ _OF_AN_IMAGE = (
 )
 _TOLD = 3
 """How many problems each command shows; ``clonepolicy check`` shows all."""
+_SILENT = logging.NullHandler()
 name_argument = click.argument("wanted", metavar="ID|NAME")
 
 
@@ -63,6 +65,8 @@ def cloud_options(function: F) -> F:
 @contextlib.contextmanager
 def opened(root: Path) -> Iterator[local.LocalCloud]:
     """Open a cloud; report what it recovered, and what does not fit."""
+    # what oslo.utils logs of an image is in the error, too
+    logging.getLogger("oslo_utils").addHandler(_SILENT)
     with local.LocalCloud(root) as cloud:
         if cloud.recovered:
             count = len(cloud.recovered)

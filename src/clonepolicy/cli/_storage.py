@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -247,7 +248,7 @@ def upload(
         " --name old --json",
     ),
 )
-@click.argument("volume_id", metavar="ID")
+@click.argument("volume_id", metavar="ID", type=click.UUID)
 @click.option(
     "--name",
     default="adopted",
@@ -256,7 +257,7 @@ def upload(
 )
 @cloud_options
 def adopt(
-    volume_id: str, name: str, root: Path, project: str, *, as_json: bool
+    volume_id: uuid.UUID, name: str, root: Path, project: str, *, as_json: bool
 ) -> None:
     """Take a volume's file as it is, and make its record fit.
 
@@ -265,7 +266,7 @@ def adopt(
     a volume of the project.
     """
     with opened(root) as cloud:
-        row = cloud.adopt_volume(volume_id, name=name, project_id=project)
+        row = cloud.adopt_volume(str(volume_id), name=name, project_id=project)
     fields = to_dict(row)
     answer({"volume": fields}, pairs(fields.items()), as_json=as_json)
 
