@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import attrs
 import click
 
 from clonepolicy._terminal.errors import Exit
 from clonepolicy._terminal.options import examples, json_option
-from clonepolicy._terminal.render import answer
+from clonepolicy._terminal.render import answer, plain
 from clonepolicy._text import printable
 from clonepolicy.adapters import local
 from clonepolicy.cli._cloud import root_option
@@ -32,7 +31,7 @@ def check(context: click.Context, root: Path, *, as_json: bool) -> None:
         found = cloud.check()
     text = "\n".join(printable(str(problem)) for problem in found)
     answer(
-        {"problems": [attrs.asdict(problem) for problem in found]},
+        {"problems": [plain(problem) for problem in found]},
         text or "everything fits",
         as_json=as_json,
     )
