@@ -42,7 +42,7 @@ from clonepolicy.adapters.cinder._driver import (
     CinderArray,
     backend_from_driver,
 )
-from clonepolicy.adapters.cinder._errors import translate_errors
+from clonepolicy.adapters.cinder._errors import traced, translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._options import (
     Mode,
@@ -136,9 +136,9 @@ class DriverBackend:
             count_decision(decision)
             if self.settings.user_messages and self.enforces:
                 write_message(context, decision)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - it is made all the same
             LOG.warning(
-                "clonepolicy could not report a decision", exc_info=True
+                "clonepolicy could not report a decision\n%s", traced(error)
             )
         if self.enforces and isinstance(decision, Refuse):
             raise exception.ImageUnacceptable(
@@ -228,7 +228,7 @@ def log_failures(outcome: Outcome) -> None:
             "failed": str(failure.error),
         }
         LOG.warning("clonepolicy %s", log_fields(fields))
-        LOG.debug("clonepolicy cause", exc_info=failure.error)
+        LOG.debug("clonepolicy cause\n%s", traced(failure.error))
 
 
 def log_undecided(operation: str, error: Exception) -> None:
@@ -239,7 +239,7 @@ def log_undecided(operation: str, error: Exception) -> None:
         "unreadable": str(error),
     }
     LOG.warning("clonepolicy %s", log_fields(fields))
-    LOG.debug("clonepolicy cause", exc_info=error)
+    LOG.debug("clonepolicy cause\n%s", traced(error))
 
 
 def count_decision(decision: Decision) -> None:

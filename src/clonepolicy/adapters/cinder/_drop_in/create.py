@@ -26,10 +26,12 @@ from clonepolicy import (
     execute,
     gather_create,
 )
+from clonepolicy._text import printable
 from clonepolicy.adapters.cinder._drop_in.backend import (
     DriverBackend,
     log_failures,
 )
+from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.plan import (
@@ -223,11 +225,11 @@ class CreateTask:
                 self.task.image_volume_cache.delete_cached_volume(
                     admin, entry, "Cache entry has no clones left"
                 )
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - the clone was made
                 LOG.warning(
-                    "clonepolicy could not evict cached volume %s",
-                    volume_id,
-                    exc_info=True,
+                    "clonepolicy could not evict cached volume %s\n%s",
+                    printable(volume_id),
+                    traced(error),
                 )
 
     def _download(self, decision: Decision | None) -> dict[str, Any] | None:
