@@ -37,5 +37,9 @@ def on_first_use(
 
 
 def _load(module: str) -> dict[str, object]:
-    __import__(module)
+    try:
+        __import__(module)
+    except AttributeError as error:
+        # Python would take it for a name that the package does not have
+        raise ImportError(f"{module}: AttributeError: {error}") from error
     return vars(sys.modules[module])
