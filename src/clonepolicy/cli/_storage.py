@@ -260,8 +260,9 @@ def adopt(
 ) -> None:
     """Take a volume's file as it is, and make its record fit.
 
-    Zeros are added up to the recorded size, or to a whole GiB. A file
-    without a valid record becomes a volume of the project.
+    ID is the whole id, as `clonepolicy check` shows it. Zeros are added up to
+    the recorded size, or to a whole GiB. A file without a valid record becomes
+    a volume of the project.
     """
     with opened(root) as cloud:
         row = cloud.adopt_volume(volume_id, name=name, project_id=project)

@@ -26,11 +26,8 @@ from clonepolicy import (
     execute,
     gather_create,
 )
-from clonepolicy._text import printable
-from clonepolicy.adapters.cinder._drop_in.backend import (
-    DriverBackend,
-    log_failures,
-)
+from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
+from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._records import volume_from_object
@@ -228,7 +225,7 @@ class CreateTask:
             except Exception as error:  # noqa: BLE001 - the clone was made
                 LOG.warning(
                     "clonepolicy could not evict cached volume %s\n%s",
-                    printable(volume_id),
+                    volume_id,
                     traced(error),
                 )
 
