@@ -6,6 +6,7 @@ Work is counted in calls, not in time.
 from __future__ import annotations
 
 import itertools
+import json
 import sys
 import uuid
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from clonepolicy import (
     POLICIES,
     CinderLocation,
     CreateRequest,
+    FactError,
     Host,
     Route,
     decide,
@@ -31,6 +33,7 @@ from clonepolicy import (
     parse_location,
     tenant_findings,
     what_would_it_take,
+    wire,
 )
 from clonepolicy.policy import Policy
 from clonepolicy.policy._rules.cinder29 import _sql_like
@@ -189,6 +192,28 @@ def test_an_explanation_is_short_and_ends_with_the_plan(
     assert "  else FailVolume" == text.splitlines()[-1]
 
 
+def test_reading_ends_at_the_first_fault() -> None:
+    """An error for each of a million faults would take gigabytes."""
+    body = wire.to_dict(CLONEABLE[Route.IMAGE_VOLUME])
+
+    def read(number: int) -> None:
+        body["image_volumes"] = [None] * number
+        with pytest.raises(FactError, match=r"image_volumes\[0\]"):
+            wire.loads(CreateRequest, json.dumps(body))
+
+    read(1)
+    assert calls(partial(read, 10_000)) == calls(partial(read, 100))
+
+
+def test_a_host_has_at_most_the_length_that_cinder_stores() -> None:
+    """Each candidate's is compared with the volume's, letter by letter."""
+    longest = f"{'h' * 251}@b#p"
+    assert longest == str(Host.parse(longest))
+    for too_long in ("h" * 256, f"{'h' * 252}@b#p"):
+        with pytest.raises(FactError, match="at most 255 characters"):
+            Host.parse(too_long)
+
+
 def test_candidates_that_are_not_listed_are_counted() -> None:
     """With the number refused, and the reasons by frequency."""
     lines = explain(decide(malformed(1_000), CINDER_29)).splitlines()
@@ -262,10 +287,10 @@ def test_a_host_of_wild_cards_is_matched_without_trying_all_ways(
     wild: str,
 ) -> None:
     """With backtracking, this would not end."""
-    volume = Host(wild * 60)
+    volume = Host(wild * 40)
     request = with_facts(
         CLONEABLE[Route.IMAGE_VOLUME],
-        {"volume.host": volume, "source.host": Host("a" * 2_000)},
+        {"volume.host": volume, "source.host": Host("a" * 255)},
     )
     decision = decide(request, CINDER_29)
     found = {finding.rule for finding in decision.findings}

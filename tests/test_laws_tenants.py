@@ -35,7 +35,10 @@ TENANTS_OWN = {"image", "volume", "project_id", "force", "quota"}
 """The parts of a request that its tenant may learn of."""
 OPERATORS = {
     Image: ("locations_from", "direct_url"),
-    Volume: ("host", "cluster_name", "migration_status", "clones"),
+    Volume: (
+        *("host", "cluster_name", "migration_status", "clones"),
+        "inspection",
+    ),
 }
 """What only the operator knows of an image and a volume."""
 OF_A_TYPE = ("volume_backend_name", "store_id")

@@ -17,9 +17,11 @@ from clonepolicy import (
     CinderLocation,
     FactError,
     FileLocation,
+    GlanceStore,
     Host,
     MalformedLocation,
     OtherLocation,
+    Quota,
     RbdLocation,
     Request,
     Route,
@@ -251,6 +253,35 @@ def test_a_plan_is_equal_after_a_round_trip_or_refused_when_made(
         assert "before it is created" in str(error)  # noqa: PT017 - others may not
         return
     assert plan == wire.loads(Plan, wire.dumps(plan))
+
+
+@attrs.frozen(kw_only=True)
+class Tagged(Quota):
+    """A quota of another class."""
+
+    tag: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class TaggedStore(GlanceStore):
+    """A store of another class."""
+
+    tag: int = 0
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("clone_quota", Tagged()),
+        ("glance.stores", (TaggedStore(id="s"),)),
+    ],
+)
+def test_a_record_of_another_class_is_refused_when_it_is_put_in_one(
+    path: str, value: object
+) -> None:
+    """It would be read as one of the class itself, which differs."""
+    with pytest.raises(FactError, match=r"expected (a tuple of )?[GQ]"):
+        with_facts(REGISTERABLE, {path: value})
 
 
 def test_a_zone_of_a_region_is_read_as_its_offset() -> None:

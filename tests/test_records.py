@@ -319,7 +319,7 @@ class TestPlans:
         """The id of the image volume is known only after it was created."""
         ref = VolumeRef("image-volume")
         add = AddLocation("i", ref, None)
-        with pytest.raises(ValueError, match="before it is created"):
+        with pytest.raises(FactError, match="before it is created"):
             Plan((Attempt(Route.REGISTER, None, (add,)),))
         plan = Plan(
             (

@@ -140,8 +140,17 @@ WRONG: dict[str, Callable[[Json], None]] = {
     "CreateRequest.volume.host.pool: expected non-empty Unicode text": change(
         "volume.host", "h@b#"
     ),
-    "CreateRequest.image_volumes: expected an object or list": change(
+    "CreateRequest.image_volumes: expected a list, got 3": change(
         "image_volumes", 3
+    ),
+    "CreateRequest.image_volumes: expected a list, got {}": change(
+        "image_volumes", {}
+    ),
+    "CreateRequest.glance.stores: expected a list, got ''": change(
+        "glance.stores", ""
+    ),
+    "CreateRequest.volume.host: expected at most 255": change(
+        "volume.host", "h" * 256
     ),
     "CreateRequest.image_volumes[0].source.size: expected": change(
         "image_volumes.0.source.size", None

@@ -11,7 +11,7 @@ import attrs
 
 from clonepolicy._facts.checks import MOST
 from clonepolicy._facts.locations import Location
-from clonepolicy._facts.records import Host
+from clonepolicy._facts.records import LONGEST_HOST, Host
 from clonepolicy._facts.requests import CreateRequest, UploadRequest
 
 __all__ = ["schema"]
@@ -24,7 +24,12 @@ _PLAIN: dict[object, Json] = {
     bool: {"type": "boolean"},
     type(None): {"type": "null"},
     datetime.datetime: {"type": "string", "format": "date-time"},
-    Host: {"type": "string", "examples": ["host@backend#pool"]},
+    Host: {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": LONGEST_HOST,
+        "examples": ["host@backend#pool"],
+    },
     Location: {
         "type": "string",
         "examples": ["cinder://6f2c8a54-9d1e-4b7a-8c3d-2e5f60718293"],

@@ -13,16 +13,24 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
+from typing import (
+    Any,
+    NoReturn,
+    TypeAlias,
+    TypeVar,
+    get_args,
+    get_origin,
+)
 
-from cattrs import Converter
+from cattrs import BaseConverter, Converter
 from cattrs.errors import (
     AttributeValidationNote,
     ClassValidationError,
     ForbiddenExtraKeysError,
     IterableValidationError,
+    IterableValidationNote,
 )
 from cattrs.gen import make_dict_structure_fn
 from cattrs.strategies import configure_tagged_union
@@ -101,6 +109,33 @@ def _texts(value: object, _: object) -> frozenset[str]:
     return frozenset(_text(item, str) for item in value)
 
 
+def _is_tuple(kind: object) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _items_of(
+    kind: Any,  # noqa: ANN401 - an annotation
+    made: BaseConverter,
+) -> Callable[[object, object], tuple[object, ...]]:
+    """Read a list; cattrs itself would keep every fault, of any number."""
+    item = get_args(kind)[0]
+    hook = made.get_structure_hook(item)
+
+    def items(value: object, _: object) -> tuple[object, ...]:
+        if type(value) is not list:
+            raise FactError("", value, "a list")
+        read = []
+        for at, each in enumerate(value):
+            try:
+                read.append(hook(each, item))
+            except Exception as error:  # noqa: BLE001 - what cattrs met
+                error.add_note(IterableValidationNote("", at, item))
+                raise IterableValidationError("", [error], kind) from None
+        return tuple(read)
+
+    return items
+
+
 def _host(value: object, _: object) -> Host:
     return Host.parse(_text(value, str))
 
@@ -134,6 +169,7 @@ def _converter() -> Converter:
         made.register_structure_hook(kind, _enum)
         made.register_unstructure_hook(kind, str)
     made.register_structure_hook_func(_is_texts, _texts)
+    made.register_structure_hook_factory(_is_tuple, _items_of)
     made.register_structure_hook(datetime.datetime, _moment)
     made.register_unstructure_hook(
         datetime.datetime, datetime.datetime.isoformat
@@ -361,7 +397,7 @@ def _first(error: BaseException, path: str, value: object) -> FactError:
             where = f"{path}.{field}" if field else path
             return FactError(where, error.value, error.expected)
         case ForbiddenExtraKeysError():
-            names = ", ".join(sorted(error.extra_fields))
+            names = ", ".join(sorted(map(str, error.extra_fields)))
             return FactError(path, names, "known fields only")
         case KeyError():
             return FactError(path, None, "a value; it is missing")

@@ -49,10 +49,13 @@ REQUEST = attrs.evolve(
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """Return what was logged, without the prefix."""
+    """Return what was logged, tracebacks too, without the prefix."""
     caplog.set_level(logging.DEBUG)
-    prefix = "clonepolicy "
-    return lambda: [text.removeprefix(prefix) for text in caplog.messages]
+    written = logging.Formatter().format
+    return lambda: [
+        written(record).removeprefix("clonepolicy ")
+        for record in caplog.records
+    ]
 
 
 def test_a_location_cannot_forge_a_field_or_a_line(
@@ -88,7 +91,12 @@ def test_an_error_cannot_forge_a_field_or_a_line(
         Outcome(attempt=None, failures=(failure,), settled=True, ids={})
     )
     reports.log_undecided("create", ValueError(FORGED))
-    failed, _, unreadable, _ = lines()
+    failed, cause, unreadable, other_cause = lines()
+    for traced in (cause, other_cause):
+        head, *rest = traced.split("\n")
+        assert "cause" == head
+        assert all(text.startswith("  ") for text in rest)
+        assert traced.replace("\n", "").isprintable()
     assert {
         "attempt": f"clone {URL}",
         "step": "CloneVolume",

@@ -23,8 +23,8 @@ from clonepolicy._facts.requests import (
     Operation,
     Request,
     UploadRequest,
+    size_to_extend_to,
 )
-from clonepolicy.plan._build import size_to_extend_to
 from clonepolicy.policy._shipped import SAFE
 from clonepolicy.policy._tables import Policy, Route
 

@@ -6,6 +6,7 @@ from typing import Generic, TypeAlias
 
 import attrs
 
+from clonepolicy import plan as plans
 from clonepolicy._decide.evaluation import Evaluation, R_co
 from clonepolicy._decide.finding import CandidateResult, Finding
 from clonepolicy._facts.requests import (
@@ -14,7 +15,6 @@ from clonepolicy._facts.requests import (
     Request,
     UploadRequest,
 )
-from clonepolicy.plan._steps import Plan
 from clonepolicy.policy._tables import Policy, Route
 
 
@@ -53,7 +53,7 @@ class _Decision(Generic[R_co]):
         return self.evaluation.notes
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> plans.Plan:
         """The attempts in order, and the steps to take if all of them fail."""
         return self.evaluation.plan
 

@@ -14,10 +14,9 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
+from clonepolicy import plan as plans
 from clonepolicy._decide.finding import CandidateResult, Finding, make_finding
 from clonepolicy._facts.requests import Candidate, Operation, Request
-from clonepolicy.plan._build import plan_create, plan_upload
-from clonepolicy.plan._steps import Plan
 from clonepolicy.policy._rule import Rule
 from clonepolicy.policy._tables import (
     CloneTable,
@@ -143,8 +142,14 @@ class Evaluation(Generic[R_co]):
         )
 
     @cached_property
-    def plan(self) -> Plan:
+    def plan(self) -> plans.Plan:
         """The attempts in order, and the steps to take if all of them fail."""
+        # steps have many classes, and who only decides needs none
+        from clonepolicy.plan._build import (  # noqa: PLC0415
+            plan_create,
+            plan_upload,
+        )
+
         request = self._request
         if request.operation is Operation.UPLOAD:
             return plan_upload(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
+from clonepolicy import plan as plans
 from clonepolicy._decide.decision import (
     Clone,
     Decision,
@@ -19,7 +20,6 @@ from clonepolicy._decide.finding import CandidateResult, Finding
 from clonepolicy._facts.records import Host
 from clonepolicy._facts.requests import Operation
 from clonepolicy._text import shown
-from clonepolicy.plan._steps import Attempt, Plan, Step
 
 _ROOM = 14_000
 """The most bytes of an explanation, without the lines that count the rest."""
@@ -156,7 +156,7 @@ def _result_lines(result: CandidateResult) -> Iterator[str]:
         yield from _finding_lines(finding)
 
 
-def _plan_lines(plan: Plan) -> Iterator[str]:
+def _plan_lines(plan: plans.Plan) -> Iterator[str]:
     numbered = [*enumerate(plan.attempts, 1)]
     lines = ([_attempt_line(*each)] for each in numbered[:-1])
     yield from _listing(lines, len(numbered[:-1]))
@@ -165,9 +165,9 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     yield f"  else {_names(plan.abandon)}"
 
 
-def _attempt_line(number: int, attempt: Attempt) -> str:
+def _attempt_line(number: int, attempt: plans.Attempt) -> str:
     return f"  {number}. {shown(str(attempt))}: {_names(attempt.steps)}"
 
 
-def _names(steps: Iterable[Step]) -> str:
+def _names(steps: Iterable[plans.Step]) -> str:
     return ", ".join(type(step).__name__ for step in steps)

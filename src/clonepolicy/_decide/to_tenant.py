@@ -59,7 +59,7 @@ def explain_to_tenant(decision: Decision) -> str:
     The text depends on no other fact: not on volumes, hosts or projects of
     others, the backend, the configuration, or what Glance offers.  If such
     facts decide between two routes, it names neither.  If the tenant cannot
-    see the image, it says only that.
+    see the image, it says at most that.
     """
     head, findings = _told(decision)
     return "\n".join([head, *map(_line, findings)])

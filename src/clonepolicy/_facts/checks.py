@@ -6,10 +6,17 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 from types import NoneType, UnionType
-from typing import Any, NoReturn, TypeAlias, Union, get_args, get_origin
+from typing import (
+    Any,
+    NoReturn,
+    TypeAlias,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import attrs  # noqa: TC002 - the module has no other use of it
-from typing_extensions import get_type_hints
 
 from clonepolicy._errors import FactError
 from clonepolicy._facts.locations import Location, parse_location
@@ -170,11 +177,13 @@ _PLAIN: dict[Any, tuple[Callable[[str, object], _Validator], str]] = {
 }
 
 
+# an instance of a subclass would be read as one of the class itself
+
+
 def _instance(kinds: tuple[type, ...], expected: str) -> _Validator:
     def check(instance: Any, attribute: Any, value: Any) -> None:
-        if not isinstance(value, kinds) or (
-            str in kinds and isinstance(value, str) and not is_text(value)
-        ):
+        kind = type(value)
+        if kind not in kinds or (kind is str and not is_text(value)):
             _refuse(instance, attribute, value, expected)
 
     return check
@@ -182,7 +191,7 @@ def _instance(kinds: tuple[type, ...], expected: str) -> _Validator:
 
 def _location(kinds: tuple[type, ...], expected: str) -> _Validator:
     def check(instance: Any, attribute: Any, value: Any) -> None:
-        if not isinstance(value, kinds) or not _can_be_parsed(value):
+        if type(value) not in kinds or not _can_be_parsed(value):
             _refuse(instance, attribute, value, expected)
 
     return check
@@ -198,12 +207,10 @@ def _can_be_parsed(location: object) -> bool:
 
 def _tuple_of(kinds: tuple[type, ...]) -> _Validator:
     names = " or ".join(kind.__name__ for kind in kinds)
-    expected = f"a tuple of {names}"
+    expected, valid = f"a tuple of {names}", frozenset(kinds)
 
     def check(instance: Any, attribute: Any, value: Any) -> None:
-        if type(value) is not tuple or not all(
-            isinstance(item, kinds) for item in value
-        ):
+        if type(value) is not tuple or not valid.issuperset(map(type, value)):
             _refuse(instance, attribute, value, expected)
 
     return check

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from typing import TypeAlias
-from urllib.parse import quote, unquote, urlsplit
 
 import attrs
 
@@ -46,6 +45,8 @@ class RbdLocation:
 
     def __str__(self) -> str:
         """Return the URL as glance_store writes it, each part quoted."""
+        from urllib.parse import quote
+
         parts = (self.fsid, self.pool, self.image, self.snapshot)
         # a part that is no valid text is quoted, too, and never fails
         quoted = (quote(part, "", errors="surrogatepass") for part in parts)
@@ -117,6 +118,8 @@ def parse_location(url: str) -> Location:
 
 
 def _parse_rbd(url: str) -> RbdLocation | MalformedLocation:
+    from urllib.parse import unquote
+
     parts = [unquote(part) for part in url.removeprefix("rbd://").split("/")]
     if len(parts) == _RBD_PARTS and all(parts) and url.isascii():
         location = RbdLocation(*parts)
@@ -153,6 +156,8 @@ def cinder_volume_id(location: Location) -> str | None:
     """
     if isinstance(location, CinderLocation):
         return location.volume_id
+    from urllib.parse import urlsplit
+
     try:
         parts = urlsplit(str(location))
     except ValueError:

@@ -28,6 +28,10 @@ NOT_MIGRATING = frozenset({None, "none", "success", "error"})
 """Each ``migration_status`` of a volume that is not being migrated."""
 
 
+LONGEST_HOST = 255
+"""Characters, as in Cinder's database."""
+
+
 @attrs.frozen(field_transformer=checked)
 class Host:
     """``host@backend#pool`` or ``cluster@backend#pool``, in its parts."""
@@ -37,7 +41,14 @@ class Host:
     pool: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        """Refuse parts that `parse` would part in another way."""
+        """Refuse parts that `parse` would part in another way, and a length.
+
+        Cinder's column has that length, and rules compare hosts in a time
+        that grows with its square.
+        """
+        if len(str(self)) > LONGEST_HOST:
+            expected = f"at most {LONGEST_HOST} characters"
+            raise FactError("Host", str(self), expected)
         for name, marks in (("host", "@#"), ("backend", "#")):
             part = getattr(self, name) or ""
             if any(mark in part for mark in marks):
@@ -48,7 +59,7 @@ class Host:
         """Parse Cinder's notation; ``str()`` returns the same text.
 
         Raises:
-            FactError: a part is empty.
+            FactError: a part is empty, or the text is too long.
         """
         service, hash_sign, pool = text.partition("#")
         host, at_sign, backend = service.partition("@")

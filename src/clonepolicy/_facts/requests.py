@@ -96,6 +96,16 @@ class CreateRequest:
     cache_entries: tuple[CacheEntry, ...] = ()
 
 
+def size_to_extend_to(
+    request: CreateRequest, candidate: Candidate
+) -> int | None:
+    """Return the size in GiB to extend a clone to; None: it fits already."""
+    source = candidate.source
+    if source is None or source.size >= request.volume.size:
+        return None
+    return request.volume.size
+
+
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class UploadRequest:
     """Every fact that decides how to upload one volume to one image."""

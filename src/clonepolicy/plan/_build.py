@@ -11,20 +11,11 @@ from clonepolicy._facts.requests import (
     Candidate,
     CreateRequest,
     UploadRequest,
+    size_to_extend_to,
 )
 from clonepolicy.plan import _steps as steps
 from clonepolicy.plan._steps import Attempt, Plan, Step, VolumeRef
 from clonepolicy.policy._tables import Route
-
-
-def size_to_extend_to(
-    request: CreateRequest, candidate: Candidate
-) -> int | None:
-    """Return the size in GiB to extend a clone to; None: it fits already."""
-    source = candidate.source
-    if source is None or source.size >= request.volume.size:
-        return None
-    return request.volume.size
 
 
 def plan_create(

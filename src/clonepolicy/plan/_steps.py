@@ -14,6 +14,7 @@ from typing import ClassVar, TypeAlias
 import attrs
 from typing_extensions import override
 
+from clonepolicy._errors import FactError
 from clonepolicy._facts.checks import checked
 from clonepolicy._facts.locations import FileLocation, RbdLocation
 from clonepolicy._facts.records import Image, StoredImage, Volume
@@ -263,7 +264,7 @@ class Plan:
     fails, `recover` repeats them; the attempt is not undone.
 
     Raises:
-        ValueError: a step uses a `VolumeRef` before a `CreateImageVolume`
+        FactError: a step uses a `VolumeRef` before a `CreateImageVolume`
             creates that volume.
     """
 
@@ -281,8 +282,9 @@ class Plan:
                 if isinstance(step, CreateImageVolume):
                     made.update({ref} if isinstance(ref, VolumeRef) else ())
                 elif isinstance(ref, VolumeRef) and ref not in made:
-                    message = f"{step} uses {ref} before it is created"
-                    raise ValueError(message)
+                    raise FactError(
+                        "Plan", step, f"no use of {ref} before it is created"
+                    )
 
     @property
     def refs(self) -> frozenset[VolumeRef]:

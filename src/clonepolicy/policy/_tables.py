@@ -17,7 +17,6 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import attrs
-from typing_extensions import override
 
 from clonepolicy._facts.records import Volume
 from clonepolicy._facts.requests import (
@@ -151,8 +150,8 @@ class CreateTables(_Tables):
     download: tuple[CreateRule, ...] = ()
 
     @property
-    @override
     def routes(self) -> Mapping[Route, tuple[CreateRule, ...]]:
+        """The clone routes in order of preference, then the download."""
         routes = {
             t.route: (*self.refuse, *t.preconditions) for t in self.clone
         }
@@ -171,8 +170,8 @@ class UploadTables(_Tables):
     notes: tuple[UploadRule, ...] = ()
 
     @property
-    @override
     def routes(self) -> Mapping[Route, tuple[UploadRule, ...]]:
+        """To register, then to upload."""
         return {
             Route.REGISTER: (*self.refuse, *self.register),
             Route.UPLOAD: (*self.refuse, *self.upload),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
+import traceback
 from collections.abc import Iterator, Mapping
 
 from cinder import exception
@@ -21,6 +23,7 @@ from clonepolicy import (
     UnavailableError,
     UnsupportedError,
 )
+from clonepolicy._text import printable_lines
 
 # the first match counts: a class of Cinder may belong to several kinds
 _KINDS: tuple[tuple[tuple[type[Exception], ...], type[AdapterError]], ...] = (
@@ -70,6 +73,16 @@ def translate_errors(action: str) -> Iterator[None]:
         quoted = isinstance(error, FactError)
         message = f"{action}: {error if quoted else type(error).__name__}"
         raise kind(message) from error
+
+
+def traced(error: BaseException) -> str:
+    """Write a traceback in lines that are printable and indented.
+
+    Errors of Cinder, of Glance and of drivers quote what tenants write, and
+    so may hold a text that looks like a line of a log.
+    """
+    text = "".join(traceback.format_exception(error)).rstrip("\n")
+    return textwrap.indent(printable_lines(text), "  ", lambda _: True)
 
 
 def _kind_of(error: BaseException) -> type[AdapterError] | None:

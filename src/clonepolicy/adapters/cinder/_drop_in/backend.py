@@ -29,7 +29,7 @@ from clonepolicy.adapters.cinder._driver import (
     backend_from_driver,
 )
 from clonepolicy.adapters.cinder._drop_in import reports
-from clonepolicy.adapters.cinder._errors import translate_errors
+from clonepolicy.adapters.cinder._errors import traced, translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._options import (
     Mode,
@@ -119,9 +119,9 @@ class DriverBackend:
             reports.count_decision(decision)
             if self.settings.user_messages and self.enforces:
                 reports.write_message(context, decision)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - it is made all the same
             LOG.warning(
-                "clonepolicy could not report a decision", exc_info=True
+                "clonepolicy could not report a decision\n%s", traced(error)
             )
         if self.enforces and isinstance(decision, Refuse):
             raise exception.ImageUnacceptable(

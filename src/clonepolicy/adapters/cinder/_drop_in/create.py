@@ -28,6 +28,7 @@ from clonepolicy import (
 )
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
+from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.plan import (
@@ -221,11 +222,11 @@ class CreateTask:
                 self.task.image_volume_cache.delete_cached_volume(
                     admin, entry, "Cache entry has no clones left"
                 )
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - the clone was made
                 LOG.warning(
-                    "clonepolicy could not evict cached volume %s",
+                    "clonepolicy could not evict cached volume %s\n%s",
                     volume_id,
-                    exc_info=True,
+                    traced(error),
                 )
 
     def _download(self, decision: Decision | None) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ from clonepolicy.adapters.cinder._drop_in.create import (
 from clonepolicy.adapters.cinder._drop_in.reports import register_messages
 from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
 from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
+from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._images import UNREADABLE
 from clonepolicy.adapters.cinder._options import settings_from
 
@@ -142,11 +143,11 @@ def _get_location(
     """
     try:
         return stock(service, context, image_id)
-    except Exception:
+    except Exception as error:  # noqa: BLE001 - Cinder reads the image next
         LOG.warning(
-            "clonepolicy cannot read the locations of image %s",
+            "clonepolicy cannot read the locations of image %s\n%s",
             printable(image_id),
-            exc_info=True,
+            traced(error),
         )
         return UNREADABLE
 

@@ -30,6 +30,7 @@ from clonepolicy import (
     tenant_findings,
 )
 from clonepolicy._text import log_fields
+from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._options import Mode, Notes, Settings
 
 LOG = log.getLogger(__name__)
@@ -114,7 +115,7 @@ def log_undecided(operation: str, error: Exception) -> None:
 
 def _log_failure(error: Exception, **fields: str) -> None:
     LOG.warning("clonepolicy %s", log_fields(fields))
-    LOG.debug("clonepolicy cause", exc_info=error)
+    LOG.debug("clonepolicy cause\n%s", traced(error))
 
 
 def count_decision(decision: Decision) -> None:
