@@ -60,7 +60,7 @@ def make_cloud(
             raise ConflictError(message)
         draft = root / _DRAFT
         begun = draft.exists()
-        drafts = {f"{_DRAFT}{end}" for end in ("", "-journal", "-wal", "-shm")}
+        drafts = _DRAFT, f"{_DRAFT}-journal"
         mine = {*drafts, _reserve.NAME, *_INSIDE, *inside}
         _make_empty(root, mine if begun else ())
         marks = Catalogue.marks(draft) if begun else {}

@@ -38,7 +38,7 @@ def discard(store: Store, where: str, default: Config) -> None:
             paths.remove(path)
         return
     table, _, name = where.partition("/")
-    with store.catalogue.transaction(action, durable=True) as db:
+    with store.catalogue.transaction(action) as db:
         key = "project_id" if table == "quota" else "id"
         for row in db.execute(f"SELECT * FROM {table}").fetchall():  # noqa: S608 - check named it
             found = row[key]
@@ -73,7 +73,7 @@ def adopt_volume(
     check_volume_id(volume_id)
     action = f"adopting volume {volume_id}"
     pool, path = _only_file(store, f"volume-{volume_id}")
-    with store.catalogue.transaction(action, durable=True) as db:
+    with store.catalogue.transaction(action) as db:
         row = _record(store, volume_id, path)
         created_at = now()
         count = _sizes.to_gib(path.lstat().st_size)
