@@ -202,9 +202,12 @@ class Catalogue:
         """Make all changes of a block, or none, and wait for the disk.
 
         A change that precedes the removal of a file must survive a power
-        loss.
+        loss.  A block within a block is part of that one.
         """
         with self._turn, translate_errors(action):
+            if self._db.in_transaction:
+                yield self._db
+                return
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
