@@ -55,6 +55,63 @@ def test_a_cloud_is_made_once_and_in_empty_directories(tmp_path: Path) -> None:
         LocalCloud(tmp_path / "c")
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("c", "", "c/images", "c/run", "c/reserve", "c/catalogue.sqlite"),
+        *("b", "b/below", "link"),
+    ],
+)
+def test_a_pool_is_apart_from_all_else(place: str, tmp_path: Path) -> None:
+    """Otherwise what is of one would seem a stray file of the other."""
+    (tmp_path / "link").symlink_to("b")
+    pools = {"b": tmp_path / "b", "a": tmp_path / place}
+    assert "apart" in fact_error(
+        "pools", lambda: LocalCloud.init(tmp_path / "c", pools=pools)
+    )
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("how", ["closed", "killed"])
+def test_a_catalogue_with_a_write_ahead_log_is_converted(
+    how: str, tmp_path: Path, source: Path
+) -> None:
+    """Earlier releases kept one, which needs shared memory."""
+    root = tmp_path / "c"
+    with LocalCloud.init(root) as cloud:
+        make_volume(cloud, add_image(cloud, source))
+    catalogue = root / "catalogue.sqlite"
+    child = os.fork()
+    if child == 0:
+        db = sqlite3.connect(catalogue, isolation_level=None)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("UPDATE volume SET name = 'renamed'")
+        if how == "closed":
+            db.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    log = root / "catalogue.sqlite-wal"
+    assert log.exists() == (how == "killed")
+    with LocalCloud(root) as cloud:
+        assert cloud.find_volume("renamed", "p").name == "renamed"
+        assert not log.exists()
+    assert faults(root, source) == []
+
+
+def test_a_cloud_that_is_open_is_in_nobodys_way(
+    tmp_path: Path, source: Path
+) -> None:
+    """A process that does nothing holds no lock and maps no file."""
+    root = tmp_path / "c"
+    with LocalCloud.init(root) as cloud, LocalCloud(root) as other:
+        image_id = add_image(cloud, source)
+        assert len(other.list_images()) == 1
+        other.delete_image(image_id)
+        assert cloud.list_images() == ()
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8")
+        assert str(root) not in maps
+
+
 def test_wrong_arguments_are_named(tmp_path: Path, source: Path) -> None:
     """Each error names the wrong argument."""
     with LocalCloud.init(tmp_path / "c") as cloud:

@@ -10,7 +10,7 @@ from clonepolicy import AdapterError, Config, ConflictError, NotFoundError
 from clonepolicy.adapters import _sizes
 from clonepolicy.adapters._files import paths
 from clonepolicy.adapters.local import _reserve
-from clonepolicy.adapters.local._catalogue import Row, now, translate_errors
+from clonepolicy.adapters.local._catalogue import Row, now
 from clonepolicy.adapters.local._check import problems
 from clonepolicy.adapters.local._process_lock import is_token
 from clonepolicy.adapters.local._records import as_volume, printable_id
