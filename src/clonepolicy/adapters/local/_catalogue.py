@@ -25,12 +25,17 @@ from clonepolicy import (
     UnavailableError,
     parse_location,
 )
-from clonepolicy.adapters._files import paths
+from clonepolicy.adapters._files import paths, sparse
+from clonepolicy.adapters.local import _reserve
 from clonepolicy.wire import loads
 
 Row: TypeAlias = sqlite3.Row
 
 _VERSION = 2
+_ROOM = 16 << 20
+"""Bytes that are enough for the shared memory, whatever others write."""
+_PATIENCE = 20.0
+"""In seconds: how long to wait for the others when a process is alone."""
 _SCHEMA = """
 CREATE TABLE config (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT);
 CREATE TABLE pool (
@@ -118,6 +123,7 @@ _DAMAGED = frozenset(
 _FORBIDDEN = frozenset(
     {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 )
+_UNWRITABLE = _FORBIDDEN | {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
 
 
 def now() -> str:
@@ -126,42 +132,92 @@ def now() -> str:
 
 
 class Catalogue:
-    """A connection; transactions keep threads and processes apart.
+    """The database; transactions keep threads and processes apart.
 
-    SQLite writes a rollback journal and no write-ahead log: for that one it
-    maps shared memory from a file, and a full file system then kills a
-    process (SIGBUS).
+    Usually all processes share memory that SQLite maps from a file.  On a
+    full file system that would kill a process (SIGBUS), so with little
+    space left a process connects alone and for each use anew.  On btrfs each
+    change of a file needs space, at any instant: there SQLite keeps a
+    rollback journal, which is slower, and maps nothing.  What cannot be
+    written is read without locks, unless changes are pending.
     """
 
     def __init__(self, path: Path) -> None:
         """Open an existing catalogue."""
+        self._path = path
         self._turn = threading.RLock()
+        self._db: sqlite3.Connection | None = None
+        self._closed = False
         action = "opening the cloud"
-        with translate_errors(action), contextlib.ExitStack() as undo:
-            self._db = sqlite3.connect(
-                f"{path.as_uri()}?mode=rw",
-                uri=True,
-                timeout=60,
-                isolation_level=None,
-                check_same_thread=False,
+        with translate_errors(action):
+            self._maps = _may_map(path.parent)
+        ((version,),) = self.rows(action, "PRAGMA user_version")
+        if version == _VERSION:
+            return
+        self.close()
+        if version == 0:
+            raise damaged(action, "it is empty")
+        message = (
+            f"the cloud's catalogue has version {version}, and this release "
+            f"reads {_VERSION}; use the release that made it"
+        )
+        raise NotFoundError(message)
+
+    def _connect(
+        self, mode: str = "mode=rw", timeout: float = 60
+    ) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            f"{self._path.as_uri()}?{mode}",
+            uri=True,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        db.row_factory = sqlite3.Row
+        # a damaged row must not hide the others
+        db.text_factory = functools.partial(str, errors="surrogateescape")
+        db.execute("PRAGMA foreign_keys = ON")
+        if not self._maps:
+            # to keep the journal costs a tenth of making it anew
+            db.execute("PRAGMA journal_mode = PERSIST")
+        return db
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        with self._turn:
+            if self._closed:
+                message = "the cloud is closed"
+                raise sqlite3.ProgrammingError(message)
+            if self._db is not None and self._db.in_transaction:
+                yield self._db
+            elif not self._maps or paths.free(self._path.parent) >= _ROOM:
+                if self._db is None:
+                    self._db = self._connect()
+                yield self._db
+            else:
+                if self._db is not None:
+                    # to disconnect uses the shared memory once more
+                    _reserve.release(self._path.parent)
+                    self._disconnect()
+                    _reserve.restore(self._path.parent)
+                self._db = self._connect(timeout=_PATIENCE)
+                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+                try:
+                    yield self._db
+                finally:
+                    self._disconnect()
+
+    @contextlib.contextmanager
+    def _read_only(self) -> Iterator[sqlite3.Connection]:
+        """Read what nobody can change, while no change is pending in a log."""
+        if paths.size_of(Path(f"{self._path}-wal")):
+            message = (
+                "there are changes in catalogue.sqlite-wal, which can be read "
+                "only where the cloud can be written; open a copy of the cloud"
             )
-            undo.callback(self._db.close)
-            self._db.row_factory = sqlite3.Row
-            # a damaged row must not hide the others
-            self._db.text_factory = functools.partial(
-                str, errors="surrogateescape"
-            )
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                raise damaged(action, "it is empty")
-            if version != _VERSION:
-                message = (
-                    f"the cloud's catalogue has version {version}, and this "
-                    f"release reads {_VERSION}; use the release that made it"
-                )
-                raise NotFoundError(message)
-            _set_up(self._db)
-            undo.pop_all()
+            raise UnavailableError(message)
+        with contextlib.closing(self._connect("mode=ro&immutable=1")) as db:
+            yield db
 
     @staticmethod
     def make(
@@ -181,6 +237,8 @@ class Catalogue:
             db.execute("INSERT INTO config VALUES (1, ?)", (_dump(config),))
             db.execute(f"PRAGMA user_version = {_VERSION}")
             db.execute("COMMIT")
+            if _may_map(path.parent):
+                db.execute("PRAGMA journal_mode = WAL")
 
     @staticmethod
     def marks(path: Path) -> dict[str, str]:
@@ -195,26 +253,37 @@ class Catalogue:
     def close(self) -> None:
         """Close the connection."""
         with self._turn:
+            self._closed = True
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._db is not None:
             self._db.close()
+            self._db = None
 
     @contextlib.contextmanager
-    def transaction(self, action: str) -> Iterator[sqlite3.Connection]:
-        """Make all changes of a block, or none, and wait for the disk.
+    def transaction(
+        self, action: str, *, durable: bool = False
+    ) -> Iterator[sqlite3.Connection]:
+        """Make all changes of a block, or none.
 
-        A change that precedes the removal of a file must survive a power
-        loss.  A block within a block is part of that one.
+        With ``durable``, wait for the disk.  A change that precedes the
+        removal of a file must survive a power loss.  A block within a block
+        is part of that one.
         """
-        with self._turn, translate_errors(action):
-            if self._db.in_transaction:
-                yield self._db
+        mode = "FULL" if durable else "NORMAL"
+        with translate_errors(action), self._connection() as db:
+            if db.in_transaction:
+                yield db
                 return
-            self._db.execute("BEGIN IMMEDIATE")
+            db.execute(f"PRAGMA synchronous = {mode}")
+            db.execute("BEGIN IMMEDIATE")
             try:
-                yield self._db
-                self._db.execute("COMMIT")
+                yield db
+                db.execute("COMMIT")
             finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
 
     def execute(self, action: str, statement: str, *values: object) -> int:
         """Run one statement; return the number of changed rows."""
@@ -233,8 +302,15 @@ class Catalogue:
 
     def rows(self, action: str, query: str, *values: object) -> list[Row]:
         """Read rows."""
-        with self._turn, translate_errors(action):
-            return self._db.execute(query, values).fetchall()
+        with translate_errors(action):
+            try:
+                with self._connection() as db:
+                    return db.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                if _code(error) not in _UNWRITABLE or not self._maps:
+                    raise
+            with self._read_only() as db:
+                return db.execute(query, values).fetchall()
 
     def _row(self, kind: str, query: str, row_id: str) -> Row:
         action = f"reading {kind} {row_id}"
@@ -294,11 +370,9 @@ class Catalogue:
         self.execute("writing config", statement, _dump(config))
 
 
-def _set_up(db: sqlite3.Connection) -> None:
-    # to keep the journal costs a tenth of making it anew
-    db.execute("PRAGMA journal_mode = PERSIST")
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA foreign_keys = ON")
+def _may_map(directory: Path) -> bool:
+    """Return whether the space of a mapped file can be had beforehand."""
+    return not sparse.file_system_id(directory).startswith("btrfs-")
 
 
 def missing(kind: str, row_id: str) -> NotFoundError:

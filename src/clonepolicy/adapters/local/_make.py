@@ -61,7 +61,7 @@ def make_cloud(
             raise ConflictError(message)
         draft = root / _DRAFT
         begun = draft.exists()
-        drafts = _DRAFT, f"{_DRAFT}-journal"
+        drafts = {f"{_DRAFT}{end}" for end in ("", "-journal", "-wal", "-shm")}
         mine = {*drafts, _reserve.NAME, *_INSIDE, *inside}
         _make_empty(root, mine if begun else ())
         marks = Catalogue.marks(draft) if begun else {}

@@ -247,7 +247,7 @@ def delete_volume(store: Store, volume_id: str) -> None:
     catalogue = store.catalogue
     action = f"deleting volume {volume_id}"
     _reserve.release(store.root)
-    with catalogue.transaction(action) as db:
+    with catalogue.transaction(action, durable=True) as db:
         row = catalogue.volume_row(volume_id)
         allowed = {"available", "error"}
         if store.lock.is_own(row["token"]):
@@ -265,7 +265,7 @@ def delete_image(store: Store, image_id: str) -> None:
     catalogue = store.catalogue
     action = f"deleting image {image_id}"
     _reserve.release(store.root)
-    with catalogue.transaction(action) as db:
+    with catalogue.transaction(action, durable=True) as db:
         row = catalogue.image_row(image_id)
         token = row["token"]
         busy = is_token(token) and not store.lock.is_dead(token)

@@ -23,7 +23,7 @@ def discard(store: Store, where: str, default: Config) -> None:
     action = f"discarding {where}"
     _reserve.release(store.root)
     # in one transaction, or another process adopts what is being removed
-    with store.catalogue.transaction(action) as db:
+    with store.catalogue.transaction(action, durable=True) as db:
         path = Path(where).absolute()
         named = [p for p in problems(store) if p.where in {where, str(path)}]
         if not named:
@@ -78,7 +78,7 @@ def adopt_volume(
     check_volume_id(volume_id)
     action = f"adopting volume {volume_id}"
     pool, path = _only_file(store, f"volume-{volume_id}")
-    with store.catalogue.transaction(action) as db:
+    with store.catalogue.transaction(action, durable=True) as db:
         row = _record(store, volume_id, path)
         created_at = now()
         count = _sizes.to_gib(path.lstat().st_size)
