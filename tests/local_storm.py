@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from clonepolicy import AdapterError
@@ -67,6 +68,8 @@ def _start(root: Path, source: Path, seed: int) -> int:
     if child == 0:
         try:
             _race(root, source, seed)
+        except BaseException:  # noqa: BLE001 - told, and counted
+            traceback.print_exc()
         finally:
             os._exit(1)
     return child

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
 import random
 import shutil
@@ -209,31 +211,39 @@ def agreeing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LocalCloud, "upload_volume", upload_volume)
 
 
-def _missing(kind: str) -> str | None:
+_MAKE = {
+    "ext4": ("mkfs.ext4", "-q"),
+    "ext4 with blocks of 1 KiB": ("mkfs.ext4", "-q", "-b", "1024"),
+    "xfs": ("mkfs.xfs", "-q", "-m", "reflink=1"),
+    "btrfs": ("mkfs.btrfs", "-q"),
+}
+_CLONE_NEWNS = 0x20000
+
+
+def mounted(kind: str, directory: Path, size: int = 512) -> Iterator[Path]:
+    """Mount a new file system of so many MiB, for this process alone.
+
+    The kernel unmounts it when the process ends, however that happens.
+    """
     if os.geteuid() != 0:
-        return "mounting needs root"
-    tools = (f"mkfs.{kind}", "mount", "umount")
-    absent = [tool for tool in tools if shutil.which(tool) is None]
-    return f"{', '.join(absent)} not installed" if absent else None
-
-
-def mounted(kind: str, directory: Path) -> Iterator[Path]:
-    """Mount a new file system."""
-    reason = _missing(kind)
-    if reason is not None:
-        pytest.skip(f"no {kind}: {reason}")
-    device, place = directory / f"{kind}.img", directory / kind
+        pytest.skip("mounting needs root")
+    place = directory / kind.partition(" ")[0]
     place.mkdir()
-    with device.open("wb") as file:
-        file.truncate(512 * MIB)
-    options = ["-m", "reflink=1"] if kind == "xfs" else []
-    run = subprocess.run
-    made = [f"mkfs.{kind}", "-q", *options, str(device)]
-    run(made, check=True, capture_output=True)
-    mount = ["mount", "-o", "loop", str(device), str(place)]
-    done = run(mount, check=False, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"no {kind}: {done.stderr.strip()}")
+    run = functools.partial(subprocess.run, capture_output=True, text=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}m", "none", str(place)]
+    if kind != "tmpfs":
+        make, device = _MAKE[kind], directory / "device"
+        if shutil.which(make[0]) is None:
+            pytest.skip(f"{make[0]} is not installed")
+        with device.open("wb") as file:
+            file.truncate(size * MIB)
+        run([*make, str(device)], check=True)
+        mount = ["mount", "-o", "loop", str(device), str(place)]
+    ctypes.CDLL(None).unshare(_CLONE_NEWNS)
+    for command in (["mount", "--make-rprivate", "/"], mount):
+        done = run(command, check=False)
+        if done.returncode:
+            pytest.skip(f"no {kind}: {done.stderr.strip()}")
     try:
         yield place
     finally:

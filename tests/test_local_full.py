@@ -1,8 +1,6 @@
 """A full file system can be read and cleaned, whatever its blocks are."""
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,47 +12,28 @@ sys.path.insert(0, str(Path(__file__).parent))
 from clonepolicy import AdapterError
 from clonepolicy.adapters._files import paths
 from clonepolicy.adapters.local import LocalCloud
-from local_support import MIB, add_image, faults, make_volume, write_source
+from local_support import (
+    MIB,
+    add_image,
+    faults,
+    make_volume,
+    mounted,
+    write_source,
+)
 
-_KINDS = {
-    "tmpfs": None,
-    "ext4 with blocks of 1 KiB": ("mkfs.ext4", "-q", "-b", "1024"),
-}
-_DEEP = {
-    "ext4": ("mkfs.ext4", "-q"),
-    "xfs": ("mkfs.xfs", "-q"),
-    "btrfs": ("mkfs.btrfs", "-q"),
-}
+_DEEP = ("ext4", "xfs", "btrfs")
 
 
 @pytest.fixture(
-    params=[*_KINDS, *(pytest.param(k, marks=pytest.mark.deep) for k in _DEEP)]
+    params=[
+        *("tmpfs", "ext4 with blocks of 1 KiB"),
+        *(pytest.param(kind, marks=pytest.mark.deep) for kind in _DEEP),
+    ]
 )
 def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """Mount a small file system."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
-    kind: str = request.param
-    command = {**_KINDS, **_DEEP}[kind]
-    place, device = tmp_path / "small", tmp_path / "device"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "none", str(place)]
-    if command is not None:
-        if shutil.which(command[0]) is None:
-            pytest.skip(f"{command[0]} is not installed")
-        with device.open("wb") as file:
-            file.truncate((320 if kind in _DEEP else 48) * MIB)
-        made = [*command, str(device)]
-        subprocess.run(made, check=True, capture_output=True)
-        mount = ["mount", "-o", "loop", str(device), str(place)]
-    done = subprocess.run(mount, check=False, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"no {kind}: {done.stderr.strip()}")
-    try:
-        yield place
-    finally:
-        leave = ["umount", "--lazy", str(place)]
-        subprocess.run(leave, check=True)
+    size = 320 if request.param in _DEEP else 48
+    yield from mounted(request.param, tmp_path, size)
 
 
 def fill(place: Path) -> None:
@@ -73,35 +52,34 @@ def fill(place: Path) -> None:
 
 
 def in_a_process(root: Path, work: str) -> int:
-    """Work on a cloud in a new process; return its exit code."""
-    done = subprocess.run(
-        [sys.executable, "-c", _WORK, root, work], check=False, timeout=100
-    )
-    return done.returncode
+    """Work on a cloud in another process; return its exit code."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = _work(root, work)
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-_WORK = """
-import sys
-from pathlib import Path
-from clonepolicy import AdapterError
-from clonepolicy.adapters.local import LocalCloud
-
-with LocalCloud(Path(sys.argv[1])) as cloud:
-    names = {row.name: row.volume.id for row in cloud.list_volumes()}
-    try:
-        match sys.argv[2]:
-            case "read":
-                assert names
-                assert cloud.check() == ()
-            case "create":
-                image = cloud.find_image("image", "p").image.id
-                cloud.create_volume(image, name="x", project_id="p", size=1)
-            case name:
-                cloud.delete_volume(names[name])
-    except AdapterError as error:
-        print(error)
-        sys.exit(3)
-"""
+def _work(root: Path, work: str) -> int:
+    with LocalCloud(root) as cloud:
+        names = {row.name: row.volume.id for row in cloud.list_volumes()}
+        try:
+            match work:
+                case "read":
+                    return 0 if names and cloud.check() == () else 1
+                case "create":
+                    image = cloud.find_image("image", "p").image.id
+                    cloud.create_volume(
+                        image, name="x", project_id="p", size=1
+                    )
+                case name:
+                    cloud.delete_volume(names[name])
+        except AdapterError:
+            return 3
+    return 0
 
 
 def test_a_full_file_system_is_read_and_cleaned(

@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 import sys
+import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from clonepolicy import (
     UnavailableError,
 )
 from clonepolicy.adapters import _sizes
+from clonepolicy.adapters._files import paths
 from clonepolicy.adapters.local import LocalCloud, Problem
 from local_damage import DAMAGES, Damager, inventory, records
 from local_support import (
@@ -32,6 +34,7 @@ from local_support import (
     add_image,
     content,
     faults,
+    killed,
     make_volume,
     register_image,
 )
@@ -318,6 +321,73 @@ def test_a_volume_that_is_being_made_is_not_adopted(
         with pytest.raises(ConflictError, match="wait until"):
             other.adopt_volume(made, name="x", project_id="p")
         assert other.check() == ()
+
+
+def test_what_is_being_discarded_is_not_adopted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one waits for the other, and fails: no record loses its file."""
+    root = tmp_path / "c"
+    stray_id = str(uuid.UUID(int=7))
+    with LocalCloud.init(root) as cloud, LocalCloud(root) as other:
+        stray = cloud.pools[0].path / f"volume-{stray_id}"
+        stray.write_bytes(b"x")
+        refused = []
+
+        def adopt() -> None:
+            try:
+                other.adopt_volume(stray_id, name="v", project_id="p")
+            except NotFoundError:
+                refused.append(stray_id)
+
+        late, remove = threading.Thread(target=adopt), paths.remove
+
+        def remove_late(path: Path) -> bool:
+            if path == stray:
+                late.start()
+                late.join(0.5)
+            return remove(path)
+
+        monkeypatch.setattr(paths, "remove", remove_late)
+        cloud.discard(str(stray))
+        late.join()
+        assert refused == [stray_id]
+        assert cloud.list_volumes() == ()
+        assert cloud.check() == ()
+
+
+def test_a_remedy_killed_at_any_call_can_be_repeated(
+    tmp_path: Path, source: Path
+) -> None:
+    """No byte is lost, and the next attempt ends what the last began."""
+    root = tmp_path / "c"
+    volume_id, _ = make(root, source)
+    with LocalCloud(root) as cloud:
+        path = cloud.find_volume(volume_id, "p").path
+    stray = path.with_name(f"volume-{uuid.UUID(int=7)}")
+    kept = content(source)
+
+    def remedy() -> None:
+        with LocalCloud(root) as cloud:
+            for problem in cloud.check():
+                if problem.discardable:
+                    cloud.discard(problem.where)
+                else:
+                    cloud.adopt_volume(volume_id, name="x", project_id="p")
+
+    died, call = True, 1
+    while died:
+        kept[path.stat().st_size] = b"x"
+        with path.open("ab") as file:
+            file.write(b"x")
+        stray.write_bytes(b"x")
+        died = killed(remedy, call)
+        assert content(path) == kept
+        remedy()
+        assert content(path) == kept
+        assert faults(root) == []
+        call += 7
+    assert call > 20
 
 
 def test_a_failed_volume_with_a_file_is_kept(

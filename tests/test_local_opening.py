@@ -29,7 +29,7 @@ from local_support import (
     make_volume,
 )
 
-source = local_support.source
+source, btrfs = local_support.source, local_support.btrfs
 agreeing = local_support.agreeing
 
 
@@ -53,6 +53,51 @@ def test_a_cloud_is_made_once_and_in_empty_directories(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(NotFoundError, match="version 9"):
         LocalCloud(tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("c", "", "c/images", "c/run", "c/reserve", "c/catalogue.sqlite"),
+        *("b", "b/below", "link"),
+    ],
+)
+def test_a_pool_is_apart_from_all_else(place: str, tmp_path: Path) -> None:
+    """Otherwise what is of one would seem a stray file of the other."""
+    (tmp_path / "link").symlink_to("b")
+    pools = {"b": tmp_path / "b", "a": tmp_path / place}
+    assert "apart" in fact_error(
+        "pools", lambda: LocalCloud.init(tmp_path / "c", pools=pools)
+    )
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("how", ["closed", "killed"])
+def test_on_btrfs_a_write_ahead_log_is_converted(
+    how: str, btrfs: Path, source: Path
+) -> None:
+    """Earlier releases kept one there; it maps memory from a file."""
+    root = btrfs / how
+    with LocalCloud.init(root) as cloud:
+        make_volume(cloud, add_image(cloud, source))
+    child = os.fork()
+    if child == 0:
+        db = sqlite3.connect(root / "catalogue.sqlite", isolation_level=None)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("UPDATE volume SET name = 'renamed'")
+        if how == "closed":
+            db.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    log = root / "catalogue.sqlite-wal"
+    assert log.exists() == (how == "killed")
+    with LocalCloud(root) as cloud:
+        assert cloud.find_volume("renamed", "p").name == "renamed"
+        add_image(cloud, source, "another")
+        assert not log.exists()
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8")
+        assert str(root) not in maps
+    assert faults(root, source) == []
 
 
 def test_wrong_arguments_are_named(tmp_path: Path, source: Path) -> None:

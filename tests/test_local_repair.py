@@ -318,3 +318,18 @@ def test_unnamed_files_leave_nothing_or_are_removed_later(
     assert len(list(pool.glob(".spool-*"))) == 2
     LocalCloud(root).close()
     assert [".pool"] == [path.name for path in pool.iterdir()]
+
+
+def test_a_lock_file_that_cannot_be_removed_does_not_hinder_closing(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next repair removes it."""
+    root = tmp_path / "c"
+    with monkeypatch.context() as broken, LocalCloud.init(root) as cloud:
+        add_image(cloud, source)
+        broken.setattr(Path, "unlink", local_support.raising(errno.EIO))
+        cloud.close()
+    assert len(list((root / "run").iterdir())) == 1
+    LocalCloud(root).close()
+    assert list((root / "run").iterdir()) == []
+    assert faults(root, source) == []

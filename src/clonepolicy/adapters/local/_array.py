@@ -61,7 +61,7 @@ class LocalArray:
         """Inspect the start of a volume's file in its pool."""
         if not isinstance(source, str):
             return self._store.array(self._pool).inspect(source)
-        path = self._store.volume_path(
+        path = self._store.volume_file(
             self._store.catalogue.volume_row(source)
         )
         return inspect_file(path, source)

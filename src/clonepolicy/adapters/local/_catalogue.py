@@ -25,7 +25,7 @@ from clonepolicy import (
     UnavailableError,
     parse_location,
 )
-from clonepolicy.adapters._files import paths
+from clonepolicy.adapters._files import paths, sparse
 from clonepolicy.adapters.local import _reserve
 from clonepolicy.wire import loads
 
@@ -136,8 +136,10 @@ class Catalogue:
 
     Usually all processes share memory that SQLite maps from a file.  On a
     full file system that would kill a process (SIGBUS), so with little
-    space left a process connects alone and for each use anew.  What cannot
-    be written is read without locks, unless changes are pending.
+    space left a process connects alone and for each use anew.  On btrfs each
+    change of a file needs space, at any instant: there SQLite keeps a
+    rollback journal, which is slower, and maps nothing.  What cannot be
+    written is read without locks, unless changes are pending.
     """
 
     def __init__(self, path: Path) -> None:
@@ -147,6 +149,8 @@ class Catalogue:
         self._db: sqlite3.Connection | None = None
         self._closed = False
         action = "opening the cloud"
+        with translate_errors(action):
+            self._maps = _may_map(path.parent)
         ((version,),) = self.rows(action, "PRAGMA user_version")
         if version == _VERSION:
             return
@@ -173,6 +177,9 @@ class Catalogue:
         # a damaged row must not hide the others
         db.text_factory = functools.partial(str, errors="surrogateescape")
         db.execute("PRAGMA foreign_keys = ON")
+        if not self._maps:
+            # to keep the journal costs a tenth of making it anew
+            db.execute("PRAGMA journal_mode = PERSIST")
         return db
 
     @contextlib.contextmanager
@@ -183,7 +190,7 @@ class Catalogue:
                 raise sqlite3.ProgrammingError(message)
             if self._db is not None and self._db.in_transaction:
                 yield self._db
-            elif paths.free(self._path.parent) >= _ROOM:
+            elif not self._maps or paths.free(self._path.parent) >= _ROOM:
                 if self._db is None:
                     self._db = self._connect()
                 yield self._db
@@ -230,7 +237,8 @@ class Catalogue:
             db.execute("INSERT INTO config VALUES (1, ?)", (_dump(config),))
             db.execute(f"PRAGMA user_version = {_VERSION}")
             db.execute("COMMIT")
-            db.execute("PRAGMA journal_mode = WAL")
+            if _may_map(path.parent):
+                db.execute("PRAGMA journal_mode = WAL")
 
     @staticmethod
     def marks(path: Path) -> dict[str, str]:
@@ -260,10 +268,14 @@ class Catalogue:
         """Make all changes of a block, or none.
 
         With ``durable``, wait for the disk.  A change that precedes the
-        removal of a file must survive a power loss.
+        removal of a file must survive a power loss.  A block within a block
+        is part of that one.
         """
         mode = "FULL" if durable else "NORMAL"
         with translate_errors(action), self._connection() as db:
+            if db.in_transaction:
+                yield db
+                return
             db.execute(f"PRAGMA synchronous = {mode}")
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -295,7 +307,7 @@ class Catalogue:
                 with self._connection() as db:
                     return db.execute(query, values).fetchall()
             except sqlite3.Error as error:
-                if _code(error) not in _UNWRITABLE:
+                if _code(error) not in _UNWRITABLE or not self._maps:
                     raise
             with self._read_only() as db:
                 return db.execute(query, values).fetchall()
@@ -356,6 +368,11 @@ class Catalogue:
         """Write the configuration."""
         statement = "INSERT OR REPLACE INTO config VALUES (1, ?)"
         self.execute("writing config", statement, _dump(config))
+
+
+def _may_map(directory: Path) -> bool:
+    """Return whether the space of a mapped file can be had beforehand."""
+    return not sparse.file_system_id(directory).startswith("btrfs-")
 
 
 def missing(kind: str, row_id: str) -> NotFoundError:

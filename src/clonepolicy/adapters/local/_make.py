@@ -11,7 +11,7 @@ import fcntl
 import os
 import re
 import uuid
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from clonepolicy import (
@@ -49,6 +49,7 @@ def make_cloud(
         "".join(map(str, places.values())).encode()
     except UnicodeEncodeError:
         raise FactError("pools", pools, "paths that are text") from None
+    _check_apart(root, pools, places.values())
     inside = {
         path.relative_to(root).parts[0]
         for path in (root / place for place in places.values())
@@ -80,6 +81,20 @@ def make_cloud(
         _reserve.keep(root)
         draft.rename(root / CATALOGUE)
         paths.sync(root)
+
+
+def _check_apart(
+    root: Path, pools: Mapping[str, Path | None], places: Iterable[Path]
+) -> None:
+    """Raise `FactError` if files of one pool could seem to be of another."""
+    own = CATALOGUE, _DRAFT, _reserve.NAME, "images", "run"
+    taken = [Path(os.path.realpath(root / name)) for name in own]
+    for place in (Path(os.path.realpath(root / path)) for path in places):
+        for other in taken:
+            if place.is_relative_to(other) or other.is_relative_to(place):
+                expected = "directories apart from each other and the cloud"
+                raise FactError("pools", pools, expected)
+        taken.append(place)
 
 
 @contextlib.contextmanager

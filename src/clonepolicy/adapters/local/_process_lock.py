@@ -43,8 +43,9 @@ class ProcessLock:
             if self._held is not None:
                 token, fd = self._held
                 self._held = None
-                with paths.closing(fd):
-                    (self.directory / token).unlink(missing_ok=True)
+                # a file that stays is removed by the next repair
+                with paths.closing(fd), contextlib.suppress(OSError):
+                    (self.directory / token).unlink()
 
     def is_own(self, token: object) -> bool:
         """Return whether a token is this process's."""

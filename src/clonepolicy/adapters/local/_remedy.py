@@ -10,7 +10,7 @@ from clonepolicy import AdapterError, Config, ConflictError, NotFoundError
 from clonepolicy.adapters import _sizes
 from clonepolicy.adapters._files import paths
 from clonepolicy.adapters.local import _reserve
-from clonepolicy.adapters.local._catalogue import Row, now, translate_errors
+from clonepolicy.adapters.local._catalogue import Row, now
 from clonepolicy.adapters.local._check import problems
 from clonepolicy.adapters.local._process_lock import is_token
 from clonepolicy.adapters.local._records import as_volume, printable_id
@@ -22,29 +22,34 @@ def discard(store: Store, where: str, default: Config) -> None:
     """Remove a file without a record, or a record that is damaged."""
     action = f"discarding {where}"
     _reserve.release(store.root)
-    path = Path(where).absolute()
-    named = [p for p in problems(store) if p.where in {where, str(path)}]
-    if not named:
-        message = f"there is nothing wrong with {where}; see clonepolicy check"
-        raise NotFoundError(message)
-    if not named[0].discardable:
-        raise ConflictError(str(named[0]))
-    if where == "config":
-        store.catalogue.set_config(default)
-        return
-    if named[0].where == str(path):
-        with translate_errors(action):
+    # in one transaction, or another process adopts what is being removed
+    with store.catalogue.transaction(action, durable=True) as db:
+        path = Path(where).absolute()
+        named = [p for p in problems(store) if p.where in {where, str(path)}]
+        if not named:
+            message = (
+                f"there is nothing wrong with {where}; see clonepolicy check"
+            )
+            raise NotFoundError(message)
+        if not named[0].discardable:
+            raise ConflictError(str(named[0]))
+        if where == "config":
+            store.catalogue.set_config(default)
+        elif named[0].where == str(path):
             check_not_directory(path)
             paths.remove(path)
-        return
+        else:
+            _delete_named(db, where)
+
+
+def _delete_named(db: sqlite3.Connection, where: str) -> None:
     table, _, name = where.partition("/")
-    with store.catalogue.transaction(action, durable=True) as db:
-        key = "project_id" if table == "quota" else "id"
-        for row in db.execute(f"SELECT * FROM {table}").fetchall():  # noqa: S608 - check named it
-            found = row[key]
-            shown = printable_id(row) if key == "id" else str(found)
-            if name == str(shown):
-                _delete_record(db, table, key, found)
+    key = "project_id" if table == "quota" else "id"
+    for row in db.execute(f"SELECT * FROM {table}").fetchall():  # noqa: S608 - check named it
+        found = row[key]
+        shown = printable_id(row) if key == "id" else str(found)
+        if name == str(shown):
+            _delete_record(db, table, key, found)
 
 
 def _delete_record(
