@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import struct
 import sys
 import uuid
 from collections import deque
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from oslo_utils.imageutils import format_inspector
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -314,6 +316,34 @@ def test_a_disks_size_is_found(disk_format: str, piece: int) -> None:
     pieces = [data[at : at + piece] for at in range(0, len(data), piece)]
     deque(inspector.watch(pieces), 0)
     assert 1 << 20 == inspector.finish()
+
+
+@pytest.mark.parametrize(
+    ("at", "table"),
+    [
+        (3 << 16, b"regi" + struct.pack("<III", 0, 2047, 0)),
+        (3 << 20, b"metadata" + struct.pack("<HH20x", 0, 2047)),
+    ],
+    ids=["regions", "metadata"],
+)
+def test_tables_are_searched_once(
+    at: int, table: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The work does not grow with the size of the image."""
+    calls, kind = 0, format_inspector.VHDXInspector
+    named = kind._guid
+
+    def counted(data: bytes) -> str:
+        nonlocal calls
+        calls += 1
+        return named(data)
+
+    monkeypatch.setattr(kind, "_guid", staticmethod(counted))
+    data = bytearray(others.vhdx())
+    data[at : at + (1 << 16)] = table.ljust(1 << 16, b"\1")
+    inspector = _formats.Inspector(record(Member("x", "vhdx", b"")))
+    deque(inspector.watch([bytes(data), bytes(8 << 20)]), 0)
+    assert calls < 3 * 2048
 
 
 def test_an_encrypted_volumes_image_begins_as_luks_does() -> None:

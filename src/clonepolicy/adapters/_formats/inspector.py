@@ -45,6 +45,7 @@ class Inspector:
         self._head = bytearray()
         self._tail = b""
         self._inspector = None if self.is_plain else _new(self.disk_format)
+        self._has_all = False
 
     def watch(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Yield pieces; raise `IntegrityError` at the first wrong one."""
@@ -107,9 +108,14 @@ class Inspector:
             return
         try:
             # it looks for the next header with each piece, so that it finds
-            # no size in a VHDX that comes as one piece
+            # no size in a VHDX that comes as one piece; and if there is none,
+            # it looks through all of its tables with each piece
             for at in range(0, len(piece), HEAD):
+                if self._has_all:
+                    return
+                was_complete = self._inspector.complete
                 self._inspector.eat_chunk(piece[at : at + HEAD])
+                self._has_all = was_complete and self._inspector.complete
         except Exception as error:
             # raised on any data that an inspector does not know
             raise self._mislabelled(str(error)) from error
