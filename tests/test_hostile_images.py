@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import random
 import re
 import shutil
 import struct
+import subprocess
 import sys
 import uuid
 from collections import deque
@@ -184,6 +187,25 @@ def check(make: Callable[[Path], Fill], found: set[str]) -> None:
     assert found
     if make is not memory:
         assert [] == [name for name in found if not HARMLESS.fullmatch(name)]
+
+
+@needs_qemu_img
+def test_what_is_taken_as_raw_is_raw_for_qemu(
+    tmp_path: Path, members: tuple[Member, ...]
+) -> None:
+    """Who guesses a disk's format, guesses right: also with a bit flipped."""
+    path, guessed = tmp_path / "disk", set()
+    chance = random.Random(1)  # noqa: S311 - any bits will do
+    for each in members[::2]:
+        data = bytearray(each.data[: 1 << 16].ljust(1 << 16, b"\0"))
+        for at in (1 << 15, chance.randrange(128)):
+            data[at] ^= 1 << chance.randrange(8)
+            if _formats.foreign_format(bytes(data), b"") is None:
+                path.write_bytes(data)
+                command = ["qemu-img", "info", "--output=json", str(path)]
+                done = subprocess.run(command, capture_output=True, check=True)
+                guessed.add(json.loads(done.stdout)["format"])
+    assert {"raw"} == guessed
 
 
 def test_inspection_alone_refuses_what_names_a_file(
