@@ -164,8 +164,8 @@ class ArrayBackend(Protocol):
         """Inspect the data of a volume, by its id, or of a stored image.
 
         Refuse data that a program which guesses formats would take for
-        another format than raw.  The first 64 KiB and the last 512 bytes
-        show it; read them anew at each call, because guests write.
+        another format than raw.  The first 64 KiB show it; read them anew at
+        each call, because guests write.
 
         NOT_INSPECTED: the array cannot read a part of the data quickly.
 

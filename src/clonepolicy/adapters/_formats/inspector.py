@@ -8,7 +8,7 @@ from oslo_utils.imageutils import format_inspector
 
 from clonepolicy import Image, IntegrityError, UnsupportedError
 from clonepolicy.adapters._formats import references
-from clonepolicy.adapters._formats.probe import HEAD, TAIL, foreign_format
+from clonepolicy.adapters._formats.probe import HEAD, foreign_format
 
 QEMU: Mapping[str, str] = {
     "qcow2": "qcow2",
@@ -43,7 +43,6 @@ class Inspector:
         self._is_encrypted = image.encryption_key_id is not None
         self._size = 0
         self._head = bytearray()
-        self._tail = b""
         self._inspector = None if self.is_plain else _new(self.disk_format)
         self._has_all = False
 
@@ -51,7 +50,6 @@ class Inspector:
         """Yield pieces; raise `IntegrityError` at the first wrong one."""
         for piece in pieces:
             self._size += len(piece)
-            self._tail = (self._tail + piece[-TAIL:])[-TAIL:]
             if len(self._head) < HEAD:
                 # in one piece, so that nothing depends on how data is cut
                 self._head += piece
@@ -72,7 +70,6 @@ class Inspector:
         if len(self._head) < HEAD:
             self._inspect(bytes(self._head))
         if self._inspector is None:
-            self._check_plain(self._tail)
             return self._size
         try:
             self._inspector.finish()
@@ -91,13 +88,13 @@ class Inspector:
             raise self._unsafe(reasons)
         return size
 
-    def check_disk(self, head: bytes, tail: bytes) -> None:
-        """Check the start and the end of the disk that was in the image.
+    def check_disk(self, head: bytes) -> None:
+        """Check the start of the disk that was in the image.
 
         Raises:
             IntegrityError: the disk looks like another format.
         """
-        found = foreign_format(head, tail)
+        found = foreign_format(head)
         # an encrypted volume's image is raw, and begins as LUKS does
         if found is not None and not (found == "luks" and self._is_encrypted):
             raise self._mislabelled(f"it is {found}")
@@ -120,8 +117,8 @@ class Inspector:
             # raised on any data that an inspector does not know
             raise self._mislabelled(str(error)) from error
 
-    def _check_plain(self, tail: bytes = b"") -> None:
-        self.check_disk(bytes(self._head), tail)
+    def _check_plain(self) -> None:
+        self.check_disk(bytes(self._head))
         if self.disk_format == "iso" and not self._head.startswith(
             _ISO, _ISO_AT
         ):
