@@ -37,9 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
         for spec in config.getoption(f"--clonepolicy-{kind}") or ()
     ]
     if asked:
-        from clonepolicy.testing.conformance._pytest_plugin import (  # noqa: PLC0415 - see above
-            Checks,
-        )
+        from clonepolicy.testing.conformance._pytest_plugin import Checks  # noqa: PLC0415 - see above
 
         plugin = Checks(config, asked)
         config.pluginmanager.register(plugin, "clonepolicy-checks")

@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import cli_support
-from cli_support import assert_error, run, run_json
+from cli_support import assert_error, run, run_json, run_process
 
 cloud = cli_support.cloud
 
@@ -156,3 +156,26 @@ def test_environment_variables_name_root_and_project(
     monkeypatch.setenv("CLONEPOLICY_PROJECT", "other")
 
     assert run_json("image", "list") == {"images": []}
+
+
+def test_a_refused_image_is_one_line(cloud: Path, tmp_path: Path) -> None:
+    """What the inspecting library logs is not shown beside the error."""
+    qemu_img = shutil.which("qemu-img")
+    if qemu_img is None:
+        pytest.skip("no qemu-img")
+    base, file = tmp_path / "base", tmp_path / "backed"
+    base.write_bytes(bytes(512))
+    backed = ("-b", str(base), "-F", "raw", str(file))
+    subprocess.run(
+        [qemu_img, "create", "-q", "-f", "qcow2", *backed], check=True
+    )
+    done = run_process("image", "add", str(file), "--root", str(cloud))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "backing file" in done.stderr
+
+
+def test_a_volume_is_adopted_by_its_whole_id(cloud: Path) -> None:
+    """Anything else is wrong usage."""
+    result = run("volume", "adopt", "nothing", "--root", str(cloud))
+    assert_error(2, "'nothing' is not a valid UUID", result)

@@ -23,6 +23,7 @@ from cli_support import (
     run_json,
     run_program,
 )
+from clonepolicy._terminal.errors import Exit
 from clonepolicy.adapters.local import LocalCloud
 
 LARGE = 1536 * MIB
@@ -159,7 +160,8 @@ def _interrupt_at_any_instant(command: str, count: int) -> None:
         # or ignores the signal
         assert "clonepolicy" not in shown, f"after {after} s: {shown}"
         if not shown:
-            assert process.returncode in {0, -signal.SIGINT}, after
+            codes = {0, Exit.INTERRUPTED, -signal.SIGINT}
+            assert process.returncode in codes, after
 
 
 @pytest.mark.parametrize("command", ["--help", "rules"])

@@ -130,17 +130,17 @@ def test_a_record_is_shown_by_its_id() -> None:
     [
         (
             with_facts(SCENARIO, {"image.container_format": "compressed"}),
-            f"Making {CREATE} can only be a copy, if at all.",
+            f"Can make {CREATE} only by copy, if at all.",
             [Reason.CONTAINER_NOT_BARE],
         ),
         (
             with_facts(SCENARIO, {"conversion_free": 0}),
-            f"Making {CREATE}, by clone or by copy, if at all.",
+            f"Can make {CREATE} by clone or by copy, if at all.",
             [],
         ),
         (
             with_facts(SCENARIO, {"image.container_format": "ovf"}),
-            f"Making {CREATE} can only be a copy, if at all.",
+            f"Can make {CREATE} only by copy, if at all.",
             [Reason.CONTAINER_NOT_BARE],
         ),
         (
@@ -152,17 +152,17 @@ def test_a_record_is_shown_by_its_id() -> None:
         ),
         (
             with_facts(SCENARIO, {"backend.can_clone": None}),
-            f"Making {CREATE}, by clone or by copy, if at all.",
+            f"Can make {CREATE} by clone or by copy, if at all.",
             [],
         ),
         (
             REGISTERABLE,
-            f"Making {UPLOAD}, by clone or by copy, if at all.",
+            f"Can make {UPLOAD} by clone or by copy, if at all.",
             [],
         ),
         (
             with_facts(REGISTERABLE, {"image.container_format": "ovf"}),
-            f"Making {UPLOAD} can only be a copy, if at all.",
+            f"Can make {UPLOAD} only by copy, if at all.",
             [Reason.CONTAINER_NOT_BARE],
         ),
         (
@@ -187,7 +187,7 @@ def test_a_tenant_reads_that_the_image_may_not_be_downloaded() -> None:
     """Cinder 29 may still clone it."""
     request = with_facts(SCENARIO, {"image.downloadable": False})
     text = explain_to_tenant(decide(request, CINDER_29)).splitlines()
-    assert f"Making {CREATE} can only be a clone, if at all." == text[0]
+    assert f"Can make {CREATE} only by clone, if at all." == text[0]
     assert "[download-forbidden]." in text[1]
 
 
@@ -216,7 +216,7 @@ def test_of_an_invisible_image_a_tenant_reads_only_that(
     ) == explain_to_tenant(decision)
     assert [reason] == [f.reason for f in tenant_findings(decision)]
     text = explain_to_tenant(decide(decision.request, LIBERTY))
-    assert f"Making {CREATE}, by clone or by copy." == text
+    assert f"Can make {CREATE} by clone or by copy." == text
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_an_uploader_reads_nothing_of_the_cloud(
 ) -> None:
     """No roles, no options, no stores, and no projects."""
     decision = decide(with_facts(REGISTERABLE, values))
-    expected = f"Making {UPLOAD}, by clone or by copy, if at all."
+    expected = f"Can make {UPLOAD} by clone or by copy, if at all."
     assert expected == explain_to_tenant(decision)
     assert () == tenant_findings(decision)
 
@@ -253,7 +253,7 @@ def test_a_tenants_finding_shows_a_volume_type_by_its_id() -> None:
 def test_a_tenant_is_promised_nothing_that_others_facts_may_refuse() -> None:
     """Cinder 29 refuses an upload for the internal tenant's quota."""
     decision = decide(REGISTERABLE, CINDER_29)
-    expected = f"Making {UPLOAD}, by clone or by copy, if at all."
+    expected = f"Can make {UPLOAD} by clone or by copy, if at all."
     assert expected == explain_to_tenant(decision)
 
 
@@ -273,7 +273,7 @@ def test_a_tenant_is_promised_nothing_that_the_array_may_refuse(
         decision = decide(
             with_facts(SCENARIO, {"backend.frozen": frozen}), mine
         )
-        expected = f"Making {CREATE}, by clone or by copy, if at all."
+        expected = f"Can make {CREATE} by clone or by copy, if at all."
         assert expected == explain_to_tenant(decision)
 
 

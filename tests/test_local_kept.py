@@ -11,10 +11,11 @@ from pathlib import Path
 
 import attrs
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import cli_support
 import local_support
 from clonepolicy import (
     AdapterError,
@@ -25,7 +26,6 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _sizes
 from clonepolicy.adapters.local import LocalCloud, Problem
-from clonepolicy.cli._program import program
 from local_damage import DAMAGES, Damager, inventory, records
 from local_support import (
     MIB,
@@ -55,7 +55,7 @@ def run(root: Path, line: str) -> Result:
     words = [*line.split(), "--root", str(root)]
     if words[0] != "check":
         words += ["--project", "p"]
-    return CliRunner().invoke(program, words)
+    return cli_support.run(*words)
 
 
 def make(root: Path, source: Path) -> tuple[str, str]:
@@ -390,8 +390,8 @@ def test_each_command_names_three_problems_at_most(
     for line in lines:
         where = line.partition(": ")[0]
         words = ["discard", where, "--root", str(root)]
-        assert CliRunner().invoke(program, words).exit_code == 0
-        assert CliRunner().invoke(program, words).exit_code == 4
+        assert cli_support.run(*words).exit_code == 0
+        assert cli_support.run(*words).exit_code == 4
     done = run(root, "check")
     assert (done.exit_code, done.stdout) == (0, "everything fits\n")
 
@@ -411,7 +411,7 @@ def test_the_command_adopt_takes_a_volume_back(
         (problem,) = cloud.check()
     (line,) = re.findall(r"clonepolicy (volume adopt [^,]*)", problem.remedy)
     words = [*line.split(), "--root", str(root), "--json"]
-    done = CliRunner().invoke(program, words)
+    done = cli_support.run(*words)
     assert done.exit_code == 0
     assert json.loads(done.stdout)["volume"]["status"] == "available"
     assert run(root, "check").exit_code == 0

@@ -85,8 +85,8 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        # not even this is imported before it is used, so that Ctrl-C finds
-        # nothing of this package running while a program starts
+        # nothing is imported while a program starts: a Ctrl-C during an
+        # import would end it with a traceback
         from clonepolicy._lazy import on_first_use  # noqa: PLC0415
 
         find, _ = on_first_use(

@@ -1,10 +1,10 @@
-"""Packages that import a module when a name of it is first used."""
+"""Import the modules of a package when their names are first used."""
 
 from __future__ import annotations
 
 import sys
 
-# the module ``typing`` costs more than all that is imported here
+# importing ``typing`` takes longer than everything that this file imports
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,8 +15,9 @@ def on_first_use(
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return the ``__getattr__`` and ``__dir__`` of a package (PEP 562).
 
-    A name of ``__all__`` is looked for in ``modules``, in this order.  If
-    none imports a later one, a name costs what its own module imports.
+    A name of ``__all__`` is looked for in ``modules``, in this order.  Name
+    each module after those that it imports: then using a name imports only
+    what its own module needs.
     """
 
     def find(name: str) -> object:
@@ -37,5 +38,10 @@ def on_first_use(
 
 
 def _load(module: str) -> dict[str, object]:
-    __import__(module)
+    try:
+        __import__(module)
+    except AttributeError as error:
+        # Python would only say that the package does not have the name
+        message = f"{module}: AttributeError: {error}"
+        raise ImportError(message) from error
     return vars(sys.modules[module])

@@ -1,8 +1,8 @@
-"""Text of others, written so that it does no harm where it is shown.
+"""Escape text from outside, so that showing it does no harm.
 
-Locations, names, metadata and ids come from tenants.  What they write may
-hold line breaks, sequences that a terminal obeys, and marks that turn the
-direction of writing.
+Tenants write locations, names, metadata and ids.  These may contain line
+breaks, control sequences for terminals, and marks that change the direction
+of writing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def printable_lines(text: str) -> str:
 
 
 def shown(text: str, longest: int = _LONGEST) -> str:
-    """Return a text as `printable` does, and cut what is longer."""
+    """Escape as `printable` does, and cut the text to ``longest``."""
     escaped = printable(text[: longest + 1])
     if len(escaped) <= longest:
         return escaped

@@ -63,6 +63,9 @@ __all__ = [
 
 T = TypeVar("T")
 Json: TypeAlias = dict[str, Any]
+REQUESTS: Mapping[str, type[Request]] = {
+    kind.operation: kind for kind in (CreateRequest, UploadRequest)
+}
 
 
 def _strict(kind: type[T], expected: str) -> Any:  # noqa: ANN401 - a hook
@@ -316,17 +319,13 @@ def _check_same(path: str, found: Any, wanted: Any, why: str) -> None:  # noqa: 
         FactError: names the path of the first difference.
     """
     if isinstance(wanted, dict) and isinstance(found, dict):
-        for name in wanted:
+        for name in {**wanted, **found}:
+            below = f"{path}.{name}"
             if name not in found:
-                raise FactError(
-                    f"{path}.{name}", None, "a value; it is missing"
-                )
-        for name in found:
+                raise FactError(below, None, "a value; it is missing")
             if name not in wanted:
-                raise FactError(
-                    f"{path}.{name}", found[name], "no field of this name"
-                )
-            _check_same(f"{path}.{name}", found[name], wanted[name], why)
+                raise FactError(below, found[name], "no field of this name")
+            _check_same(below, found[name], wanted[name], why)
     elif (
         isinstance(wanted, list)
         and isinstance(found, list)
@@ -395,14 +394,10 @@ def loads_decision(
     if key not in known:
         names = ", ".join(str(p) for p in policies.values())
         raise FactError("decision.policy", policy, f"one of {names}")
-    kinds: dict[str, type[Request]] = {
-        "create": CreateRequest,
-        "upload": UploadRequest,
-    }
     operation = written.get("operation")
-    if not isinstance(operation, str) or operation not in kinds:
+    if not isinstance(operation, str) or operation not in REQUESTS:
         raise FactError("decision.operation", operation, "create or upload")
-    request = from_dict(kinds[operation], written.get("request"))
+    request = from_dict(REQUESTS[operation], written.get("request"))
     decision = decide(request, known[key])
     anew = json.loads(dumps(decision))
     _check_same("decision", written, anew, f"as {decision.policy} decides")

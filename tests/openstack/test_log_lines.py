@@ -28,7 +28,7 @@ from clonepolicy import (
     parse_location,
 )
 from clonepolicy.adapters.cinder import Mode, Settings
-from clonepolicy.adapters.cinder._drop_in import backend
+from clonepolicy.adapters.cinder._drop_in import reports
 from clonepolicy.plan import CloneVolume
 from clonepolicy.scenarios import CLONEABLE, with_facts
 from logfmt import parsed
@@ -62,7 +62,7 @@ def test_a_location_cannot_forge_a_field_or_a_line(
     decision = decide(REQUEST, CINDER_29)
     assert isinstance(decision, Clone)
     settings = attrs.evolve(Settings(), policy=CINDER_29, mode=Mode.SHADOW)
-    backend.log_decision(decision, settings)
+    reports.log_decision(decision, settings)
     line, explained = lines()
     assert line.isprintable()
     fields = parsed(line)
@@ -84,10 +84,10 @@ def test_an_error_cannot_forge_a_field_or_a_line(
     assert isinstance(step, CloneVolume)
     error = NotFoundError(f"no volume {FORGED}")
     failure = Failure(attempt=attempt, step=step, error=error)
-    backend.log_failures(
+    reports.log_failures(
         Outcome(attempt=None, failures=(failure,), settled=True, ids={})
     )
-    backend.log_undecided("create", ValueError(FORGED))
+    reports.log_undecided("create", ValueError(FORGED))
     failed, _, unreadable, _ = lines()
     assert {
         "attempt": f"clone {URL}",
@@ -107,4 +107,4 @@ def test_a_message_gives_a_reason_that_reads_a_volume_type() -> None:
     kind = VolumeType(id="gold", max_vol_size=1)
     values = {"volume.size": 2, "volume.volume_type": kind}
     decision = decide(with_facts(SCENARIO, values), SAFE)
-    assert Reason.TYPE_SIZE_LIMIT is backend._first_reason(decision)
+    assert Reason.TYPE_SIZE_LIMIT is reports._first_reason(decision)

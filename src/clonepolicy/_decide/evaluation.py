@@ -35,8 +35,8 @@ Checked: TypeAlias = tuple[CloneTable[Any], Candidate, tuple[Rule[Any], ...]]
 def _distinct(checked: Iterable[Checked]) -> Iterator[Checked]:
     """Yield each candidate once, by table and label.
 
-    They are told apart by text: the hash of a number is no secret, so that
-    a tenant could make the hashes of many records collide.
+    Candidates are compared by their text, not by their hashes: anybody can
+    compute the hash of a number, so a tenant could make many collide.
     """
     for _, group in groupby(checked, key=lambda entry: entry[0].route):
         alike: dict[str, dict[str, Checked]] = {}

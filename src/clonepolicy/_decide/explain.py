@@ -22,9 +22,9 @@ from clonepolicy._text import shown
 from clonepolicy.plan._steps import Attempt, Plan, Step
 
 _ROOM = 14_000
-"""Bytes of an explanation, without the lines that count what has no room."""
+"""The most bytes of an explanation, without the lines that count the rest."""
 _ROOM_OF_PART = 2_500
-"""Bytes of the notes, and of the attempts of the plan."""
+"""The most bytes of the notes, and of the attempts of the plan."""
 
 
 def headline(decision: Decision) -> str:
@@ -51,7 +51,7 @@ def headline(decision: Decision) -> str:
 
 
 def format_fact(value: object) -> str:
-    """Format a fact in the notation of Cinder and Glance, as `shown` does."""
+    """Format a fact in the notation of Cinder and Glance, escaped."""
     if isinstance(value, (tuple, list)):
         return f"{len(value)} of them" if value else "none"
     if isinstance(value, frozenset):
@@ -68,8 +68,8 @@ def format_fact(value: object) -> str:
 def explain(decision: Decision) -> str:
     """Tell an operator everything: verdict, findings, notes and plan.
 
-    The text has less than 16 KiB and is printable.  What has no room is
-    counted.
+    The text is printable and shorter than 16 KiB.  If not everything fits,
+    it says how much is left out.
     """
     head = [f"{headline(decision)} (policy {decision.policy})"]
     notes = _listing(map(_finding_lines, decision.notes), len(decision.notes))
@@ -99,7 +99,7 @@ def _bytes(lines: Iterable[str]) -> int:
 def _fitting(
     blocks: Iterable[Iterable[str]], room: int
 ) -> Iterator[list[str]]:
-    """Yield the first blocks of lines, as many as have room."""
+    """Yield the first blocks of lines, as many as fit into ``room`` bytes."""
     for block in blocks:
         lines = [*block]
         room -= _bytes(lines)
@@ -111,7 +111,7 @@ def _fitting(
 def _listing(
     blocks: Iterable[Iterable[str]], count: int, room: int = _ROOM_OF_PART
 ) -> list[str]:
-    """Return the lines that have room; count the blocks that have none."""
+    """Return the lines that fit, and one that counts the blocks left out."""
     listed = [*_fitting(blocks, room)]
     left = count - len(listed)
     more = [f"  and {left:,} more"] if left else []

@@ -46,7 +46,7 @@ SHOWN = frozenset(
 )
 """The facts that the requester of a visible image may know.
 
-A finding is told only if its rule reads no other fact.
+A finding is shown only if its rule reads no other fact.
 """
 
 HIDDEN_IMAGE = frozenset({"image.visible"})
@@ -58,8 +58,8 @@ def explain_to_tenant(decision: Decision) -> str:
 
     The text depends on no other fact: not on volumes, hosts or projects of
     others, the backend, the configuration, or what Glance offers.  If such
-    facts decide between two routes, it names neither.  Of an image that the
-    tenant cannot see it tells only that.
+    facts decide between two routes, it names neither.  If the tenant cannot
+    see the image, it says only that.
     """
     head, findings = _told(decision)
     return "\n".join([head, *map(_line, findings)])
@@ -68,7 +68,7 @@ def explain_to_tenant(decision: Decision) -> str:
 def tenant_findings(decision: Decision) -> tuple[Finding, ...]:
     """Return the findings that `explain_to_tenant` lists.
 
-    Their values are what the tenant may know; of a volume type, its id.
+    Their values are what the tenant may know.  A volume type is its id.
     """
     return tuple(map(_without_specs, _told(decision)[1]))
 
@@ -89,13 +89,13 @@ def _told(decision: Decision) -> tuple[str, list[Finding]]:
     if neither or (no_clone and no_copy):
         return f"Cannot make {made}.", neither or [*no_clone, *no_copy]
     if no_copy:
-        return f"Making {made} can only be a clone, if at all.", no_copy
+        return f"Can make {made} only by clone, if at all.", no_copy
     deciding = decision.evaluation.tables.routes[ordinary]
     sure = all(may_know.issuperset(rule.reads) for rule in deciding)
     hedge = "" if sure else ", if at all"
     if no_clone:
-        return f"Making {made} can only be a copy{hedge}.", no_clone
-    return f"Making {made}, by clone or by copy{hedge}.", []
+        return f"Can make {made} only by copy{hedge}.", no_clone
+    return f"Can make {made} by clone or by copy{hedge}.", []
 
 
 def _closing(

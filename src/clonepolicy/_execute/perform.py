@@ -11,7 +11,7 @@ from clonepolicy._errors import IntegrityError, StaleError
 from clonepolicy._facts.locations import CinderLocation
 from clonepolicy._facts.records import Image, Inspection
 from clonepolicy.plan import _steps as steps
-from clonepolicy.plan._steps import Step, VolumeId, VolumeRef
+from clonepolicy.plan._steps import LocationStep, Step, VolumeId, VolumeRef
 from clonepolicy.ports._checks import volume_changed
 from clonepolicy.ports._observer import Observer
 from clonepolicy.ports._services import Ports
@@ -39,8 +39,7 @@ class Performer:
                 self._check_unchanged(image)
                 now = volumes.get_volume(source.id)
                 if volume_changed(source, now):
-                    message = f"volume {source.id} has changed"
-                    raise StaleError(message)
+                    raise StaleError(f"volume {source.id} has changed")
                 array.clone_volume(volume_id(target), now)
                 self._check_content(volume_id(target), source.inspection)
             case steps.CloneImage(target, location, stored, image):
@@ -49,8 +48,7 @@ class Performer:
                 if found is None or stored != attrs.evolve(
                     found, clones=stored.clones, inspection=stored.inspection
                 ):
-                    message = f"{location} has changed"
-                    raise StaleError(message)
+                    raise StaleError(f"{location} has changed")
                 array.clone_image(volume_id(target), location)
                 self._check_content(volume_id(target), stored.inspection)
             case steps.ExtendVolume(target, size):
@@ -69,18 +67,12 @@ class Performer:
                 volumes.set_metadata(volume_id(target), key, value)
             case steps.SetVolumeReadonly(target):
                 volumes.set_readonly(volume_id(target))
-            case steps.AddLocation(image_id, target, store):
-                images.add_location(
-                    image_id, CinderLocation(volume_id(target), store)
-                )
-            case steps.VerifyLocation(image_id, target, store):
-                images.verify_location(
-                    image_id, CinderLocation(volume_id(target), store)
-                )
-            case steps.WithdrawLocation(image_id, target, store):
-                images.withdraw_location(
-                    image_id, CinderLocation(volume_id(target), store)
-                )
+            case steps.AddLocation():
+                images.add_location(step.image_id, self._location(step))
+            case steps.VerifyLocation():
+                images.verify_location(step.image_id, self._location(step))
+            case steps.WithdrawLocation():
+                images.withdraw_location(step.image_id, self._location(step))
             case steps.UploadImage(image_id, target):
                 images.upload(image_id, self._counted(array.read(target)))
             case steps.DiscardImage(image_id):
@@ -99,6 +91,9 @@ class Performer:
     def _volume_id(self, known: VolumeId) -> str:
         return known if isinstance(known, str) else self.ids[known]
 
+    def _location(self, step: LocationStep) -> CinderLocation:
+        return CinderLocation(self._volume_id(step.volume_id), step.store)
+
     def _check_unchanged(self, relied: Image | None) -> None:
         if relied is None:
             return
@@ -108,8 +103,7 @@ class Performer:
             locations_from=relied.locations_from,
             direct_url=relied.direct_url,
         ):
-            message = f"image {relied.id} has changed"
-            raise StaleError(message)
+            raise StaleError(f"image {relied.id} has changed")
 
     def _check_content(self, clone: str, relied: Inspection) -> None:
         """Inspect a clone: its source may have been written to meanwhile."""
@@ -123,8 +117,7 @@ class Performer:
     def _download(self, volume_id: str, image_id: str) -> None:
         image = self.ports.images.get_image(image_id)
         if image.status != "active":
-            message = f"image {image_id} is {image.status}"
-            raise StaleError(message)
+            raise StaleError(f"image {image_id} is {image.status}")
         size = self.ports.volumes.get_volume(volume_id).size
         data = self._counted(self.ports.images.download(image_id))
         self.ports.array.write(volume_id, size, image, data)

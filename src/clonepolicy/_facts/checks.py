@@ -26,7 +26,7 @@ def checked(
     ``bool``, ``frozenset[str]``, ``datetime``, a class, a union of classes
     or a tuple of one class; all but the tuple may also allow None.  The
     record's constructor raises `FactError` for any other value, and for a
-    value that would not be the same after it was written as text and read.
+    value that would change if it were written as JSON and read back.
     """
     hints = get_type_hints(cls)
     return [
@@ -36,7 +36,7 @@ def checked(
 
 
 def _repr(value: object) -> str:
-    """Write a value so that reading it from JSON does not change its text."""
+    """Return a text that stays the same if the value passes through JSON."""
     if isinstance(value, frozenset):
         return f"frozenset({sorted(value)})"
     if isinstance(value, datetime.datetime):
@@ -143,9 +143,10 @@ def _moment(expected: str, absent: object) -> _Validator:
 
 
 def _is_moment(value: datetime.datetime) -> bool:
-    """Return whether a date is the same after it was written and read.
+    """Return whether a datetime stays the same if it is written and read.
 
-    A time that a zone has twice, or not at all, differs from every other.
+    A local time that occurs twice or never, because clocks are changed,
+    does not: it equals no other datetime.
     """
     if value.tzinfo is datetime.UTC:
         return True
@@ -164,7 +165,7 @@ _PLAIN: dict[Any, tuple[Callable[[str, object], _Validator], str]] = {
     frozenset[str]: (_texts, "a frozenset of non-empty Unicode texts"),
     datetime.datetime: (
         _moment,
-        "a datetime with a time zone, in whole minutes and not ambiguous",
+        "a datetime with a time zone, whole minutes from UTC, not ambiguous",
     ),
 }
 
@@ -190,7 +191,7 @@ def _location(kinds: tuple[type, ...], expected: str) -> _Validator:
 def _can_be_parsed(location: object) -> bool:
     try:
         url = str(location)
-    except TypeError:  # a part is no text
+    except TypeError:  # a part is not text
         return False
     return is_text(url) and parse_location(url) == location
 

@@ -90,7 +90,7 @@ class Inspection(StrEnum):
 
     PASSED = "passed"
     REFUSED = "refused"
-    """The same data is refused if it is downloaded as a raw image."""
+    """A download of the same data as a raw image would be refused."""
     NOT_INSPECTED = "not-inspected"
     """The array does not inspect data, or could not be asked."""
 

@@ -71,6 +71,7 @@ class CacheEntry:
         return f"cache:{'?' if self.source is None else self.source.id}"
 
 
+VolumeCandidate: TypeAlias = ImageVolume | CacheEntry
 Candidate: TypeAlias = ArrayImage | ImageVolume | CacheEntry
 
 

@@ -43,7 +43,7 @@ class CleanExitCommand(click.Command):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
-        # not click's own main, which takes a closed pipe for a failure
+        # click's own main reports a closed pipe as a failure
         self._main_shell_completion(extra, prog_name or "clonepolicy")
         try:
             try:
@@ -69,7 +69,7 @@ class CleanExitCommand(click.Command):
 
 def version() -> str:
     """Return the installed version."""
-    # reading the metadata of distributions takes long to import
+    # importlib.metadata takes long to import
     from importlib import metadata  # noqa: PLC0415
 
     try:

@@ -24,13 +24,13 @@ from clonepolicy._text import printable
 class Exit(IntEnum):
     """The exit codes of both programs, with their meanings.
 
-    The last two are what a shell shows of a process that a signal ends.
+    In the last two cases a signal ends the process, and a shell shows these.
     """
 
     meaning: str
 
     def __new__(cls, code: int, meaning: str) -> Self:
-        """Make the code the number, and the meaning an attribute."""
+        """Store the code as the value, and the meaning as an attribute."""
         member = int.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning

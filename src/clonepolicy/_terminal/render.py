@@ -22,15 +22,15 @@ Json: TypeAlias = dict[str, Any]
 _UNBROKEN = 4096
 """Columns of output that is piped: wide enough for every id and path."""
 _USUAL = 80
-"""Columns of a terminal that does not tell its width."""
+"""The width of a terminal that does not report one."""
 _NARROW = 8
-"""Columns that a cell which can be wrapped has, at least."""
+"""The least width of a column whose cells can be wrapped."""
 _GAP = 2
-"""Columns between two columns of a table."""
+"""The space between two columns of a table."""
 
 
 def columns_of(stream: IO[str]) -> int | None:
-    """Return the width of a terminal; None: the stream is not one."""
+    """Return the width of a terminal; None: the stream is not a terminal."""
     told = os.environ.get("COLUMNS", "")
     if told.isdecimal() and int(told) > 0:
         return int(told)

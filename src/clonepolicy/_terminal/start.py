@@ -56,13 +56,13 @@ def _show_defect(
     error: BaseException,
     trace: TracebackType | None,
 ) -> None:
-    """Show any exception but a Ctrl-C, of which Python itself then dies."""
+    """Show an exception, except a Ctrl-C, which ends Python itself."""
     if not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
 
 
 def _show_ignored(ignored: sys.UnraisableHookArgs) -> None:
-    """Show what Python ignores, but die of a Ctrl-C that it would ignore."""
+    """Show an exception that Python ignores, but let a Ctrl-C end it."""
     if issubclass(ignored.exc_type, KeyboardInterrupt):
         import signal  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Inspect the start of a disk, as after a download."""
+"""Inspect the start of a disk, as a download does."""
 
 from __future__ import annotations
 

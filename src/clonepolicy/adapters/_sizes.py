@@ -18,18 +18,16 @@ def to_gib(count: int) -> int:
 def check_recorded(volume: Volume, actual: int) -> None:
     """Raise `IntegrityError` if stored bytes differ from the record's size."""
     if actual != to_bytes(volume.size):
-        message = (
+        raise IntegrityError(
             f"volume {volume.id} has {actual} bytes, but its record says "
             f"{volume.size} GiB; correct the record"
         )
-        raise IntegrityError(message)
 
 
 def check_not_larger(volume_id: str, actual: int, size: int) -> None:
     """Raise `ConflictError` if extending to ``size`` GiB would shrink."""
     if actual > to_bytes(size):
-        message = (
+        raise ConflictError(
             f"volume {volume_id} has {actual} bytes, more than {size} GiB; "
             "extend it to a larger size"
         )
-        raise ConflictError(message)

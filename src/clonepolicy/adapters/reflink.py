@@ -188,7 +188,7 @@ def inspect_file(path: Path, volume_id: str) -> Inspection:
     """Inspect a volume's file, as `ArrayBackend.inspect`."""
     with (
         translate_errors(f"inspecting volume {volume_id}"),
-        paths.closing(paths.open_read(path)) as fd,
+        paths.stored(path) as fd,
     ):
         return _inspection.inspect_file(fd)
 

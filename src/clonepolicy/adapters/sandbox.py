@@ -6,7 +6,7 @@ __all__ = ["sandbox"]
 
 
 def sandbox() -> str:
-    """Tell what keeps qemu-img from files that it was not given."""
+    """Return what keeps qemu-img from opening files that it was not given."""
     version = confine.landlock()
     if version:
         return f"Landlock, version {version}"

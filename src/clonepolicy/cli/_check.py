@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import attrs
 import click
 
 from clonepolicy._terminal.errors import Exit
 from clonepolicy._terminal.options import examples, json_option
-from clonepolicy._terminal.render import answer
+from clonepolicy._terminal.render import answer, plain
 from clonepolicy._text import printable
 from clonepolicy.adapters import local
 from clonepolicy.cli._cloud import root_option
@@ -24,15 +23,15 @@ from clonepolicy.cli._cloud import root_option
 def check(context: click.Context, root: Path, *, as_json: bool) -> None:
     """Name all that does not fit in a local cloud, and its remedy.
 
-    A file that does not fit its record, or has none, and a record that is
-    damaged stay as they are until a command takes them back or removes them.
-    The exit code is 1 if there are any.
+    A damaged record, a file without a record, and a file that does not fit
+    its record stay until a command takes them back or removes them. If there
+    are any, the exit code is 1.
     """
     with local.LocalCloud(root) as cloud:
         found = cloud.check()
     text = "\n".join(printable(str(problem)) for problem in found)
     answer(
-        {"problems": [attrs.asdict(problem) for problem in found]},
+        {"problems": [plain(problem) for problem in found]},
         text or "everything fits",
         as_json=as_json,
     )
@@ -53,8 +52,8 @@ def check(context: click.Context, root: Path, *, as_json: bool) -> None:
 def discard(where: str, root: Path, *, as_json: bool) -> None:
     """Remove a file without a record, or a damaged record.
 
-    WHERE is a path or a record that `clonepolicy check` names, and for which
-    it names this command.  Nothing else is removed.
+    WHERE is a path or a record for which `clonepolicy check` names this
+    command. Nothing else is removed.
     """
     with local.LocalCloud(root) as cloud:
         cloud.discard(where)

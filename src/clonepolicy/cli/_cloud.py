@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -45,8 +46,14 @@ visibility_option = click.option(
     show_default=True,
     help="Projects that can use the image.",
 )
+_OF_AN_IMAGE = (
+    *("status", "owner", "disk_format", "container_format", "size"),
+    *("virtual_size", "min_disk", "visibility"),
+    *("os_hash_algo", "os_hash_value"),
+)
 _TOLD = 3
-"""How many problems each command tells; ``clonepolicy check`` tells all."""
+"""How many problems each command shows; ``clonepolicy check`` shows all."""
+_SILENT = logging.NullHandler()
 name_argument = click.argument("wanted", metavar="ID|NAME")
 
 
@@ -58,6 +65,8 @@ def cloud_options(function: F) -> F:
 @contextlib.contextmanager
 def opened(root: Path) -> Iterator[local.LocalCloud]:
     """Open a cloud; report what it recovered, and what does not fit."""
+    # what oslo.utils logs of an image is in the error, too
+    logging.getLogger("oslo_utils").addHandler(_SILENT)
     with local.LocalCloud(root) as cloud:
         if cloud.recovered:
             count = len(cloud.recovered)
@@ -77,20 +86,10 @@ def opened(root: Path) -> Iterator[local.LocalCloud]:
 def to_dict(row: local.ImageRow | local.VolumeRow) -> Json:
     """Convert an image or a volume to JSON types."""
     if isinstance(row, local.ImageRow):
-        image = row.image
         return {
-            "id": image.id,
+            "id": row.image.id,
             "name": row.name,
-            "status": image.status,
-            "owner": image.owner,
-            "disk_format": image.disk_format,
-            "container_format": image.container_format,
-            "size": image.size,
-            "virtual_size": image.virtual_size,
-            "min_disk": image.min_disk,
-            "visibility": image.visibility,
-            "os_hash_algo": image.os_hash_algo,
-            "os_hash_value": image.os_hash_value,
+            **{field: getattr(row.image, field) for field in _OF_AN_IMAGE},
             "locations": list(row.locations),
             "bytes_on_disk": row.bytes_on_disk,
         }

@@ -68,11 +68,7 @@ def _add(kind: str, how: str, verdicts: str, *lines: str) -> None:
     ) -> None:
         from clonepolicy import wire
 
-        kinds: dict[str, type[clonepolicy.Request]] = {
-            "create": clonepolicy.CreateRequest,
-            "upload": clonepolicy.UploadRequest,
-        }
-        parse = partial(wire.loads, kinds[kind])
+        parse = partial(wire.loads, wire.REQUESTS[kind])
         given = read_input(request, what, parse, _REMEDY)
         decision = clonepolicy.decide(given, policy)
         shown = clonepolicy.explain(decision)

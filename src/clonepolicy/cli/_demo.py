@@ -21,12 +21,7 @@ from clonepolicy import (
     parse_location,
 )
 from clonepolicy._terminal.errors import CliError, Exit
-from clonepolicy._terminal.render import (
-    Json,
-    seconds,
-    size,
-    table,
-)
+from clonepolicy._terminal.render import Json, seconds, size, table
 from clonepolicy._text import printable
 from clonepolicy.adapters.local import ImageRow
 from clonepolicy.cli._demo_steps import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +253,7 @@ def upload(
         " --name old --json",
     ),
 )
-@click.argument("volume_id", metavar="ID")
+@click.argument("volume_id", metavar="ID", type=click.UUID)
 @click.option(
     "--name",
     default="adopted",
@@ -261,15 +262,16 @@ def upload(
 )
 @cloud_options
 def adopt(
-    volume_id: str, name: str, root: Path, project: str, *, as_json: bool
+    volume_id: uuid.UUID, name: str, root: Path, project: str, *, as_json: bool
 ) -> None:
     """Take a volume's file as it is, and make its record fit.
 
-    Zeros are added up to the recorded size, or to a whole GiB. A file
-    without a valid record becomes a volume of the project.
+    ID is the whole id, as `clonepolicy check` shows it. Zeros are added up to
+    the recorded size, or to a whole GiB. A file without a valid record becomes
+    a volume of the project.
     """
     with opened(root) as cloud:
-        row = cloud.adopt_volume(volume_id, name=name, project_id=project)
+        row = cloud.adopt_volume(str(volume_id), name=name, project_id=project)
     fields = to_dict(row)
     answer({"volume": fields}, pairs(fields.items()), as_json=as_json)
 

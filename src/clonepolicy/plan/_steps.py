@@ -50,29 +50,42 @@ class _Step:
 
 
 @attrs.frozen(field_transformer=checked)
-class DiscardVolume(_Step):
+class _VolumeStep(_Step):
+    """A step about one volume."""
+
+    volume_id: VolumeId
+
+
+@attrs.frozen(field_transformer=checked)
+class DiscardVolume(_VolumeStep):
     """Remove a volume's data from the array, if there is any."""
 
-    volume_id: VolumeId
-
 
 @attrs.frozen(field_transformer=checked)
-class DeleteImageVolume(_Step):
+class DeleteImageVolume(_VolumeStep):
     """Delete the record of an image volume, if there is one."""
 
-    volume_id: VolumeId
-
 
 @attrs.frozen(field_transformer=checked)
-class UnpublishVolume(_Step):
+class UnpublishVolume(_VolumeStep):
     """Take a volume back from available to creating."""
 
-    volume_id: VolumeId
+
+@attrs.frozen(field_transformer=checked)
+class _FillingStep(_VolumeStep):
+    """A step that gives a volume its data, and cannot be taken twice."""
+
+    repeats: ClassVar[bool] = False
+
+    @override
+    def undo(self) -> DiscardVolume:
+        """Remove the data."""
+        return DiscardVolume(self.volume_id)
 
 
 @attrs.frozen(field_transformer=checked)
-class WithdrawLocation(_Step):
-    """Make sure that a volume is not a location of an image."""
+class LocationStep(_Step):
+    """A step about a volume as the location of an image."""
 
     image_id: str
     volume_id: VolumeId
@@ -80,67 +93,48 @@ class WithdrawLocation(_Step):
 
 
 @attrs.frozen(field_transformer=checked)
-class CloneVolume(_Step):
+class WithdrawLocation(LocationStep):
+    """Make sure that a volume is not a location of an image."""
+
+
+@attrs.frozen(field_transformer=checked)
+class CloneVolume(_FillingStep):
     """Have the array clone a volume.
 
     The volume, and the image that it is cloned for, must be what the
     decision saw.
     """
 
-    volume_id: VolumeId
     source: Volume
     image: Image | None = None
-    repeats: ClassVar[bool] = False
-
-    @override
-    def undo(self) -> DiscardVolume:
-        """Remove the clone."""
-        return DiscardVolume(self.volume_id)
 
 
 @attrs.frozen(field_transformer=checked)
-class CloneImage(_Step):
+class CloneImage(_FillingStep):
     """Have the array clone an image that it stores, as the decision saw it."""
 
-    volume_id: VolumeId
     location: RbdLocation | FileLocation
     source: StoredImage
     image: Image
-    repeats: ClassVar[bool] = False
-
-    @override
-    def undo(self) -> DiscardVolume:
-        """Remove the clone."""
-        return DiscardVolume(self.volume_id)
 
 
 @attrs.frozen(field_transformer=checked)
-class ExtendVolume(_Step):
+class ExtendVolume(_VolumeStep):
     """Extend a volume to ``size`` GiB."""
 
-    volume_id: VolumeId
     size: int
 
 
 @attrs.frozen(field_transformer=checked)
-class DownloadImage(_Step):
+class DownloadImage(_FillingStep):
     """Fill a volume with the image's verified data."""
 
-    volume_id: VolumeId
     image_id: str
-    repeats: ClassVar[bool] = False
-
-    @override
-    def undo(self) -> DiscardVolume:
-        """Remove the data written so far."""
-        return DiscardVolume(self.volume_id)
 
 
 @attrs.frozen(field_transformer=checked)
-class PublishVolume(_Step):
+class PublishVolume(_VolumeStep):
     """Set a complete volume to status available."""
-
-    volume_id: VolumeId
 
     @override
     def undo(self) -> UnpublishVolume:
@@ -149,17 +143,14 @@ class PublishVolume(_Step):
 
 
 @attrs.frozen(field_transformer=checked)
-class FailVolume(_Step):
+class FailVolume(_VolumeStep):
     """Set a volume without data to status error."""
-
-    volume_id: VolumeId
 
 
 @attrs.frozen(field_transformer=checked)
-class CreateImageVolume(_Step):
+class CreateImageVolume(_VolumeStep):
     """Create the record of an image volume, within its project's quota."""
 
-    volume_id: VolumeId
     source_id: str
     project_id: str
     repeats: ClassVar[bool] = False
@@ -171,28 +162,21 @@ class CreateImageVolume(_Step):
 
 
 @attrs.frozen(field_transformer=checked)
-class SetVolumeMetadata(_Step):
+class SetVolumeMetadata(_VolumeStep):
     """Set one metadata item of an image volume."""
 
-    volume_id: VolumeId
     key: str
     value: str
 
 
 @attrs.frozen(field_transformer=checked)
-class SetVolumeReadonly(_Step):
+class SetVolumeReadonly(_VolumeStep):
     """Mark an image volume as read-only."""
-
-    volume_id: VolumeId
 
 
 @attrs.frozen(field_transformer=checked)
-class AddLocation(_Step):
+class AddLocation(LocationStep):
     """Register a volume as the location of an image."""
-
-    image_id: str
-    volume_id: VolumeId
-    store: str | None
 
     @override
     def undo(self) -> WithdrawLocation:
@@ -201,12 +185,8 @@ class AddLocation(_Step):
 
 
 @attrs.frozen(field_transformer=checked)
-class VerifyLocation(_Step):
+class VerifyLocation(LocationStep):
     """Check that the image is active and has the location."""
-
-    image_id: str
-    volume_id: VolumeId
-    store: str | None
 
 
 @attrs.frozen(field_transformer=checked)

@@ -269,8 +269,8 @@ class Reason(StrEnum):
         "create one volume to refresh the cache", True)
     CONTENT_REFUSED = ("content-refused",
         Subject.SOURCE, Responsible.IMAGE_OWNER,
-        "the source's data is refused if it is downloaded as a raw image",
-        "upload an image whose data is a raw disk")
+        "a download of the source's data as a raw image would be refused",
+        "replace the source's data by a raw disk")
     # the route register is closed
     UPLOAD_BACKEND_DISABLED = ("upload-backend-disabled",
         Subject.CONFIG, Responsible.OPERATOR,
@@ -324,7 +324,7 @@ class Reason(StrEnum):
         "set do_secure_hash in Glance", True)
     CONTENT_NOT_INSPECTED = ("content-not-inspected",
         Subject.SOURCE, Responsible.DRIVER_AUTHOR,
-        "the source's data is not inspected, as that of a download is",
+        "the source's data was not inspected; a download inspects it",
         "implement inspection for the array")
     TENANT_MUTABLE = ("tenant-mutable", Subject.SOURCE, Responsible.OPERATOR,
         "tenants can change the volume behind the image",

@@ -19,10 +19,9 @@ def check_volume_id(volume_id: str) -> None:
         UnsupportedError: it is not.
     """
     if not _VOLUME_ID.fullmatch(volume_id):
-        message = (
+        raise UnsupportedError(
             f"volume id {volume_id!r}: expected a lower-case, hyphenated UUID"
         )
-        raise UnsupportedError(message)
 
 
 def check_source(
@@ -44,11 +43,10 @@ def check_source(
         status = source.previous_status or "in-use"
     ready = AT_REST if at_one_instant else AT_REST - {"in-use"}
     if status not in ready:
-        message = (
+        raise ConflictError(
             f"volume {source.id} is {status}; it can be cloned when "
             f"it is {' or '.join(sorted(ready))}"
         )
-        raise ConflictError(message)
 
 
 def volume_changed(relied: Volume, now: Volume) -> bool:

@@ -94,11 +94,10 @@ def load_array(name: str) -> ArrayKind:
     """
     points = _points(name)
     if not points:
-        message = (
+        raise NotFoundError(
             f"no array backend {name!r} is installed; there are: "
             f"{_listed(point.name for point in _points())}"
         )
-        raise NotFoundError(message)
     _check_unique(name, points)
     kind = _load(points[0])
     aging = check_array_kind(kind)
@@ -125,39 +124,34 @@ def _examine(kind: ArrayKind) -> tuple[int, Backend]:
     """Read what a kind of array declares, once, and check it."""
     name = _shown(_read(kind, "what the entry point names", "__qualname__"))
     if not callable(kind):
-        message = (
+        raise UnsupportedError(
             f"{name}: expected a class of arrays; name one in the entry "
             "point, after the colon"
         )
-        raise UnsupportedError(message)
     version = _read(kind, name, "API_VERSION")
     if type(version) is not int:
-        message = (
+        raise UnsupportedError(
             f"API_VERSION of {name}: expected a whole number, got "
             f"{_shown(version)}; write the version of ArrayBackend that it "
             f"was written for (now {API_VERSION})"
         )
-        raise UnsupportedError(message)
     if version > API_VERSION:
-        message = (
+        raise UnsupportedError(
             f"API_VERSION of {name} is {_shown(version)}, which is newer than "
             f"{API_VERSION}, the newest supported; upgrade clonepolicy"
         )
-        raise UnsupportedError(message)
     if version < OLDEST_API_VERSION:
-        message = (
+        raise UnsupportedError(
             f"API_VERSION of {name} is {_shown(version)}, which is older than "
             f"{OLDEST_API_VERSION}, the oldest supported; upgrade the "
             "adapter"
         )
-        raise UnsupportedError(message)
     capabilities = _read(kind, name, "CAPABILITIES")
     if not isinstance(capabilities, Backend):
-        message = (
+        raise UnsupportedError(
             f"CAPABILITIES of {name}: expected a Backend, got "
             f"{_shown(capabilities)}; declare what arrays of this kind can do"
         )
-        raise UnsupportedError(message)
     return version, capabilities
 
 
@@ -194,11 +188,10 @@ def _aging(version: int) -> str | None:
 def _check_unique(name: str, points: Iterable[EntryPoint]) -> None:
     targets = {point.value for point in points if point.name == name}
     if len(targets) > 1:
-        message = (
+        raise UnsupportedError(
             f"several distributions offer an array backend {name!r}: "
             f"{_listed(targets)}; uninstall all but one"
         )
-        raise UnsupportedError(message)
 
 
 def _look_at(

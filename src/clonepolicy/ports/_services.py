@@ -163,11 +163,10 @@ class ArrayBackend(Protocol):
     def inspect(self, source: str | Location) -> Inspection:
         """Inspect the data of a volume, by its id, or of a stored image.
 
-        Refuse data that a program which guesses formats would take for
-        another format than raw.  The first 64 KiB show it; read them anew at
-        each call, because guests write.
-
-        NOT_INSPECTED: the array cannot read a part of the data quickly.
+        Return REFUSED for data that a program which guesses formats would
+        not take for raw.  Look at the first 64 KiB.
+        Read them anew at each call, because guests write.  Return
+        NOT_INSPECTED if the array cannot read a part of the data quickly.
 
         Raises:
             NotFoundError: there is no data.

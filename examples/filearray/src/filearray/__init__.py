@@ -58,7 +58,7 @@ class FileArray:
         return None
 
     def inspect(self, source: str | Location) -> Inspection:
-        """Leave it open what the data looks like."""
+        """Leave the data uninspected."""
         del source
         return Inspection.NOT_INSPECTED
 

@@ -70,7 +70,7 @@ def closing(fd: int) -> Iterator[int]:
 
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-"""Flags to read a stored file: no link is followed, no pipe waited for."""
+"""Flags to read a stored file: follow no link, wait for no pipe."""
 
 
 def create(path: Path) -> int:
@@ -86,7 +86,7 @@ def open_read(path: Path) -> int:
 
 @contextlib.contextmanager
 def stored(path: Path, flags: int = READ) -> Iterator[int]:
-    """Open a stored file, which is regular and not a link.
+    """Open a stored file; refuse links and all that is not a regular file.
 
     Raises:
         ConflictError: there is something else at its place.

@@ -180,9 +180,8 @@ def reflink(source: int, target: int) -> None:
         fcntl.ioctl(target, _FICLONE, source)
     except OSError as error:
         if error.errno in _CANNOT:
-            message = (
+            raise UnsupportedError(
                 "these two files cannot share data; they must be on one file "
                 "system, with the same attributes"
-            )
-            raise UnsupportedError(message) from error
+            ) from error
         raise

@@ -1,7 +1,7 @@
 """Disk formats: check that data is in its format, is safe, and fits.
 
-All arrays fill volumes by this package.  Images may be malicious: whatever
-one says, the bytes of a volume depend on the bytes of its image alone.
+All arrays use this package to fill volumes.  Images may be malicious:
+whatever an image claims, the bytes of a volume depend on its bytes alone.
 """
 
 from clonepolicy.adapters._formats.convert import convert, fill_file

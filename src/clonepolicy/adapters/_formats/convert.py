@@ -1,4 +1,4 @@
-"""Convert an image's data, so that nothing but it becomes the disk."""
+"""Convert an image's data to a raw disk, and let nothing else into it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from clonepolicy.adapters._qemu.run import (
 )
 
 _LAYERED = frozenset({"qcow2", "vmdk"})
-"""The formats that can name a backing file: QEMU is told to open none."""
+"""For these formats QEMU is told to open no backing file."""
 _NO_CID = 0xFFFFFFFF
 _SUBTYPES = frozenset({"monolithicSparse", "streamOptimized"})
 
@@ -59,14 +59,14 @@ def convert(
 ) -> None:
     """Convert data into an open file of ``size`` GiB, all zeros.
 
-    An unnamed file in ``directory`` takes the data first, for inspection: by
-    `Inspector`, and by QEMU.  Then the disk is inspected.
+    The data is first stored in an unnamed file in ``directory``, where
+    `Inspector` and QEMU inspect it.  The converted disk is inspected, too.
 
     Raises:
         UnsupportedError: qemu-img is not installed.
         UnavailableError: no space is left, or qemu-img takes too long.
-        IntegrityError: the data is not in its format, not safe, or the disk
-            in it does not fit, or looks like another format.
+        IntegrityError: the data is not in its format or not safe, or the
+            disk in it does not fit or looks like another format.
     """
     disk_format, count = inspector.disk_format, _sizes.to_bytes(size)
     qemu_img = find_qemu_img(f"converting {disk_format}")
@@ -79,11 +79,10 @@ def convert(
         )
         disk = max(disk, _check_info(disk_format, json.loads(said), fd))
         if disk > count:
-            message = (
+            raise IntegrityError(
                 f"the disk in the image has {disk} bytes; make the volume at "
                 f"least {_sizes.to_gib(disk)} GiB"
             )
-            raise IntegrityError(message)
         _run(
             *(disk_format, qemu_img, "convert", "-n", "--target-is-zero"),
             *("-O", "raw", image, path_of(target)),
@@ -114,11 +113,10 @@ def _check_info(disk_format: str, info: dict[str, Any], fd: int) -> int:
         or details.get("parent-cid", _NO_CID) != _NO_CID
         or info.get("encrypted")
     ):
-        message = (
+        raise IntegrityError(
             f"the {disk_format} data is not safe: QEMU finds the subtype "
             f"{subtype} in it, and the files {sorted(others)}"
         )
-        raise IntegrityError(message)
     return int(info["virtual-size"])
 
 

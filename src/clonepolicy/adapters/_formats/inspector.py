@@ -1,4 +1,4 @@
-"""Inspect an image's data while it passes."""
+"""Inspect an image's data as it is read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QEMU: Mapping[str, str] = {
     "vhdx": "vhdx",
     "vmdk": "vmdk",
 }
-"""The formats that are converted, and qemu-img's names of them."""
+"""The formats that are converted, and qemu-img's names for them."""
 
 _PLAIN = frozenset({"raw", "iso"})
 """The formats whose bytes are the disk's bytes."""
@@ -51,7 +51,7 @@ class Inspector:
         for piece in pieces:
             self._size += len(piece)
             if len(self._head) < HEAD:
-                # in one piece, so that nothing depends on how data is cut
+                # one piece, so that the result does not depend on the pieces
                 self._head += piece
                 if len(self._head) >= HEAD:
                     start = bytes(self._head)
@@ -161,10 +161,9 @@ def check_supported(
 ) -> None:
     """Raise `UnsupportedError` unless the format is plain or converted."""
     if container_format != "bare":
-        message = (
+        raise UnsupportedError(
             f"container_format {container_format} cannot be unpacked; use bare"
         )
-        raise UnsupportedError(message)
     if disk_format not in _PLAIN and disk_format not in QEMU:
         known = ", ".join(sorted({*_PLAIN, *QEMU}))
         message = f"disk_format {disk_format} is not one of {known}"

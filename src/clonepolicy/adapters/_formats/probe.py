@@ -1,11 +1,11 @@
-"""The format that a raw disk looks like.
+"""Find the format that a raw disk looks like.
 
-Whoever opens a disk and guesses its format, as QEMU and libvirt can, follows
-what the format says: to a backing file, to an extent, to any file of the
-host.  So a disk must not look like any format that can be guessed.
-Partition tables, ISO 9660 and file systems are no such formats: QEMU takes
-them as raw, and they name no files of the host.  Nor is there a format that
-is guessed by the end of a disk.
+A program that guesses the format of a disk, as QEMU and libvirt can, also
+follows the references in it: to a backing file, an extent, or any other file
+of the host.  So a disk must not look like a format that programs guess.
+Partition tables, ISO 9660 and file systems are not such formats: QEMU takes
+them as raw, and they refer to no file of the host.  No format is guessed
+by the end of a disk.
 """
 
 from __future__ import annotations

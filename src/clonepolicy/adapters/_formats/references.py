@@ -1,7 +1,7 @@
-"""What of an image's headers is refused: subtypes, and other files' names.
+"""Refuse headers of images: names of other files, and some subtypes.
 
-Only the subtypes in which a disk is complete in one file are accepted.  A
-header is read as QEMU reads it, because QEMU converts it.
+Only subtypes whose disk is complete in one file are accepted.  A header is
+read as QEMU reads it, because QEMU converts the image.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _SECTOR = 512
 
 
 def refuse_qcow2(head: bytes) -> Iterator[str]:
-    """Yield why a qcow2 image is refused.
+    """Yield the reasons to refuse a qcow2 image.
 
     Source: QEMU's ``docs/interop/qcow2.txt``.
     """
@@ -42,15 +42,15 @@ def refuse_qcow2(head: bytes) -> Iterator[str]:
 
 
 _QCOW2_FEATURES = 0b1011
-"""Dirty, corrupt, and the compression's type."""
+"""The accepted features: dirty, corrupt, and the type of compression."""
 _DATA_FILE = 0x44415441
 
 
 def refuse_vmdk(head: bytes, size: int) -> Iterator[str]:
-    """Yield why a VMDK image is refused.
+    """Yield the reasons to refuse a VMDK image.
 
-    Without a capacity, QEMU takes the descriptor's extents instead of the
-    image; and it finds a parent's name anywhere in the descriptor.
+    QEMU reads other files if the capacity is missing, or if the descriptor
+    has a parent's name anywhere.
     """
     if not head.startswith(b"KDMV"):
         yield "it is not one sparse extent"
@@ -59,7 +59,7 @@ def refuse_vmdk(head: bytes, size: int) -> Iterator[str]:
     if not capacity:
         yield "it has no capacity"
     if size % _SECTOR:
-        yield "it does not end with a sector"
+        yield "its last sector is not complete"
     descriptor = head[_SECTOR:][:_DESCRIPTOR]
     text, end, _ = descriptor.lower().partition(b"\0")
     if not end:
@@ -86,7 +86,7 @@ _LINE = re.compile(
 
 
 def refuse_vdi(head: bytes) -> Iterator[str]:
-    """Yield why a VDI image is refused."""
+    """Yield the reasons to refuse a VDI image."""
     (kind,) = struct.unpack_from("<I", head, 0x4C)
     if kind not in {1, 2}:  # dynamic, static
         yield f"it is of type {kind}"
@@ -95,7 +95,7 @@ def refuse_vdi(head: bytes) -> Iterator[str]:
 
 
 def refuse_vhd(head: bytes) -> Iterator[str]:
-    """Yield why a VHD image is refused.
+    """Yield the reasons to refuse a VHD image.
 
     Source: Microsoft's Virtual Hard Disk Image Format Specification.
     """
@@ -107,7 +107,7 @@ def refuse_vhd(head: bytes) -> Iterator[str]:
 
 
 def refuse_vhdx(metadata: bytes) -> Iterator[str]:
-    """Yield why a VHDX image with this table of metadata is refused."""
+    """Yield the reasons to refuse a VHDX image with these metadata."""
     if _PARENT_LOCATOR in metadata:
         yield "it has a parent"
 

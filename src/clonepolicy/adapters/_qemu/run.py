@@ -33,11 +33,10 @@ def find_qemu_img(purpose: str) -> str:
     """Find qemu-img; raise `UnsupportedError` if it is not installed."""
     found = shutil.which("qemu-img")
     if found is None:
-        message = (
+        raise UnsupportedError(
             f"{purpose} needs qemu-img, which is not installed; install "
             "qemu-utils"
         )
-        raise UnsupportedError(message)
     return found
 
 
@@ -52,7 +51,7 @@ def file_node(fd: int) -> Node:
 
 
 def in_json(node: Node | None) -> str:
-    """Write a block node as a file name of qemu-img's."""
+    """Write a block node as a file name for qemu-img."""
     return f"json:{json.dumps(node)}"
 
 
@@ -79,7 +78,7 @@ def bubblewrap() -> tuple[str, ...]:
 def run_qemu_img(
     program: str, *arguments: str, fds: Iterable[int], size: int = 0
 ) -> tuple[int, str]:
-    """Run qemu-img; return its exit code and its output, or its errors.
+    """Run qemu-img; return its exit code with its output, or with its errors.
 
     It can open the files in ``fds`` by `path_of`, and no other file where
     there is Landlock or `bubblewrap`.  The size of the work in bytes limits
@@ -109,10 +108,9 @@ def run_qemu_img(
             umask=0o077,
         )
     except subprocess.TimeoutExpired as error:
-        message = (
+        raise UnavailableError(
             f"qemu-img took longer than {_TIMEOUT * seconds:g} s; try again"
-        )
-        raise UnavailableError(message) from error
+        ) from error
     if not done.returncode:
         return 0, done.stdout.decode(errors="replace")
     output = done.stderr.decode(errors="replace").strip()

@@ -9,7 +9,7 @@ from clonepolicy.adapters.cinder._driver import (
     CinderArray,
     backend_from_driver,
 )
-from clonepolicy.adapters.cinder._drop_in.backend import register_messages
+from clonepolicy.adapters.cinder._drop_in.reports import register_messages
 from clonepolicy.adapters.cinder._errors import IncompatibleCinderError
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._options import (

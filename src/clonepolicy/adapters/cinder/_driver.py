@@ -180,7 +180,7 @@ class CinderArray:
                 return None
 
     def inspect(self, source: str | Location) -> Inspection:
-        """Inspect what an RBD driver stores; no other driver can read it."""
+        """Inspect data of an RBD driver; no other driver can read it."""
         if not is_rbd(self.driver):
             return Inspection.NOT_INSPECTED
         with (
@@ -211,8 +211,7 @@ class CinderArray:
             not isinstance(location, RbdLocation)
             or self.driver._get_fsid() != location.fsid
         ):
-            message = f"{location} is no image of this array"
-            raise NotFoundError(message)
+            raise NotFoundError(f"{location} is no image of this array")
         return _open_rbd(
             self.driver,
             location.image,
@@ -227,7 +226,7 @@ class CinderArray:
 
         Raises:
             ConflictError: the source is not at rest.
-            StaleError: the source has volume_changed.
+            StaleError: the source has changed.
             AdapterError: the driver failed.
         """
         # the driver is asked only if its answer matters
@@ -245,7 +244,7 @@ class CinderArray:
         """Keep a volume from being deleted, and yield its object.
 
         Raises:
-            StaleError: the volume has volume_changed.
+            StaleError: the volume has changed.
         """
         with contextlib.ExitStack() as stack:
             with translate_errors(f"locking volume {source.id}"):
@@ -258,7 +257,7 @@ class CinderArray:
                 now = volume_from_object(found)
             if volume_changed(source, now):
                 raise StaleError(
-                    f"volume {source.id} has volume_changed since the decision"
+                    f"volume {source.id} has changed since the decision"
                 )
             yield found
 

@@ -23,9 +23,7 @@ from clonepolicy import (
     Volume,
 )
 from clonepolicy.adapters.cinder._errors import translate_errors
-from clonepolicy.adapters.cinder._records import (
-    volume_from_object,
-)
+from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.records import stored_moment
 
 # the tenant of the source can write its other fields

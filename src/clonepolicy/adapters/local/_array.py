@@ -80,11 +80,10 @@ class LocalArray:
         self, volume_id: str, location: RbdLocation | FileLocation
     ) -> None:
         """Raise `UnsupportedError`: no image of this cloud can be cloned."""
-        message = (
+        raise UnsupportedError(
             f"volume {volume_id} cannot be cloned from {location}, which is "
             "on no array of this cloud; download it"
         )
-        raise UnsupportedError(message)
 
     def extend(self, volume_id: str, size: int) -> None:
         """Extend a volume with zeros to a size in GiB; never shrink it."""
@@ -112,22 +111,20 @@ class LocalArray:
         if row is None:
             return
         if row["status"] in WHOLE:
-            message = (
+            raise ConflictError(
                 f"volume {volume_id} is {row['status']} and keeps its data; "
                 "delete it instead"
             )
-            raise ConflictError(message)
         # not by `Store.array` either
         path = self._store.volume_file(row)
         with translate_errors(f"discarding volume {volume_id}"):
             if row["status"] in UNFINISHED:
                 paths.remove(path)
             elif paths.size_of(path) is not None:
-                message = (
+                raise ConflictError(
                     f"volume {volume_id} is {row['status']} but has data; "
                     "see clonepolicy check"
                 )
-                raise ConflictError(message)
 
     def _find(self, volume_id: str) -> Row | None:
         check_volume_id(volume_id)

@@ -1,21 +1,15 @@
-"""What does not fit together in a cloud is named, with its remedy."""
+"""Name all that does not fit together in a cloud, and its remedy."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import attrs
 
-from clonepolicy import (
-    AdapterError,
-    CinderLocation,
-    Quota,
-)
+from clonepolicy import AdapterError, CinderLocation, Quota
 from clonepolicy.adapters._files import paths
 from clonepolicy.adapters.local._catalogue import Row
 from clonepolicy.adapters.local._journal import read_entry
@@ -29,12 +23,9 @@ from clonepolicy.adapters.local._records import (
 from clonepolicy.adapters.local._store import WHOLE, Store
 
 _ACTION = "checking the cloud"
-_VOLUME_FILE = re.compile(
-    r"volume-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-)
 _WORKED_ON = frozenset({"creating", "deleting", "uploading"})
 _STORED = frozenset({"queued", "saving", "pending_delete"})
-_FOREIGN = "is not of this cloud", "move it away"
+_FOREIGN = "does not belong to this cloud", "move it away"
 _RESTORE = "restore catalogue.sqlite from a backup"
 
 
@@ -47,7 +38,7 @@ class Problem:
     ``quota/PROJECT`` or ``config``."""
     message: str
     remedy: str
-    """What takes it back, or removes it."""
+    """What the user can do to take it back, or to remove it."""
     discardable: bool = False
     """Whether `LocalCloud.discard` removes it."""
 
@@ -62,11 +53,11 @@ def problems(
     """Name all that does not fit together."""
     found = list(_look(store))
     if found:
-        # what was in motion fits, or is gone, when it is looked at again
+        # what another process is changing fits, or is gone, at a second look
         again = set(_look(store))
         found = [problem for problem in found if problem in again]
     if unrepaired is not None:
-        remedy = "cure that, and the next command repairs it"
+        remedy = "remove the cause, and the next command repairs the cloud"
         message = f"not repaired after a crash: {unrepaired}"
         found.append(Problem(str(store.root), message, remedy))
     return tuple(found)
@@ -90,7 +81,7 @@ def _look(store: Store) -> Iterator[Problem]:
     for name, found in (("images", images), ("run", locks)):
         if found is None:
             path = store.root / name
-            remedy = f"put it back, or make it anew: mkdir {_quoted(path)}"
+            remedy = f"put it back, or make a new one: mkdir {_quoted(path)}"
             yield Problem(str(path), "the directory is missing", remedy)
     yield from _look_at_settings(store)
     for row in volumes:
@@ -101,7 +92,8 @@ def _look(store: Store) -> Iterator[Problem]:
     known = {row["id"] for row in rows}
     for path in images or ():
         if path.name not in known:
-            yield from _look_at_stray_image(path)
+            take = f"clonepolicy image add {_quoted(path)} --name NAME, and"
+            yield _stray(path, "image", path.name, take)
     for path in locks or ():
         # a process may be removing its own
         with contextlib.suppress(FileNotFoundError):
@@ -169,9 +161,9 @@ def _look_at_volume(store: Store, row: Row) -> Iterator[Problem]:
     if status in WHOLE and misfit:
         why = f"the file of {volume} {misfit}"
     elif status == "error" and misfit != "is missing":
-        why = f"{volume} is error, but has a file"
+        why = f"{volume} has the status error, but has a file"
     elif status in _WORKED_ON and not is_token(row["token"]):
-        why = f"{volume} is {status}, but no process works on it"
+        why = f"{volume} has the status {status}, but no process works on it"
     elif status not in WHOLE | _WORKED_ON | {"error"}:
         why = f"{volume} has the unknown status {_shown(status)}"
     if why:
@@ -194,38 +186,24 @@ def _look_at_strays(
         if row["pool"] in store.pools
     }
     for path in files:
-        if path in places or _is_gone(path):
-            continue
-        named = _VOLUME_FILE.fullmatch(path.name)
-        if not named or paths.misfit(path):
-            yield Problem(str(path), *_FOREIGN)
-            continue
-        remedy = f"remove it: clonepolicy discard {_quoted(path)}"
-        if named[1] not in known:
-            words = f"{named[1]} --name NAME --project PROJECT"
-            adopt = f"clonepolicy volume adopt {words}"
-            remedy = f"take it back: {adopt}, or {remedy}"
-        message = "no volume has this file"
-        yield Problem(str(path), message, remedy, discardable=True)
+        if path not in places:
+            volume_id, take = path.name.removeprefix("volume-"), None
+            if volume_id not in known:
+                words = f"{volume_id} --name NAME --project PROJECT"
+                take = f"clonepolicy volume adopt {words}, or"
+            prefixed = volume_id != path.name
+            yield _stray(path, "volume", prefixed and volume_id, take)
 
 
-def _is_gone(path: Path) -> bool:
-    return not os.path.lexists(path)
-
-
-def _look_at_stray_image(path: Path) -> Iterator[Problem]:
-    if _is_gone(path):
-        return
-    if not is_token(path.name) or paths.misfit(path):
-        yield Problem(str(path), *_FOREIGN)
-        return
-    remedy = (
-        f"take it back: clonepolicy image add {_quoted(path)} --name NAME, "
-        f"and remove it: clonepolicy discard {_quoted(path)}"
-    )
-    yield Problem(
-        str(path), "no image has this file", remedy, discardable=True
-    )
+def _stray(path: Path, noun: str, named: object, take: str | None) -> Problem:
+    """Name a file without a record, of this cloud if its name has an id."""
+    if not is_token(named) or paths.misfit(path):
+        return Problem(str(path), *_FOREIGN)
+    remedy = f"remove it: clonepolicy discard {_quoted(path)}"
+    if take is not None:
+        remedy = f"take it back: {take} {remedy}"
+    message = f"no {noun} has this file"
+    return Problem(str(path), message, remedy, discardable=True)
 
 
 def _look_at_image(
@@ -242,7 +220,7 @@ def _look_at_image(
     remove = f"remove it: clonepolicy image delete {words}"
     if row["status"] in _STORED:
         if not is_token(row["token"]):
-            why = f"is {row['status']}, but no process works on it"
+            why = f"has the status {row['status']}, but no process works on it"
             yield Problem(where, why, remove)
         return
     for place in places:

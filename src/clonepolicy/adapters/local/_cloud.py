@@ -74,8 +74,8 @@ def _sound(convert: Callable[[Row], T], rows: Iterable[Row]) -> tuple[T, ...]:
 class LocalCloud:
     """An open cloud; opening it repairs what killed processes left.
 
-    Repair removes no data that might be the only copy.  What cannot be
-    repaired or used is no reason not to open a cloud: `check` names it.
+    Repair removes no data that might be the only copy.  A cloud opens even
+    if something in it cannot be repaired or used; `check` names it.
 
     Raises:
         NotFoundError: the directory is no cloud.
@@ -331,11 +331,11 @@ class LocalCloud:
         return self.find_volume(volume_id, None)
 
     def discard(self, where: str) -> None:
-        """Remove what `check` names as discardable: the rest keeps its data.
+        """Remove a file or record that `check` names as discardable.
 
         Raises:
             NotFoundError: `check` does not name it.
-            ConflictError: it is to be remedied in another way.
+            ConflictError: `check` names another remedy for it.
         """
         _remedy.discard(self._store, where, _DEFAULTS)
 

@@ -109,11 +109,10 @@ class LocalImages:
         catalogue = self._store.catalogue
         status = catalogue.image_row(image_id)["status"]
         if status != "active" or location not in catalogue.locations(image_id):
-            message = (
+            raise ConflictError(
                 f"image {image_id} is {status}; it must be active and have "
                 f"the location {location}"
             )
-            raise ConflictError(message)
 
     def download(self, image_id: str) -> Iterator[bytes]:
         """Yield the image's data; raise `IntegrityError` if it is damaged.
@@ -128,10 +127,7 @@ class LocalImages:
             check_readable(self._store, backing[0])
             path = self._store.volume_file(backing[0])
         action = f"reading image {image_id}"
-        with (
-            translate_errors(action),
-            paths.stored(path) as fd,
-        ):
+        with translate_errors(action), paths.stored(path) as fd:
             _check(action, "size", row["size"], os.fstat(fd).st_size)
             algorithm = row["os_hash_algo"]
             digest = None if algorithm is None else hashlib.new(algorithm)
@@ -150,11 +146,10 @@ class LocalImages:
         """Store the data of a queued raw image, which becomes active."""
         image = as_image(self._store.catalogue.image_row(image_id), None)
         if image.disk_format != "raw":
-            message = (
+            raise UnsupportedError(
                 f"image {image_id} has disk_format {image.disk_format}, but a "
                 "volume's data is raw; upload it as raw and convert it"
             )
-            raise UnsupportedError(message)
         self.take(image, data)
 
     def take(
@@ -290,8 +285,7 @@ def _check(
     action: str, kind: str, expected: str | int, actual: str | int
 ) -> None:
     if expected != actual:
-        message = (
+        raise IntegrityError(
             f"{action}: the {kind} is {actual} instead of {expected}; upload "
             "the data again"
         )
-        raise IntegrityError(message)

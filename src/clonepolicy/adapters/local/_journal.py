@@ -87,11 +87,11 @@ class LocalJournal:
             free = read_entries(filter(self._is_free, rows))
             db.executemany(
                 "UPDATE journal SET token = ? WHERE id = ?",
-                [(self._lock.token, at) for at in free],
+                [(self._lock.token, int(entry.id)) for entry in free],
             )
-        for entry in free.values():
+        for entry in free:
             self._threads[entry.id] = threading.current_thread()
-        return tuple(free.values())
+        return free
 
     def _is_free(self, row: Row) -> bool:
         if not self._lock.is_own(row["token"]):
@@ -126,16 +126,16 @@ def read_entry(row: Row) -> JournalEntry | None:
     return entry if is_there and is_token(row["token"]) else None
 
 
-def read_entries(rows: Iterable[Row]) -> dict[int, JournalEntry]:
-    """Read the entries that are not damaged, by their ids."""
-    found = {row["id"]: read_entry(row) for row in rows}
-    return {at: entry for at, entry in found.items() if entry is not None}
+def read_entries(rows: Iterable[Row]) -> tuple[JournalEntry, ...]:
+    """Read the entries that are not damaged."""
+    found = map(read_entry, rows)
+    return tuple(entry for entry in found if entry is not None)
 
 
 def planned_ids(db: sqlite3.Connection) -> set[object]:
     """Return the ids of all volumes and images of the journal's plans."""
     found: set[object] = set()
-    for entry in read_entries(db.execute("SELECT * FROM journal")).values():
+    for entry in read_entries(db.execute("SELECT * FROM journal")):
         found.update(entry.ids.values())
         for step in entry.plan:
             found.add(getattr(step, "volume_id", None))

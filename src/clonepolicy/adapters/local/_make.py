@@ -1,7 +1,7 @@
-"""Make a cloud; a kill at any instant leaves what can be made again.
+"""Make a cloud; if a kill interrupts this, it can be repeated.
 
 The draft of the catalogue comes first and is renamed last.  So a directory
-with a draft is a cloud that is half made, and all in it is this module's.
+with a draft is a half-made cloud, and this module made all that is in it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CATALOGUE = "catalogue.sqlite"
 MARK = ".pool"
 """A file in each pool; it is missing if the file system is not mounted."""
 EXPECTED = frozenset({MARK, "lost+found"})
-"""What is in a pool beside volumes: a new file system has lost+found."""
+"""Names that a pool may have beside volumes; a new file system has one."""
 _DRAFT = "catalogue.draft"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _INSIDE = ("images", "run", "pools")
@@ -56,8 +56,7 @@ def make_cloud(
     }
     with translate_errors(f"making a cloud in {root}"), _alone(root):
         if (root / CATALOGUE).exists():
-            message = f"{root} is a cloud already; open it"
-            raise ConflictError(message)
+            raise ConflictError(f"{root} is a cloud already; open it")
         draft = root / _DRAFT
         begun = draft.exists()
         drafts = {f"{_DRAFT}{end}" for end in ("", "-journal", "-wal", "-shm")}
@@ -110,15 +109,14 @@ def _names(directory: Path) -> set[str]:
         message = f"{directory} is not a directory; use a new or empty one"
         raise ConflictError(message) from error
     except OSError as error:
-        message = (
+        raise UnavailableError(
             f"the directory {directory} cannot be made: {error.strerror}; "
             "use another path"
-        )
-        raise UnavailableError(message) from error
+        ) from error
 
 
 def _make_empty(directory: Path, allowed: Container[str] = ()) -> None:
-    """Make a directory, or accept one with nothing but what is allowed."""
+    """Make a directory, or accept one that has only the allowed names."""
     names = {n for n in _names(directory) if n not in allowed}
     # a new file system has lost+found at its root
     if names - {"lost+found"}:
@@ -129,11 +127,10 @@ def _make_empty(directory: Path, allowed: Container[str] = ()) -> None:
 def check_cloud(root: Path) -> None:
     """Raise `NotFoundError` if a directory is no cloud."""
     if not (root / CATALOGUE).is_file():
-        message = (
+        raise NotFoundError(
             f"{root} is not a cloud; make one with LocalCloud.init, or "
             f"clonepolicy init {root}"
         )
-        raise NotFoundError(message)
 
 
 def why_absent(name: str, path: Path, mark: str) -> str | None:

@@ -175,10 +175,9 @@ def _begin_upload(
     catalogue = store.catalogue
     with catalogue.transaction(f"uploading volume {volume_id}") as db:
         if catalogue.volume_row(volume_id)["status"] == "uploading":
-            message = (
+            raise ConflictError(
                 f"volume {volume_id} is being uploaded; wait until that ends"
             )
-            raise ConflictError(message)
         insert_image(store, db, image, name)
         db.execute(
             "UPDATE volume SET previous_status = status, "
@@ -212,12 +211,12 @@ def add_image(
     action = f"adding image {name} from {source}"
     with (
         translate_errors(action),
-        # a link of the user's own is followed
+        # a link is followed here: the user named it
         paths.stored(source, paths.READ & ~os.O_NOFOLLOW) as fd,
     ):
         found = os.fstat(fd)
         with paths.unnamed(store.root / "images") as room:
-            os.ftruncate(room, found.st_size)  # fails if it never fits
+            os.ftruncate(room, found.st_size)  # fails if it can never fit
         with store.catalogue.transaction(action) as db:
             insert_image(store, db, image, name)
         try:
@@ -272,10 +271,9 @@ def delete_image(store: Store, image_id: str) -> None:
         if row["status"] == "pending_delete" and store.lock.is_own(token):
             busy = False  # a deletion of ours failed
         if busy or image_id in planned_ids(db):
-            message = (
+            raise ConflictError(
                 f"image {image_id} is being stored; wait until it is active"
             )
-            raise ConflictError(message)
         config = catalogue.config()
         # the internal tenant's volumes that were made to hold the data
         doomed = [

@@ -53,7 +53,7 @@ class ProcessLock:
     def is_dead(self, token: object) -> bool:
         """Return whether a token is of a process that does not run.
 
-        Anything that no process can have written is no token.
+        False for a value that no process can have written as its token.
         """
         if not is_token(token) or self.is_own(token):
             return False
@@ -103,9 +103,9 @@ def _is_free(path: Path, *, remove: bool = False) -> bool:
     except FileNotFoundError:
         return True
     except OSError:
-        return False  # what cannot be asked may be alive
+        return False  # it may be alive
     with paths.closing(fd):
-        # shared, so that two processes that ask at once do not see each other
+        # a shared lock: two processes that ask at once must not both see one
         free = _lock(fd, fcntl.LOCK_SH)
         found = os.fstat(fd)
         # a lock file is regular and empty

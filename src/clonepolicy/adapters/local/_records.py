@@ -159,39 +159,32 @@ def host(pool: str) -> Host:
 
 @contextlib.contextmanager
 def _sound(kind: str, row: Row) -> Iterator[None]:
-    """Raise as `UnavailableError` what the values of a damaged row raise."""
+    """Turn what the values of a damaged row raise into `UnavailableError`."""
     try:
         check_text("id", row["id"])
         if not isinstance(row["name"], str):
             raise FactError("name", row["name"], "text")
         yield
     except (ValueError, TypeError, NotFoundError, UnsupportedError) as error:
-        message = (
+        raise UnavailableError(
             f"the record of {kind} {printable_id(row)} is damaged: {error}; "
             "see clonepolicy check"
-        )
-        raise UnavailableError(message) from error
+        ) from error
 
 
 def printable_id(row: Row) -> str:
     """Return the id of a row, which may be anything, as one word."""
-    return row["id"] if is_word(row["id"]) else repr(row["id"])
-
-
-def is_word(value: object) -> bool:
-    """Return whether a value is printable text without spaces."""
-    return (
-        isinstance(value, str)
-        and value.isprintable()
-        and value.split() == [value]
-    )
+    found = row["id"]
+    is_word = isinstance(found, str) and found.isprintable()
+    return found if is_word and found.split() == [found] else repr(found)
 
 
 def as_volume(store: Store, row: Row) -> Volume:
     """Make a volume's record of its row.
 
-    While the file of a volume that should have data does not fit, its
-    status is ``error``: nothing is written, so the right file cures it.
+    If the file of a volume that should have data does not fit, the status
+    is ``error``.  The catalogue is not changed, so the volume is usable
+    again when the right file is back.
 
     Raises:
         UnavailableError: the row is damaged.
@@ -274,15 +267,13 @@ def find(kind: str, id_or_name: str, rows: Iterable[Row]) -> Row:
         case [row]:
             return row
         case []:
-            message = (
+            raise NotFoundError(
                 f"there is no {kind} {id_or_name} here; list the {kind}s to "
                 "see their names and ids"
             )
-            raise NotFoundError(message)
         case several:
             ids = ", ".join(map(printable_id, several))
-            message = (
+            raise ConflictError(
                 f"{id_or_name} fits {len(several)} {kind}s; use one of the "
                 f"ids: {ids}"
             )
-            raise ConflictError(message)

@@ -50,7 +50,7 @@ def discard(store: Store, where: str, default: Config) -> None:
 def _delete_record(
     db: sqlite3.Connection, table: str, key: str, value: object
 ) -> None:
-    if isinstance(value, str):  # which need not be text in UTF-8
+    if isinstance(value, str):  # it need not be UTF-8
         value = value.encode(errors="surrogateescape")
     if table in {"volume", "image"}:
         _delete_where(db, "location", f"{table}_id", value)
@@ -124,12 +124,10 @@ def _record(store: Store, volume_id: str, path: Path) -> Row | None:
     except AdapterError:
         return None
     if is_token(row["token"]):
-        message = (
+        raise ConflictError(
             f"volume {volume_id} is {row['status']}; wait until that ends"
         )
-        raise ConflictError(message)
     in_place = path == store.volume_path(row)
     if in_place and volume.status in WHOLE:
-        message = f"the file of volume {volume_id} fits its record"
-        raise ConflictError(message)
+        raise ConflictError(f"the file of volume {volume_id} fits its record")
     return row

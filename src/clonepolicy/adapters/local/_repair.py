@@ -77,7 +77,7 @@ def finish_deleting(store: Store, rows: Iterable[Row]) -> None:
 
 
 def delete_volume_row(db: sqlite3.Connection, volume_id: str) -> None:
-    """Delete a volume's record, and locations of images that are not there."""
+    """Delete a volume's record, and locations of images that do not exist."""
     db.execute(
         "DELETE FROM location WHERE volume_id = ? "
         "AND image_id NOT IN (SELECT id FROM image)",
@@ -130,7 +130,7 @@ def _settle_volume(store: Store, db: sqlite3.Connection, row: Row) -> None:
 
 
 def _remove_unnamed(store: Store) -> None:
-    """Remove files that a kill kept from losing their names: empty ones."""
+    """Remove the empty files that a killed process did not unlink."""
     for name, pool in store.pools.items():
         if name not in store.absent:
             for path in pool.glob(f"{paths.UNNAMED}*"):

@@ -28,8 +28,7 @@ def keep(root: Path) -> None:
     if bytes_on_disk(path) >= _SIZE:
         return
     if paths.free(root) < 2 * _SIZE:
-        message = f"no space left in {root}; delete something"
-        raise UnavailableError(message)
+        raise UnavailableError(f"no space left in {root}; delete something")
     _allocate(path)
 
 
@@ -50,6 +49,6 @@ def release(root: Path) -> None:
 
     Call it before anything that removes data, so that this can be recorded.
     """
-    with contextlib.suppress(OSError):  # what follows tells what is wrong
+    with contextlib.suppress(OSError):  # the next write reports it
         if paths.free(root) < _SIZE:
             paths.remove(root / NAME)

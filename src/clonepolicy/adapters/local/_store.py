@@ -42,7 +42,7 @@ class Store:
     lock: ProcessLock
     pools: dict[str, Path] = attrs.field(factory=dict)
     absent: dict[str, str] = attrs.field(factory=dict)
-    """Why each pool that cannot be used now is not there."""
+    """The pools that cannot be used now, with the reason for each."""
     _arrays: dict[str, ReflinkArray] = attrs.field(factory=dict)
 
     def array(self, pool: str) -> ReflinkArray:
@@ -90,7 +90,7 @@ class Store:
         return pool
 
     def volume_path(self, row: Row) -> Path:
-        """Return the path of a volume's file, whether its pool is there."""
+        """Return the path of a volume's file, even if its pool is missing."""
         check_volume_id(row["id"])
         return self._directory(row["pool"]) / f"volume-{row['id']}"
 
@@ -122,8 +122,7 @@ def check_status(
 ) -> None:
     """Raise `ConflictError` unless a record has one of the statuses."""
     if row["status"] not in allowed:
-        message = f"{kind} {row['id']} is {row['status']}{why}"
-        raise ConflictError(message)
+        raise ConflictError(f"{kind} {row['id']} is {row['status']}{why}")
 
 
 def check_readable(store: Store, row: Row) -> None:
@@ -139,8 +138,7 @@ def check_readable(store: Store, row: Row) -> None:
 def check_not_directory(path: Path) -> None:
     """Raise `ConflictError` if a directory is where a file should be.
 
-    What is in it is not of this cloud, and may be all there is.
+    Its content does not belong to this cloud, and may be the only copy.
     """
     if path.is_dir() and not path.is_symlink():
-        message = f"{path} is a directory; move it away first"
-        raise ConflictError(message)
+        raise ConflictError(f"{path} is a directory; move it away first")

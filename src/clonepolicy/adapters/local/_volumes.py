@@ -100,11 +100,10 @@ class LocalVolumes:
             row = catalogue.volume_row(volume_id)
             check_status("volume", row, {"creating", "available"})
             if misfit := self._store.misfit(row):
-                message = (
+                raise ConflictError(
                     f"the file of volume {volume_id} {misfit}; fill it before "
                     "publishing it"
                 )
-                raise ConflictError(message)
             db.execute(
                 "UPDATE volume SET status = 'available', token = NULL "
                 "WHERE id = ?",
@@ -152,11 +151,10 @@ def insert_volume(
 ) -> None:
     """Insert a volume in creation; raise `QuotaError` if too many."""
     if not store.catalogue.quota(volume.project_id).admits(volume.size):
-        message = (
+        raise QuotaError(
             f"project {volume.project_id} has no quota left for a volume "
             f"of {volume.size} GiB; raise it or delete volumes"
         )
-        raise QuotaError(message)
     made = volume.created_at
     db.execute(
         "INSERT INTO volume (id, project_id, name, size, status, pool, "
@@ -179,8 +177,7 @@ def check_unregistered(db: sqlite3.Connection, volume_id: str) -> None:
     ).fetchall()
     if rows:
         images = ", ".join(row["image_id"] for row in rows)
-        message = (
+        raise ConflictError(
             f"volume {volume_id} holds the data of image {images}; delete the "
             "image first"
         )
-        raise ConflictError(message)

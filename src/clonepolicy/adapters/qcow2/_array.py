@@ -143,10 +143,9 @@ class Qcow2Array:
                 self._flatten(volume_id, source)
                 if self._clone(volume_id, source):
                     return
-        message = (
+        raise ConflictError(
             f"volume {source.id} was changed while it was copied; try again"
         )
-        raise ConflictError(message)
 
     def _clone(self, volume_id: str, source: Volume) -> bool:
         """Clone a volume; return False if its chain is too long."""

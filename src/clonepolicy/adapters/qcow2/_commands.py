@@ -81,10 +81,8 @@ def open_file(directory: Path, name: str) -> File:
         IntegrityError: this array did not make the file, or a layer is
             missing.
     """
-    # O_NONBLOCK: opening a pipe must not wait for a writer
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        fd = os.open(directory / name, flags)
+        fd = os.open(directory / name, paths.READ)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _wrong(name, "it is a symbolic link") from error
@@ -223,12 +221,10 @@ def _run(*arguments: str, fds: Iterable[int], size: int = 0) -> None:
     if not code:
         return
     if locked := _LOCKED.search(output):
-        message = (
+        raise ConflictError(
             f"another process has the volume open: {locked[0]}; detach it "
             "first, or wait until it is closed"
         )
-        raise ConflictError(message)
-    message = (
+    raise UnavailableError(
         f"qemu-img {arguments[0]} failed ({code}): {output or 'no output'}"
     )
-    raise UnavailableError(message)

@@ -110,11 +110,10 @@ class Directory:
                     paths.remove(making)
                 self.clean()
             except OSError as another:
-                message = (
+                raise LeftBehindError(
                     f"{self.path} could be neither changed nor cleaned up: "
                     f"{another}"
-                )
-                raise LeftBehindError(message) from error
+                ) from error
             _unmark(lock)
             raise
         _unmark(lock)

@@ -172,8 +172,7 @@ class RbdArray:
             and (location.image + location.snapshot).isprintable()
         ):
             return location
-        message = f"{location!r} is no image of this array"
-        raise NotFoundError(message)
+        raise NotFoundError(f"{location!r} is no image of this array")
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
         """Take a snapshot of the source, clone it, and remove it.

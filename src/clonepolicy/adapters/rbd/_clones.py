@@ -125,11 +125,10 @@ class Clones:
                     *(self.pool.objects, image_name(volume_id)),
                 )
             except rbd.InvalidArgument as error:
-                message = (
+                raise UnsupportedError(
                     f"the cluster does not clone {location}: {error}; protect "
                     "the snapshot, or make the cluster require mimic clients"
-                )
-                raise UnsupportedError(message) from error
+                ) from error
 
     def discard(self, volume_id: str) -> None:
         """Remove a volume without clones, with its snapshot and its note."""
@@ -150,11 +149,10 @@ class Clones:
         with self.pool.opened(volume_id, read_only=True) as image:
             found = children(image)
             if found:
-                message = (
+                raise ConflictError(
                     f"volume {volume_id} has clones: {', '.join(found)}; "
                     "discard or flatten them first"
                 )
-                raise ConflictError(message)
             snapshots = list(image.list_snaps())
         if not snapshots:
             return
@@ -213,9 +211,8 @@ class Clones:
                 else:
                     self.discard(volume_id)
             except (AdapterError, rados.Error, rbd.Error) as another:
-                message = (
+                raise LeftBehindError(
                     f"volume {volume_id} could be neither cloned nor removed: "
                     f"{another}"
-                )
-                raise LeftBehindError(message) from error
+                ) from error
             raise

@@ -134,8 +134,7 @@ class Pool:
         except (self.rados.Error, self.rbd.Error) as error:
             number = getattr(error, "errno", None) or 0
             kind, why = _KINDS.get(number, _FAILED)
-            message = f"{action}: {why} ({error})"
-            raise kind(message) from error
+            raise kind(f"{action}: {why} ({error})") from error
 
     @contextlib.contextmanager
     def opened(
@@ -326,11 +325,10 @@ def _bindings() -> tuple[Any, Any]:
     try:
         return import_module("rados"), import_module("rbd")
     except ImportError as error:
-        message = (
+        raise UnsupportedError(
             "RbdArray needs the Python bindings of librados and librbd: "
             f"{error}; install them for this Python (Debian: python3-rbd)"
-        )
-        raise UnsupportedError(message) from error
+        ) from error
 
 
 def _ask(pool: Any, key: str, method: str, data: bytes = b"") -> bytes:

@@ -21,6 +21,7 @@ from clonepolicy._facts.requests import (
 )
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule, spec
+from clonepolicy.policy._rules import place
 from clonepolicy.policy._rules.upload import wanted_tenant_set
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
@@ -101,7 +102,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         "".join("." if part == "_" else re.escape(part) for part in between)
         for between in pattern.split("%")
     )
-    # the leftmost match of each part will do, so that none is taken back
+    # the leftmost match of each part is enough, so no backtracking is needed
     found = "".join(f"(?>.*?{part})" for part in middle if part)
     return re.compile(f"{first}{found}.*{last}", re.DOTALL)
 
@@ -128,12 +129,7 @@ def _filter(wanted: Host | None, has: Host | None) -> bool:
     "The source's host matches the new volume's by SQL LIKE, unless that "
     "volume is in a cluster or the array clones across pools.",
     Reason.DIFFERENT_HOST,
-    reads=(
-        "volume.host",
-        "volume.cluster_name",
-        "source.host",
-        "backend.clone_across_pools",
-    ),
+    reads=place.same_host.reads,
     citations=(_CLONE, _FILTER),
 )
 def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
@@ -150,11 +146,7 @@ def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
     "The source's cluster matches the new volume's by SQL LIKE, unless that "
     "volume is in no cluster or the array clones across pools.",
     Reason.DIFFERENT_CLUSTER,
-    reads=(
-        "volume.cluster_name",
-        "source.cluster_name",
-        "backend.clone_across_pools",
-    ),
+    reads=place.same_cluster.reads,
     citations=(_CLONE, _FILTER),
 )
 def cinder_same_cluster(
@@ -187,13 +179,7 @@ def cinder_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
     "The cached volume is in the same cluster or host, or the array clones "
     "across pools.",
     Reason.DIFFERENT_HOST,
-    reads=(
-        "volume.host",
-        "volume.cluster_name",
-        "source.host",
-        "source.cluster_name",
-        "backend.clone_across_pools",
-    ),
+    reads=place.same_pool.reads,
     citations=(_CACHE,),
 )
 def cinder_cache_place(request: CreateRequest, candidate: CacheEntry) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clonepolicy._facts.records import Host, Volume
-from clonepolicy._facts.requests import CacheEntry, CreateRequest, ImageVolume
+from clonepolicy._facts.requests import CreateRequest, VolumeCandidate
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule, spec
 
@@ -48,9 +48,7 @@ _PLACE = (
     citations=(spec("Proposed change, 3rd condition"), _CLONE),
     differs="Cinder compares with SQL LIKE.",
 )
-def same_host(
-    request: CreateRequest, candidate: ImageVolume | CacheEntry
-) -> bool:
+def same_host(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     source = candidate.source
     return (
         source is None
@@ -73,9 +71,7 @@ def same_host(
     differs="Cinder compares with SQL LIKE; its cache ignores "
     "clone_across_pools.",
 )
-def same_cluster(
-    request: CreateRequest, candidate: ImageVolume | CacheEntry
-) -> bool:
+def same_cluster(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     source = candidate.source
     return (
         source is None
@@ -92,9 +88,7 @@ def same_cluster(
     reads=(*_PLACE, "backend.clone_across_pools"),
     citations=(_CLONE,),
 )
-def same_pool(
-    request: CreateRequest, candidate: ImageVolume | CacheEntry
-) -> bool:
+def same_pool(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     source = candidate.source
     if source is None or request.backend.clone_across_pools is True:
         return True
@@ -110,9 +104,7 @@ def same_pool(
     citations=(_CACHE,),
     differs="Cinder assumes that clone_across_pools reaches every array.",
 )
-def same_array(
-    request: CreateRequest, candidate: ImageVolume | CacheEntry
-) -> bool:
+def same_array(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     source = candidate.source
     if source is None:
         return True

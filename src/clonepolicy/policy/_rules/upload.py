@@ -10,6 +10,11 @@ from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
 _API = cinder("volume.api.API.copy_volume_to_image")
 _REGISTER = cinder("VolumeManager._clone_image_volume_and_add_location")
 _STATUS = ("volume.status", "volume.previous_status")
+_TENANT = (
+    "config.image_upload_use_internal_tenant",
+    "config.cinder_internal_tenant_project_id",
+    "config.cinder_internal_tenant_user_id",
+)
 
 
 # -- whether the volume can be uploaded -------------------------------------
@@ -107,13 +112,7 @@ def uploaded_settled(request: UploadRequest) -> bool:
 @rule(
     "The image's owner or the internal tenant owns the clone.",
     Reason.OWNER_MISMATCH,
-    reads=(
-        "image.owner",
-        "project_id",
-        "config.image_upload_use_internal_tenant",
-        "config.cinder_internal_tenant_project_id",
-        "config.cinder_internal_tenant_user_id",
-    ),
+    reads=("image.owner", "project_id", *_TENANT),
     citations=(_REGISTER,),
     differs="Cinder does not check this.",
 )
@@ -128,11 +127,7 @@ def clone_in_owners_project(request: UploadRequest) -> bool:
 @rule(
     "If the internal tenant is to own the clone, it is configured.",
     Reason.NO_INTERNAL_TENANT,
-    reads=(
-        "config.image_upload_use_internal_tenant",
-        "config.cinder_internal_tenant_project_id",
-        "config.cinder_internal_tenant_user_id",
-    ),
+    reads=_TENANT,
     citations=(spec("Proposed change, internal tenant"), _REGISTER),
     differs="Cinder uses the requester's project, without an error.",
 )
@@ -276,13 +271,7 @@ def uploaded_inspected(request: UploadRequest) -> bool:
 @rule(
     "No tenant can write to the clone.",
     Reason.TENANT_MUTABLE,
-    reads=(
-        "project_id",
-        "config.trusted_projects",
-        "config.image_upload_use_internal_tenant",
-        "config.cinder_internal_tenant_project_id",
-        "config.cinder_internal_tenant_user_id",
-    ),
+    reads=("project_id", "config.trusted_projects", *_TENANT),
     citations=(cinder("VolumeManager._clone_image_volume"),),
 )
 def clone_immutable(request: UploadRequest) -> bool:

@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from clonepolicy.testing.conformance._check import (
-    Check,
-    Level,
-)
+from clonepolicy.testing.conformance._check import Check, Level
 from clonepolicy.testing.conformance._harness import Harness
 from clonepolicy.testing.conformance._load import (
     KINDS,

@@ -8,15 +8,9 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from clonepolicy.testing.conformance._check import (
-    AnySuite,
-    Check,
-)
+from clonepolicy.testing.conformance._check import AnySuite, Check
 from clonepolicy.testing.conformance._load import open_harness
-from clonepolicy.testing.conformance._report import (
-    Status,
-    run_check,
-)
+from clonepolicy.testing.conformance._report import Status, run_check
 from clonepolicy.testing.conformance.checks._suites import ARRAYS
 
 __unittest = True  # unittest leaves this module out of tracebacks

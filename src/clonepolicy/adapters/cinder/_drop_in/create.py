@@ -26,10 +26,8 @@ from clonepolicy import (
     execute,
     gather_create,
 )
-from clonepolicy.adapters.cinder._drop_in.backend import (
-    DriverBackend,
-    log_failures,
-)
+from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
+from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.plan import (

@@ -18,15 +18,13 @@ from oslo_log import log
 
 from clonepolicy import Config
 from clonepolicy._text import printable
-from clonepolicy.adapters.cinder._drop_in.backend import (
-    DriverBackend,
-    register_messages,
-)
+from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
 from clonepolicy.adapters.cinder._drop_in.create import (
     CreateCall,
     CreateFromImage,
     CreateTask,
 )
+from clonepolicy.adapters.cinder._drop_in.reports import register_messages
 from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
 from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
 from clonepolicy.adapters.cinder._images import UNREADABLE

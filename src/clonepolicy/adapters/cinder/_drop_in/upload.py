@@ -21,10 +21,8 @@ from clonepolicy import (
 )
 from clonepolicy._text import printable
 from clonepolicy.adapters.cinder._driver import CinderArray
-from clonepolicy.adapters.cinder._drop_in.backend import (
-    DriverBackend,
-    log_failures,
-)
+from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
+from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.plan import Plan, WithdrawLocation

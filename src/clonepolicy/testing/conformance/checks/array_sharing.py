@@ -145,7 +145,7 @@ def _require_kills(count: int, passed: int) -> None:
 
 _ROUNDS = 5
 _PATIENCE = 6
-"""How many times more rounds show that a clone is slow, not the machine."""
+"""How many times as many rounds tell a slow clone from a busy machine."""
 _SLOWER = 4
 """How many times longer the clone of a large volume may take; it has four
 times the size and sixteen times the data of the small one."""

@@ -224,7 +224,7 @@ def refuses_data_in_a_wrong_format(fixture: Fixture) -> None:
 
 @ARRAYS.check(Level.STORES)
 def inspects_what_a_guest_wrote(fixture: Fixture) -> str:
-    """`inspect` refuses a disk, and its clone, that looks like qcow2."""
+    """`inspect` refuses a volume that looks like qcow2, and its clone."""
     array, volume = fixture.array, fixture.volume()
     found = array.inspect(volume.id)
     if found is Inspection.NOT_INSPECTED:

@@ -1,0 +1,209 @@
+"""Reports of a backend's decisions: log lines, a counter, user messages."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import importlib
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import attrs
+from cinder.db import api as db
+from cinder.message import message_field
+from oslo_config import cfg
+from oslo_log import log
+
+from clonepolicy import (
+    CINDER_29,
+    CacheEntry,
+    Candidate,
+    Clone,
+    Decision,
+    Operation,
+    Outcome,
+    Reason,
+    Register,
+    decide,
+    explain,
+    tenant_findings,
+)
+from clonepolicy._text import log_fields
+from clonepolicy.adapters.cinder._options import Mode, Notes, Settings
+
+LOG = log.getLogger(__name__)
+_ACTIONS = {
+    Operation.CREATE: message_field.Action.COPY_IMAGE_TO_VOLUME,
+    Operation.UPLOAD: message_field.Action.COPY_VOLUME_TO_IMAGE,
+}
+
+
+def log_decision(decision: Decision, settings: Settings) -> None:
+    """Write one log line of ``key=value`` pairs, quoted as in logfmt.
+
+    In shadow mode the line also says what Cinder does with the same facts,
+    according to the policy CINDER_29.  At level debug the whole explanation
+    follows.
+    """
+    LOG.info("clonepolicy %s", log_fields(dict(_fields(decision, settings))))
+    if LOG.isEnabledFor(log.DEBUG):
+        LOG.debug("clonepolicy %s", explain(decision))
+
+
+def _fields(
+    decision: Decision, settings: Settings
+) -> Iterator[tuple[str, str]]:
+    request = decision.request
+    yield "operation", request.operation
+    yield "verdict", decision.verdict
+    yield "policy", str(decision.policy)
+    yield "mode", settings.mode
+    yield "image", request.image.id
+    yield "volume", request.volume.id
+    if isinstance(decision, Clone):
+        yield "route", decision.route
+        yield "source", _source(decision.source)
+    yield "reasons", _codes(_reasons(decision))
+    if settings.notes is not Notes.IGNORE:
+        yield "notes", _codes(note.reason for note in decision.notes)
+    if settings.mode is Mode.SHADOW:
+        schemes = frozenset(cfg.CONF.allowed_direct_url_schemes)
+        config = attrs.evolve(
+            request.config, allowed_direct_url_schemes=schemes
+        )
+        stock = decide(attrs.evolve(request, config=config), CINDER_29).verdict
+        yield "stock", stock
+        yield "differs", "no" if stock == decision.verdict else "yes"
+
+
+def _source(candidate: Candidate) -> str:
+    if not isinstance(candidate, CacheEntry):
+        return str(candidate.location)
+    return "-" if candidate.source is None else candidate.source.id
+
+
+def _reasons(decision: Decision) -> list[Reason]:
+    """Return what forbids to clone; nothing if a clone is made."""
+    if isinstance(decision, Clone | Register):
+        return []
+    return [finding.reason for finding in decision.findings]
+
+
+def _codes(reasons: Iterable[Reason]) -> str:
+    return ",".join(dict.fromkeys(reasons)) or "-"
+
+
+def log_failures(outcome: Outcome) -> None:
+    """Write one log line for every attempt that failed."""
+    for failure in outcome.failures:
+        _log_failure(
+            failure.error,
+            attempt=str(failure.attempt or "abandon"),
+            step=type(failure.step).__name__,
+            failed=str(failure.error),
+        )
+
+
+def log_undecided(operation: str, error: Exception) -> None:
+    """Write one log line for a request whose facts cannot be read."""
+    _log_failure(
+        error, operation=operation, verdict="-", unreadable=str(error)
+    )
+
+
+def _log_failure(error: Exception, **fields: str) -> None:
+    LOG.warning("clonepolicy %s", log_fields(fields))
+    LOG.debug("clonepolicy cause", exc_info=error)
+
+
+def count_decision(decision: Decision) -> None:
+    """Count a decision by operation, verdict and first reason.
+
+    It is counted by OpenTelemetry, if that is installed and the operator has
+    set up a meter provider.
+    """
+    counter = _counter()
+    if counter is None:
+        return
+    reasons = _reasons(decision)
+    counter.add(
+        1,
+        {
+            "operation": str(decision.request.operation),
+            "verdict": decision.verdict,
+            "reason": reasons[0] if reasons else "",
+        },
+    )
+
+
+@functools.cache
+def _counter() -> Any:
+    try:
+        metrics = importlib.import_module("opentelemetry.metrics")
+    except ImportError:
+        return None
+    return metrics.get_meter("clonepolicy").create_counter(
+        "clonepolicy.decisions",
+        unit="{decision}",
+        description="decisions by operation, verdict and first reason",
+    )
+
+
+def register_messages(_extension_manager: object = None) -> None:
+    """Add the texts of these user messages to Cinder's.
+
+    cinder-volume writes the id of a text and cinder-api returns the text, so
+    that both processes need it.  In cinder-api the option
+    ``osapi_volume_extension`` calls this function.
+    """
+    known = dict(message_field.Detail.ALL)
+    new = (_detail(None), *map(_detail, Reason))
+    details: Any = message_field.Detail
+    details.ALL += tuple(detail for detail in new if detail[0] not in known)
+
+
+def write_message(context: Any, decision: Decision) -> None:
+    """Write a user message about a decision.
+
+    It depends on no facts of other projects.  The event id contains the
+    reason, for a cinder-api that does not know the texts.
+    """
+    if context.project_id is None:
+        return  # no user made the request
+    action_id = _ACTIONS[decision.request.operation][0]
+    reason = _first_reason(decision)
+    lifetime = datetime.timedelta(seconds=cfg.CONF.message_ttl)
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    db.message_create(
+        context,
+        {
+            "project_id": context.project_id,
+            "request_id": context.request_id,
+            "resource_type": message_field.Resource.VOLUME,
+            "resource_uuid": decision.request.volume.id,
+            "action_id": action_id,
+            "message_level": "INFO",
+            "event_id": f"VOLUME_VOLUME_{action_id}_{reason or 'clonepolicy'}",
+            "detail_id": _detail(reason)[0],
+            "expires_at": now + lifetime,
+        },
+    )
+
+
+def _detail(reason: Reason | None) -> tuple[str, str]:
+    """Return the id and the text of a message.
+
+    An id has at most ten characters, and is the same in every process.
+    """
+    if reason is None:
+        return ("cpolicy", "Made by clone or by copy, as the cloud decided.")
+    detail_id = f"cp{zlib.crc32(reason.encode()):08x}"
+    return (detail_id, f"{reason.meaning} [{reason}].")
+
+
+def _first_reason(decision: Decision) -> Reason | None:
+    """Return the first reason for a tenant that forbids every clone."""
+    clones = {*decision.efficient}
+    findings = tenant_findings(decision)
+    return next((f.reason for f in findings if clones <= {*f.blocks}), None)
