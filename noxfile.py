@@ -20,7 +20,8 @@ EVERYTHING = "cli,testing"
 OPENSTACK = ("3.11", "3.12")  # what cinder 29 says it runs on
 OURS = "error:::clonepolicy"
 DEBIAN = (
-    *("qemu-utils", "xfsprogs", "btrfs-progs", "e2fsprogs"),
+    *("qemu-utils", "bubblewrap"),
+    *("xfsprogs", "btrfs-progs", "e2fsprogs"),
     *("ceph-mon", "ceph-mgr", "ceph-osd", "ceph-common"),
     *("python3-rados", "python3-rbd"),
 )

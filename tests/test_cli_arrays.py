@@ -15,6 +15,7 @@ from array_dists import PROBLEMS
 from cli_support import assert_error, run, run_json
 from clonepolicy import ports
 from clonepolicy.adapters._qemu import confine
+from clonepolicy.adapters._qemu import run as qemu
 
 strangers = array_dists.strangers
 
@@ -38,14 +39,22 @@ def test_arrays_are_listed_with_their_problems() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "told"),
-    [(7, "Landlock, version 7"), (0, "none (this kernel has no Landlock)")],
+    ("version", "wrap", "told"),
+    [
+        (7, (), "Landlock, version 7"),
+        (0, ("bwrap",), "bubblewrap"),
+        (0, (), "none (there is neither Landlock nor a working bubblewrap)"),
+    ],
 )
 def test_the_sandbox_is_told(
-    version: int, told: str, monkeypatch: pytest.MonkeyPatch
+    version: int,
+    wrap: tuple[str, ...],
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The list ends with what confines qemu-img on this machine."""
     monkeypatch.setattr(confine, "landlock", lambda: version)
+    monkeypatch.setattr(qemu, "bubblewrap", lambda: wrap)
     last = run("arrays").stdout.splitlines()[-1]
     assert f"sandbox of qemu-img: {told}" == last
     assert told == run_json("arrays")["sandbox"]

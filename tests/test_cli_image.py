@@ -36,6 +36,16 @@ def test_image_add_detects_the_format(cloud: Path, tmp_path: Path) -> None:
     ) == ("misnamed", "qcow2")
 
 
+@pytest.mark.usefixtures("cloud")
+def test_an_image_in_two_formats_fails(tmp_path: Path) -> None:
+    """It is not guessed which of them is meant."""
+    two = tmp_path / "two"
+    two.write_bytes(b"QFI\xfb".ljust(0x8001, b"\0") + b"CD001" + bytes(2048))
+    for command in (("image", "add"), ("demo", "--image")):
+        done = run(*command, str(two))
+        assert_error(1, "two: Multiple formats detected", done)
+
+
 def test_a_mislabelled_image_fails_and_leaves_nothing(
     cloud: Path, tmp_path: Path
 ) -> None:

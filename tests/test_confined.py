@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -76,11 +78,46 @@ def test_a_program_finds_the_files_that_it_is_given(tmp_path: Path) -> None:
         assert (0, "content\n") == run_qemu_img(
             "/bin/cat", path_of(fd), fds=[fd]
         )
-    code, output = run_qemu_img("/bin/cat", str(path), fds=[])
-    assert (1, True) == (code, "Permission denied" in output)
+    data = next(
+        each
+        for each in Path("/usr/share").rglob("*")
+        if each.is_file() and not each.is_symlink()
+    )
+    for other in (path, data):
+        code, output = run_qemu_img("/bin/cat", str(other), fds=[])
+        assert (1, True) == (code, "Permission denied" in output)
 
 
 def test_a_program_that_cannot_be_started_is_unavailable() -> None:
     """The image is not to blame."""
     with pytest.raises(UnavailableError, match="cannot be confined"):
         run_qemu_img("/nowhere/qemu-img", "info", fds=())
+
+
+def test_a_program_that_is_killed_is_unavailable() -> None:
+    """The image is not to blame if a limit ends the program."""
+    with pytest.raises(UnavailableError, match=r"was killed \(-9\)"):
+        run_qemu_img("/bin/sh", "-c", "kill -9 $$", fds=())
+
+
+_PARENT = """
+import os, sys
+from clonepolicy.adapters._qemu.run import path_of, run_qemu_img
+fd = os.open(sys.argv[1], os.O_WRONLY)
+script = f"echo started > {path_of(fd)}; exec sleep 60"
+run_qemu_img("/bin/sh", "-c", script, fds=[fd])
+"""
+
+
+def test_a_program_ends_with_its_parent(tmp_path: Path) -> None:
+    """Of a killed process, nothing goes on with its files."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    parent = subprocess.Popen([sys.executable, "-c", _PARENT, str(fifo)])
+    with fifo.open("rb", buffering=0) as held_open:
+        assert b"started\n" == held_open.read(100)
+        parent.kill()
+        parent.wait()
+        ready, _, _ = select.select([held_open], [], [], 10)
+        assert ready
+        assert b"" == held_open.read(100)

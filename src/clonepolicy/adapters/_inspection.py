@@ -1,19 +1,17 @@
-"""Inspect the start and the end of a disk, as a download does."""
+"""Inspect the start of a disk, as a download does."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 
-from clonepolicy.adapters._formats import HEAD, TAIL, foreign_format
+from clonepolicy.adapters._formats import HEAD, foreign_format
 from clonepolicy.ports import Inspection
 
 
 def inspect(read: Callable[[int, int], bytes], size: int) -> Inspection:
     """Inspect a disk of ``size`` bytes; ``read`` takes offset and length."""
-    head = read(0, min(HEAD, size))
-    tail = min(TAIL, size)
-    if foreign_format(head, read(size - tail, tail)) is None:
+    if foreign_format(read(0, min(HEAD, size))) is None:
         return Inspection.PASSED
     return Inspection.REFUSED
 

@@ -1,6 +1,6 @@
 """What confines the programs that read images (extra ``arrays``)."""
 
-from clonepolicy.adapters._qemu import confine
+from clonepolicy.adapters._qemu import confine, run
 
 __all__ = ["sandbox"]
 
@@ -8,6 +8,8 @@ __all__ = ["sandbox"]
 def sandbox() -> str:
     """Return what keeps qemu-img from opening files that it was not given."""
     version = confine.landlock()
-    if not version:
-        return "none (this kernel has no Landlock)"
-    return f"Landlock, version {version}"
+    if version:
+        return f"Landlock, version {version}"
+    if run.bubblewrap():
+        return "bubblewrap"
+    return "none (there is neither Landlock nor a working bubblewrap)"

@@ -9,7 +9,6 @@ from clonepolicy import ports
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import examples, json_option
 from clonepolicy._terminal.render import emit, pairs, plain, say, show, table
-from clonepolicy.adapters import sandbox
 
 _ANSWERS = {True: "yes", False: "no", None: "depends on the array"}
 
@@ -53,6 +52,8 @@ def arrays(context: click.Context, name: str | None, *, as_json: bool) -> None:
     A backend that cannot be used is shown with its problem. If you ask for
     it by NAME, the exit code is 1; if no backend has that NAME, it is 4.
     """
+    from clonepolicy.adapters.sandbox import sandbox
+
     found = ports.installed_arrays(name)
     if name is not None and not found:
         raise CliError(
@@ -65,7 +66,7 @@ def arrays(context: click.Context, name: str | None, *, as_json: bool) -> None:
             {
                 "api_version": ports.API_VERSION,
                 "oldest_api_version": ports.OLDEST_API_VERSION,
-                "sandbox": sandbox.sandbox(),
+                "sandbox": sandbox(),
                 "arrays": [plain(array) for array in found],
             }
         )
@@ -79,7 +80,7 @@ def arrays(context: click.Context, name: str | None, *, as_json: bool) -> None:
         heads = (*names, "images", "problem")
         rows = map(_row, found)
         show(table(heads, rows, right=("API",), whole=("name",)))
-        say(f"sandbox of qemu-img: {sandbox.sandbox()}")
+        say(f"sandbox of qemu-img: {sandbox()}")
     else:
         say("no array backend is installed")
     if name is not None and any(array.problem for array in found):

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import clonepolicy
+from clonepolicy import IntegrityError
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import examples, flag, policy_option
 from clonepolicy._terminal.render import answer, pairs, size
@@ -30,10 +31,14 @@ def detect_format(path: Path) -> str:
 
     Raises:
         OSError: the file cannot be read.
+        IntegrityError: it is in several formats at once.
     """
     from oslo_utils.imageutils import format_inspector
 
-    name = str(format_inspector.detect_file_format(str(path)))
+    try:
+        name = str(format_inspector.detect_file_format(str(path)))
+    except format_inspector.ImageFormatError as error:
+        raise IntegrityError(f"{path.name}: {error}") from error
     # a raw disk with a partition table is detected as gpt
     return name if name in {*_FORMATS, "qed"} else "raw"
 

@@ -164,7 +164,7 @@ class ArrayBackend(Protocol):
         """Inspect the data of a volume, by its id, or of a stored image.
 
         Return REFUSED for data that a program which guesses formats would
-        not take for raw.  Look at the first 64 KiB and the last 512 bytes.
+        not take for raw.  Look at the first 64 KiB.
         Read them anew at each call, because guests write.  Return
         NOT_INSPECTED if the array cannot read a part of the data quickly.
 

@@ -6,11 +6,10 @@ whatever an image claims, the bytes of a volume depend on its bytes alone.
 
 from clonepolicy.adapters._formats.convert import convert, fill_file
 from clonepolicy.adapters._formats.inspector import Inspector, check_supported
-from clonepolicy.adapters._formats.probe import HEAD, TAIL, foreign_format
+from clonepolicy.adapters._formats.probe import HEAD, foreign_format
 
 __all__ = [
     "HEAD",
-    "TAIL",
     "Inspector",
     "check_supported",
     "convert",

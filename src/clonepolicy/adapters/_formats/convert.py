@@ -12,7 +12,7 @@ from clonepolicy import Image, IntegrityError
 from clonepolicy.adapters import _sizes
 from clonepolicy.adapters._files import paths, sparse
 from clonepolicy.adapters._formats.inspector import QEMU, Inspector
-from clonepolicy.adapters._formats.probe import HEAD, TAIL
+from clonepolicy.adapters._formats.probe import HEAD
 from clonepolicy.adapters._qemu.run import (
     Node,
     file_node,
@@ -89,8 +89,7 @@ def convert(
             fds=(fd, target),
             size=count,
         )
-    head = os.pread(target, HEAD, 0)
-    inspector.check_disk(head, os.pread(target, TAIL, count - TAIL))
+    inspector.check_disk(os.pread(target, HEAD, 0))
 
 
 def _node(disk_format: str, fd: int) -> Node:

@@ -8,7 +8,7 @@ from oslo_utils.imageutils import format_inspector
 
 from clonepolicy import Image, IntegrityError, UnsupportedError
 from clonepolicy.adapters._formats import references
-from clonepolicy.adapters._formats.probe import HEAD, TAIL, foreign_format
+from clonepolicy.adapters._formats.probe import HEAD, foreign_format
 
 QEMU: Mapping[str, str] = {
     "qcow2": "qcow2",
@@ -43,14 +43,13 @@ class Inspector:
         self._is_encrypted = image.encryption_key_id is not None
         self._size = 0
         self._head = bytearray()
-        self._tail = b""
         self._inspector = None if self.is_plain else _new(self.disk_format)
+        self._has_all = False
 
     def watch(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Yield pieces; raise `IntegrityError` at the first wrong one."""
         for piece in pieces:
             self._size += len(piece)
-            self._tail = (self._tail + piece[-TAIL:])[-TAIL:]
             if len(self._head) < HEAD:
                 # one piece, so that the result does not depend on the pieces
                 self._head += piece
@@ -71,7 +70,6 @@ class Inspector:
         if len(self._head) < HEAD:
             self._inspect(bytes(self._head))
         if self._inspector is None:
-            self._check_plain(self._tail)
             return self._size
         try:
             self._inspector.finish()
@@ -90,13 +88,13 @@ class Inspector:
             raise self._unsafe(reasons)
         return size
 
-    def check_disk(self, head: bytes, tail: bytes) -> None:
-        """Check the start and the end of the disk that was in the image.
+    def check_disk(self, head: bytes) -> None:
+        """Check the start of the disk that was in the image.
 
         Raises:
             IntegrityError: the disk looks like another format.
         """
-        found = foreign_format(head, tail)
+        found = foreign_format(head)
         # an encrypted volume's image is raw, and begins as LUKS does
         if found is not None and not (found == "luks" and self._is_encrypted):
             raise self._mislabelled(f"it is {found}")
@@ -107,15 +105,20 @@ class Inspector:
             return
         try:
             # it looks for the next header with each piece, so that it finds
-            # no size in a VHDX that comes as one piece
+            # no size in a VHDX that comes as one piece; and if there is none,
+            # it looks through all of its tables with each piece
             for at in range(0, len(piece), HEAD):
+                if self._has_all:
+                    return
+                was_complete = self._inspector.complete
                 self._inspector.eat_chunk(piece[at : at + HEAD])
+                self._has_all = was_complete and self._inspector.complete
         except Exception as error:
             # raised on any data that an inspector does not know
             raise self._mislabelled(str(error)) from error
 
-    def _check_plain(self, tail: bytes = b"") -> None:
-        self.check_disk(bytes(self._head), tail)
+    def _check_plain(self) -> None:
+        self.check_disk(bytes(self._head))
         if self.disk_format == "iso" and not self._head.startswith(
             _ISO, _ISO_AT
         ):

@@ -4,15 +4,14 @@ A program that guesses the format of a disk, as QEMU and libvirt can, also
 follows the references in it: to a backing file, an extent, or any other file
 of the host.  So a disk must not look like a format that programs guess.
 Partition tables, ISO 9660 and file systems are not such formats: QEMU takes
-them as raw, and they refer to no file of the host.
+them as raw, and they refer to no file of the host.  No format is guessed
+by the end of a disk.
 """
 
 from __future__ import annotations
 
 HEAD = 1 << 16
 """Bytes at the start of a disk that `foreign_format` looks at."""
-TAIL = 512
-"""Bytes at the end of it."""
 
 _STARTS = (
     ("qcow2", b"QFI\xfb"),  # qcow, its first version, has the same
@@ -29,13 +28,12 @@ _STARTS = (
     ("cow", b"OOOM"),
 )
 _VDI_AT, _VDI = 64, b"\x7f\x10\xda\xbe"
-_DMG = b"koly"
 
 
-def foreign_format(head: bytes, tail: bytes = b"") -> str | None:
-    """Name the format that a raw disk looks like; None: no other.
+def foreign_format(head: bytes) -> str | None:
+    """Name the format that a disk with these first bytes looks like.
 
-    ``head`` is the disk's first `HEAD` bytes, and ``tail`` its last `TAIL`.
+    None: it looks like no other format than raw.
     """
     for name, start in _STARTS:
         if head.startswith(start):
@@ -44,8 +42,6 @@ def foreign_format(head: bytes, tail: bytes = b"") -> str | None:
         return "vdi"
     if _is_descriptor(head):
         return "vmdk"
-    if tail.startswith(_DMG):
-        return "dmg"
     return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import math
 import os
@@ -20,6 +22,8 @@ Node: TypeAlias = "Mapping[str, str | Node | None]"
 
 _ADDRESS_SPACE = 1 << 21
 """In KiB."""
+_SIGNALLED = 128
+"""What bubblewrap adds to the number of a signal."""
 _TIMEOUT = 10
 """Seconds to wait for each second of processor time."""
 _FULL = re.compile("No space left|Disk quota exceeded")
@@ -51,24 +55,45 @@ def in_json(node: Node | None) -> str:
     return f"json:{json.dumps(node)}"
 
 
+@functools.cache
+def bubblewrap() -> tuple[str, ...]:
+    """Return a command that confines programs where there is no Landlock.
+
+    Empty: it is not needed, not installed, or not allowed to this user.
+    """
+    program = shutil.which("bwrap")
+    if confine.landlock() or program is None:
+        return ()
+    views = (("--ro-bind-try", path, path) for path in confine.SYSTEM)
+    command = (
+        *(program, "--unshare-all", "--die-with-parent"),
+        *("--proc", "/proc", "--dev", "/dev", *itertools.chain(*views)),
+    )
+    tried = subprocess.run(  # noqa: S603 - as below
+        [*command, "true"], capture_output=True, check=False
+    )
+    return () if tried.returncode else command
+
+
 def run_qemu_img(
     program: str, *arguments: str, fds: Iterable[int], size: int = 0
 ) -> tuple[int, str]:
     """Run qemu-img; return its exit code with its output, or with its errors.
 
     It can open the files in ``fds`` by `path_of`, and no other file where
-    the kernel has Landlock.  The size of the work in bytes limits processor
-    time and waiting time; memory has a fixed limit.
+    there is Landlock or `bubblewrap`.  The size of the work in bytes limits
+    processor time and waiting time; memory has a fixed limit.
 
     Raises:
-        UnavailableError: it took too long, could not be confined, or no
-            space is left.
+        UnavailableError: it took too long, needed too much memory, could
+            not be confined, or no space is left.
     """
     seconds = 60 + 60 * math.ceil(size / GiB)
-    fds = tuple(fds)
+    fds, wrap = tuple(fds), bubblewrap()
     command = [
         *(sys.executable, "-I", "-S", confine.__file__),
         *(str(seconds), str(_ADDRESS_SPACE), ",".join(map(str, fds))),
+        *((*wrap, "--ro-bind", program, program) if wrap else ()),
         *(program, *arguments),
     ]
     try:
@@ -93,5 +118,11 @@ def run_qemu_img(
         raise UnavailableError(output)
     if _FULL.search(output):
         message = "no space left; delete something or use another pool"
+        raise UnavailableError(message)
+    if done.returncode < 0 or done.returncode > _SIGNALLED:
+        message = (
+            f"qemu-img was killed ({done.returncode}); it may use {seconds} s "
+            f"of processor time and {_ADDRESS_SPACE >> 10} MiB of memory"
+        )
         raise UnavailableError(message)
     return done.returncode, output
