@@ -129,7 +129,9 @@ def _items_of(
             try:
                 read.append(hook(each, item))
             except Exception as error:  # noqa: BLE001 - what cattrs met
-                error.add_note(IterableValidationNote("", at, item))
+                # pyright asks `str` what its subclass takes
+                note = IterableValidationNote("", at, item)  # pyright: ignore[reportCallIssue]
+                error.add_note(note)
                 raise IterableValidationError("", [error], kind) from None
         return tuple(read)
 
