@@ -129,10 +129,9 @@ def _items_of(
             try:
                 read.append(hook(each, item))
             except Exception as error:  # noqa: BLE001 - what cattrs met
-                # pyright asks `str` what its subclass takes
-                note = IterableValidationNote("", at, item)  # pyright: ignore[reportCallIssue]
-                error.add_note(note)
-                raise IterableValidationError("", [error], kind) from None
+                error.add_note(IterableValidationNote("", at, item))
+                # pyright sees no constructor that takes a message and errors
+                raise IterableValidationError("", [error], kind) from None  # pyright: ignore[reportCallIssue]
         return tuple(read)
 
     return items
