@@ -188,11 +188,15 @@ def _needed(widths: Iterable[int]) -> int:
 
 
 def _cell(value: object) -> Text:
+    """Make a cell: a list is one line, a tuple has a line for each value."""
     from rich.text import Text
 
     if isinstance(value, list):
         value = ", ".join(map(str, value)) or None
-    return Text("-" if value is None else printable(str(value)))
+    if value is None or value == ():
+        return Text("-")
+    lines = value if isinstance(value, tuple) else (value,)
+    return Text("\n".join(printable(str(line)) for line in lines))
 
 
 def show(renderable: object) -> None:

@@ -100,8 +100,7 @@ def report_table(report: Report, *, promises: bool) -> object:
             parts.append(result.check.promise)
         skipped = result.status is Status.SKIP
         took = None if skipped else seconds(result.seconds)
-        text = "\n".join(parts) or None
-        rows.append((result.status, result.check.id, took, text))
+        rows.append((result.status, result.check.id, took, tuple(parts)))
     return table(
         ("status", "check", "time", "what was measured, or is wrong"),
         rows,
@@ -114,7 +113,7 @@ def checks_table(checks: Iterable[Check[Any]]) -> object:
     """Make a table of promises, and of what makes their checks skip."""
     rows = []
     for check in checks:
-        text = "\n- ".join((check.promise, *(n.reason for n in check.needs)))
+        text = (check.promise, *(f"- {need.reason}" for need in check.needs))
         rows.append((check.level.label, check.id, text))
     columns = ("level", "check", "promise, and when it is skipped")
     return table(columns, rows, whole=("level", "check"))
