@@ -151,17 +151,18 @@ class Catalogue:
         action = "opening the cloud"
         with translate_errors(action):
             self._maps = _may_map(path.parent)
-        ((version,),) = self.rows(action, "PRAGMA user_version")
-        if version == _VERSION:
-            return
-        self.close()
-        if version == 0:
-            raise damaged(action, "it is empty")
-        message = (
-            f"the cloud's catalogue has version {version}, and this release "
-            f"reads {_VERSION}; use the release that made it"
-        )
-        raise NotFoundError(message)
+        with contextlib.ExitStack() as failing:
+            failing.callback(self.close)
+            ((version,),) = self.rows(action, "PRAGMA user_version")
+            if version == 0:
+                raise damaged(action, "it is empty")
+            if version != _VERSION:
+                message = (
+                    f"the cloud's catalogue has version {version}, and this "
+                    f"release reads {_VERSION}; use the release that made it"
+                )
+                raise NotFoundError(message)
+            failing.pop_all()
 
     def _connect(
         self, mode: str = "mode=rw", timeout: float = 60
@@ -176,10 +177,13 @@ class Catalogue:
         db.row_factory = sqlite3.Row
         # a damaged row must not hide the others
         db.text_factory = functools.partial(str, errors="surrogateescape")
-        db.execute("PRAGMA foreign_keys = ON")
-        if not self._maps:
-            # to keep the journal costs a tenth of making it anew
-            db.execute("PRAGMA journal_mode = PERSIST")
+        with contextlib.ExitStack() as failing:
+            failing.callback(db.close)
+            db.execute("PRAGMA foreign_keys = ON")
+            if not self._maps:
+                # to keep the journal costs a tenth of making it anew
+                db.execute("PRAGMA journal_mode = PERSIST")
+            failing.pop_all()
         return db
 
     @contextlib.contextmanager
