@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typing_extensions import override
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 from clonepolicy import (
     POLICIES,
@@ -38,6 +41,7 @@ from clonepolicy.scenarios import (
     UPLOAD_AXES,
     with_facts,
 )
+from zones import Nowhere, Region, Shifting
 
 T = TypeVar("T")
 
@@ -46,43 +50,6 @@ class Text(str):
     """A text of another class."""
 
     __slots__ = ()
-
-
-class Nowhere(datetime.tzinfo):
-    """A zone that knows no offset."""
-
-    def utcoffset(self, _: datetime.datetime | None) -> None:
-        """Not known."""
-
-    dst = utcoffset
-
-    def tzname(self, _: datetime.datetime | None) -> None:
-        """Not known either."""
-
-
-class Shifting(datetime.tzinfo):
-    """A zone in which a day has two offsets, told apart by ``fold``."""
-
-    def utcoffset(
-        self, moment: datetime.datetime | None
-    ) -> datetime.timedelta:
-        """An hour less the second time."""
-        assert moment
-        return datetime.timedelta(hours=1 - moment.fold)
-
-    dst = utcoffset
-
-    def tzname(self, _: datetime.datetime | None) -> None:
-        """Not known."""
-
-
-class Region(Shifting):
-    """A zone in which no day is longer than others."""
-
-    @override
-    def utcoffset(self, _: datetime.datetime | None) -> datetime.timedelta:
-        """Two hours."""
-        return datetime.timedelta(hours=2)
 
 
 NOON = datetime.datetime(2026, 10, 25, 2, 30)  # noqa: DTZ001 - without a zone

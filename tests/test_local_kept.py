@@ -9,6 +9,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import attrs
 import pytest
@@ -69,6 +70,16 @@ def make(root: Path, source: Path) -> tuple[str, str]:
     return volume.id, image_id
 
 
+Existing: TypeAlias = tuple[Path, str, str]
+
+
+@pytest.fixture
+def existing(tmp_path: Path, source: Path) -> Existing:
+    """Make a cloud; return its root, and the ids of a volume and an image."""
+    root = tmp_path / "c"
+    return root, *make(root, source)
+
+
 def damaged(root: Path, source: Path, seed: int, times: int) -> Damager:
     """Make a cloud and damage it."""
     make(root, source)
@@ -117,11 +128,10 @@ def test_reading_many_damaged_clouds_changes_nothing(
 
 @pytest.mark.parametrize("name", sorted({*DAMAGES} - {"an impossible value"}))
 def test_each_kind_of_damage_is_named(
-    name: str, tmp_path: Path, source: Path
+    name: str, tmp_path: Path, existing: Existing
 ) -> None:
     """`check` names it in one line, with what to do."""
-    root = tmp_path / "c"
-    make(root, source)
+    root, *_ = existing
     damager = Damager(root, [root / "pools" / "a", tmp_path / "b"], 2)
     damager.done.append(name)
     DAMAGES[name](damager)
@@ -158,11 +168,10 @@ def test_each_kind_of_damage_is_named(
     ],
 )
 def test_a_record_that_cannot_be_is_named_and_removed(
-    table: str, column: str, value: object, tmp_path: Path, source: Path
+    table: str, column: str, value: object, existing: Existing
 ) -> None:
     """Other records are used meanwhile; then what the remedy says works."""
-    root = tmp_path / "c"
-    volume_id, _ = make(root, source)
+    root, volume_id, _ = existing
     db = sqlite3.connect(root / "catalogue.sqlite", isolation_level=None)
     db.execute("INSERT INTO quota VALUES ('q', 1, 1, 1)")
     where = {"volume": f"id = '{volume_id}'", "image": "name = 'image'"}
@@ -183,11 +192,10 @@ def test_a_record_that_cannot_be_is_named_and_removed(
 
 
 def test_a_file_that_does_not_fit_is_taken_back(
-    tmp_path: Path, source: Path
+    source: Path, existing: Existing
 ) -> None:
     """Adopting adds zeros and loses no byte; the clone path works again."""
-    root = tmp_path / "c"
-    volume_id, _ = make(root, source)
+    root, volume_id, _ = existing
     with LocalCloud(root) as cloud:
         path = cloud.find_volume(volume_id, "p").path
         with path.open("ab") as file:
@@ -207,11 +215,10 @@ def test_a_file_that_does_not_fit_is_taken_back(
 
 
 def test_the_volume_of_an_image_is_taken_back_with_the_image(
-    tmp_path: Path, source: Path
+    existing: Existing,
 ) -> None:
     """An image whose volume lost a byte, or won one, is cloned again."""
-    root = tmp_path / "c"
-    _, image_id = make(root, source)
+    root, _, image_id = existing
     for change, size in ((-1, 1), (1, 2)):
         with LocalCloud(root) as cloud:
             (url,) = cloud.find_image(image_id, "p").locations
@@ -236,11 +243,10 @@ def test_the_volume_of_an_image_is_taken_back_with_the_image(
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "directory", "missing"])
 def test_what_is_not_a_volumes_file_is_not_used(
-    kind: str, tmp_path: Path, source: Path
+    kind: str, tmp_path: Path, source: Path, existing: Existing
 ) -> None:
     """A link is not followed, a pipe is not waited for."""
-    root = tmp_path / "c"
-    volume_id, _ = make(root, source)
+    root, volume_id, _ = existing
     outside = tmp_path / "outside"
     outside.write_bytes(bytes(4 * MIB))
     with LocalCloud(root) as cloud:
@@ -274,11 +280,10 @@ def test_what_is_not_a_volumes_file_is_not_used(
 
 
 def test_files_without_a_record_stay_until_they_are_removed(
-    tmp_path: Path, source: Path
+    source: Path, existing: Existing
 ) -> None:
     """They are named; each is taken back, or discarded."""
-    root = tmp_path / "c"
-    volume_id, _ = make(root, source)
+    root, volume_id, _ = existing
     with LocalCloud(root) as cloud:
         pool = cloud.find_volume(volume_id, "p").path.parent
         image_id = cloud.find_image("image", "p").image.id
@@ -308,11 +313,10 @@ def test_files_without_a_record_stay_until_they_are_removed(
 
 
 def test_a_volume_that_is_being_made_is_not_adopted(
-    tmp_path: Path, source: Path
+    existing: Existing,
 ) -> None:
     """A live process works on it."""
-    root = tmp_path / "c"
-    volume_id, _ = make(root, source)
+    root, volume_id, _ = existing
     with LocalCloud(root) as cloud, LocalCloud(root) as other:
         ports = cloud.ports("p", "a")
         made = ports.volumes.new_id()
@@ -357,11 +361,10 @@ def test_what_is_being_discarded_is_not_adopted(
 
 
 def test_a_remedy_killed_at_any_call_can_be_repeated(
-    tmp_path: Path, source: Path
+    source: Path, existing: Existing
 ) -> None:
     """No byte is lost, and the next attempt ends what the last began."""
-    root = tmp_path / "c"
-    volume_id, _ = make(root, source)
+    root, volume_id, _ = existing
     with LocalCloud(root) as cloud:
         path = cloud.find_volume(volume_id, "p").path
     stray = path.with_name(f"volume-{uuid.UUID(int=7)}")
@@ -390,12 +393,9 @@ def test_a_remedy_killed_at_any_call_can_be_repeated(
     assert call > 20
 
 
-def test_a_failed_volume_with_a_file_is_kept(
-    tmp_path: Path, source: Path
-) -> None:
+def test_a_failed_volume_with_a_file_is_kept(existing: Existing) -> None:
     """Repair once removed it; now only deleting does."""
-    root = tmp_path / "c"
-    volume_id, _ = make(root, source)
+    root, volume_id, _ = existing
     with LocalCloud(root) as cloud:
         cloud._store.catalogue.execute(
             "failing", "UPDATE volume SET status = 'error'"
@@ -409,11 +409,10 @@ def test_a_failed_volume_with_a_file_is_kept(
 
 
 def test_a_plan_in_an_unmounted_pool_waits(
-    tmp_path: Path, source: Path
+    tmp_path: Path, existing: Existing
 ) -> None:
     """What cannot be repaired now is told, and repaired later."""
-    root = tmp_path / "c"
-    volume_id, _ = make(root, source)
+    root, volume_id, _ = existing
     gone = str(uuid.uuid4())
     with LocalCloud(root) as cloud:
         path = cloud.find_volume(volume_id, "p").path
@@ -441,12 +440,9 @@ def test_a_problem_is_one_line() -> None:
     assert str(Problem("a", "b", "c")) == "a: b; c"
 
 
-def test_each_command_names_three_problems_at_most(
-    tmp_path: Path, source: Path
-) -> None:
+def test_each_command_names_three_problems_at_most(existing: Existing) -> None:
     """`clonepolicy check` names all; discarding ends that."""
-    root = tmp_path / "c"
-    make(root, source)
+    root, *_ = existing
     for _ in range(5):
         (root / "images" / str(uuid.uuid4())).write_bytes(b"x")
     done = run(root, "image list")
@@ -467,11 +463,10 @@ def test_each_command_names_three_problems_at_most(
 
 
 def test_the_command_adopt_takes_a_volume_back(
-    tmp_path: Path, source: Path
+    source: Path, existing: Existing
 ) -> None:
     """The command that `check` names works as it is written."""
-    root = tmp_path / "c"
-    volume_id, _ = make(root, source)
+    root, volume_id, _ = existing
     with LocalCloud(root) as cloud:
         path = cloud.find_volume(volume_id, "p").path
         add_image(cloud, source, "more")

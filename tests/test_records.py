@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import sys
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 import clonepolicy
 import clonepolicy.policy
@@ -57,6 +61,7 @@ from clonepolicy.policy import (
 )
 from clonepolicy.scenarios import CLONEABLE, REGISTERABLE, with_facts
 from clonepolicy.testing import strategies as some
+from zones import Shifting
 
 RECORDS = tuple(
     kind
@@ -67,25 +72,7 @@ RECORDS = tuple(
 ODD_OFFSET = datetime.datetime(
     2026, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(seconds=1))
 )
-
-
-class Longer(datetime.tzinfo):
-    """A zone in which each day has an hour twice."""
-
-    def utcoffset(
-        self, moment: datetime.datetime | None
-    ) -> datetime.timedelta:
-        """An hour less the second time."""
-        assert moment
-        return datetime.timedelta(hours=1 - moment.fold)
-
-    dst = utcoffset
-
-    def tzname(self, _: datetime.datetime | None) -> None:
-        """Not known."""
-
-
-TWICE = datetime.datetime(2026, 1, 1, tzinfo=Longer())
+TWICE = datetime.datetime(2026, 1, 1, tzinfo=Shifting())
 BAD: tuple[tuple[type, dict[str, Any], str], ...] = (
     (Volume, {"id": "v\ud800"}, "Volume.id: expected non-empty Unicode text"),
     (Volume, {"size": 2**63}, "Volume.size: expected a whole number from"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 import attrs
@@ -75,6 +75,8 @@ def _look(store: Store) -> Iterator[Problem]:
     images, locks = (_listed(store.root / n) for n in ("images", "run"))
     volumes = store.catalogue.volume_rows(None)
     rows = store.catalogue.image_rows()
+    volume_ids = {row["id"] for row in volumes}
+    image_ids = {row["id"] for row in rows}
     for pool, why in store.absent.items():
         message, _, remedy = why.partition("; ")
         yield Problem(str(store.pools[pool]), message, remedy)
@@ -87,11 +89,10 @@ def _look(store: Store) -> Iterator[Problem]:
     for row in volumes:
         yield from _look_at_volume(store, row)
     for row in rows:
-        yield from _look_at_image(store, row, volumes)
-    yield from _look_at_strays(store, files, volumes)
-    known = {row["id"] for row in rows}
+        yield from _look_at_image(store, row, volume_ids)
+    yield from _look_at_strays(store, files, volumes, volume_ids)
     for path in images or ():
-        if path.name not in known:
+        if path.name not in image_ids:
             take = f"clonepolicy image add {_quoted(path)} --name NAME, and"
             yield _stray(path, "image", path.name, take)
     for path in locks or ():
@@ -177,9 +178,11 @@ def _look_at_volume(store: Store, row: Row) -> Iterator[Problem]:
 
 
 def _look_at_strays(
-    store: Store, files: Iterable[Path], volumes: list[Row]
+    store: Store,
+    files: Iterable[Path],
+    volumes: list[Row],
+    volume_ids: Container[object],
 ) -> Iterator[Problem]:
-    known = {row["id"] for row in volumes}
     places = {
         store.pools[row["pool"]] / f"volume-{row['id']}"
         for row in volumes
@@ -188,7 +191,7 @@ def _look_at_strays(
     for path in files:
         if path not in places:
             volume_id, take = path.name.removeprefix("volume-"), None
-            if volume_id not in known:
+            if volume_id not in volume_ids:
                 words = f"{volume_id} --name NAME --project PROJECT"
                 take = f"clonepolicy volume adopt {words}, or"
             prefixed = volume_id != path.name
@@ -207,7 +210,7 @@ def _stray(path: Path, noun: str, named: object, take: str | None) -> Problem:
 
 
 def _look_at_image(
-    store: Store, row: Row, volumes: list[Row]
+    store: Store, row: Row, volume_ids: Container[object]
 ) -> Iterator[Problem]:
     where = f"image/{printable_id(row)}"
     try:
@@ -224,10 +227,10 @@ def _look_at_image(
             yield Problem(where, why, remove)
         return
     for place in places:
-        known = isinstance(place, CinderLocation) and any(
-            volume["id"] == place.volume_id for volume in volumes
-        )
-        if not known:
+        if (
+            not isinstance(place, CinderLocation)
+            or place.volume_id not in volume_ids
+        ):
             message = f"its data should be at {place}, which is missing"
             yield Problem(where, message, f"{_RESTORE}, or {remove}")
     path = store.image_path(row["id"])

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from clonepolicy import UnavailableError
 from clonepolicy.adapters._files import paths
-from clonepolicy.adapters._files.paths import bytes_on_disk
 
 _SIZE = 1 << 20
 NAME = "reserve"
@@ -25,7 +24,7 @@ def keep(root: Path) -> None:
         UnavailableError: it is missing, and there is no space for it.
     """
     path = root / NAME
-    if bytes_on_disk(path) >= _SIZE:
+    if paths.bytes_on_disk(path) >= _SIZE:
         return
     if paths.free(root) < 2 * _SIZE:
         raise UnavailableError(f"no space left in {root}; delete something")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Container
 from pathlib import Path
 
@@ -114,7 +113,7 @@ class Store:
     def free(self, pool: str) -> int:
         """Return the free bytes of a pool."""
         with translate_errors(f"looking at pool {pool}"):
-            return shutil.disk_usage(self.pool_path(pool)).free
+            return paths.free(self.pool_path(pool))
 
 
 def check_status(

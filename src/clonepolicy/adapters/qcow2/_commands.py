@@ -188,7 +188,7 @@ def read(chain: Sequence[File], at: int, length: int) -> bytes:
         fd = file.fileno()
         _run(
             *("dd", "-O", "raw", f"bs={length}", f"skip={at // length}"),
-            *("count=1", f"if={_describe(chain)}", f"of=/proc/self/fd/{fd}"),
+            *("count=1", f"if={_describe(chain)}", f"of={path_of(fd)}"),
             fds=[fd, *(file.fd for file in chain)],
         )
         return os.pread(fd, length, 0)
