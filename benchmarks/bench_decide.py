@@ -213,7 +213,10 @@ def _compare_source(  # noqa: C901, PLR0912, PLR0915 - the point
         and source.glance_image_id != image.id
     ):
         code |= 16384
-    if source.size * GiB < max(image.size or 0, image.virtual_size or 0):
+    file = image.size if image.disk_format in {"raw", "iso"} else 0
+    if image.container_format == "bare" and source.size * GiB < max(
+        file or 0, image.virtual_size or 0
+    ):
         code |= 32768
     if source.id == volume.id:
         code |= 65536

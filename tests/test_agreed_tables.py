@@ -133,6 +133,14 @@ CREATE_TABLES: Mapping[str, Facts] = {
         "image.virtual_size": (None, 0, 2 * GiB),
         "backend.can_extend": THREE,
     },
+    "disks": {
+        "image.disk_format": ("raw", "qcow2", "iso", "vhd", None),
+        "image.container_format": ("bare", "compressed", None),
+        "image.size": (None, 0, GiB, GiB + 1),
+        "image.virtual_size": (None, 0, GiB, GiB + 1),
+        "source.size": (0, 1, 2),
+        "volume.size": (1, 2),
+    },
     "limits": {
         "volume.size": (0, 1, 2),
         "volume.volume_type": (

@@ -15,6 +15,22 @@ def gigabytes(size: int) -> int:
     return whole
 
 
+def disk_bytes(image: Any) -> int | None:
+    """Tell how large the disk in an image is; None where nobody knows.
+
+    qemu-img takes an ISO for raw (IU:134-139).  Glance looks at bare files
+    only, and 0 means that it found no size (A10).
+    """
+    if image.container_format != "bare":
+        return None
+    sizes = []
+    if image.virtual_size:
+        sizes.append(image.virtual_size)
+    if image.disk_format in {"raw", "iso"} and image.size:
+        sizes.append(image.size)
+    return max(sizes, default=None)
+
+
 def exceeds_quota(quota: Any, size: int) -> bool:
     """Say whether one more volume of that size is too much (A15, P6)."""
     if quota.volumes is not None and quota.volumes < 1:

@@ -13,8 +13,10 @@ from reference.places import (
     text_of,
 )
 from reference.questions import (
+    GIGABYTE,
     at_limit,
     compatible_types,
+    disk_bytes,
     exceeds_quota,
     has_internal_tenant,
     is_trusted,
@@ -96,10 +98,8 @@ def safe_source(request: Any, source: Any) -> set[str]:
         found.add("snapshot-limit")
     if source.inspection == "refused":  # OSSA-2024-001
         found.add("content-refused")
-    needs = request.image.size or 0
-    if request.image.virtual_size is not None:
-        needs = max(needs, request.image.virtual_size)
-    if source.size * 1024**3 < needs:  # B19
+    disk = disk_bytes(request.image)
+    if disk is not None and source.size * GIGABYTE < disk:  # B19
         found.add("source-smaller-than-image")
     return found
 

@@ -28,6 +28,10 @@ NOT_MIGRATING = frozenset({None, "none", "success", "error"})
 """Each ``migration_status`` of a volume that is not being migrated."""
 
 
+FILE_IS_DISK = frozenset({"raw", "iso"})
+"""Each ``disk_format`` that Cinder writes to a volume as it is."""
+
+
 LONGEST_HOST = 255
 """Characters, as in Cinder's database."""
 
@@ -158,9 +162,9 @@ class Image:
     disk_format: str | None = None
     container_format: str | None = None
     size: int | None = None
-    """Bytes."""
+    """Bytes of the image's file."""
     virtual_size: int | None = None
-    """Bytes."""
+    """Bytes of the disk in it; Glance writes 0, too, if it does not know."""
     min_disk: int = 0
     """GiB."""
     visibility: str = "private"
@@ -177,6 +181,19 @@ class Image:
     updated_at: datetime.datetime | None = None
     locations_from: LocationsFrom = LocationsFrom.UNREADABLE
     direct_url: str | None = None
+
+    @property
+    def disk_size(self) -> int | None:
+        """Bytes of the disk in the image; None: not known.
+
+        The file of a VHD, a VDI or a full qcow2 is larger than the disk in
+        it.  Glance does not look into a container (glance 33.0.0
+        ``location.ImageProxy.set_data``).
+        """
+        if self.container_format != "bare":
+            return None
+        file = self.size if self.disk_format in FILE_IS_DISK else None
+        return max(file or 0, self.virtual_size or 0) or None
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)

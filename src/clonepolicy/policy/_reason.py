@@ -86,8 +86,8 @@ class Reason(StrEnum):
         "let the requester pass Glance's download_image policy")
     IMAGE_LARGER_THAN_VOLUME = ("image-larger-than-volume",
         Subject.IMAGE, Responsible.REQUESTER,
-        "the image is larger than the volume",
-        "ask for a volume at least as large as the image")
+        "the image's file is larger than the volume",
+        "ask for a volume at least as large as the image's file")
     BELOW_MIN_DISK = ("below-min-disk", Subject.IMAGE, Responsible.REQUESTER,
         "the volume is smaller than the image's min_disk",
         "ask for a volume of at least min_disk GiB")
@@ -246,7 +246,7 @@ class Reason(StrEnum):
         "ask for a volume at least as large as the source")
     SOURCE_SMALLER_THAN_IMAGE = ("source-smaller-than-image",
         Subject.SOURCE, Responsible.IMAGE_OWNER,
-        "the source is too small to hold the image",
+        "the source is smaller than the disk in the image",
         "upload the image anew")
     SOURCE_IS_NEW_VOLUME = ("source-is-new-volume",
         Subject.SOURCE, Responsible.OPERATOR,

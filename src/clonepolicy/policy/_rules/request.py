@@ -71,7 +71,7 @@ def image_downloadable(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The image is no larger than the volume.",
+    "The image's file is no larger than the volume.",
     Reason.IMAGE_LARGER_THAN_VOLUME,
     reads=("image.size", "volume.size"),
     citations=(_VALIDATE,),

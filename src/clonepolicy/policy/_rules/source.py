@@ -29,6 +29,13 @@ _TRUSTED = (
     "config.trusted_projects",
     "config.cinder_internal_tenant_project_id",
 )
+DISK_SIZE = (
+    "image.size",
+    "image.virtual_size",
+    "image.disk_format",
+    "image.container_format",
+)
+"""What `Image.disk_size` is derived from."""
 _REFUSED = Inspection.REFUSED
 """A module variable, because reading it is faster for many candidates."""
 
@@ -163,18 +170,18 @@ def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     return source is None or source.size <= request.volume.size
 
 
+# Only a cache entry is cloned for an image whose disk's size is not known:
+# Cinder made it from that disk.  Other rules close the other routes.
 @rule(
-    "The source is large enough to hold the image.",
+    "The source is no smaller than the disk in the image, if that is known.",
     Reason.SOURCE_SMALLER_THAN_IMAGE,
-    reads=("source.size", "image.size", "image.virtual_size"),
+    reads=("source.size", *DISK_SIZE),
     citations=(cinder("image_utils.check_virtual_size"),),
     differs="Cinder does not check this.",
 )
 def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
-    source, image = candidate.source, request.image
-    return source is None or source.size * GiB >= max(
-        image.size or 0, image.virtual_size or 0
-    )
+    source, disk = candidate.source, request.image.disk_size
+    return source is None or disk is None or source.size * GiB >= disk
 
 
 @rule(
