@@ -166,6 +166,8 @@ ODDER: Values = {
     ),
     "quota": _QUOTAS,
     "clone_quota": _QUOTAS,
+    "cache_quota": _QUOTAS,
+    "config.image_volume_cache_max_size_gb": (2,),
     "conversion_free": _BYTES,
     "candidate.image_updated_at": _MOMENTS,
     "candidate.last_used": _MOMENTS,

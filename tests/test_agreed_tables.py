@@ -208,6 +208,20 @@ CREATE_TABLES: Mapping[str, Facts] = {
         "config.cinder_internal_tenant_project_id": (None, INTERNAL),
         "config.cinder_internal_tenant_user_id": (None, "user"),
     },
+    "filling the cache": {
+        "cache_entries": ABSENT,
+        "array_images": ABSENT,
+        "image.disk_format": ("raw", "qcow2"),
+        "image.container_format": ("bare", "compressed"),
+        "image.size": (None, GiB, GiB + 1),
+        "image.virtual_size": (None, 0, GiB + 1),
+        "config.image_volume_cache_max_size_gb": (0, 1, 2),
+        "cache_quota": (
+            *(None, Quota(volumes=0), Quota(volumes=1)),
+            *(Quota(gigabytes=left) for left in (0, 1, 2)),
+            Quota(per_volume_gigabytes=0),
+        ),
+    },
     "array images": {
         "array_images": PRESENT,
         "candidate.location": tuple(

@@ -41,6 +41,29 @@ def exceeds_quota(quota: Any, size: int) -> bool:
     return per_volume is not None and per_volume < size
 
 
+def why_cache_stays_empty(request: Any) -> set[str]:
+    """Tell why there is no entry in the cache, and whether one can come.
+
+    Cinder makes room by evicting others (V4), and reserves volumes and
+    gigabytes, but compares nothing with the limit for one volume (V5).
+    """
+    if request.cache_entries:
+        return set()
+    disk = disk_bytes(request.image)
+    size = 1 if disk is None else gigabytes(disk)
+    most = request.config.image_volume_cache_max_size_gb
+    found = set()
+    if most > 0 and size > most:  # V4
+        found.add("cache-size-limit")
+    quota = request.cache_quota
+    if quota is not None:  # V5
+        if quota.volumes == 0:
+            found.add("cache-quota")
+        if quota.gigabytes is not None and quota.gigabytes < size:
+            found.add("cache-quota")
+    return found or {"cache-miss"}
+
+
 def has_internal_tenant(config: Any) -> bool:
     """Say whether both ids are set (K2, P5)."""
     if config.cinder_internal_tenant_project_id is None:

@@ -20,6 +20,7 @@ from reference.questions import (
     exceeds_quota,
     has_internal_tenant,
     is_trusted,
+    why_cache_stays_empty,
 )
 from reference.urls import parse
 
@@ -73,8 +74,7 @@ def safe_gates(request: Any) -> dict[str, set[str]]:
         cache.add("cache-disabled")
     if not has_internal_tenant(request.config):  # K2
         cache.add("no-internal-tenant")
-    if not request.cache_entries:
-        cache.add("cache-miss")
+    cache |= why_cache_stays_empty(request)
     return {
         "array-image": array,
         "image-volume": volumes,

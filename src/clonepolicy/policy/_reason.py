@@ -151,6 +151,15 @@ class Reason(StrEnum):
     CACHE_DISABLED = ("cache-disabled", Subject.CONFIG, Responsible.OPERATOR,
         "the image-volume cache is not enabled for the backend",
         "set image_volume_cache_enabled")
+    CACHE_SIZE_LIMIT = ("cache-size-limit",
+        Subject.CONFIG, Responsible.OPERATOR,
+        ("the disk in the image is larger than the image-volume cache may "
+         "become, so that no create can fill the cache"),
+        "raise image_volume_cache_max_size_gb, or set it to 0 (no limit)")
+    CACHE_QUOTA = ("cache-quota", Subject.CONFIG, Responsible.OPERATOR,
+        ("the internal tenant has no quota left for an entry of the "
+         "image-volume cache, so that no create can fill the cache"),
+        "raise the quota of the internal tenant")
     NO_INTERNAL_TENANT = ("no-internal-tenant",
         Subject.CONFIG, Responsible.OPERATOR,
         "the internal tenant is not configured",

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from clonepolicy._facts.requests import ArrayImage, CacheEntry, ImageVolume
 from clonepolicy.policy._order import last_used_first, newest_first
 from clonepolicy.policy._rules import (
+    cache,
     cinder29,
     cloning,
     location,
@@ -136,6 +137,8 @@ SAFE = Policy(
                     cloning.cache_enabled,
                     cloning.internal_tenant_set,
                     cloning.has_cache_entry,
+                    cache.cache_large_enough,
+                    cache.cache_quota_suffices,
                 ),
                 source_rules=(
                     *_VOLUME_SOURCE,
@@ -268,6 +271,8 @@ CINDER_29 = Policy(
                     cloning.internal_tenant_set,
                     request.conversion_space,
                     cloning.has_cache_entry,
+                    cache.cache_large_enough,
+                    cache.cache_quota_suffices,
                 ),
                 source_rules=(
                     source.source_found,

@@ -293,6 +293,7 @@ def create_requests(
             "config": configs(),
             "glance": glance_configs(),
             "quota": quotas(),
+            "cache_quota": _maybe(quotas()),
             "conversion_free": _maybe(st.integers(0, 3 * GiB)),
             "array_images": st.lists(array_images(), max_size=2).map(tuple),
             "image_volumes": st.lists(image_volumes(), max_size=3).map(tuple),

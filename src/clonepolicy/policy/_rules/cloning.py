@@ -6,6 +6,7 @@ from clonepolicy._facts.records import CloneKind, LocationsFrom
 from clonepolicy._facts.requests import CreateRequest, UploadRequest
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
+from clonepolicy.policy._rules.cache import FILLABLE, fillable
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _VALIDATE = cinder("cinder/volume/volume_utils.py check_image_metadata")
@@ -184,13 +185,13 @@ def internal_tenant_set(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The cache has an entry for the image.",
+    "The cache has an entry for the image, or it is known why it gets none.",
     Reason.CACHE_MISS,
-    reads=("cache_entries",),
+    reads=("cache_entries", *FILLABLE),
     citations=(cinder("image.cache.ImageVolumeCache.get_entry"),),
 )
 def has_cache_entry(request: CreateRequest) -> bool:
-    return bool(request.cache_entries)
+    return bool(request.cache_entries) or not fillable(request)
 
 
 @rule(
