@@ -1,67 +1,102 @@
 """Rules about whether a create can fill Cinder's image-volume cache.
 
-After the download, Cinder clones the new volume for the cache, while that
-volume is as large as the disk in the image.  If it cannot, it logs a warning
-only.  ``image_volume_cache_max_count`` is no reason: Cinder evicts entries.
+After a download Cinder clones the new volume for the cache, while that
+volume is as large as the disk in the image.  If it cannot, it only logs a
+warning.  ``image_volume_cache_max_count`` keeps no image out: Cinder evicts
+the entries that were not used for the longest time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import attrs
 
-from clonepolicy._facts.records import GiB
+from clonepolicy._facts.config import Quota
 from clonepolicy._facts.requests import CreateRequest
+from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule
-from clonepolicy.policy._rules.source import DISK_SIZE
+from clonepolicy.policy._rules.new_source import DISK_SIZE, disk, gib
 
-_SIZE_LIMIT = (*DISK_SIZE, "config.image_volume_cache_max_size_gb")
-_QUOTA = (*DISK_SIZE, "cache_quota")
-FILLABLE = tuple(dict.fromkeys(_SIZE_LIMIT + _QUOTA))
+_LIMIT = "config.image_volume_cache_max_size_gb"
+_QUOTA = "cache_quota"
+FILLABLE = (_LIMIT, _QUOTA, *DISK_SIZE)
 """What `fillable` looks at."""
 
 
-def least_entry_size(request: CreateRequest) -> int:
-    """Return the least GiB that an entry for the image can have."""
-    disk = request.image.disk_size
-    return 1 if disk is None else -(-disk // GiB)
-
-
-def _within_size_limit(request: CreateRequest) -> bool:
+def _within_limit(request: CreateRequest, size: int) -> bool:
     limit = request.config.image_volume_cache_max_size_gb
-    return not limit or least_entry_size(request) <= limit
+    return not limit or size <= limit
+
+
+def _has_room(quota: Quota, size: int) -> bool:
+    """Return whether Cinder's manager can reserve ``size`` GiB."""
+    return attrs.evolve(quota, per_volume_gigabytes=None).admits(size)
 
 
 def _within_quota(request: CreateRequest) -> bool:
-    """Return whether the quota has room, as Cinder's manager reserves it."""
     quota = request.cache_quota
-    return quota is None or attrs.evolve(
-        quota, per_volume_gigabytes=None
-    ).admits(least_entry_size(request))
+    return quota is None or _has_room(quota, disk(request))
 
 
 def fillable(request: CreateRequest) -> bool:
     """Return whether nothing known keeps the image out of the cache."""
-    return _within_size_limit(request) and _within_quota(request)
+    return _within_limit(request, disk(request)) and _within_quota(request)
+
+
+def sure_to_fill(request: CreateRequest) -> bool:
+    """Return whether limit and quota have room, whatever is not known.
+
+    A disk of unknown size is no larger than the new volume, or the download
+    fails.
+    """
+    known, quota = request.image.disk_size, request.cache_quota
+    size = request.volume.size if known is None else gib(known)
+    return (
+        quota is not None
+        and _within_limit(request, size)
+        and _has_room(quota, size)
+    )
+
+
+def _larger(request: CreateRequest) -> Mapping[str, Any]:
+    return {_LIMIT: disk(request)}
 
 
 @rule(
     "The cache has an entry for the image, or may become as large as the disk "
     "in the image.",
     Reason.CACHE_SIZE_LIMIT,
-    reads=("cache_entries", *_SIZE_LIMIT),
+    reads=("cache_entries", _LIMIT, *DISK_SIZE),
     citations=(cinder("image.cache.ImageVolumeCache.ensure_space"),),
+    cures=(
+        Cure(
+            "raise image_volume_cache_max_size_gb, or set it to 0 (no limit)",
+            Responsible.OPERATOR,
+            _larger,
+            Cost.RESTART,
+        ),
+    ),
 )
 def cache_large_enough(request: CreateRequest) -> bool:
-    return bool(request.cache_entries) or _within_size_limit(request)
+    return bool(request.cache_entries) or _within_limit(request, disk(request))
 
 
 @rule(
     "The cache has an entry for the image, or its owner has quota left for "
     "one, as far as that is known.",
     Reason.CACHE_QUOTA,
-    reads=("cache_entries", *_QUOTA),
+    reads=("cache_entries", _QUOTA, *DISK_SIZE),
     citations=(cinder("VolumeManager._clone_image_volume"),),
+    cures=(
+        Cure(
+            "raise the quota of the internal tenant",
+            Responsible.OPERATOR,
+            always({_QUOTA: Quota()}),
+        ),
+    ),
 )
 def cache_quota_suffices(request: CreateRequest) -> bool:
     return bool(request.cache_entries) or _within_quota(request)
