@@ -22,14 +22,15 @@ from clonepolicy import (
     Finding,
     Register,
     Request,
+    Route,
     decide,
     scenarios,
     what_would_it_take,
 )
 from clonepolicy._decide.finding import make_finding
-from clonepolicy.policy import Policy, Rule
+from clonepolicy.policy import CANDIDATE_FIELDS, Policy, Rule
 from clonepolicy.policy._change import changed
-from clonepolicy.scenarios import candidate_of
+from clonepolicy.scenarios import candidate_of, with_facts
 from clonepolicy.testing import strategies as some
 from laws import EVERY, ROWS, every_policy, over
 
@@ -47,6 +48,15 @@ def fails(
     """Evaluate one rule."""
     given_ = (request,) if candidate is None else (request, candidate)
     return not rule.holds(*given_)
+
+
+def candidate_on(route: Route, request: Request) -> Candidate | None:
+    """Return the source that a remedy has made on a route."""
+    field = CANDIDATE_FIELDS.get(route, "")
+    found: Candidate
+    for found in getattr(request, field, ()):
+        return found
+    return None
 
 
 class TestCurable:
@@ -72,6 +82,21 @@ class TestCurable:
                 assert not fails(rule, then, other), (
                     f"{rule.name}: {remedy}, applied: {remedy.changes}"
                 )
+
+    @over(ROWS)
+    def test_a_cure_can_be_asked_for_any_facts(
+        self, policy: Policy, table: scenarios.Table, rule: Rule[Any]
+    ) -> None:
+        """Also where the rule holds, or there is no source."""
+        del policy
+        about_source = "source_" in table.name
+        for values, scenario in scenarios.variants(
+            table.base, frozenset(rule.reads)
+        ):
+            for other in (scenario, with_facts(scenario, {"source": None})):
+                source = candidate_of(other) if about_source else None
+                if not about_source or source is not None:
+                    assert finding_of(rule, other, source).rule, values
 
     @pytest.mark.parametrize(
         "rule",
@@ -122,6 +147,7 @@ class TestWays:
             then = request
             for remedy in way.remedies:
                 then, source = changed(then, dict(remedy.changes), source)
+                source = source or candidate_on(way.route, then)
             assert isinstance(decide(then, policy), Clone | Register)
             assert not what_would_it_take(then, policy)
 

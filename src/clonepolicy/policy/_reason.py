@@ -184,8 +184,6 @@ class Reason(StrEnum):
     # notes: no route is closed
     INTEGRITY_UNVERIFIED = ("integrity-unverified", Subject.IMAGE,
         "a clone does not check the image's hash")
-    HASH_PENDING = ("hash-pending", Subject.IMAGE,
-        "the image has no hash")
     CONTENT_NOT_INSPECTED = ("content-not-inspected", Subject.SOURCE,
         "the source's data was not inspected; a download inspects it")
     TENANT_MUTABLE = ("tenant-mutable", Subject.SOURCE,

@@ -238,6 +238,7 @@ def locations_readable(request: CreateRequest) -> bool:
             Cost.DATA,
         ),
     ),
+    switch=True,
 )
 def has_array_image(request: CreateRequest) -> bool:
     return bool(request.array_images)
@@ -275,6 +276,7 @@ def has_image_volume(request: CreateRequest) -> bool:
             Cost.RESTART,
         ),
     ),
+    switch=True,
 )
 def scheme_allowed(request: CreateRequest | UploadRequest) -> bool:
     return "cinder" in request.config.allowed_direct_url_schemes
@@ -293,6 +295,7 @@ def scheme_allowed(request: CreateRequest | UploadRequest) -> bool:
             Cost.RESTART,
         ),
     ),
+    switch=True,
 )
 def cache_enabled(request: CreateRequest) -> bool:
     return request.config.image_volume_cache_enabled
@@ -350,16 +353,6 @@ def has_cache_entry(request: CreateRequest) -> bool:
 )
 def nothing_to_verify(request: CreateRequest) -> bool:
     return request.image.os_hash_value is None
-
-
-@rule(
-    "The image has a hash.",
-    Reason.HASH_PENDING,
-    reads=("image.os_hash_value",),
-    citations=(glance("option do_secure_hash"),),
-)
-def hash_present(request: CreateRequest) -> bool:
-    return request.image.os_hash_value is not None
 
 
 @rule(

@@ -83,6 +83,22 @@ def _settled(
     return {**settled, "source.migration_status": None}
 
 
+def _as_large(
+    _request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    return None if source is None else {"volume.size": source.size}
+
+
+def _of_its_type(
+    _request: CreateRequest, candidate: VolumeCandidate
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    if source is None:
+        return None
+    return {"volume.volume_type": source.volume_type}
+
+
 def _fewer_clones(
     request: CreateRequest, _candidate: Candidate
 ) -> Mapping[str, Any] | None:
@@ -290,7 +306,7 @@ def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
         Cure(
             "ask for a volume at least as large as the source",
             Responsible.REQUESTER,
-            lambda _, candidate: {"volume.size": candidate.source.size},
+            _as_large,
         ),
     ),
 )
@@ -353,7 +369,7 @@ def source_is_another(
         Cure(
             "ask for a volume of the source's size",
             Responsible.REQUESTER,
-            lambda _, candidate: {"volume.size": candidate.source.size},
+            _as_large,
         ),
         Cure(
             "implement extending in the driver, and declare it",
@@ -381,9 +397,7 @@ def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
         Cure(
             "choose the source's volume type",
             Responsible.REQUESTER,
-            lambda _, candidate: {
-                "volume.volume_type": candidate.source.volume_type
-            },
+            _of_its_type,
         ),
     ),
 )
@@ -492,7 +506,7 @@ def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
         Cure(
             "ask for a volume of the source's size",
             Responsible.REQUESTER,
-            lambda _, candidate: {"volume.size": candidate.source.size},
+            _as_large,
         ),
     ),
 )

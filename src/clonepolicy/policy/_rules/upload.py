@@ -139,6 +139,7 @@ def encrypted_as_it_is(request: UploadRequest) -> bool:
             Cost.RESTART,
         ),
     ),
+    switch=True,
 )
 def upload_backend_enabled(request: UploadRequest) -> bool:
     return request.config.image_upload_use_cinder_backend
