@@ -38,6 +38,7 @@ def _with_cinder(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
 @rule(
     "The new volume is not encrypted.",
     Reason.NEW_VOLUME_ENCRYPTED,
+    meaning="the new volume is encrypted, and a clone would not be",
     reads=("volume.encryption_key_id",),
     citations=(_CLONE, _CREATE),
     cures=(
@@ -358,6 +359,8 @@ def nothing_to_verify(request: CreateRequest) -> bool:
 @rule(
     "Image owners cannot write locations.",
     Reason.LOCATIONS_USER_WRITABLE,
+    meaning="image owners can write locations, unless a policy of "
+    "Glance forbids it",
     reads=("glance.show_multiple_locations",),
     citations=(advisory("OSSN-0065"),),
     cures=(

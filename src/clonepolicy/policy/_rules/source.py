@@ -163,6 +163,8 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
 @rule(
     "A trusted project owns the source, and image_owner names no other owner.",
     Reason.OWNER_MISMATCH,
+    meaning="no trusted project owns the cached volume, or its "
+    "image_owner names another owner",
     reads=(*_OWNERS, *_TRUSTED),
     citations=(_CACHE,),
     differs="Cinder does not check this.",
@@ -186,6 +188,7 @@ def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
 @rule(
     "The source's glance_image_id is the image's id, or not set.",
     Reason.BACKREF_MISMATCH,
+    meaning="the source's glance_image_id names another image",
     reads=("source.glance_image_id", "image.id"),
     citations=(cinder("VolumeManager._clone_image_volume_and_add_location"),),
     differs="Cinder does not check this.",
@@ -213,6 +216,7 @@ def backref_matches(
 @rule(
     "The cache entry is for this image.",
     Reason.BACKREF_MISMATCH,
+    meaning="the cache entry is for another image",
     reads=("candidate.image_id", "image.id"),
     citations=(_CACHE,),
     cures=(
@@ -279,6 +283,7 @@ def source_ready(_request: CreateRequest, candidate: Candidate) -> bool:
 @rule(
     "The source is not encrypted.",
     Reason.SOURCE_ENCRYPTED,
+    meaning="the source is encrypted",
     reads=("source.encryption_key_id",),
     citations=(cinder("CreateVolumeFromSpecTask._rekey_volume"),),
     differs="Cinder does not check this.",
