@@ -26,14 +26,16 @@ FILLABLE = (_LIMIT, _QUOTA, *DISK_SIZE)
 """What `fillable` looks at."""
 
 
-def _within_limit(request: CreateRequest, size: int) -> bool:
+def _within_limit(request: CreateRequest) -> bool:
     limit = request.config.image_volume_cache_max_size_gb
-    return not limit or size <= limit
+    return not limit or disk(request) <= limit
 
 
 def _has_room(quota: Quota, size: int) -> bool:
     """Return whether Cinder's manager can reserve ``size`` GiB."""
-    return attrs.evolve(quota, per_volume_gigabytes=None).admits(size)
+    if quota.per_volume_gigabytes is not None:  # which only the API compares
+        quota = attrs.evolve(quota, per_volume_gigabytes=None)
+    return quota.admits(size)
 
 
 def _within_quota(request: CreateRequest) -> bool:
@@ -43,7 +45,7 @@ def _within_quota(request: CreateRequest) -> bool:
 
 def fillable(request: CreateRequest) -> bool:
     """Return whether nothing known keeps the image out of the cache."""
-    return _within_limit(request, disk(request)) and _within_quota(request)
+    return _within_limit(request) and _within_quota(request)
 
 
 def sure_to_fill(request: CreateRequest) -> bool:
@@ -53,11 +55,12 @@ def sure_to_fill(request: CreateRequest) -> bool:
     fails.
     """
     known, quota = request.image.disk_size, request.cache_quota
+    limit = request.config.image_volume_cache_max_size_gb
     size = request.volume.size if known is None else gib(known)
     return (
         quota is not None
-        and _within_limit(request, size)
         and _has_room(quota, size)
+        and (not limit or size <= limit)
     )
 
 
@@ -81,7 +84,7 @@ def _larger(request: CreateRequest) -> Mapping[str, Any]:
     ),
 )
 def cache_large_enough(request: CreateRequest) -> bool:
-    return bool(request.cache_entries) or _within_limit(request, disk(request))
+    return bool(request.cache_entries) or _within_limit(request)
 
 
 @rule(
