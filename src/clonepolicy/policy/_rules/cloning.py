@@ -15,6 +15,7 @@ from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
 from clonepolicy.policy._rules.new_source import (
+    NEW_OWNER,
     array_image,
     cache_entry,
     image_volume,
@@ -35,7 +36,7 @@ def _owned(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
         return {"image.owner": request.project_id}
     found = [each.source for each in request.image_volumes]
     owners = [each.image_owner or each.project_id for each in found if each]
-    return {"image.owner": (*owners, "the image's owner")[0]}
+    return {"image.owner": (*owners, NEW_OWNER)[0]}
 
 
 def _stored_on_array(request: CreateRequest) -> Mapping[str, Any] | None:
