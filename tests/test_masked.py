@@ -41,7 +41,7 @@ SCHEMES = (
 )
 ODD = st.text(
     st.sampled_from("@:/?#%&=+[]'\"\\ \n\x1b\u202e\U0001f600x")
-    | st.characters(exclude_categories=("Cs",)),
+    | st.characters(codec="utf-8"),
     max_size=6,
 )
 """What stands around a secret."""
@@ -63,7 +63,6 @@ def urls(draw: st.DrawFn) -> str:
 def request_of(url: str) -> CreateRequest:
     """Make a request about an image that lies at a URL."""
     location = parse_location(url)
-    here = {"direct_url": url}
     if concerns_volumes(location):
         base = CLONEABLE[Route.IMAGE_VOLUME]
         found = (ImageVolume(location=location),)
@@ -73,7 +72,7 @@ def request_of(url: str) -> CreateRequest:
         base = attrs.evolve(
             base, array_images=(ArrayImage(location=location),)
         )
-    return attrs.evolve(base, image=attrs.evolve(base.image, **here))
+    return attrs.evolve(base, image=attrs.evolve(base.image, direct_url=url))
 
 
 def outputs(request: CreateRequest, policy: Policy) -> Iterator[str]:

@@ -175,6 +175,7 @@ def test_every_error_has_one_printable_line(value: object) -> None:
         NotFoundError(HOSTILE, "a second argument"),
     ):
         assert str(error).isprintable()
+        assert f"{type(error).__name__}({str(error)!r})" == repr(error)
         assert len(str(error)) < 1_000
 
 
