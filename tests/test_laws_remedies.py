@@ -38,6 +38,8 @@ from clonepolicy.testing import strategies as some
 from laws import EVERY, ROWS, every_policy, over
 from reference.sentences import SENTENCES, Facts
 
+pytestmark = pytest.mark.one_python
+
 
 def finding_of(
     rule: Rule[Any], request: Request, candidate: Candidate | None
