@@ -32,6 +32,7 @@ from clonepolicy._text import log_fields, masked, masked_url, shown
 from clonepolicy.adapters.records import image_from_v2, locations_from_v2
 from clonepolicy.policy import Policy
 from clonepolicy.scenarios import CLONEABLE
+from clonepolicy.testing.conformance import ARRAYS, Result, Status
 
 HIDDEN = "s3cr3t"
 SCHEMES = (
@@ -218,6 +219,14 @@ def test_an_image_of_glance_is_read_without_its_key() -> None:
         }
     )
     assert "swift+https://***@host:5000/v3/c/o" == image.direct_url
+
+
+def test_a_result_of_the_kit_is_masked() -> None:
+    """It quotes whatever an adapter raises."""
+    (check, *_) = ARRAYS.checks
+    raised = f"raised OSError: https://user:{HIDDEN}@array/x?{HIDDEN}"
+    result = Result(check, Status.FAIL, raised, 0.0)
+    assert "raised OSError: https://***@array/x?***" == result.detail
 
 
 def test_a_request_with_a_key_is_read_without_it() -> None:
