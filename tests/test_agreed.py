@@ -57,6 +57,8 @@ from clonepolicy.scenarios import (
 )
 from clonepolicy.testing import strategies as some
 
+pytestmark = pytest.mark.one_python
+
 Values: TypeAlias = Mapping[str, tuple[Any, ...]]
 
 BASES: dict[Rule[Any], list[Request]] = {}

@@ -42,6 +42,8 @@ from clonepolicy.scenarios import (
     with_facts,
 )
 
+pytestmark = pytest.mark.one_python
+
 Facts: TypeAlias = Mapping[str, tuple[Any, ...]]
 
 GOLD = VolumeType(id="gold", name="gold", volume_backend_name="fast")

@@ -5,7 +5,8 @@ Records are frozen and hashable.  Sizes are GiB where Cinder counts in GiB
 bytes (``Image.size``, ``virtual_size``).  ``None`` means *not known* or
 *not set*; no rule treats it as a yes.
 
-Records do not convert values: adapters do.  Constructing a record with an
+Records do not convert values: adapters do.  Only user, key and query of a
+URL are masked, so that no record holds them.  Constructing a record with an
 invalid value raises `FactError`.
 """
 
@@ -18,6 +19,7 @@ import attrs
 
 from clonepolicy._errors import FactError
 from clonepolicy._facts.checks import checked
+from clonepolicy._facts.locations import without_key
 
 GiB = 1024**3
 
@@ -180,7 +182,10 @@ class Image:
     os_hash_value: str | None = None
     updated_at: datetime.datetime | None = None
     locations_from: LocationsFrom = LocationsFrom.UNREADABLE
-    direct_url: str | None = None
+    direct_url: str | None = attrs.field(
+        default=None, converter=attrs.converters.optional(without_key)
+    )
+    """User, key and query are masked, as in locations."""
 
     @property
     def disk_size(self) -> int | None:

@@ -96,7 +96,7 @@ def tenant_set(facts: Facts) -> bool:
     }
 
 
-def clones_project(facts: Facts) -> Any:
+def clones_project(facts: Facts) -> Any:  # noqa: ANN401 - one of the values
     """Return the project that would own the clone of an upload."""
     if tenant_set(facts) and facts["config.image_upload_use_internal_tenant"]:
         return facts["config.cinder_internal_tenant_project_id"]
