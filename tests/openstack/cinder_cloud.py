@@ -265,3 +265,4 @@ def empty_database() -> None:
             for name in ("QuotaUsage", "Reservation", "Quota"):
                 admin.session.query(getattr(db.models, name)).delete()
             admin.session.query(db.models.Message).delete()
+            admin.session.query(db.models.VolumeAdminMetadata).delete()
