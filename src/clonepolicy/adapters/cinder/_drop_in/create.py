@@ -28,6 +28,7 @@ from clonepolicy import (
 )
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
 from clonepolicy.adapters.cinder._drop_in.journal import WorkJournal
+from clonepolicy.adapters.cinder._drop_in.note import CLONING
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._images import CinderImages
@@ -118,7 +119,7 @@ class CreateFromImage:
             outcome = execute(plan, self._ports)
         else:
             with self.journal.noted(
-                self.call.volume.id, self.call.image_id, CloneVolume
+                self.call.volume.id, self.call.image_id, CLONING
             ) as work:
                 if work is None:
                     return None

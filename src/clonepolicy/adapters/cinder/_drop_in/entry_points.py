@@ -25,6 +25,7 @@ from clonepolicy.adapters.cinder._drop_in.create import (
     CreateTask,
 )
 from clonepolicy.adapters.cinder._drop_in.journal import Work, WorkJournal
+from clonepolicy.adapters.cinder._drop_in.note import COPYING
 from clonepolicy.adapters.cinder._drop_in.recovery import recover_work
 from clonepolicy.adapters.cinder._drop_in.reports import register_messages
 from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
@@ -32,7 +33,6 @@ from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
 from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._images import UNREADABLE
 from clonepolicy.adapters.cinder._options import settings_from
-from clonepolicy.plan import UploadImage
 
 LOG = log.getLogger(__name__)
 _ARGUMENTS = tuple(attrs.fields_dict(CreateCall))
@@ -74,7 +74,7 @@ class PolicyVolumeManager(manager.VolumeManager):
         if not self.backend.enforces:
             self._upload(context, volume_id, image_meta, None)
             return
-        with self.journal.noted(volume_id, image_id, UploadImage) as work:
+        with self.journal.noted(volume_id, image_id, COPYING) as work:
             self._upload(context, volume_id, image_meta, work)
 
     def _upload(

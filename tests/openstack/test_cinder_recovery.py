@@ -14,7 +14,6 @@ import cinder_cloud
 import killing
 from cinder import context, exception, objects, service
 from cinder.db import api as db
-from cinder.image import glance
 from cinder.volume import manager
 from cinder_cloud import INTERNAL, CinderCloud, Start
 from fake_driver import MixedDriver
@@ -25,15 +24,16 @@ from oslo_db import exception as db_exception
 
 from clonepolicy import GlanceConfig, UnavailableError
 from clonepolicy.adapters.cinder import CinderVolumes, Settings, _images
-from clonepolicy.adapters.cinder._drop_in import journal
-from clonepolicy.adapters.cinder._drop_in.journal import Note, WorkJournal
-from clonepolicy.plan import (
-    AddLocation,
-    CloneVolume,
-    CreateImageVolume,
-    PublishVolume,
-    UploadImage,
+from clonepolicy.adapters.cinder._drop_in import note
+from clonepolicy.adapters.cinder._drop_in.journal import WorkJournal
+from clonepolicy.adapters.cinder._drop_in.note import (
+    CLONING,
+    COPYING,
+    REGISTERING,
+    Note,
+    digest,
 )
+from clonepolicy.adapters.glance import GlanceImages
 from clonepolicy.ports import Phase
 
 start, database = cinder_cloud.start, cinder_cloud.database
@@ -71,13 +71,14 @@ def put_note(cloud: CinderCloud, volume: Any, image: str, value: str) -> None:
 
 def dead(host: str = "node@array", **fields: Any) -> str:
     """Return a note of a dead process."""
-    return str(Note(host=journal._digest(host), token=DEAD, **fields))
+    return str(Note(host=digest(host), token=DEAD, **fields))
 
 
 def dead_upload(
     cloud: CinderCloud,
-    kind: type | None = None,
+    step: str = COPYING,
     *,
+    cloned: bool = True,
     host: str = "node@array",
     **fields: Any,
 ) -> Upload:
@@ -88,15 +89,14 @@ def dead_upload(
     source = cloud.add_volume()
     image = cloud.ask_upload(source, **fields)
     made = None
-    if kind is not None:
+    if step != COPYING:
         volumes = CinderVolumes(context=cloud.context)
         made = volumes.new_id()
         volumes.create_image_volume(made, source.id, INTERNAL)
-        if kind is not CreateImageVolume:
+        if cloned:
             cloud.driver.held[made] = ("volume data", 1)
-        if kind is AddLocation:
+        if step == REGISTERING:
             volumes.publish(made)
-    step = (kind or UploadImage).__name__
     value = dead(host, step=step, image_volume=made)
     put_note(cloud, source, image, value)
     return Upload(source, image, made)
@@ -118,10 +118,10 @@ def check_gone(cloud: CinderCloud, left: Upload) -> None:
 def test_a_note_fits_into_the_column() -> None:
     """The longest words of each kind, and a host of 255 characters."""
     longest = Note(
-        host=journal._digest("h" * 255),
+        host=digest("h" * 255),
         token=DEAD,
         phase=max(Phase, key=len),
-        step=max(journal._REGISTERING, key=len),
+        step=REGISTERING,
         image_volume=DEAD,
     )
     assert len(str(longest)) <= 255
@@ -150,7 +150,7 @@ def test_what_cannot_be_noted_is_not_cloned(
     """The data is copied, and the log says why."""
     cloud = start()
     if failing == "database":
-        monkeypatch.setattr(journal, "_attempt", _lose_database)
+        monkeypatch.setattr(note, "_attempt", _lose_database)
     else:
         full = tmp_path / "full"
         full.touch()
@@ -178,15 +178,15 @@ def test_a_note_that_cannot_be_deleted_harms_nothing(
 ) -> None:
     """It is deleted at the next start; the image is whole."""
     cloud = start()
-    source, attempt = cloud.add_volume(), journal._attempt
+    source, attempt = cloud.add_volume(), note._attempt
     monkeypatch.setattr(
         cloud.images,
         "verify_location",
-        lambda *_: monkeypatch.setattr(journal, "_attempt", _lose_database),
+        lambda *_: monkeypatch.setattr(note, "_attempt", _lose_database),
     )
     image = cloud.upload(source)
     assert "could not delete its note" in cloud.log.text
-    monkeypatch.setattr(journal, "_attempt", attempt)
+    monkeypatch.setattr(note, "_attempt", attempt)
     assert len(notes()) == 1
     assert cloud.images.metas[image]["status"] == "active"
 
@@ -199,7 +199,7 @@ def test_nothing_is_noted_where_cinder_itself_works(
 ) -> None:
     """In shadow mode and under CINDER_29."""
     cloud = start(options=COPY, **own)
-    monkeypatch.setattr(journal, "_attempt", pytest.fail)
+    monkeypatch.setattr(note, "_attempt", pytest.fail)
     image = cloud.upload(cloud.add_volume())
     assert cloud.images.metas[image]["status"] == "active"
 
@@ -208,7 +208,7 @@ def test_the_mixin_notes_nothing(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A driver is not asked to clean up when the service starts."""
-    monkeypatch.setattr(journal, "_attempt", pytest.fail)
+    monkeypatch.setattr(note, "_attempt", pytest.fail)
     cloud = start(
         kind=manager.VolumeManager,
         driver=MixedDriver,
@@ -224,18 +224,16 @@ def test_the_mixin_notes_nothing(
 # -- what a start ends --------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [None, CreateImageVolume, CloneVolume, PublishVolume],
-    ids=lambda kind: "copy" if kind is None else kind.__name__,
-)
-def test_a_dead_upload_is_undone(start: Start, kind: type | None) -> None:
+@pytest.mark.parametrize("step", [COPYING, CLONING, REGISTERING])
+@pytest.mark.parametrize("cloned", [False, True], ids=["before", "after"])
+def test_a_dead_upload_is_undone(
+    start: Start, step: str, *, cloned: bool
+) -> None:
     """The volume has its status back; nothing else is left."""
     cloud = start()
-    left = dead_upload(cloud, kind)
-    if kind is PublishVolume:
-        # published again in vain: Glance does not take the location
-        cloud.images.failing["add_location"] = [UnavailableError()]
+    # Glance does not take the location
+    cloud.images.failing["add_location"] = [UnavailableError()]
+    left = dead_upload(cloud, step, cloned=cloned)
     initialize(cloud)
     check_gone(cloud, left)
 
@@ -245,7 +243,7 @@ def test_a_registration_that_glance_may_have_got_is_finished(
 ) -> None:
     """The tenant gets the image that was asked for."""
     cloud = start()
-    left = dead_upload(cloud, AddLocation)
+    left = dead_upload(cloud, REGISTERING)
     initialize(cloud)
     assert cloud.images.metas[left.image]["status"] == "active"
     found = cloud.read(left.image_volume or "")
@@ -270,7 +268,7 @@ def test_an_image_with_data_is_not_deleted(start: Start) -> None:
 def test_the_work_of_a_deleted_volume_is_ended(start: Start) -> None:
     """Cinder marks its note as deleted, and its image volume is left."""
     cloud = start()
-    left = dead_upload(cloud, CloneVolume)
+    left = dead_upload(cloud, CLONING)
     cloud.read(left.volume.id).destroy()
     cloud.driver.held.pop(left.volume.id)
     initialize(cloud)
@@ -308,7 +306,7 @@ def test_a_volume_that_is_no_longer_in_creation_keeps_its_data(
     """It may be the only copy."""
     cloud = start()
     volume = cloud.add_volume(status=status)
-    put_note(cloud, volume, DEAD, dead(step=CloneVolume.__name__))
+    put_note(cloud, volume, DEAD, dead(step=CLONING))
     initialize(cloud)
     assert volume.id in cloud.driver.held
     assert cloud.read(volume.id).status == status
@@ -322,7 +320,7 @@ def test_a_volume_that_was_created_elsewhere_keeps_its_data(
     cloud = start()
     volume = cloud.add_volume(status="creating", host="other@array#pool")
     cloud.driver.held[volume.id] = ("volume data", 1)
-    put_note(cloud, volume, DEAD, dead(step=CloneVolume.__name__))
+    put_note(cloud, volume, DEAD, dead(step=CLONING))
     initialize(cloud)
     assert volume.id in cloud.driver.held
 
@@ -332,7 +330,7 @@ def test_a_later_upload_keeps_its_status(start: Start) -> None:
     cloud = start()
     left = dead_upload(cloud)
     live = WorkJournal.of(ELSEWHERE)
-    with live.noted(left.volume.id, DEAD, UploadImage):
+    with live.noted(left.volume.id, DEAD, COPYING):
         initialize(cloud)
         assert cloud.read(left.volume.id).status == "uploading"
     assert left.image not in cloud.images.metas
@@ -347,7 +345,7 @@ def test_the_work_of_a_live_process_is_left_alone(start: Start) -> None:
     source = cloud.add_volume()
     image = cloud.ask_upload(source)
     before = WorkJournal.of("node@array")
-    with before.noted(source.id, image, UploadImage):
+    with before.noted(source.id, image, COPYING):
         initialize(cloud)
         assert cloud.read(source.id).status == "uploading"
         assert image in cloud.images.metas
@@ -356,7 +354,7 @@ def test_the_work_of_a_live_process_is_left_alone(start: Start) -> None:
 def test_the_work_of_another_host_is_left_alone(start: Start) -> None:
     """That host ends it when it starts."""
     cloud = start()
-    left = dead_upload(cloud, CloneVolume, host=ELSEWHERE)
+    left = dead_upload(cloud, CLONING, host=ELSEWHERE)
     initialize(cloud)
     assert left.image_volume in cloud.volume_ids()
     assert len(notes()) == 1
@@ -377,7 +375,7 @@ def test_a_cleanup_ends_the_work_of_a_host_that_is_down(
         topic="cinder-volume",
     )
     other.create()
-    left = dead_upload(cloud, CloneVolume, host=ELSEWHERE)
+    left = dead_upload(cloud, CLONING, host=ELSEWHERE)
     request = objects.CleanupRequest(service_id=other.id)
     cloud.manager.do_cleanup(cloud.context.elevated(), request)
     other.destroy()
@@ -387,15 +385,19 @@ def test_a_cleanup_ends_the_work_of_a_host_that_is_down(
         check_gone(cloud, left)
 
 
-def test_only_one_of_two_takes_dead_work(start: Start) -> None:
+def test_only_one_of_two_takes_dead_work(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Both have read the same note."""
     cloud = start()
     dead_upload(cloud)
     here, there = (WorkJournal.of("node@array") for _ in range(2))
-    (first,), (second,) = here._read_all(), there._read_all()
-    assert first.claim(first.note.host, here._token())
-    assert not second.claim(second.note.host, there._token())
+    read = note.read_all()
+    monkeypatch.setattr(note, "read_all", lambda: read)
+    (taken,) = here.interrupted("node@array")
     assert list(there.interrupted("node@array")) == []
+    taken.end("")
+    assert taken.close()
 
 
 # -- damage and failures ------------------------------------------------------
@@ -445,17 +447,17 @@ def test_a_note_that_names_a_tenants_volume_deletes_nothing(
     assert "done=no" in cloud.log.text
 
 
-@pytest.mark.parametrize("kind", [None, AddLocation], ids=["copy", "register"])
+@pytest.mark.parametrize("step", [COPYING, REGISTERING])
 @pytest.mark.parametrize("failing", ["glance", "role"])
 def test_without_glance_the_image_volume_stays_until_the_next_start(
-    start: Start, kind: type | None, failing: str
+    start: Start, step: str, failing: str
 ) -> None:
     """The image may use it; the uploaded volume is free at once.
 
     A user without the role admin would not see a private image.
     """
     cloud = start()
-    left = dead_upload(cloud, kind)
+    left = dead_upload(cloud, step)
     before = cloud.volume_ids()
     if failing == "glance":
         cloud.images.failing["get_config"] = [UnavailableError()] * 9
@@ -480,7 +482,7 @@ def test_work_before_the_location_needs_no_glance(start: Start) -> None:
     """Only the image is left for the next start."""
     cloud = start()
     cloud.images.failing["get_config"] = [UnavailableError()] * 9
-    left = dead_upload(cloud, CloneVolume)
+    left = dead_upload(cloud, CLONING)
     initialize(cloud)
     assert cloud.volume_ids() == {left.volume.id}
     assert cloud.used(INTERNAL) == (0, 0)
@@ -494,8 +496,8 @@ def test_a_lost_database_does_not_stop_the_service(
 ) -> None:
     """The next start ends the work."""
     cloud = start()
-    left = dead_upload(cloud, CloneVolume)
-    attempt, made = journal._attempt, []
+    left = dead_upload(cloud, CLONING)
+    attempt, made = note._attempt, []
 
     def flaky(statement: Any) -> Any:
         made.append(statement)
@@ -503,10 +505,10 @@ def test_a_lost_database_does_not_stop_the_service(
             _lose_database(statement)
         return attempt(statement)
 
-    monkeypatch.setattr(journal, "_attempt", flaky)
+    monkeypatch.setattr(note, "_attempt", flaky)
     initialize(cloud)
     assert cloud.driver.initialized
-    monkeypatch.setattr(journal, "_attempt", attempt)
+    monkeypatch.setattr(note, "_attempt", attempt)
     cloud.manager.journal.lock.release()
     initialize(cloud)
     check_gone(cloud, left)
@@ -520,7 +522,7 @@ def test_an_image_volume_that_cannot_be_deleted_is_tried_again(
 ) -> None:
     """Its row and its quota stay."""
     cloud = start()
-    left = dead_upload(cloud, PublishVolume)
+    left = dead_upload(cloud, REGISTERING)
     cloud.images.failing["add_location"] = [UnavailableError()]
     cloud.driver.failing["delete_volume"] = [error]
     initialize(cloud)
@@ -560,19 +562,16 @@ def test_recovery_asks_glance_with_the_credentials_of_the_service(
     """No user has made the request; Glance is in cinder.conf or a catalog."""
     del database
     plugin = Plugin()
-    for module in (_images.loading, glance.ks_loading):
-        monkeypatch.setattr(
-            module, "load_auth_from_conf_options", lambda *_: plugin
-        )
-    monkeypatch.setattr(
-        _images.loading,
-        "load_session_from_conf_options",
-        lambda *_, **__: None,
-    )
+    fakes = {
+        "load_auth_from_conf_options": lambda *_: plugin,
+        "load_session_from_conf_options": lambda *_, **__: None,
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(loading, name, fake)
     auth = loading.get_auth_common_conf_options()[0]
     cfg.CONF.set_override(auth.dest, "password", "glance")
     cfg.CONF.set_override("glance_api_servers", servers)
-    monkeypatch.setattr(_images.GlanceImages, "get_config", _roles)
+    monkeypatch.setattr(GlanceImages, "get_config", _roles)
     asked = _images.ServiceImages(
         context=None, image_service=None, settings=Settings()
     )
@@ -586,5 +585,5 @@ def test_recovery_asks_glance_with_the_credentials_of_the_service(
         assert client.http_client.endpoint_override == "http://glance.example"
 
 
-def _roles(images: _images.GlanceImages) -> GlanceConfig:
+def _roles(images: GlanceImages) -> GlanceConfig:
     return GlanceConfig(service_roles=images.service_roles)
