@@ -108,9 +108,10 @@ class FakeImages:
 
     def add_location(self, image_id: str, location: CinderLocation) -> None:
         self._called("add_location")
-        self._find(image_id)
-        self.locations[image_id].append(str(location))
-        self.metas[image_id]["status"] = "active"
+        meta = self._find(image_id)
+        if str(location) not in self.locations[image_id]:
+            self.locations[image_id].append(str(location))
+            meta["status"] = "active"
 
     def verify_location(self, image_id: str, location: CinderLocation) -> None:
         self._called("verify_location")

@@ -255,6 +255,32 @@ def test_a_registration_that_glance_may_have_got_is_finished(
     assert notes() == []
 
 
+def test_work_is_ended_although_the_drop_in_no_longer_acts(
+    start: Start,
+) -> None:
+    """The operator has changed the mode after the kill."""
+    cloud = start(mode="shadow")
+    left = dead_upload(cloud, CLONING)
+    initialize(cloud)
+    check_gone(cloud, left)
+
+
+def test_an_old_note_does_not_delete_a_registered_image_volume(
+    start: Start,
+) -> None:
+    """Cinder rewrites all admin metadata when a volume is attached."""
+    cloud = start()
+    source = cloud.add_volume()
+    image = cloud.upload(source)
+    (made,) = cloud.volume_ids() - {source.id}
+    put_note(cloud, source, image, dead(step=CLONING, image_volume=made))
+    initialize(cloud)
+    assert cloud.images.locations[image] == [f"cinder://{made}"]
+    assert made in cloud.driver.held
+    assert cloud.read(made).status == "available"
+    assert notes() == []
+
+
 def test_an_image_with_data_is_not_deleted(start: Start) -> None:
     """The upload was complete; only the status was not set back."""
     cloud = start()
@@ -379,6 +405,8 @@ def test_a_cleanup_ends_the_work_of_a_host_that_is_down(
     request = objects.CleanupRequest(service_id=other.id)
     cloud.manager.do_cleanup(cloud.context.elevated(), request)
     other.destroy()
+    request = objects.CleanupRequest(service_id=other.id)
+    cloud.manager.do_cleanup(cloud.context.elevated(), request)
     if state == "up":
         assert left.image_volume in cloud.volume_ids()
     else:

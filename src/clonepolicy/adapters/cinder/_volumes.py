@@ -38,6 +38,7 @@ _COPIED = (
 _QUOTAS = tuple(attrs.fields_dict(Quota))
 IN_CREATION = frozenset({"creating", "downloading"})
 _IN_ERROR = frozenset({"error", "error_deleting"})
+_UNUSED = _IN_ERROR | {"available", "creating"}
 
 
 @attrs.frozen(kw_only=True)
@@ -163,14 +164,6 @@ class CinderVolumes:
                 },
             )
 
-    def is_image_volume(self, volume_id: str, source_id: str) -> bool:
-        """Return whether `create_image_volume` made this, or there is none."""
-        found = self.find_object(volume_id)
-        return found is None or (found.source_volid, found.display_name) == (
-            source_id,
-            _image_volume_name(volume_id),
-        )
-
     @contextlib.contextmanager
     def _counted(
         self, like: Any, project_id: str, count: int
@@ -213,10 +206,13 @@ class CinderVolumes:
         if volume := self.find_object(volume_id):
             _set_status(volume, {"available"}, "creating")
 
-    def fail_deletion(self, volume_id: str) -> None:
-        """Set a volume to ``error_deleting``, so that users can delete it."""
-        if volume := self.find_object(volume_id):
-            _set_status(volume, {"creating", "available"}, "error_deleting")
+    def keep(self, volume_id: str, status: str) -> None:
+        """Set the status of a volume that was not deleted and is not used."""
+        volume = self.get_object(volume_id)
+        with translate_errors(f"setting status of volume {volume_id}"):
+            volume.conditional_update(
+                {"status": status}, {"status": [*_UNUSED]}
+            )
 
     def retry_deletion(self, volume_id: str) -> None:
         """Set a volume that is in error to ``creating``, if it exists."""
@@ -262,6 +258,12 @@ def _set_status(volume: Any, expected: AbstractSet[str], status: str) -> None:
         raise ConflictError(
             f"volume {volume.id} is {volume.status}: it cannot become {status}"
         )
+
+
+def is_image_volume(volume: Any, source_id: str) -> bool:
+    """Return whether `create_image_volume` made this volume."""
+    name = _image_volume_name(volume.id)
+    return (volume.source_volid, volume.display_name) == (source_id, name)
 
 
 def _image_volume_name(volume_id: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from cinder import exception, objects
+from cinder import exception
 from cinder.db import api as db
 from cinder.image import glance
 from cinder.volume import manager
@@ -127,13 +127,7 @@ class PolicyVolumeManager(manager.VolumeManager):
         Cinder calls this when the service starts, and in a cluster if an
         administrator asks for the cleanup of a service that is down.
         """
-        service_id = cleanup_request.service_id
-        if service_id == self.service_id:
-            recover_work(self, self.host)
-        elif service_id is not None:
-            service = objects.Service.get_by_id(context, service_id)
-            if not service.is_up:
-                recover_work(self, service.host)
+        recover_work(self, cleanup_request.service_id)
         super().do_cleanup(context, cleanup_request)
 
 

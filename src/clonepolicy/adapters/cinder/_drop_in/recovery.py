@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 from cinder import context as cinder_context
+from cinder import objects
 from oslo_log import log
 
 from clonepolicy import (
@@ -16,12 +18,17 @@ from clonepolicy import (
 )
 from clonepolicy._text import log_fields
 from clonepolicy.adapters.cinder._drop_in.journal import Work
+from clonepolicy.adapters.cinder._drop_in.note import REGISTERING
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._drop_in.upload import ManagerArray
 from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._images import ServiceImages
 from clonepolicy.adapters.cinder._options import Settings
-from clonepolicy.adapters.cinder._volumes import IN_CREATION, CinderVolumes
+from clonepolicy.adapters.cinder._volumes import (
+    IN_CREATION,
+    CinderVolumes,
+    is_image_volume,
+)
 from clonepolicy.plan import DiscardImage, DiscardVolume, FailVolume, Plan
 from clonepolicy.plan._build import plan_upload
 from clonepolicy.ports import Phase
@@ -29,16 +36,27 @@ from clonepolicy.ports import Phase
 LOG = log.getLogger(__name__)
 
 
-def recover_work(manager: Any, host: str) -> None:
-    """End what dead processes of a host left; log errors, and go on.
+def recover_work(manager: Any, service_id: int) -> None:
+    """End what dead processes of a service left; log errors, and go on.
 
     What cannot be ended stays noted, for the next start.
     """
     try:
-        for work in manager.journal.interrupted(host):
-            _recover(manager, work)
+        host = _dead_host(manager, service_id)
+        if host is not None:
+            for work in manager.journal.interrupted(host):
+                _recover(manager, work)
     except Exception as error:  # noqa: BLE001 - the service has to start
         LOG.warning("clonepolicy could not read its notes\n%s", traced(error))
+
+
+def _dead_host(manager: Any, service_id: int) -> str | None:
+    """Return the host of a service that starts or is down, or else None."""
+    if service_id == manager.service_id:
+        return str(manager.host)
+    admin = cinder_context.get_admin_context()
+    service = objects.Service.get_by_id(admin, service_id)
+    return None if service.is_up else str(service.host)
 
 
 def _recover(manager: Any, work: Work) -> None:
@@ -109,9 +127,14 @@ def _upload_plan(work: Work, settings: Settings) -> Plan:
     image_volume = work.note.image_volume
     if image_volume is None:
         return Plan((), abandon=abandon)
-    if not _volumes().is_image_volume(image_volume, work.volume_id):
-        message = f"volume {image_volume} is no image volume: it stays"
-        raise AdapterError(message)
+    found = _volumes().find_object(image_volume)
+    if found is not None:
+        if not is_image_volume(found, work.volume_id):
+            message = f"volume {image_volume} is no image volume: it stays"
+            raise AdapterError(message)
+        if "glance_image_id" in found.metadata:
+            # Cinder may write an old note again with other admin metadata
+            work.note = attrs.evolve(work.note, step=REGISTERING)
     # the source may have been deleted meanwhile
     source = _volumes(read_deleted="yes").get_volume(work.volume_id)
     request = UploadRequest(

@@ -76,10 +76,10 @@ class ManagerArray(CinderArray):
             ):
                 self._delete_data(found)
         except ConflictError:
-            self.volumes.publish(volume_id)
+            self.volumes.keep(volume_id, "available")
             raise
         except AdapterError:
-            self.volumes.fail_deletion(volume_id)
+            self.volumes.keep(volume_id, "error_deleting")
             raise
         self.created.remove(volume_id)
 
