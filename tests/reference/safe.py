@@ -59,6 +59,8 @@ def safe_location_gates(request: Any) -> set[str]:
 def safe_gates(request: Any) -> dict[str, set[str]]:
     """Collect, for each route, what closes it in SAFE."""
     array = safe_location_gates(request)
+    if request.backend.finds_images:  # 1.9
+        array.add("driver-finds-images")
     if not request.array_images:
         array.add("no-array-image")
     volumes = safe_location_gates(request)
@@ -117,6 +119,9 @@ def safe_volume(request: Any, candidate: Any) -> set[str]:
             found.add("backref-mismatch")
     if source.migration_status not in {None, "none", "success", "error"}:
         found.add("source-status")  # C10
+    if source.status == "in-use":  # V11, P9
+        if request.backend.clone_in_use is not True:
+            found.add("source-in-use")
     if not compatible_types(new.volume_type, source.volume_type):  # V7
         found.add("type-incompatible")
     mine = place_of(new, new)
@@ -156,7 +161,8 @@ def safe_array_image(request: Any, candidate: Any) -> set[str]:
     if kind == "malformed":
         found.add("location-malformed")
     elif kind not in {"rbd", "file"} or kind not in backend.image_schemes:
-        found.add("scheme-unsupported")
+        if not backend.finds_images:
+            found.add("scheme-unsupported")
     if kind == "rbd":
         if location["fsid"] != backend.array_id:  # 1.9, RBD
             found.add("different-fsid")
@@ -276,6 +282,11 @@ def safe_register_gates(request: Any) -> set[str]:
         found.add("clone-quota")
     if request.backend.clone_while_uploading is not True:  # P9, B20
         found.add("clone-while-uploading-unsupported")
+    before = volume.status
+    if before == "uploading":
+        before = volume.previous_status
+    if before == "in-use" and request.backend.clone_in_use is not True:
+        found.add("source-in-use")
     if at_limit(request.backend, volume.clones):
         found.add("snapshot-limit")
     if volume.inspection == "refused":  # OSSA-2024-001

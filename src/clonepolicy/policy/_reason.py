@@ -142,6 +142,11 @@ class Reason(StrEnum):
     NO_ARRAY_IMAGE = ("no-array-image", Subject.IMAGE, Responsible.OPERATOR,
         "no location names an image that an array stores",
         "have Glance store the image on the array")
+    DRIVER_FINDS_IMAGES = ("driver-finds-images",
+        Subject.BACKEND, Responsible.DRIVER_AUTHOR,
+        ("the driver looks for images by itself; what it finds is not known "
+         "to be the image's own data"),
+        "clone images by their locations only")
     NO_LOCATIONS = ("no-locations", Subject.IMAGE, Responsible.OPERATOR,
         "no location names a volume",
         "upload the image from a volume with image_upload_use_cinder_backend")
@@ -236,6 +241,10 @@ class Reason(StrEnum):
     SOURCE_STATUS = ("source-status", Subject.SOURCE, Responsible.OPERATOR,
         "the source is neither available nor in use, or is being migrated",
         "bring the source back to available", True)
+    SOURCE_IN_USE = ("source-in-use", Subject.SOURCE, Responsible.OPERATOR,
+        ("the source is in use, and the array is not known to clone a volume "
+         "in use"),
+        "detach the source", True)
     SOURCE_ENCRYPTED = ("source-encrypted",
         Subject.SOURCE, Responsible.IMAGE_OWNER,
         "the source is encrypted and the new volume is not",

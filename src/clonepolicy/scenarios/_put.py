@@ -65,12 +65,17 @@ def with_facts(request: R, values: Values) -> R:
         flat.setdefault(field, (candidate,))
     flat.pop("source", None)
     for root, changes in nested.items():
-        flat[root] = attrs.evolve(getattr(request, root), **changes)
+        flat[root] = _evolved(getattr(request, root), changes)
     return attrs.evolve(request, **flat)
 
 
 def _evolved(record: Any, changes: Values) -> Any:  # noqa: ANN401 - any record
+    """Change fields, and fields of records in them; others are ignored."""
     fields = attrs.fields_dict(type(record))
-    return attrs.evolve(
-        record, **{k: v for k, v in changes.items() if k in fields}
-    )
+    flat = {k: v for k, v in changes.items() if k in fields}
+    for path, value in changes.items():
+        name, _, rest = path.partition(".")
+        inner = flat.get(name, getattr(record, name, None))
+        if rest and inner is not None:
+            flat[name] = _evolved(inner, {rest: value})
+    return attrs.evolve(record, **flat)

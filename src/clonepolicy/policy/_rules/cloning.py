@@ -138,6 +138,20 @@ def has_array_image(request: CreateRequest) -> bool:
 
 
 @rule(
+    "The driver does not look for images by itself.",
+    Reason.DRIVER_FINDS_IMAGES,
+    reads=("backend.finds_images",),
+    citations=(
+        cinder("driver.clone_image"),
+        cinder("NetAppNfsDriver.clone_image"),
+    ),
+    differs="Cinder asks the driver first, and takes what it finds.",
+)
+def driver_goes_by_locations(request: CreateRequest) -> bool:
+    return not request.backend.finds_images
+
+
+@rule(
     "A location names a volume.",
     Reason.NO_LOCATIONS,
     reads=("image_volumes",),

@@ -154,11 +154,26 @@ def clone_quota_suffices(request: UploadRequest) -> bool:
     "The array declares that it can clone a volume that is uploading.",
     Reason.CLONE_WHILE_UPLOADING_UNSUPPORTED,
     reads=("backend.clone_while_uploading",),
-    citations=(cinder("RemoteFSSnapDriver._create_cloned_volume"),),
+    citations=(cinder("RemoteFSSnapDriverBase._create_cloned_volume"),),
     differs="Cinder tries to clone, and uploads if that fails.",
 )
 def clones_while_uploading(request: UploadRequest) -> bool:
     return request.backend.clone_while_uploading is True
+
+
+@rule(
+    "The volume is not in use, or the array declares that it clones a volume "
+    "in use.",
+    Reason.SOURCE_IN_USE,
+    reads=(*_STATUS, "backend.clone_in_use"),
+    citations=(cinder("RemoteFSSnapDriverBase._create_cloned_volume"),),
+    differs="Cinder tries to clone, and uploads if that fails.",
+)
+def uploaded_in_use_cloned(request: UploadRequest) -> bool:
+    return (
+        request.status_before != "in-use"
+        or request.backend.clone_in_use is True
+    )
 
 
 @rule(
