@@ -191,7 +191,7 @@ def lacks(scenario: Request, path: str) -> bool:
     root, _, field = path.partition(".")
     if root != "source" or candidate is None or candidate.source is None:
         return False
-    return not hasattr(candidate.source, field.partition(".")[0])
+    return not hasattr(candidate.source, field)
 
 
 class TestFindings:

@@ -246,13 +246,23 @@ def store_is_unresolved(request: Any) -> bool:
     return len(matches) != 1 or matches[0].read_only
 
 
+def uploaded_in_use(request: Any) -> set[str]:
+    """Say whether the volume is attached, and cannot be cloned then (P9)."""
+    before = request.volume.status
+    if before == "uploading":
+        before = request.volume.previous_status
+    if before == "in-use" and request.backend.clone_in_use is not True:
+        return {"source-in-use"}
+    return set()
+
+
 def safe_register_gates(request: Any) -> set[str]:
     """Collect what closes the registration in SAFE."""
     image = request.image
     volume = request.volume
     config = request.config
     glance = request.glance
-    found = set()
+    found = uploaded_in_use(request)
     if image.disk_format != "raw":  # P3
         found.add("disk-format-not-raw")
     if image.container_format != "bare":  # P3
@@ -282,11 +292,6 @@ def safe_register_gates(request: Any) -> set[str]:
         found.add("clone-quota")
     if request.backend.clone_while_uploading is not True:  # P9, B20
         found.add("clone-while-uploading-unsupported")
-    before = volume.status
-    if before == "uploading":
-        before = volume.previous_status
-    if before == "in-use" and request.backend.clone_in_use is not True:
-        found.add("source-in-use")
     if at_limit(request.backend, volume.clones):
         found.add("snapshot-limit")
     if volume.inspection == "refused":  # OSSA-2024-001

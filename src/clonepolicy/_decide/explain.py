@@ -17,7 +17,7 @@ from clonepolicy._decide.decision import (
     Upload,
 )
 from clonepolicy._decide.finding import CandidateResult, Finding
-from clonepolicy._facts.records import Host
+from clonepolicy._facts.records import Host, VolumeType
 from clonepolicy._facts.requests import Operation
 from clonepolicy._text import shown
 
@@ -58,11 +58,23 @@ def format_fact(value: object) -> str:
         return shown(", ".join(sorted(map(str, value))) or "none")
     if isinstance(value, datetime.datetime):
         return value.isoformat()
+    if isinstance(value, VolumeType):
+        return shown(_volume_type(value))
     if attrs.has(type(value)) and not isinstance(value, Host):
         named = getattr(value, "id", None)
         if named is not None:
             return shown(str(named))
     return "not set" if value is None else shown(str(value))
+
+
+def _volume_type(kind: VolumeType) -> str:
+    """Return a type's id, and what it promises about data, if anything."""
+    qos = kind.qos_specs_id
+    promises = [
+        *sorted(kind.extra_specs or ()),
+        *([] if qos is None else [f"QoS specs {qos}"]),
+    ]
+    return f"{kind.id} ({', '.join(promises)})" if promises else kind.id
 
 
 def explain(decision: Decision) -> str:
@@ -121,10 +133,10 @@ def _listing(
 def _finding_lines(finding: Finding) -> Iterator[str]:
     reason = finding.reason
     compared = (f"{path}={format_fact(fact)}" for path, fact in finding.values)
-    wait = "; waiting may help" if reason.waiting_helps else ""
-    yield f"  - {reason}: {reason.meaning}"
+    yield f"  - {reason}: {finding.meaning}"
     yield f"    ({', '.join(compared)})"
-    yield f"    {reason.responsible}: {reason.remedy}{wait}"
+    for remedy in finding.remedies:
+        yield f"    {remedy}"
 
 
 def _request_lines(finding: Finding) -> Iterator[str]:

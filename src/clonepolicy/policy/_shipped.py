@@ -233,7 +233,7 @@ CINDER_29 = Policy(
                     cloning.new_volume_unencrypted,
                     cloning.disk_format_raw,
                     cinder29.cinder_locations_shown,
-                    cloning.driver_goes_by_locations,
+                    cinder29.cinder_driver_goes_by_locations,
                     cloning.has_array_image,
                 ),
                 source_rules=(

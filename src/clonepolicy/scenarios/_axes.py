@@ -43,8 +43,8 @@ _OTHER_BACKEND = VolumeType(
     extra_specs=frozenset({"replication_enabled=<is> True"}),
     qos_specs_id="q1",
 )
+_ONLY_QOS = attrs.evolve(PLAIN, id="qos", name="qos", qos_specs_id="q1")
 _UNKNOWN = VolumeType(id="unknown", name="unknown")
-_SPECS = (frozenset[str](), _OTHER_BACKEND.extra_specs, None)
 _STORED = attrs.evolve(PLAIN, id="stored", name="stored", store_id="s1")
 _HOSTS = tuple(
     Host.parse(text)
@@ -111,10 +111,10 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "volume.host": (*_HOSTS, None),
         "volume.cluster_name": _CLUSTERS,
         "volume.encryption_key_id": _KEYS,
-        "volume.volume_type": (PLAIN, _SAME_BACKEND, _OTHER_BACKEND, None),
-        "volume.volume_type.id": ("plain", "big"),
-        "volume.volume_type.extra_specs": _SPECS,
-        "volume.volume_type.qos_specs_id": (None, "q1"),
+        "volume.volume_type": (
+            *(PLAIN, _SAME_BACKEND, _ONLY_QOS, _OTHER_BACKEND, _UNKNOWN),
+            None,
+        ),
         "volume.multiattach": (False, True),
         "backend.array_id": _ARRAYS,
         "backend.can_clone": _YES_NO_UNKNOWN,
@@ -163,10 +163,10 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "source.host": (*_HOSTS, None),
         "source.cluster_name": _CLUSTERS,
         "source.encryption_key_id": _KEYS,
-        "source.volume_type": (PLAIN, _OTHER_BACKEND, _UNKNOWN, None),
-        "source.volume_type.id": ("plain", "big"),
-        "source.volume_type.extra_specs": _SPECS,
-        "source.volume_type.qos_specs_id": (None, "q1"),
+        "source.volume_type": (
+            *(PLAIN, _SAME_BACKEND, _ONLY_QOS, _OTHER_BACKEND, _UNKNOWN),
+            None,
+        ),
         "source.clones": (0, 1, None),
         "source.inspection": tuple(Inspection),
         "source.image_owner": _OWNERS,

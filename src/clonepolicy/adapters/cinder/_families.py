@@ -55,27 +55,21 @@ class Family:
         return {k: value for k, value in found.items() if value is not None}
 
 
-_REMOTEFS = ("remotefs.RemoteFSSnapDriverBase._create_cloned_volume",)
-
 FAMILIES = (
     # data that the host copies, in files
-    Family(
-        "remotefs.RemoteFSSnapDriver",
-        "accepts a source that is available, backing-up or downloading",
-        *(False, False),
-        methods=_REMOTEFS,
-    ),
-    Family(
-        "remotefs.RemoteFSSnapDriverDistributed",
-        "accepts a source that is available, backing-up or downloading",
-        *(False, False),
-        methods=_REMOTEFS,
-    ),
-    Family(
-        "quobyte.QuobyteDriver",
-        "accepts a source that is available, backing-up or downloading",
-        *(False, False),
-        methods=_REMOTEFS,
+    *(
+        Family(
+            definer,
+            "accepts a source that is available, backing-up or downloading",
+            *(False, False),
+            clone_kind=_COPY,
+            methods=("remotefs.RemoteFSSnapDriverBase._create_cloned_volume",),
+        )
+        for definer in (
+            "remotefs.RemoteFSSnapDriver",
+            "remotefs.RemoteFSSnapDriverDistributed",
+            "quobyte.QuobyteDriver",
+        )
     ),
     # files that the array clones
     Family(
@@ -85,8 +79,10 @@ FAMILIES = (
         *(True, True),
         clone_across_pools=False,
         methods=(
-            "netapp.dataontap.nfs_base.NetAppNfsDriver"
-            "._clone_source_to_destination_volume",
+            (
+                "netapp.dataontap.nfs_base.NetAppNfsDriver"
+                "._clone_source_to_destination_volume"
+            ),
         ),
     ),
     Family(
@@ -183,8 +179,10 @@ FAMILIES = (
         "makes a snapshot",
         *(True, True),
         methods=(
-            "dell_emc.powerflex.driver.PowerFlexBaseDriver"
-            "._create_volume_from_source",
+            (
+                "dell_emc.powerflex.driver.PowerFlexBaseDriver"
+                "._create_volume_from_source"
+            ),
         ),
     ),
     *(
@@ -208,8 +206,10 @@ FAMILIES = (
         "has the array clone the volume",
         *(True, True),
         methods=(
-            "dell_emc.powerstore.adapter.CommonAdapter"
-            ".create_volume_from_source",
+            (
+                "dell_emc.powerstore.adapter.CommonAdapter"
+                ".create_volume_from_source"
+            ),
         ),
     ),
     Family(
@@ -217,9 +217,7 @@ FAMILIES = (
         "copies a new replay",
         *(True, True),
         clone_kind=_OFFLOADED,
-        methods=(
-            "dell_emc.sc.storagecenter_api.SCApi.create_cloned_volume",
-        ),
+        methods=("dell_emc.sc.storagecenter_api.SCApi.create_cloned_volume",),
     ),
     Family(
         "dell_emc.unity.driver.UnityDriver",
@@ -264,9 +262,7 @@ FAMILIES = (
             f"hitachi.hbsd_{kind}.HBSD{kind.upper()}Driver",
             "makes a copy pair; checks the state of the LDEV",
             *(True, True),
-            methods=(
-                "hitachi.hbsd_common.HBSDCommon.create_volume_from_src",
-            ),
+            methods=("hitachi.hbsd_common.HBSDCommon.create_volume_from_src",),
         )
         for kind in ("fc", "iscsi")
     ),
@@ -334,8 +330,10 @@ FAMILIES = (
             *(True, True),
             clone_across_pools=False,
             methods=(
-                "netapp.dataontap.block_base.NetAppBlockStorageLibrary"
-                "._clone_source_to_destination",
+                (
+                    "netapp.dataontap.block_base.NetAppBlockStorageLibrary"
+                    "._clone_source_to_destination"
+                ),
             ),
         )
         for definer in (
@@ -349,8 +347,10 @@ FAMILIES = (
         *(True, True),
         clone_across_pools=False,
         methods=(
-            "netapp.dataontap.nvme_library.NetAppNVMeStorageLibrary"
-            "._clone_source_to_destination",
+            (
+                "netapp.dataontap.nvme_library.NetAppNVMeStorageLibrary"
+                "._clone_source_to_destination"
+            ),
         ),
     ),
     Family(
@@ -431,8 +431,10 @@ FAMILIES = (
             "starts a copy session",
             *(True, None),
             methods=(
-                "fujitsu.eternus_dx.eternus_dx_common.FJDXCommon"
-                ".create_cloned_volume",
+                (
+                    "fujitsu.eternus_dx.eternus_dx_common.FJDXCommon"
+                    ".create_cloned_volume"
+                ),
             ),
         )
         for kind in ("fc", "iscsi")
@@ -471,8 +473,10 @@ FAMILIES = (
             *(True, None),
             clone_kind=_OFFLOADED,
             methods=(
-                "infortrend.raidcmd_cli.common_cli.InfortrendCommon"
-                "._create_volume_from_volume",
+                (
+                    "infortrend.raidcmd_cli.common_cli.InfortrendCommon"
+                    "._create_volume_from_volume"
+                ),
             ),
         )
         for kind in ("fc", "iscsi")
@@ -514,8 +518,10 @@ FAMILIES = (
         clone_kind=_OFFLOADED,
         clone_across_pools=True,
         methods=(
-            "toyou.acs5000.acs5000_common.Acs5000CommonDriver"
-            "._local_clone_copy",
+            (
+                "toyou.acs5000.acs5000_common.Acs5000CommonDriver"
+                "._local_clone_copy"
+            ),
         ),
     ),
     Family(
