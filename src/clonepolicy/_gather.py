@@ -181,5 +181,7 @@ def gather_upload(  # noqa: PLR0913 - one for each fact
         config=config,
         glance=_glance(ports),
     )
-    quota = ports.volumes.get_quota(request.clone_project)
+    quota = ports.volumes.get_quota(
+        request.clone_project, request.volume.volume_type
+    )
     return attrs.evolve(request, clone_quota=quota)

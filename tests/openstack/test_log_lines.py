@@ -65,7 +65,9 @@ def test_a_location_cannot_forge_a_field_or_a_line(
     decision = decide(REQUEST, CINDER_29)
     assert isinstance(decision, Clone)
     settings = attrs.evolve(Settings(), policy=CINDER_29, mode=Mode.SHADOW)
-    reports.log_decision(decision, settings)
+    reports.log_decision(
+        decision, settings, driver_cloned=False, capabilities={}
+    )
     line, explained = lines()
     assert line.isprintable()
     fields = parsed(line)

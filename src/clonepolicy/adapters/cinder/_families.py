@@ -1,8 +1,8 @@
 """What Cinder 29.0.0's drivers do when they clone, as their source reads.
 
-Each row names the class that defines ``create_cloned_volume``.  A driver
-that overrides this method, or another method of its row, is not of that
-family, and nothing is known of it from here.
+Each row names the class that defines how its drivers clone.  A driver that
+overrides this method, or another method of its row, is not of that family,
+and nothing is known of it from here.
 
 ``clone_while_uploading`` is True if the driver does not look at the status
 of the source.  ``clone_in_use`` is True if it looks neither at the status
@@ -21,12 +21,24 @@ import attrs
 from clonepolicy import CloneKind
 
 PACKAGE = "cinder.volume.drivers."
+LVM = "lvm.LVMVolumeDriver"
+ONTAP_NFS = "netapp.dataontap.nfs_base.NetAppNfsDriver"
 _COPY, _OFFLOADED = CloneKind.FULL_COPY, CloneKind.OFFLOADED_COPY
+
+
+DELEGATING = frozenset(
+    {
+        "remotefs.RemoteFSSnapDriver",
+        "remotefs.RemoteFSSnapDriverDistributed",
+        "quobyte.QuobyteDriver",
+    }
+)
+"""Classes whose ``create_cloned_volume`` calls ``_create_cloned_volume``."""
 
 
 @attrs.frozen
 class Family:
-    """The drivers that inherit one ``create_cloned_volume``.
+    """The drivers that clone by one method.
 
     ``definer`` is the class, without `PACKAGE`.  ``does`` says what the
     method does, and what it checks of the source.
@@ -38,6 +50,8 @@ class Family:
     clone_in_use: bool | None
     clone_kind: CloneKind | None = attrs.field(default=None, kw_only=True)
     clone_across_pools: bool | None = attrs.field(default=None, kw_only=True)
+    method: str = attrs.field(default="create_cloned_volume", kw_only=True)
+    """The method that the class defines, see `DELEGATING`."""
     methods: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Other methods that were read, as ``module.Class.method``."""
 
@@ -57,23 +71,31 @@ class Family:
 
 FAMILIES = (
     # data that the host copies, in files
-    *(
-        Family(
-            definer,
-            "accepts a source that is available, backing-up or downloading",
-            *(False, False),
-            clone_kind=_COPY,
-            methods=("remotefs.RemoteFSSnapDriverBase._create_cloned_volume",),
-        )
-        for definer in (
-            "remotefs.RemoteFSSnapDriver",
-            "remotefs.RemoteFSSnapDriverDistributed",
-            "quobyte.QuobyteDriver",
-        )
+    Family(
+        "remotefs.RemoteFSSnapDriverBase",
+        "accepts a source that is available, backing-up or downloading",
+        *(False, False),
+        clone_kind=_COPY,
+        method="_create_cloned_volume",
+    ),
+    Family(
+        "vzstorage.VZStorageDriver",
+        "accepts, in the format ploop, a source that is available; else as "
+        "RemoteFS",
+        *(False, False),
+        method="_create_cloned_volume",
+        methods=("vzstorage.VZStorageDriver._create_cloned_volume_ploop",),
     ),
     # files that the array clones
     Family(
-        "netapp.dataontap.nfs_base.NetAppNfsDriver",
+        "dell_emc.powerstore.nfs.PowerStoreNFSDriver",
+        "has the array clone the file on the source's share; checks nothing",
+        *(True, True),
+        clone_across_pools=False,
+        method="_create_cloned_volume",
+    ),
+    Family(
+        ONTAP_NFS,
         "clones the file into the source's share; checks nothing, except "
         "where a FlexGroup does not clone files: then as RemoteFS",
         *(True, True),
@@ -159,9 +181,10 @@ FAMILIES = (
     ),
     # arrays that make a snapshot or a clone, and check nothing
     Family(
-        "lvm.LVMVolumeDriver",
+        LVM,
         "makes a thin snapshot, or copies a snapshot through the host",
         *(True, True),
+        clone_kind=_COPY,
     ),
     Family(
         "rbd.RBDDriver",
@@ -556,7 +579,7 @@ FAMILIES = (
 """Every driver of Cinder 29.0.0, each row by its source code."""
 
 OWN_IMAGES = {
-    "netapp.dataontap.nfs_base.NetAppNfsDriver": (),
+    ONTAP_NFS: (),
     "vmware.vmdk.VMwareVcVmdkDriver": (),
     "ibm.gpfs.GPFSDriver": ("gpfs_images_dir", "gpfs_images_share_mode"),
     "datera.datera_iscsi.DateraDriver": ("datera_enable_image_cache",),
@@ -564,13 +587,16 @@ OWN_IMAGES = {
 """By the class that defines ``clone_image``: the options without which the
 driver looks for no image."""
 
-NO_IMAGES = frozenset({"lvm.LVMVolumeDriver", "rsd.RSDDriver"})
+NO_IMAGES = frozenset({LVM, "rsd.RSDDriver"})
 """The classes whose ``clone_image`` clones nothing."""
 
 
 def family_of(driver: object) -> Family | None:
     """Return a driver's family; None if its code is not known."""
-    found = _BY_DEFINER.get(definer(driver, "create_cloned_volume") or "")
+    name = definer(driver, "create_cloned_volume")
+    if name in DELEGATING:
+        name = definer(driver, "_create_cloned_volume")
+    found = _BY_DEFINER.get(name or "")
     if found is None:
         return None
     kinds = {_name(kind) for kind in type(driver).__mro__}
