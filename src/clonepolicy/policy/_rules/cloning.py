@@ -263,7 +263,7 @@ FINDS_NO_IMAGES = Cure(
         cinder("NetAppNfsDriver.clone_image"),
     ),
     differs="Cinder asks the driver first, and takes what it finds.",
-    meaning="the driver looks for images by itself and was not asked, because "
+    meaning="the driver looks for images by itself; it is not asked, because "
     "what it finds is not known to be the image's own data",
     cures=(FINDS_NO_IMAGES,),
 )

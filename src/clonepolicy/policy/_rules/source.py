@@ -454,8 +454,8 @@ def _promised(kind: VolumeType | None) -> frozenset[str] | None:
     reads=("source.volume_type", "volume.volume_type"),
     citations=_TYPES,
     differs=_TYPES_DIFFER,
-    meaning="the extra specs of the two volume types are not known to promise "
-    "the same",
+    meaning="the volumes' types are not known to promise the same by their "
+    "extra specs",
     cures=(
         Cure(
             "choose the source's volume type",
@@ -483,14 +483,12 @@ def type_specs_equal(
     reads=("source.volume_type", "volume.volume_type"),
     citations=_TYPES,
     differs=_TYPES_DIFFER,
-    meaning="the two volume types have different QoS specs",
+    meaning="the volumes' types do not have the same QoS specs",
     cures=(
         Cure(
             "choose the source's volume type",
             Responsible.REQUESTER,
-            lambda _, candidate: {
-                "volume.volume_type": candidate.source.volume_type
-            },
+            _of_its_type,
         ),
     ),
 )

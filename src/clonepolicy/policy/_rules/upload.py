@@ -316,6 +316,8 @@ def clones_while_uploading(request: UploadRequest) -> bool:
     reads=(*_STATUS, "backend.clone_in_use"),
     citations=(cinder("RemoteFSSnapDriverBase._create_cloned_volume"),),
     differs="Cinder tries to clone, and uploads if that fails.",
+    meaning="the volume is in use, and the array is not known to clone a "
+    "volume in use",
     cures=(
         Cure(
             "detach the volume, and upload it again",
