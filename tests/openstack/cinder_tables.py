@@ -40,7 +40,9 @@ class CinderDatabase:
         """Connect to the database that is in use."""
         self.connection = db.get_engine().connect()
         self.known: set[str] = set()
-        self.default_type = str(volume_types.get_default_volume_type()["id"])
+        default = volume_types.get_default_volume_type()
+        self.default_type = str(default["id"])
+        self.default_name = str(default["name"])
 
     def empty(self) -> None:
         """Delete all rows but the default volume type."""
@@ -74,6 +76,7 @@ class CinderDatabase:
             ("provisioning:max_vol_size", kind.max_vol_size),
             ("volume_backend_name", kind.volume_backend_name),
             ("image_service:store_id", kind.store_id),
+            *(spec.split("=", 1) for spec in sorted(kind.extra_specs or ())),
         ):
             if value is not None:
                 self.put_extra_spec(type_id, key, str(value))
@@ -125,10 +128,19 @@ class CinderDatabase:
                     value=value,
                 )
 
-    def put_quota(self, project_id: str, quota: Quota) -> None:
+    def put_quota(
+        self, project_id: str, quota: Quota, kind: VolumeType | None
+    ) -> None:
         """Insert the quota of a project, of which nothing is used."""
-        for resource in ("volumes", "gigabytes", "per_volume_gigabytes"):
-            left = getattr(quota, resource)
+        name = self.default_name if kind is None else kind.name or kind.id
+        limits = {
+            "volumes": quota.volumes,
+            "gigabytes": quota.gigabytes,
+            "per_volume_gigabytes": quota.per_volume_gigabytes,
+            f"volumes_{name}": quota.type_volumes,
+            f"gigabytes_{name}": quota.type_gigabytes,
+        }
+        for resource, left in limits.items():
             self.insert(
                 models.Quota,
                 project_id=project_id,

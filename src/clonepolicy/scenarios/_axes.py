@@ -40,7 +40,7 @@ _OTHER_BACKEND = VolumeType(
     id="far",
     name="far",
     volume_backend_name="b2",
-    extra_specs=frozenset({"replication_enabled=<is> True"}),
+    extra_specs=frozenset({"tier=fast"}),
     qos_specs_id="q1",
 )
 _ONLY_QOS = attrs.evolve(PLAIN, id="qos", name="qos", qos_specs_id="q1")
