@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -23,7 +25,6 @@ from clonepolicy.scenarios._requests import OTHER_ARRAY
 
 SCENARIO = CLONEABLE[Route.IMAGE_VOLUME]
 KIND = SCENARIO.volume.volume_type
-assert KIND is not None
 
 
 @pytest.mark.parametrize("route", [Route.IMAGE_VOLUME, Route.CACHE_ENTRY])
@@ -148,9 +149,10 @@ def test_a_driver_that_looks_for_images_is_not_asked() -> None:
     ],
 )
 def test_another_type_is_clonable_if_it_promises_the_same(
-    changes: dict[str, object], verdict: str
+    changes: dict[str, Any], verdict: str
 ) -> None:
     """Source and volume are in one pool of one array."""
+    assert KIND is not None
     kind = attrs.evolve(KIND, **changes)
     request = with_facts(SCENARIO, {"source.volume_type": kind})
     assert decide(request).verdict == verdict

@@ -71,13 +71,16 @@ class CinderDatabase:
         self.known.add(type_id)
         name = kind.name or kind.id
         self.insert(models.VolumeType, id=type_id, name=name, is_public=True)
-        for key, value in (
-            ("provisioning:min_vol_size", kind.min_vol_size),
-            ("provisioning:max_vol_size", kind.max_vol_size),
-            ("volume_backend_name", kind.volume_backend_name),
-            ("image_service:store_id", kind.store_id),
-            *(spec.split("=", 1) for spec in sorted(kind.extra_specs or ())),
-        ):
+        specs: dict[str, object] = {
+            "provisioning:min_vol_size": kind.min_vol_size,
+            "provisioning:max_vol_size": kind.max_vol_size,
+            "volume_backend_name": kind.volume_backend_name,
+            "image_service:store_id": kind.store_id,
+        }
+        for spec in sorted(kind.extra_specs or ()):
+            key, _, text = spec.partition("=")
+            specs[key] = text
+        for key, value in specs.items():
             if value is not None:
                 self.put_extra_spec(type_id, key, str(value))
         return type_id

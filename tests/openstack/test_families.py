@@ -9,6 +9,7 @@ import pathlib
 import re
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -197,7 +198,7 @@ def test_nothing_is_known_of_a_driver_that_overrides_a_method(
     kind: type,
 ) -> None:
     """It is not of the family of its base class."""
-    driver = object.__new__(kind)
+    driver: Any = object.__new__(kind)
     driver.capabilities = {}
     assert family_of(driver) is None
     backend = backend_from_driver(driver)

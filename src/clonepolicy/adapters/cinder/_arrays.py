@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -56,10 +56,10 @@ def _array_in(extra: str | None) -> str | None:
     return array_id if isinstance(array_id, str) else None
 
 
-def _pools() -> list[Mapping[str, Any]]:
+def _pools() -> Sequence[Mapping[str, Any]]:
     """Ask Cinder's scheduler for all pools: one call by RPC."""
     admin = cinder_context.get_admin_context()
-    found: list[Mapping[str, Any]] = rpcapi.SchedulerAPI().get_pools(admin)
+    found: Sequence[Mapping[str, Any]] = rpcapi.SchedulerAPI().get_pools(admin)
     return found
 
 
@@ -72,7 +72,7 @@ class ReportedArrays:
     nothing is known.
     """
 
-    ask: Callable[[], list[Mapping[str, Any]]] = _pools
+    ask: Callable[[], Sequence[Mapping[str, Any]]] = _pools
     now: Callable[[], float] = time.monotonic
     _known: Mapping[str, str] = attrs.field(factory=dict)
     _until: float | None = None
