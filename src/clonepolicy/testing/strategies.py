@@ -139,6 +139,8 @@ def volume_types() -> st.SearchStrategy[VolumeType]:
         min_vol_size=_maybe(limit),
         max_vol_size=_maybe(limit),
         store_id=_maybe(st.sampled_from(("s1", "s2"))),
+        extra_specs=_maybe(st.frozensets(st.just("tier=fast"))),
+        qos_specs_id=st.sampled_from((None, None, "q1")),
     )
 
 

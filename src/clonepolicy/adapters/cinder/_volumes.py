@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -21,6 +21,7 @@ from clonepolicy import (
     Quota,
     UnsupportedError,
     Volume,
+    VolumeType,
 )
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._records import volume_from_object
@@ -35,7 +36,7 @@ _COPIED = (
     "volume_type_id",
     "multiattach",
 )
-_QUOTAS = tuple(attrs.fields_dict(Quota))
+_QUOTAS = ("volumes", "gigabytes", "per_volume_gigabytes")
 IN_CREATION = frozenset({"creating", "downloading"})
 _IN_ERROR = frozenset({"error", "error_deleting"})
 _UNUSED = _IN_ERROR | {"available", "creating"}
@@ -50,11 +51,13 @@ class CinderVolumes:
             Cinder's volume manager.
         array_ids: the ids of the arrays of this and of other services, by
             ``host@backend``, as far as they are known.
+        find_array: returns the id of the array of another service, or None.
         internal_user_id: the option ``cinder_internal_tenant_user_id``.
     """
 
     context: Any
     array_ids: Mapping[str, str] = attrs.field(factory=dict)
+    find_array: Callable[[str], str | None] = lambda _service: None
     internal_user_id: str | None = None
 
     @property
@@ -93,8 +96,11 @@ class CinderVolumes:
 
     def get_backend(self, volume: Volume) -> Backend:
         """Return the array that a volume lies on, if it is known."""
-        host = volume.host and f"{volume.host.host}@{volume.host.backend}"
-        return Backend(array_id=self.array_ids.get(host or ""))
+        if volume.host is None:
+            return Backend()
+        service = f"{volume.host.host}@{volume.host.backend}"
+        known = self.array_ids.get(service)
+        return Backend(array_id=known or self.find_array(service))
 
     def get_cache_entries(self, image_id: str) -> tuple[CacheEntry, ...]:
         """Read an image's cache entries on all hosts; ``last_used`` stays."""
@@ -118,11 +124,20 @@ class CinderVolumes:
             **moments,
         )
 
-    def get_quota(self, project_id: str) -> Quota:
-        """Return what is left of a project's quota over all volume types."""
+    def get_quota(
+        self, project_id: str, volume_type: VolumeType | None = None
+    ) -> Quota:
+        """Return what is left of a project's quota, also for one type."""
         with translate_errors(f"reading quota of project {project_id}"):
             found = quota.QUOTAS.get_project_quotas(self._admin, project_id)
-        return Quota(**{name: _left(found.get(name)) for name in _QUOTAS})
+        names = {name: name for name in _QUOTAS}
+        if volume_type is not None:
+            # as VolumeTypeQuotaEngine names its resources
+            names["type_volumes"] = f"volumes_{volume_type.name}"
+            names["type_gigabytes"] = f"gigabytes_{volume_type.name}"
+        return Quota(
+            **{field: _left(found.get(name)) for field, name in names.items()}
+        )
 
     def create_image_volume(
         self, volume_id: str, source_id: str, project_id: str

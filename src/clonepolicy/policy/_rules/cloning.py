@@ -274,6 +274,32 @@ def has_array_image(request: CreateRequest) -> bool:
     return bool(request.array_images)
 
 
+FINDS_NO_IMAGES = Cure(
+    "declare finds_images as false in extra_capabilities, if the driver finds "
+    "no images here",
+    Responsible.OPERATOR,
+    always({"backend.finds_images": False}),
+    Cost.RESTART,
+)
+
+
+@rule(
+    "The driver does not look for images by itself.",
+    Reason.DRIVER_FINDS_IMAGES,
+    reads=("backend.finds_images",),
+    citations=(
+        cinder("driver.clone_image"),
+        cinder("NetAppNfsDriver.clone_image"),
+    ),
+    differs="Cinder asks the driver first, and takes what it finds.",
+    meaning="the driver looks for images by itself; it is not asked, because "
+    "what it finds is not known to be the image's own data",
+    cures=(FINDS_NO_IMAGES,),
+)
+def driver_goes_by_locations(request: CreateRequest) -> bool:
+    return not request.backend.finds_images
+
+
 @rule(
     "A location names a volume.",
     Reason.NO_LOCATIONS,

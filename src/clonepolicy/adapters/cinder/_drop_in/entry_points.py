@@ -267,10 +267,14 @@ class PolicyDriverMixin:
             create = CreateFromImage(
                 self._clonepolicy_backend, call, lambda _: None
             )
-            decision = create.decide()
             if self._clonepolicy_backend.enforces:
-                outcome = create.clone(decision)
+                outcome = create.clone(create.decide())
                 return {}, outcome is not None and outcome.attempt is not None
+            with create.shadow(super()) as watched:
+                shadowed: tuple[dict[str, Any], bool] = watched.clone_image(
+                    context, volume, image_location, image_meta, image_service
+                )
+                return shadowed
         done: tuple[dict[str, Any], bool] = super().clone_image(  # type: ignore[misc] # the driver's
             context, volume, image_location, image_meta, image_service
         )

@@ -120,8 +120,8 @@ class UploadToImage:
 
     @functools.cached_property
     def decision(self) -> Decision | None:
-        """The decision, made and reported as `DriverBackend.decide`."""
-        return self.backend.decide("upload", self.context, self._gather)
+        """The decision, made and reported as `DriverBackend.enforce`."""
+        return self.backend.enforce("upload", self.context, self._gather)
 
     def _gather(self) -> UploadRequest:
         volume = self._ports.volumes.get_volume(self.volume_id)
