@@ -12,12 +12,15 @@ volumes and owners meet projects often.  Any part may be given::
 from __future__ import annotations
 
 import datetime
-from typing import Any, TypeVar, cast
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
 
 import attrs
 from hypothesis import strategies as st
 
 from clonepolicy import (
+    POLICIES,
     ArrayImage,
     Backend,
     CacheEntry,
@@ -46,6 +49,7 @@ from clonepolicy.scenarios import (
     INTERNAL,
     NEW_ID,
     OTHER_ID,
+    REGISTERABLE,
     SOURCE_ID,
     STORE,
     UPLOAD_AXES,
@@ -69,6 +73,7 @@ __all__ = [
     "project_ids",
     "quotas",
     "stored_images",
+    "upload_near_misses",
     "upload_requests",
     "volume_ids",
     "volume_types",
@@ -76,6 +81,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+R = TypeVar("R", CreateRequest, UploadRequest)
+Record = TypeVar("Record", bound=attrs.AttrsInstance)
 
 _MOMENTS = tuple(
     datetime.datetime(year, 1, 1, tzinfo=datetime.UTC)
@@ -142,21 +149,75 @@ def volume_types() -> st.SearchStrategy[VolumeType]:
     )
 
 
+def _records_in(value: object) -> Iterator[object]:
+    """Iterate over a record and those in its fields."""
+    if isinstance(value, tuple):
+        for each in value:
+            yield from _records_in(each)
+    elif attrs.has(type(value)):
+        yield value
+        for field in attrs.fields(type(value)):
+            yield from _records_in(getattr(value, field.name))
+
+
+_KNOWN = (*_records_in((*CLONEABLE.values(), REGISTERABLE)),)
+"""Every record of the scenarios, those of several once for each."""
+
+
+def _some(
+    names: Sequence[str], *, min_size: int, max_size: int | None
+) -> st.SearchStrategy[list[str]]:
+    return st.lists(
+        st.sampled_from(names),
+        min_size=min_size,
+        max_size=max_size,
+        unique=True,
+    )
+
+
+@st.composite
+def _changed(
+    draw: st.DrawFn,
+    bases: st.SearchStrategy[Record],
+    which: st.SearchStrategy[list[str]],
+    fields: dict[str, st.SearchStrategy[Any]],
+) -> Record:
+    """Draw a record, and then some of its fields once more."""
+    base = draw(bases)
+    values = {name: draw(fields[name]) for name in draw(which)}
+    return attrs.evolve(base, **values)
+
+
+def _few_or_all(
+    bases: st.SearchStrategy[Record],
+    fields: dict[str, st.SearchStrategy[Any]],
+    given: dict[str, st.SearchStrategy[Any]],
+) -> st.SearchStrategy[Record]:
+    """Draw a record; then a few of its fields, or all, and those given."""
+    names = sorted(fields)
+    few = _some(names, min_size=0, max_size=2)
+    which = st.integers(0, 7).flatmap(lambda n: few if n < 7 else st.just(names))
+    return _changed(
+        bases,
+        which.map(lambda drawn: list(dict.fromkeys((*drawn, *given)))),
+        {**fields, **given},
+    )
+
+
 def _record(
-    kind: type[T],
+    kind: type[Record],
     roots: tuple[str, ...],
     special: dict[str, st.SearchStrategy[Any]],
     given: dict[str, st.SearchStrategy[Any]],
-) -> st.SearchStrategy[T]:
-    """Draw a record: each field is given, special, or drawn from the axes.
+) -> st.SearchStrategy[Record]:
+    """Draw a record of a scenario with a few other fields, or with all.
 
-    ``roots`` begin the paths of the record's fields in `AXES` and
-    `UPLOAD_AXES`, so that a new fact is drawn as soon as it has values
-    there.
+    A field is special, or drawn from the axes.  ``roots`` begin the paths of
+    the record's fields in `AXES` and `UPLOAD_AXES`, so that a new fact is
+    drawn as soon as it has values there.
     """
-    fields = attrs.fields_dict(cast("type[attrs.AttrsInstance]", kind))
     drawn = {}
-    for field in fields:
+    for field in attrs.fields_dict(kind):
         values = [
             value
             for root in roots
@@ -165,7 +226,8 @@ def _record(
         ]
         if values:
             drawn[field] = st.sampled_from(values)
-    return st.builds(kind, **{**drawn, **special, **given})
+    bases = [record for record in _KNOWN if isinstance(record, kind)]
+    return _few_or_all(st.sampled_from(bases), {**drawn, **special}, given)
 
 
 def volumes(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[Volume]:
@@ -200,58 +262,50 @@ def images(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[Image]:
 
 def stored_images() -> st.SearchStrategy[StoredImage]:
     """What an array may find under a location."""
-    return st.builds(
-        StoredImage,
-        size=st.integers(0, 3),
-        status=st.sampled_from(("available", "deleting")),
-        encryption_key_id=st.sampled_from((None, None, "key-1")),
-        clones=_maybe(st.integers(0, 2)),
-    )
+    special = {
+        "size": st.integers(0, 3),
+        "status": st.sampled_from(("available", "deleting")),
+        "clones": _maybe(st.integers(0, 2)),
+    }
+    return _record(StoredImage, ("source.",), special, {})
 
 
 def backends() -> st.SearchStrategy[Backend]:
     """Arrays with any capabilities, known or not."""
-    able = st.sampled_from((True, True, False, None))
-    special = {
-        "can_clone": able,
-        "clone_across_pools": able,
-        "can_extend": able,
-        "clone_while_uploading": able,
-        "clone_limit": st.sampled_from((None, None, 0, 1)),
-    }
+    special = {"clone_limit": st.sampled_from((None, 0, 1))}
     return _record(Backend, ("backend.",), special, {})
 
 
 def array_images() -> st.SearchStrategy[ArrayImage]:
     """Candidates on an array, found or not."""
-    return st.builds(
-        ArrayImage,
-        location=locations(),
-        source=_maybe(stored_images()),
-        backend=backends(),
-    )
+    special = {
+        "location": locations(),
+        "source": _maybe(stored_images()),
+        "backend": backends(),
+    }
+    return _record(ArrayImage, ("candidate.",), special, {})
 
 
 def image_volumes() -> st.SearchStrategy[ImageVolume]:
     """Candidates behind a location, found or not."""
-    return st.builds(
-        ImageVolume,
-        location=locations(),
-        source=_maybe(volumes()),
-        backend=backends(),
-    )
+    special = {
+        "location": locations(),
+        "source": _maybe(volumes()),
+        "backend": backends(),
+    }
+    return _record(ImageVolume, ("candidate.",), special, {})
 
 
 def cache_entries() -> st.SearchStrategy[CacheEntry]:
     """Candidates in the image-volume cache, found or not."""
-    return st.builds(
-        CacheEntry,
-        image_id=image_ids(),
-        image_updated_at=moments(),
-        last_used=moments(),
-        source=_maybe(volumes()),
-        backend=backends(),
-    )
+    special = {
+        "image_id": image_ids(),
+        "image_updated_at": moments(),
+        "last_used": moments(),
+        "source": _maybe(volumes()),
+        "backend": backends(),
+    }
+    return _record(CacheEntry, ("candidate.",), special, {})
 
 
 def configs() -> st.SearchStrategy[Config]:
@@ -279,55 +333,101 @@ def quotas() -> st.SearchStrategy[Quota]:
     )
 
 
+@st.composite
+def _with_changes(
+    draw: st.DrawFn,
+    base: R,
+    facts: st.SearchStrategy[list[tuple[str, ...]]],
+    values: Mapping[str, st.SearchStrategy[Any]],
+) -> R:
+    """Draw a scenario with other values of some facts of each tuple."""
+    paths = [
+        path
+        for each in draw(facts)
+        for path in draw(_some(each, min_size=1, max_size=None))
+    ]
+    return with_facts(
+        base, {path: draw(values[path]) for path in dict.fromkeys(paths)}
+    )
+
+
+def _near(
+    base: R, axes: Mapping[str, tuple[Any, ...]], tables: tuple[str, ...]
+) -> st.SearchStrategy[R]:
+    """Draw a scenario with other facts of one rule, or of a few.
+
+    The rules are those of the shipped policies, in tables of these names.
+    Half of them are notes.
+    """
+    others = {
+        path: [v for v in values if with_facts(base, {path: v}) != base]
+        for path, values in axes.items()
+    }
+    facts: dict[bool, list[tuple[str, ...]]] = {}
+    for policy in POLICIES.values():
+        for name, rules in policy.tables():
+            for rule in rules:
+                reads = tuple(p for p in rule.reads if others.get(p))
+                if reads and name.startswith(tables):
+                    facts.setdefault(name.endswith("notes"), []).append(reads)
+    one = st.one_of(*map(st.sampled_from, facts.values()))
+    return _with_changes(
+        base,
+        st.lists(one, max_size=2),
+        {path: st.sampled_from(others[path]) for path in others if others[path]},
+    )
+
+
+@cache
+def near_misses() -> st.SearchStrategy[CreateRequest]:
+    """Requests that clone but for some facts of one rule, or of a few."""
+    return st.one_of(
+        _near(
+            base,
+            AXES,
+            ("create.refuse", "create.download", f"create.{route}."),
+        )
+        for route, base in CLONEABLE.items()
+    )
+
+
+@cache
+def upload_near_misses() -> st.SearchStrategy[UploadRequest]:
+    """Requests that register but for some facts of one rule, or of a few."""
+    return _near(REGISTERABLE, UPLOAD_AXES, ("upload.",))
+
+
 def create_requests(
     **given: st.SearchStrategy[Any],
 ) -> st.SearchStrategy[CreateRequest]:
     """Any request to make a volume of an image; each part may be given."""
-    return _record(
-        CreateRequest,
-        ("",),
-        {
-            "image": images(),
-            "volume": volumes(),
-            "backend": backends(),
-            "config": configs(),
-            "glance": glance_configs(),
-            "quota": quotas(),
-            "conversion_free": _maybe(st.integers(0, 3 * GiB)),
-            "array_images": st.lists(array_images(), max_size=2).map(tuple),
-            "image_volumes": st.lists(image_volumes(), max_size=3).map(tuple),
-            "cache_entries": st.lists(cache_entries(), max_size=2).map(tuple),
-        },
-        given,
-    )
+    parts = {
+        "image": images(),
+        "volume": volumes(),
+        "backend": backends(),
+        "config": configs(),
+        "glance": glance_configs(),
+        "quota": quotas(),
+        "conversion_free": _maybe(st.integers(0, 3 * GiB)),
+        "array_images": st.lists(array_images(), max_size=2).map(tuple),
+        "image_volumes": st.lists(image_volumes(), max_size=3).map(tuple),
+        "cache_entries": st.lists(cache_entries(), max_size=2).map(tuple),
+    }
+    return _few_or_all(near_misses(), parts, given)
 
 
 def upload_requests(
     **given: st.SearchStrategy[Any],
 ) -> st.SearchStrategy[UploadRequest]:
     """Any request to make an image of a volume; each part may be given."""
-    return _record(
-        UploadRequest,
-        ("",),
-        {
-            "image": images(),
-            "volume": volumes(),
-            "project_id": project_ids(),
-            "backend": backends(),
-            "config": configs(),
-            "glance": glance_configs(),
-            "clone_quota": quotas(),
-        },
-        given,
-    )
-
-
-@st.composite
-def near_misses(draw: st.DrawFn) -> CreateRequest:
-    """Requests that clone but for a few facts, changed at random."""
-    base = draw(st.sampled_from(list(CLONEABLE.values())))
-    paths = draw(
-        st.lists(st.sampled_from(sorted(AXES)), max_size=4, unique=True)
-    )
-    values = {path: draw(st.sampled_from(AXES[path])) for path in paths}
-    return with_facts(base, values)
+    parts = {
+        "image": images(),
+        "volume": volumes(),
+        "project_id": project_ids(),
+        "force": st.booleans(),
+        "backend": backends(),
+        "config": configs(),
+        "glance": glance_configs(),
+        "clone_quota": quotas(),
+    }
+    return _few_or_all(upload_near_misses(), parts, given)
