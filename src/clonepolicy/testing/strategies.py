@@ -12,8 +12,9 @@ volumes and owners meet projects often.  Any part may be given::
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from itertools import chain
 from typing import Any, TypeVar
 
 import attrs
@@ -154,9 +155,9 @@ def _records_in(value: object) -> Iterator[object]:
     if isinstance(value, tuple):
         for each in value:
             yield from _records_in(each)
-    elif attrs.has(type(value)):
+    elif attrs.has(kind := type(value)):
         yield value
-        for field in attrs.fields(type(value)):
+        for field in attrs.fields(kind):
             yield from _records_in(getattr(value, field.name))
 
 
@@ -164,44 +165,35 @@ _KNOWN = (*_records_in((*CLONEABLE.values(), REGISTERABLE)),)
 """Every record of the scenarios, those of several once for each."""
 
 
-def _some(
-    names: Sequence[str], *, min_size: int, max_size: int | None
-) -> st.SearchStrategy[list[str]]:
-    return st.lists(
-        st.sampled_from(names),
-        min_size=min_size,
-        max_size=max_size,
-        unique=True,
-    )
-
-
 @st.composite
-def _changed(
+def _values(
     draw: st.DrawFn,
-    bases: st.SearchStrategy[Record],
-    which: st.SearchStrategy[list[str]],
-    fields: dict[str, st.SearchStrategy[Any]],
-) -> Record:
-    """Draw a record, and then some of its fields once more."""
-    base = draw(bases)
-    values = {name: draw(fields[name]) for name in draw(which)}
-    return attrs.evolve(base, **values)
+    names: st.SearchStrategy[Iterable[str]],
+    of: Mapping[str, st.SearchStrategy[Any]],
+) -> dict[str, Any]:
+    return {name: draw(of[name]) for name in dict.fromkeys(draw(names))}
 
 
-def _few_or_all(
+def _evolved(record: Any, values: dict[str, Any]) -> Any:  # noqa: ANN401 - any record
+    return attrs.evolve(record, **values)
+
+
+def _one_or_all(
     bases: st.SearchStrategy[Record],
     fields: dict[str, st.SearchStrategy[Any]],
     given: dict[str, st.SearchStrategy[Any]],
 ) -> st.SearchStrategy[Record]:
-    """Draw a record; then a few of its fields, or all, and those given."""
+    """Draw a record, then one of its fields again, or all, and those given.
+
+    All of them in one draw of eight: so drawn, hardly a request can clone.
+    """
     names = sorted(fields)
-    few = _some(names, min_size=0, max_size=2)
-    which = st.integers(0, 7).flatmap(lambda n: few if n < 7 else st.just(names))
-    return _changed(
-        bases,
-        which.map(lambda drawn: list(dict.fromkeys((*drawn, *given)))),
-        {**fields, **given},
+    one = st.lists(st.sampled_from(names), max_size=1)
+    which = st.sampled_from((False,) * 7 + (True,)).flatmap(
+        lambda every: st.just(names) if every else one
     )
+    values = _values(which.map(lambda n: (*n, *given)), {**fields, **given})
+    return st.builds(_evolved, bases, values)
 
 
 def _record(
@@ -210,7 +202,7 @@ def _record(
     special: dict[str, st.SearchStrategy[Any]],
     given: dict[str, st.SearchStrategy[Any]],
 ) -> st.SearchStrategy[Record]:
-    """Draw a record of a scenario with a few other fields, or with all.
+    """Draw a record of a scenario with one other field, or with all.
 
     A field is special, or drawn from the axes.  ``roots`` begin the paths of
     the record's fields in `AXES` and `UPLOAD_AXES`, so that a new fact is
@@ -227,7 +219,7 @@ def _record(
         if values:
             drawn[field] = st.sampled_from(values)
     bases = [record for record in _KNOWN if isinstance(record, kind)]
-    return _few_or_all(st.sampled_from(bases), {**drawn, **special}, given)
+    return _one_or_all(st.sampled_from(bases), {**drawn, **special}, given)
 
 
 def volumes(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[Volume]:
@@ -333,67 +325,50 @@ def quotas() -> st.SearchStrategy[Quota]:
     )
 
 
-@st.composite
-def _with_changes(
-    draw: st.DrawFn,
-    base: R,
-    facts: st.SearchStrategy[list[tuple[str, ...]]],
-    values: Mapping[str, st.SearchStrategy[Any]],
-) -> R:
-    """Draw a scenario with other values of some facts of each tuple."""
-    paths = [
-        path
-        for each in draw(facts)
-        for path in draw(_some(each, min_size=1, max_size=None))
-    ]
-    return with_facts(
-        base, {path: draw(values[path]) for path in dict.fromkeys(paths)}
-    )
-
-
 def _near(
     base: R, axes: Mapping[str, tuple[Any, ...]], tables: tuple[str, ...]
 ) -> st.SearchStrategy[R]:
-    """Draw a scenario with other facts of one rule, or of a few.
+    """Draw a scenario with other values of some facts of up to two rules.
 
-    The rules are those of the shipped policies, in tables of these names.
-    Half of them are notes.
+    The rules are those of the shipped policies in the tables whose names
+    begin so.  A note is as likely as a rule that closes a route.
     """
     others = {
         path: [v for v in values if with_facts(base, {path: v}) != base]
         for path, values in axes.items()
     }
-    facts: dict[bool, list[tuple[str, ...]]] = {}
+    of = {path: st.sampled_from(each) for path, each in others.items() if each}
+    reads: dict[bool, dict[tuple[str, ...], None]] = {}
     for policy in POLICIES.values():
         for name, rules in policy.tables():
-            for rule in rules:
-                reads = tuple(p for p in rule.reads if others.get(p))
-                if reads and name.startswith(tables):
-                    facts.setdefault(name.endswith("notes"), []).append(reads)
-    one = st.one_of(*map(st.sampled_from, facts.values()))
-    return _with_changes(
-        base,
-        st.lists(one, max_size=2),
-        {path: st.sampled_from(others[path]) for path in others if others[path]},
+            if name.startswith(tables):
+                alike = reads.setdefault(name.endswith("notes"), {})
+                for rule in rules:
+                    if facts := tuple(p for p in rule.reads if p in of):
+                        alike[facts] = None
+    one_rule = st.one_of(*map(st.sampled_from, map(tuple, reads.values())))
+    some = one_rule.flatmap(
+        lambda facts: st.lists(st.sampled_from(facts), min_size=1, unique=True)
     )
+    paths = st.lists(some, max_size=2).map(lambda lists: [*chain(*lists)])
+    return _values(paths, of).map(lambda values: with_facts(base, values))
 
 
 @cache
 def near_misses() -> st.SearchStrategy[CreateRequest]:
-    """Requests that clone but for some facts of one rule, or of a few."""
+    """Requests that clone but for a few facts, those of up to two rules."""
+    request = ("create.refuse", "create.download")
     return st.one_of(
-        _near(
-            base,
-            AXES,
-            ("create.refuse", "create.download", f"create.{route}."),
-        )
-        for route, base in CLONEABLE.items()
+        [
+            _near(base, AXES, (*request, f"create.{route}."))
+            for route, base in CLONEABLE.items()
+        ]
     )
 
 
 @cache
 def upload_near_misses() -> st.SearchStrategy[UploadRequest]:
-    """Requests that register but for some facts of one rule, or of a few."""
+    """Requests that register but for a few facts, as in `near_misses`."""
     return _near(REGISTERABLE, UPLOAD_AXES, ("upload.",))
 
 
@@ -413,7 +388,7 @@ def create_requests(
         "image_volumes": st.lists(image_volumes(), max_size=3).map(tuple),
         "cache_entries": st.lists(cache_entries(), max_size=2).map(tuple),
     }
-    return _few_or_all(near_misses(), parts, given)
+    return _one_or_all(near_misses(), parts, given)
 
 
 def upload_requests(
@@ -430,4 +405,4 @@ def upload_requests(
         "glance": glance_configs(),
         "clone_quota": quotas(),
     }
-    return _few_or_all(upload_near_misses(), parts, given)
+    return _one_or_all(upload_near_misses(), parts, given)
