@@ -282,7 +282,8 @@ def clone_quota_suffices(request: UploadRequest) -> bool:
     Reason.CLONE_WHILE_UPLOADING_UNSUPPORTED,
     reads=("backend.clone_while_uploading",),
     citations=(cinder("RemoteFSSnapDriver._create_cloned_volume"),),
-    differs="Cinder tries to clone, and uploads if that fails.",
+    differs="Cinder tries to clone, and uploads after an error of its own. "
+    "Any other error fails the upload and leaves an image volume behind.",
     cures=(
         Cure(
             "declare clone_while_uploading in extra_capabilities, if the "
@@ -302,7 +303,8 @@ def clones_while_uploading(request: UploadRequest) -> bool:
     Reason.SNAPSHOT_LIMIT,
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
-    differs="Cinder tries to clone, and uploads if that fails.",
+    differs="Cinder tries to clone, and uploads after an error of its own. "
+    "Any other error fails the upload and leaves an image volume behind.",
     cures=(
         Cure(
             "delete clones of the volume",
