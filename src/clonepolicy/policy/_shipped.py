@@ -214,10 +214,18 @@ LIBERTY = Policy(
         )
     ),
     upload=UploadTables(
-        register=(cloning.disk_format_raw, upload.upload_backend_enabled)
+        register=(
+            cloning.disk_format_raw,
+            upload.upload_backend_enabled,
+            upload.wanted_tenant_set,
+        )
     ),
 )
-"""The Liberty specification to the letter, and nothing more."""
+"""The Liberty specification to the letter, and nothing more.
+
+"In the format of cinder://" is read as ``cinder://[store/]volume-id`` in its
+canonical form: the specification writes the first, Cinder later the store.
+"""
 
 CINDER_29 = Policy(
     name="CINDER_29",

@@ -108,6 +108,7 @@ def image_unencrypted(request: CreateRequest) -> bool:
     citations=(spec("Proposed change, 4th condition"), _CLONE),
     differs="In Cinder, an image without an owner matches every volume "
     "without image_owner.",
+    upload_differs="Cinder does not check this.",
     cures=(
         Cure(
             "give the image an owner",
@@ -205,6 +206,8 @@ def signature_not_required(request: CreateRequest) -> bool:
     reads=("backend.can_clone",),
     citations=(cinder("driver.create_cloned_volume"),),
     differs="Cinder tries to clone, and moves the data if that fails.",
+    upload_differs="Cinder tries to clone. If the driver has no cloning, the "
+    "upload fails, and an image volume stays behind.",
     cures=(
         Cure(
             "implement cloning in the driver, and declare it",
