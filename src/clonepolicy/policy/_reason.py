@@ -294,9 +294,8 @@ class Reason(StrEnum):
         "implement and declare cloning while uploading in the driver")
     STORE_UNRESOLVED = ("store-unresolved",
         Subject.GLANCE, Responsible.OPERATOR,
-        "no single writable Glance store matches the volume's type",
-        ("set image_service:store_id on the type, or cinder_volume_type on "
-         "one store"))
+        "no writable Glance store is for the volume's type",
+        "set cinder_volume_type of a Glance store to the volume's type")
     STORE_ID_UNSUPPORTED_BY_API = ("store-id-unsupported-by-api",
         Subject.GLANCE, Responsible.OPERATOR,
         "Cinder sends the store in a way the locations API rejects",
@@ -304,6 +303,11 @@ class Reason(StrEnum):
     LEGACY_WRITE_DISABLED = ("legacy-write-disabled",
         Subject.GLANCE, Responsible.OPERATOR,
         "Glance has no locations API, and its image API writes no locations",
+        "run Glance 2024.2 or later")
+    SET_LOCATION_FORBIDDEN = ("set-location-forbidden",
+        Subject.GLANCE, Responsible.OPERATOR,
+        ("Glance has no locations API, and its policy does not let the "
+         "requester set locations"),
         "run Glance 2024.2 or later")
     SERVICE_ROLE_MISSING = ("service-role-missing",
         Subject.GLANCE, Responsible.OPERATOR,
@@ -340,6 +344,11 @@ class Reason(StrEnum):
         Subject.NEW_VOLUME, Responsible.REQUESTER,
         "the clone is extended to the requested size",
         "ask for the source's size to avoid the extension")
+    NO_HEADER_ROOM = ("no-header-room",
+        Subject.NEW_VOLUME, Responsible.REQUESTER,
+        ("the header of an encrypted volume takes room, and the image may "
+         "not fit beside it"),
+        "ask for a volume of 1 GiB more")
     ASYNC_REGISTRATION = ("async-registration",
         Subject.GLANCE, Responsible.OPERATOR,
         "Glance accepts the location first and checks it later",

@@ -9,12 +9,15 @@ from typing import Any
 import attrs
 
 from clonepolicy import (
+    CinderLocation,
     CloneKind,
     GiB,
     GlanceStore,
     Host,
+    ImageVolume,
     LocationsFrom,
     Quota,
+    Route,
     VolumeType,
     parse_location,
 )
@@ -23,6 +26,7 @@ from clonepolicy.scenarios._requests import (
     ALICE,
     ARRAY,
     BOB,
+    CLONEABLE,
     IMAGE_ID,
     INTERNAL,
     NEW_ID,
@@ -46,6 +50,17 @@ _CLUSTERS = (
     None,
     *(Host.parse(text) for text in ("c1@b1#p1", "c1@b1#p2", "c2@b1#p1")),
 )
+_ARRAY_IMAGES = CLONEABLE[Route.ARRAY_IMAGE].array_images
+(_BACKING,) = CLONEABLE[Route.IMAGE_VOLUME].image_volumes
+
+
+def _backed_by(**facts: Any) -> tuple[ImageVolume]:
+    """Change facts of the volume behind the image."""
+    source = _BACKING.source
+    assert source is not None  # noqa: S101 - tells the type
+    return (attrs.evolve(_BACKING, source=attrs.evolve(source, **facts)),)
+
+
 _YES_NO_UNKNOWN = (True, False, None)
 _OWNERS = (ALICE, BOB, None)
 _KEYS = (None, "key-1")
@@ -130,6 +145,20 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "glance.show_multiple_locations": (False, True),
         "quota": (Quota(), Quota(volumes=0), Quota(gigabytes=1)),
         "conversion_free": (None, GiB, 3 * GiB),
+        "array_images": ((), _ARRAY_IMAGES),
+        "image_volumes": (
+            (),
+            _backed_by(),
+            (attrs.evolve(_BACKING, source=None),),
+            (attrs.evolve(_BACKING, location=CinderLocation(OTHER_ID)),),
+            _backed_by(encryption_key_id="key-1"),
+            _backed_by(status="error"),
+            _backed_by(status="deleting"),
+            _backed_by(project_id=BOB),
+            _backed_by(project_id=STORE, image_owner=BOB),
+            _backed_by(project_id=INTERNAL, image_owner=None),
+            _backed_by(glance_image_id=OTHER_ID),
+        ),
         "candidate.location": _LOCATIONS,
         "candidate.backend.array_id": _ARRAYS,
         "candidate.image_id": (IMAGE_ID, OTHER_ID),
@@ -158,7 +187,15 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "image.disk_format": ("raw", "qcow2"),
         "image.container_format": ("bare", "ovf", "compressed"),
         "image.visibility": ("private", "public", "shared"),
+        "image.encryption_key_id": _KEYS,
+        "image.signed": (False, True),
+        "image.size": (None, GiB, 2 * GiB),
+        "image.virtual_size": (None, GiB, 2 * GiB),
+        "image.min_disk": (0, 1, 2),
+        "volume.project_id": (ALICE, BOB, STORE),
         "volume.size": (1, 2),
+        "volume.host": (*_HOSTS, None),
+        "volume.cluster_name": _CLUSTERS,
         "volume.status": ("uploading", "available", "in-use", "error"),
         "volume.previous_status": ("available", "in-use", None),
         "volume.encryption_key_id": _KEYS,
@@ -171,12 +208,14 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "backend.can_clone": _YES_NO_UNKNOWN,
         "backend.clone_kind": (*CloneKind, None),
         "backend.clone_while_uploading": _YES_NO_UNKNOWN,
+        "backend.can_extend": _YES_NO_UNKNOWN,
         "backend.clone_limit": (None, 1),
         "backend.frozen": (False, True),
         "config.allowed_direct_url_schemes": (
             frozenset({"cinder"}),
             frozenset(),
         ),
+        "config.verify_glance_signatures": ("enabled", "disabled"),
         "config.cinder_internal_tenant_project_id": (INTERNAL, None),
         "config.cinder_internal_tenant_user_id": ("cinder", None),
         "config.image_upload_use_cinder_backend": (True, False),
@@ -187,6 +226,7 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "config.trusted_projects": (frozenset({STORE}), frozenset()),
         "glance.has_location_api": _YES_NO_UNKNOWN,
         "glance.show_multiple_locations": (False, True),
+        "glance.set_image_location": _YES_NO_UNKNOWN,
         "glance.service_roles": (
             frozenset({"service", "admin"}),
             frozenset({"service"}),

@@ -22,6 +22,11 @@ from clonepolicy.scenarios._put import Values, candidate_of, with_facts
 _PRESENCE = frozenset({"source", *CANDIDATE_FIELDS.values()})
 
 
+def _is_presence(facts: frozenset[str]) -> bool:
+    """Return whether a rule asks only whether there is a source at all."""
+    return len(facts) == 1 and facts <= _PRESENCE
+
+
 def components(
     rules: tuple[Rule[Any], ...],
 ) -> list[tuple[frozenset[str], tuple[Rule[Any], ...]]]:
@@ -64,7 +69,8 @@ def variants(
     """Iterate over every combination of values of some facts."""
     axes = UPLOAD_AXES if base.operation is Operation.UPLOAD else AXES
     paths = sorted(facts)
-    for path in _PRESENCE.intersection(facts):
+    if _is_presence(facts):
+        (path,) = facts
         for values in ({}, {path: None if path == "source" else ()}):
             yield values, with_facts(base, values)
         return
@@ -82,7 +88,7 @@ class Combinations:
 
     def __len__(self) -> int:
         """Return how many there are, with a source and without one."""
-        plain = [(f, len(o)) for f, o in self.parts if not f & _PRESENCE]
+        plain = [(f, len(o)) for f, o in self.parts if not _is_presence(f)]
         absent = [count for f, count in plain if not _about_source(f)]
         some_presence = len(plain) < len(self.parts)
         return math.prod(count for _, count in plain) + (
@@ -91,11 +97,11 @@ class Combinations:
 
     def __iter__(self) -> Iterator[tuple[frozenset[str], Request]]:
         """Iterate over the names of the failing rules, each with a request."""
-        plain = [(f, o) for f, o in self.parts if not f & _PRESENCE]
+        plain = [(f, o) for f, o in self.parts if not _is_presence(f)]
         present = [[*outcomes.items()] for _, outcomes in plain]
         yield from self._requests(present, frozenset(), {})
         for facts, outcomes in self.parts:
-            if facts & _PRESENCE:
+            if _is_presence(facts):
                 ((failing, values),) = (o for o in outcomes.items() if o[0])
                 rest = [[*o.items()] for f, o in plain if not _about_source(f)]
                 yield from self._requests(rest, failing, values)
@@ -143,7 +149,7 @@ def independent_faults(
     """
     faults: list[tuple[str, Values]] = []
     for facts, members in components(rules):
-        if facts & _PRESENCE:
+        if _is_presence(facts):
             continue
         for values, request in variants(base, facts):
             failing = [r.name for r in members if not holds(r, request)]

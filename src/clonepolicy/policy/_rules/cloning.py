@@ -32,7 +32,7 @@ def new_volume_unencrypted(request: CreateRequest) -> bool:
     citations=(cinder("volume_utils.copy_image_to_volume"),),
     differs="Cinder clones the ciphertext into a volume that has no key.",
 )
-def image_unencrypted(request: CreateRequest) -> bool:
+def image_unencrypted(request: CreateRequest | UploadRequest) -> bool:
     return request.image.encryption_key_id is None
 
 
@@ -87,7 +87,7 @@ def size_known(request: CreateRequest) -> bool:
     citations=(_DOWNLOAD,),
     differs="Cinder does not verify the signature for a clone or a cache hit.",
 )
-def signature_not_required(request: CreateRequest) -> bool:
+def signature_not_required(request: CreateRequest | UploadRequest) -> bool:
     return (
         not request.image.signed
         or request.config.verify_glance_signatures == "disabled"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clonepolicy._facts.records import NOT_MIGRATING, Inspection
+from clonepolicy._facts.records import NOT_MIGRATING, GiB, Inspection
 from clonepolicy._facts.requests import UploadRequest
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
@@ -110,17 +110,58 @@ def uploaded_settled(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The image's owner or the internal tenant owns the clone.",
+    "The requester's project owns the volume and the image.",
     Reason.OWNER_MISMATCH,
-    reads=("image.owner", "project_id", *_TENANT),
+    reads=("image.owner", "volume.project_id", "project_id"),
+    citations=(_API, _REGISTER),
+    differs="Cinder does not check this.",
+)
+def one_project(request: UploadRequest) -> bool:
+    project = request.project_id
+    return project == request.volume.project_id and request.image.owner in {
+        None,
+        project,
+    }
+
+
+@rule(
+    "The host or the cluster of the volume is known.",
+    Reason.DIFFERENT_HOST,
+    reads=("volume.host", "volume.cluster_name"),
     citations=(_REGISTER,),
     differs="Cinder does not check this.",
 )
-def clone_in_owners_project(request: UploadRequest) -> bool:
+def uploaded_placed(request: UploadRequest) -> bool:
+    volume = request.volume
+    return volume.host is not None or volume.cluster_name is not None
+
+
+@rule(
+    "The volume holds the size and the virtual size that the image has.",
+    Reason.SOURCE_SMALLER_THAN_IMAGE,
+    reads=("volume.size", "image.size", "image.virtual_size"),
+    citations=(cinder("image_utils.check_virtual_size"),),
+    differs="Cinder does not check this.",
+)
+def uploaded_holds_image(request: UploadRequest) -> bool:
+    image = request.image
+    return request.volume.size * GiB >= max(
+        image.size or 0, image.virtual_size or 0
+    )
+
+
+@rule(
+    "The volume has at least the image's min_disk, or the array can extend a "
+    "clone.",
+    Reason.BELOW_MIN_DISK,
+    reads=("volume.size", "image.min_disk", "backend.can_extend"),
+    citations=(cinder("cinder/volume/volume_utils.py check_image_metadata"),),
+    differs="Cinder does not check this.",
+)
+def clones_reach_min_disk(request: UploadRequest) -> bool:
     return (
-        request.image.owner is None
-        or request.clone_project == request.image.owner
-        or request.clone_project != request.project_id
+        request.volume.size >= request.image.min_disk
+        or request.backend.can_extend is True
     )
 
 
@@ -189,17 +230,17 @@ def uploaded_not_refused(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Glance has one store only, or one writable store for the volume's type.",
+    "Glance has one store only, or a writable store for the volume's type.",
     Reason.STORE_UNRESOLVED,
-    reads=("glance.stores", "volume.volume_type"),
-    citations=(glance("store_utils.update_cinder_location"),),
+    reads=("glance.stores", "glance.has_location_api", "volume.volume_type"),
+    citations=(
+        glance("store_utils._update_cinder_location_and_store_id"),
+        glance("glance_store cinder Store.is_image_associated_with_store"),
+    ),
     differs="Cinder notices this after cloning, or never.",
 )
 def store_resolved(request: UploadRequest) -> bool:
-    if not request.glance.stores:
-        return True
-    store = request.store
-    return store is not None and not store.read_only
+    return not request.glance.stores or request.store_id is not None
 
 
 @rule(
@@ -213,6 +254,21 @@ def location_writable(request: UploadRequest) -> bool:
     return (
         request.glance.has_location_api is True
         or request.glance.show_multiple_locations
+    )
+
+
+@rule(
+    "Glance has the locations API, or its policy set_image_location is not "
+    "known to keep the requester from setting locations.",
+    Reason.SET_LOCATION_FORBIDDEN,
+    reads=("glance.has_location_api", "glance.set_image_location"),
+    citations=(glance("policy set_image_location"),),
+    differs="Cinder notices this after cloning.",
+)
+def location_settable(request: UploadRequest) -> bool:
+    return (
+        request.glance.has_location_api is True
+        or request.glance.set_image_location is not False
     )
 
 
@@ -231,15 +287,24 @@ def has_service_role(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Cinder's user can see the image, to verify the registration.",
+    "Cinder's user can see the image, unless Glance is known to have no "
+    "locations API: then the requester's token suffices.",
     Reason.ADMIN_ROLE_MISSING,
-    reads=("image.visibility", "glance.service_roles"),
-    citations=(glance("glance/db/utils.py is_image_visible"),),
+    reads=(
+        "image.visibility",
+        "glance.has_location_api",
+        "glance.service_roles",
+    ),
+    citations=(
+        glance("glance/db/utils.py is_image_visible"),
+        cinder("GlanceImageService.add_location, get_location"),
+    ),
     differs="Later, Cinder fails to create volumes from the image.",
 )
 def sees_private_images(request: UploadRequest) -> bool:
     return (
         request.image.visibility in {"public", "community"}
+        or request.glance.has_location_api is False
         or "admin" in request.glance.service_roles
     )
 
