@@ -26,7 +26,7 @@ from clonepolicy.scenarios import (
     with_facts,
 )
 
-ALWAYS = {Reason.PARENT_PINNED, Reason.HASH_PENDING, Reason.TENANT_MUTABLE}
+ALWAYS = {Reason.PARENT_PINNED, Reason.TENANT_MUTABLE}
 UPLOADS = {Reason.PARENT_PINNED, Reason.ASYNC_REGISTRATION}
 SCENARIO = CLONEABLE[Route.IMAGE_VOLUME]
 
@@ -38,7 +38,7 @@ SCENARIO = CLONEABLE[Route.IMAGE_VOLUME]
         (
             {"image.os_hash_value": "0f"},
             {Reason.INTEGRITY_UNVERIFIED},
-            {Reason.HASH_PENDING},
+            set(),
         ),
         (
             {"glance.show_multiple_locations": True},

@@ -85,13 +85,12 @@ _VOLUME_SOURCE = (
 _CLONE_NOTES = (cloning.parent_free,)
 _IMAGE_NOTES = (
     cloning.nothing_to_verify,
-    cloning.hash_present,
     cloning.locations_protected,
 )
 
 SAFE = Policy(
     name="SAFE",
-    version=1,
+    version=2,
     create=CreateTables(
         refuse=(*_API_CREATE, request.image_downloadable),
         clone=(
@@ -199,7 +198,7 @@ SAFE = Policy(
 
 LIBERTY = Policy(
     name="LIBERTY",
-    version=1,
+    version=2,
     create=CreateTables(
         clone=(
             CloneTable[ImageVolume](
@@ -227,7 +226,7 @@ LIBERTY = Policy(
 
 CINDER_29 = Policy(
     name="CINDER_29",
-    version=1,
+    version=2,
     create=CreateTables(
         refuse=(
             *_API_CREATE,

@@ -54,7 +54,9 @@ _ARRAY_IMAGES = CLONEABLE[Route.ARRAY_IMAGE].array_images
 (_BACKING,) = CLONEABLE[Route.IMAGE_VOLUME].image_volumes
 
 
-def _backed_by(**facts: Any) -> tuple[ImageVolume]:
+def _backed_by(
+    **facts: Any,  # noqa: ANN401 - of any field
+) -> tuple[ImageVolume]:
     """Change facts of the volume behind the image."""
     source = _BACKING.source
     assert source is not None  # noqa: S101 - tells the type

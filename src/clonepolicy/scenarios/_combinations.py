@@ -15,9 +15,9 @@ from typing import Any
 import attrs
 
 from clonepolicy import Operation, Request
-from clonepolicy.policy import CANDIDATE_FIELDS, Rule
+from clonepolicy.policy import CANDIDATE_FIELDS, Rule, Values
 from clonepolicy.scenarios._axes import AXES, UPLOAD_AXES
-from clonepolicy.scenarios._put import Values, candidate_of, with_facts
+from clonepolicy.scenarios._put import candidate_of, with_facts
 
 _PRESENCE = frozenset({"source", *CANDIDATE_FIELDS.values()})
 

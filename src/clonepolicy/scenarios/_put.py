@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
 from clonepolicy import Candidate, Operation, Request
-from clonepolicy.policy import CANDIDATE_FIELDS
-
-Values: TypeAlias = Mapping[str, Any]
-"""Values of facts by the paths of the facts."""
+from clonepolicy.policy import CANDIDATE_FIELDS, Values, changed
 
 R = TypeVar("R", bound=Request)
 
@@ -35,43 +31,20 @@ def with_facts(request: R, values: Values) -> R:
     Whole candidates replace those of their field.  A field that the
     candidate does not have is ignored.
     """
-    flat: dict[str, Any] = {}
-    nested: dict[str, dict[str, Any]] = {}
-    for path, value in values.items():
-        root, _, rest = path.partition(".")
-        if rest:
-            nested.setdefault(root, {})[rest] = value
-        else:
-            flat[root] = value
-    about_source = nested.pop("source", {})
-    about_candidate = nested.pop("candidate", {})
     candidate = candidate_of(request)
-    if candidate is not None:
-        source: Any = candidate.source
-        if "source" in flat:
-            source = flat.pop("source")
-        elif source is not None:
-            source = _evolved(source, about_source)
-        array_id = about_candidate.pop("backend.array_id", Ellipsis)
-        backend = candidate.backend
-        if array_id is not Ellipsis:
-            backend = attrs.evolve(backend, array_id=array_id)
-        candidate = _evolved(
-            candidate,
-            {**about_candidate, "source": source, "backend": backend},
-        )
-        field = next(
-            f for f in CANDIDATE_FIELDS.values() if getattr(request, f)
-        )
-        flat.setdefault(field, (candidate,))
-    flat.pop("source", None)
-    for root, changes in nested.items():
-        flat[root] = attrs.evolve(getattr(request, root), **changes)
-    return attrs.evolve(request, **flat)
+    known = {
+        path: value for path, value in values.items() if _has(candidate, path)
+    }
+    return changed(request, known, candidate)[0]
 
 
-def _evolved(record: Any, changes: Values) -> Any:  # noqa: ANN401 - any record
-    fields = attrs.fields_dict(type(record))
-    return attrs.evolve(
-        record, **{k: v for k, v in changes.items() if k in fields}
-    )
+def _has(candidate: Candidate | None, path: str) -> bool:
+    root, *fields = path.split(".")
+    record: Any = candidate
+    if root == "source":
+        record = getattr(candidate, "source", None)
+    elif root != "candidate":
+        return True
+    if not fields:
+        return candidate is not None
+    return record is not None and fields[0] in attrs.fields_dict(type(record))

@@ -7,10 +7,13 @@ Where Cinder is wrong, its rule is wrong in the same way:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import attrs
 
+from clonepolicy._facts.config import Quota
 from clonepolicy._facts.locations import cinder_volume_id
 from clonepolicy._facts.records import Host, LocationsFrom
 from clonepolicy._facts.requests import (
@@ -19,9 +22,14 @@ from clonepolicy._facts.requests import (
     ImageVolume,
     UploadRequest,
 )
+from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule, spec
 from clonepolicy.policy._rules import place
+from clonepolicy.policy._rules.new_source import (
+    replaced,
+    with_internal_tenant,
+)
 from clonepolicy.policy._rules.upload import wanted_tenant_set
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
@@ -31,6 +39,19 @@ _LOCATIONS = cinder("GlanceImageService.get_location")
 _UPLOAD = cinder("VolumeManager._clone_image_volume_and_add_location")
 _CACHE = cinder("image.cache.ImageVolumeCache._get_query_filters")
 
+
+def _owned(
+    request: CreateRequest, _candidate: ImageVolume
+) -> Mapping[str, Any] | None:
+    owner = request.image.owner
+    return None if owner is None else {"source.project_id": owner}
+
+
+def _without_store(request: UploadRequest) -> Mapping[str, Any]:
+    kind = request.volume.volume_type
+    return {"volume.volume_type": kind and attrs.evolve(kind, store_id=None)}
+
+
 # -- Liberty ----------------------------------------------------------------
 
 
@@ -39,6 +60,14 @@ _CACHE = cinder("image.cache.ImageVolumeCache._get_query_filters")
     Reason.DIFFERENT_HOST,
     reads=("volume.host", "source.host"),
     citations=(spec("Proposed change, 3rd condition"),),
+    cures=(
+        Cure(
+            "keep an image volume on each backend",
+            Responsible.OPERATOR,
+            place.moved,
+            Cost.DATA,
+        ),
+    ),
 )
 def spec_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
     return candidate.source is None or (
@@ -52,6 +81,14 @@ def spec_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
     Reason.OWNER_MISMATCH,
     reads=("image.owner", "source.project_id"),
     citations=(spec("Proposed change, 4th condition"),),
+    cures=(
+        Cure(
+            "upload the image from a volume of its owner",
+            Responsible.OPERATOR,
+            _owned,
+            Cost.DATA,
+        ),
+    ),
 )
 def spec_same_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
     source = candidate.source
@@ -66,6 +103,14 @@ def spec_same_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
     Reason.LOCATIONS_UNAVAILABLE,
     reads=("image.locations_from",),
     citations=(_LOCATIONS,),
+    cures=(
+        Cure(
+            "give Cinder's [glance] user the roles service and admin",
+            Responsible.OPERATOR,
+            always({"image.locations_from": LocationsFrom.LOCATIONS_API}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def cinder_locations_read(request: CreateRequest) -> bool:
     return request.image.locations_from is not LocationsFrom.UNREADABLE
@@ -76,6 +121,13 @@ def cinder_locations_read(request: CreateRequest) -> bool:
     Reason.LOCATIONS_HIDDEN_NO_DIRECT_URL,
     reads=("image.locations_from", "image.direct_url"),
     citations=(_LOCATIONS,),
+    cures=(
+        Cure(
+            "give Cinder access to Glance's locations API",
+            Responsible.OPERATOR,
+            always({"image.locations_from": LocationsFrom.LOCATIONS_API}),
+        ),
+    ),
 )
 def cinder_locations_shown(request: CreateRequest) -> bool:
     return (
@@ -89,6 +141,15 @@ def cinder_locations_shown(request: CreateRequest) -> bool:
     Reason.LOCATION_MALFORMED,
     reads=("candidate.location",),
     citations=(_URLS,),
+    cures=(
+        Cure(
+            "upload the image from a volume with "
+            "image_upload_use_cinder_backend",
+            Responsible.OPERATOR,
+            replaced,
+            Cost.DATA,
+        ),
+    ),
 )
 def cinder_names_volume(
     _request: CreateRequest, candidate: ImageVolume
@@ -131,6 +192,21 @@ def _filter(wanted: Host | None, has: Host | None) -> bool:
     Reason.DIFFERENT_HOST,
     reads=place.same_host.reads,
     citations=(_CLONE, _FILTER),
+    cures=(
+        Cure(
+            "keep an image volume on each backend",
+            Responsible.OPERATOR,
+            place.moved,
+            Cost.DATA,
+        ),
+        Cure(
+            "declare clone_across_pools in extra_capabilities, if it is one "
+            "array",
+            Responsible.OPERATOR,
+            place.ACROSS,
+            Cost.RESTART,
+        ),
+    ),
 )
 def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
     source, volume = candidate.source, request.volume
@@ -148,6 +224,21 @@ def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
     Reason.DIFFERENT_CLUSTER,
     reads=place.same_cluster.reads,
     citations=(_CLONE, _FILTER),
+    cures=(
+        Cure(
+            "keep an image volume in each cluster",
+            Responsible.OPERATOR,
+            place.moved,
+            Cost.DATA,
+        ),
+        Cure(
+            "declare clone_across_pools in extra_capabilities, if it is one "
+            "array",
+            Responsible.OPERATOR,
+            place.ACROSS,
+            Cost.RESTART,
+        ),
+    ),
 )
 def cinder_same_cluster(
     request: CreateRequest, candidate: ImageVolume
@@ -166,6 +257,13 @@ def cinder_same_cluster(
     Reason.OWNER_MISMATCH,
     reads=("image.owner", "volume.project_id", "source.image_owner"),
     citations=(_CLONE,),
+    cures=(
+        Cure(
+            "set image_owner of the image volume to the image's owner",
+            Responsible.OPERATOR,
+            lambda request, _: {"source.image_owner": request.image.owner},
+        ),
+    ),
 )
 def cinder_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
     source, owner = candidate.source, request.image.owner
@@ -181,6 +279,15 @@ def cinder_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
     Reason.DIFFERENT_HOST,
     reads=place.same_pool.reads,
     citations=(_CACHE,),
+    cures=(
+        Cure(
+            "create one volume on this backend, which fills the cache there",
+            Responsible.OPERATOR,
+            place.moved,
+            Cost.DATA,
+            waiting_helps=True,
+        ),
+    ),
 )
 def cinder_cache_place(request: CreateRequest, candidate: CacheEntry) -> bool:
     source, volume = candidate.source, request.volume
@@ -208,6 +315,14 @@ def cinder_cache_place(request: CreateRequest, candidate: CacheEntry) -> bool:
         "image.container_format",
     ),
     citations=(_UPLOAD,),
+    cures=(
+        Cure(
+            "raise the quota of the image volume's project",
+            Responsible.OPERATOR,
+            always({"clone_quota": Quota()}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def cinder_clone_quota(request: UploadRequest) -> bool:
     quota = request.clone_quota
@@ -226,6 +341,15 @@ def cinder_clone_quota(request: UploadRequest) -> bool:
     Reason.FALLBACK_INTERNAL_TENANT,
     reads=wanted_tenant_set.reads,
     citations=(_UPLOAD,),
+    cures=(
+        Cure(
+            "set cinder_internal_tenant_project_id and "
+            "cinder_internal_tenant_user_id",
+            Responsible.OPERATOR,
+            with_internal_tenant,
+            Cost.RESTART,
+        ),
+    ),
 )
 def tenant_as_wanted(request: UploadRequest) -> bool:
     return wanted_tenant_set.holds(request)
@@ -236,6 +360,13 @@ def tenant_as_wanted(request: UploadRequest) -> bool:
     Reason.STORE_ID_UNSUPPORTED_BY_API,
     reads=("glance.has_location_api", "volume.volume_type"),
     citations=(cinder("GlanceImageService.add_location"),),
+    cures=(
+        Cure(
+            "remove image_service:store_id from the volume type",
+            Responsible.OPERATOR,
+            _without_store,
+        ),
+    ),
 )
 def no_store_for_api(request: UploadRequest) -> bool:
     kind = request.volume.volume_type

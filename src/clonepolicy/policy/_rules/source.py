@@ -5,6 +5,9 @@ Every rule here except `source_found` holds if the source is missing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from clonepolicy._facts.records import (
     AT_REST,
     NOT_MIGRATING,
@@ -19,8 +22,16 @@ from clonepolicy._facts.requests import (
     ImageVolume,
     VolumeCandidate,
 )
+from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, rule, spec
+from clonepolicy.policy._rules.new_source import (
+    NEW_TENANT,
+    disk,
+    replaced,
+    trusted_project,
+    with_internal_tenant,
+)
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _CACHE = cinder("image.cache.ImageVolumeCache")
@@ -33,11 +44,82 @@ _REFUSED = Inspection.REFUSED
 """A module variable, because reading it is faster for many candidates."""
 
 
+INSPECTED = always({"source.inspection": Inspection.PASSED})
+
+
+def _vouched(
+    request: CreateRequest, candidate: ImageVolume
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    if source is None or not request.config.trusts(source.project_id):
+        return None
+    return {"source.image_owner": request.image.owner}
+
+
+def _kept_by_cinder(
+    request: CreateRequest, _candidate: VolumeCandidate
+) -> Mapping[str, Any]:
+    project = trusted_project(request)
+    kept = {
+        "source.project_id": project or NEW_TENANT,
+        "source.image_owner": request.image.owner,
+    }
+    return kept if project else {**with_internal_tenant(request), **kept}
+
+
+def _refreshed(
+    request: CreateRequest, _candidate: CacheEntry
+) -> Mapping[str, Any] | None:
+    changed = request.image.updated_at
+    return None if changed is None else {"candidate.image_updated_at": changed}
+
+
+def _settled(
+    _request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any]:
+    settled = {"source.status": "available"}
+    if isinstance(candidate.source, StoredImage):
+        return settled
+    return {**settled, "source.migration_status": None}
+
+
+def _as_large(
+    _request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    return None if source is None else {"volume.size": source.size}
+
+
+def _of_its_type(
+    _request: CreateRequest, candidate: VolumeCandidate
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    if source is None:
+        return None
+    return {"volume.volume_type": source.volume_type}
+
+
+def _fewer_clones(
+    request: CreateRequest, _candidate: Candidate
+) -> Mapping[str, Any] | None:
+    limit = request.backend.clone_limit
+    return {"source.clones": limit - 1} if limit else None
+
+
 @rule(
     "The source exists.",
     Reason.SOURCE_NOT_FOUND,
     reads=("source",),
     citations=(_CLONE,),
+    cures=(
+        Cure(
+            "upload the image from a volume with "
+            "image_upload_use_cinder_backend",
+            Responsible.OPERATOR,
+            replaced,
+            Cost.DATA,
+        ),
+    ),
 )
 def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
     return candidate.source is not None
@@ -51,6 +133,19 @@ def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
     citations=(spec("Proposed change, 4th condition"), _CLONE),
     differs="Cinder compares the image's owner with the new volume's "
     "project, and trusts image_owner on any volume.",
+    cures=(
+        Cure(
+            "correct the image_owner of the image volume",
+            Responsible.OPERATOR,
+            _vouched,
+        ),
+        Cure(
+            "upload the image anew with image_upload_use_internal_tenant",
+            Responsible.OPERATOR,
+            _kept_by_cinder,
+            Cost.DATA,
+        ),
+    ),
 )
 def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
     source, owner = candidate.source, request.image.owner
@@ -67,6 +162,14 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
     reads=(*_OWNERS, *_TRUSTED),
     citations=(_CACHE,),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "delete the entry; the next create fills the cache anew",
+            Responsible.OPERATOR,
+            _kept_by_cinder,
+            Cost.DATA,
+        ),
+    ),
 )
 def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
     source, owner = candidate.source, request.image.owner
@@ -82,6 +185,15 @@ def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
     reads=("source.glance_image_id", "image.id"),
     citations=(cinder("VolumeManager._clone_image_volume_and_add_location"),),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "upload the image from a volume with "
+            "image_upload_use_cinder_backend",
+            Responsible.OPERATOR,
+            replaced,
+            Cost.DATA,
+        ),
+    ),
 )
 def backref_matches(
     request: CreateRequest, candidate: VolumeCandidate
@@ -99,6 +211,14 @@ def backref_matches(
     Reason.BACKREF_MISMATCH,
     reads=("candidate.image_id", "image.id"),
     citations=(_CACHE,),
+    cures=(
+        Cure(
+            "create one volume from the image, which fills the cache",
+            Responsible.OPERATOR,
+            replaced,
+            Cost.DATA,
+        ),
+    ),
 )
 def entry_is_for_image(request: CreateRequest, candidate: CacheEntry) -> bool:
     return candidate.image_id == request.image.id
@@ -109,6 +229,15 @@ def entry_is_for_image(request: CreateRequest, candidate: CacheEntry) -> bool:
     Reason.CACHE_STALE,
     reads=("candidate.image_updated_at", "image.updated_at"),
     citations=(_CACHE,),
+    cures=(
+        Cure(
+            "create one volume, which refreshes the cache",
+            Responsible.OPERATOR,
+            _refreshed,
+            Cost.DATA,
+            waiting_helps=True,
+        ),
+    ),
 )
 def entry_fresh(request: CreateRequest, candidate: CacheEntry) -> bool:
     return (
@@ -123,6 +252,14 @@ def entry_fresh(request: CreateRequest, candidate: CacheEntry) -> bool:
     reads=("source.status", "source.migration_status"),
     citations=(cinder("volume.api.API.create, source volume"),),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "bring the source back to available",
+            Responsible.OPERATOR,
+            _settled,
+            waiting_helps=True,
+        ),
+    ),
 )
 def source_ready(_request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -141,6 +278,14 @@ def source_ready(_request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.encryption_key_id",),
     citations=(cinder("CreateVolumeFromSpecTask._rekey_volume"),),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "upload the image from a volume that is not encrypted",
+            Responsible.IMAGE_OWNER,
+            always({"source.encryption_key_id": None}),
+            Cost.DATA,
+        ),
+    ),
 )
 def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -153,6 +298,13 @@ def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.size", "volume.size"),
     citations=(cinder("volume.api.API.create, source volume"),),
     differs="Cinder leaves this to the driver; some drivers truncate.",
+    cures=(
+        Cure(
+            "ask for a volume at least as large as the source",
+            Responsible.REQUESTER,
+            _as_large,
+        ),
+    ),
 )
 def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -165,6 +317,14 @@ def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.size", "image.size", "image.virtual_size"),
     citations=(cinder("image_utils.check_virtual_size"),),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "upload the image from a volume that holds it",
+            Responsible.IMAGE_OWNER,
+            lambda request, _: {"source.size": disk(request)},
+            Cost.DATA,
+        ),
+    ),
 )
 def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
     source, image = candidate.source, request.image
@@ -179,6 +339,14 @@ def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.id", "volume.id"),
     citations=(_CLONE,),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "upload the image from another volume",
+            Responsible.OPERATOR,
+            replaced,
+            Cost.DATA,
+        ),
+    ),
 )
 def source_is_another(
     request: CreateRequest, candidate: VolumeCandidate
@@ -193,6 +361,18 @@ def source_is_another(
     reads=("source.size", "volume.size", "backend.can_extend"),
     citations=(spec("Proposed change, extend"),),
     differs="Cinder leaves this to the driver.",
+    cures=(
+        Cure(
+            "ask for a volume of the source's size",
+            Responsible.REQUESTER,
+            _as_large,
+        ),
+        Cure(
+            "implement extending in the driver, and declare it",
+            Responsible.DRIVER_AUTHOR,
+            always({"backend.can_extend": True}),
+        ),
+    ),
 )
 def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -209,6 +389,13 @@ def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.volume_type", "volume.volume_type"),
     citations=(cinder("volume.api.API._retype_is_possible"),),
     differs="Cinder checks this only for clones that users ask for.",
+    cures=(
+        Cure(
+            "choose the source's volume type",
+            Responsible.REQUESTER,
+            _of_its_type,
+        ),
+    ),
 )
 def type_compatible(
     request: CreateRequest, candidate: VolumeCandidate
@@ -231,6 +418,14 @@ def type_compatible(
     reads=("source.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
     differs="Cinder tries to clone, and downloads if that fails.",
+    cures=(
+        Cure(
+            "add another image volume, or delete clones",
+            Responsible.OPERATOR,
+            _fewer_clones,
+            waiting_helps=True,
+        ),
+    ),
 )
 def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
     source, limit = candidate.source, request.backend.clone_limit
@@ -247,6 +442,14 @@ def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.inspection",),
     citations=(advisory("OSSA-2024-001"), cinder("image_utils.qemu_img_info")),
     differs="Cinder inspects what it downloads, but not what it clones.",
+    cures=(
+        Cure(
+            "replace the source's data by a raw disk",
+            Responsible.IMAGE_OWNER,
+            INSPECTED,
+            Cost.DATA,
+        ),
+    ),
 )
 def source_not_refused(_request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -258,6 +461,13 @@ def source_not_refused(_request: CreateRequest, candidate: Candidate) -> bool:
     Reason.CONTENT_NOT_INSPECTED,
     reads=("source.inspection",),
     citations=(advisory("OSSA-2024-001"),),
+    cures=(
+        Cure(
+            "implement inspection for the array",
+            Responsible.DRIVER_AUTHOR,
+            INSPECTED,
+        ),
+    ),
 )
 def source_inspected(_request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -269,6 +479,14 @@ def source_inspected(_request: CreateRequest, candidate: Candidate) -> bool:
     Reason.TENANT_MUTABLE,
     reads=("source.project_id", *_TRUSTED),
     citations=(cinder("VolumeManager._clone_image_volume"),),
+    cures=(
+        Cure(
+            "upload the image anew with image_upload_use_internal_tenant",
+            Responsible.OPERATOR,
+            _kept_by_cinder,
+            Cost.DATA,
+        ),
+    ),
 )
 def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
     source = candidate.source
@@ -280,6 +498,13 @@ def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
     Reason.EXTEND_REQUIRED,
     reads=("source.size", "volume.size"),
     citations=(spec("Proposed change, extend"),),
+    cures=(
+        Cure(
+            "ask for a volume of the source's size",
+            Responsible.REQUESTER,
+            _as_large,
+        ),
+    ),
 )
 def no_extension(request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from clonepolicy._facts.config import GlanceStore, Quota
 from clonepolicy._facts.records import NOT_MIGRATING, GiB, Inspection
 from clonepolicy._facts.requests import UploadRequest
+from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
+from clonepolicy.policy._rules.new_source import with_internal_tenant
 
 _API = cinder("volume.api.API.copy_volume_to_image")
 _REGISTER = cinder("VolumeManager._clone_image_volume_and_add_location")
@@ -17,6 +23,30 @@ _TENANT = (
 )
 
 
+def _forced(request: UploadRequest) -> Mapping[str, Any] | None:
+    return {"force": True} if request.status_before == "in-use" else None
+
+
+def _fewer_clones(request: UploadRequest) -> Mapping[str, Any] | None:
+    limit = request.backend.clone_limit
+    return {"volume.clones": limit - 1} if limit else None
+
+
+def _one_store(request: UploadRequest) -> Mapping[str, Any] | None:
+    kind = request.volume.volume_type
+    if kind is None or kind.name is None:
+        return None
+    store_id = kind.store_id or "cinder"
+    store = GlanceStore(id=store_id, cinder_volume_type=kind.name)
+    return {"glance.stores": (store,)}
+
+
+def _with_role(role: str) -> Callable[[UploadRequest], Mapping[str, Any]]:
+    return lambda request: {
+        "glance.service_roles": request.glance.service_roles | {role}
+    }
+
+
 # -- whether the volume can be uploaded -------------------------------------
 
 
@@ -25,6 +55,15 @@ _TENANT = (
     Reason.VOLUME_NOT_UPLOADABLE,
     reads=(*_STATUS, "force"),
     citations=(_API,),
+    cures=(
+        Cure(
+            "detach the volume, or wait until it is available",
+            Responsible.REQUESTER,
+            always({"volume.status": "available"}),
+            waiting_helps=True,
+        ),
+        Cure("force the upload", Responsible.REQUESTER, _forced),
+    ),
 )
 def volume_uploadable(request: UploadRequest) -> bool:
     status = request.status_before
@@ -37,6 +76,20 @@ def volume_uploadable(request: UploadRequest) -> bool:
     reads=(*_STATUS, "force", "config.enable_force_upload"),
     citations=(_API,),
     differs="Cinder treats the upload as not forced, without an error.",
+    cures=(
+        Cure(
+            "have the volume detached",
+            Responsible.REQUESTER,
+            always({"volume.status": "available"}),
+            waiting_helps=True,
+        ),
+        Cure(
+            "set enable_force_upload",
+            Responsible.OPERATOR,
+            always({"config.enable_force_upload": True}),
+            Cost.RESTART,
+        ),
+    ),
 )
 def force_enabled(request: UploadRequest) -> bool:
     return (
@@ -55,6 +108,15 @@ def force_enabled(request: UploadRequest) -> bool:
         "image.container_format",
     ),
     citations=(cinder("VolumeActionsController._volume_upload_image"),),
+    cures=(
+        Cure(
+            "ask for disk_format raw and container_format bare",
+            Responsible.REQUESTER,
+            always(
+                {"image.disk_format": "raw", "image.container_format": "bare"}
+            ),
+        ),
+    ),
 )
 def encrypted_as_it_is(request: UploadRequest) -> bool:
     return request.volume.encryption_key_id is None or (
@@ -71,6 +133,15 @@ def encrypted_as_it_is(request: UploadRequest) -> bool:
     Reason.UPLOAD_BACKEND_DISABLED,
     reads=("config.image_upload_use_cinder_backend",),
     citations=(spec("Proposed change, upload"), _REGISTER),
+    cures=(
+        Cure(
+            "set image_upload_use_cinder_backend for the backend",
+            Responsible.OPERATOR,
+            always({"config.image_upload_use_cinder_backend": True}),
+            Cost.RESTART,
+        ),
+    ),
+    switch=True,
 )
 def upload_backend_enabled(request: UploadRequest) -> bool:
     return request.config.image_upload_use_cinder_backend
@@ -82,6 +153,14 @@ def upload_backend_enabled(request: UploadRequest) -> bool:
     reads=("volume.encryption_key_id",),
     citations=(cinder("VolumeManager._clone_image_volume"),),
     differs="Cinder clones it; the clone shares the key, or the key is lost.",
+    cures=(
+        Cure(
+            "upload from a volume that is not encrypted",
+            Responsible.REQUESTER,
+            always({"volume.encryption_key_id": None}),
+            Cost.DATA,
+        ),
+    ),
 )
 def uploaded_unencrypted(request: UploadRequest) -> bool:
     return request.volume.encryption_key_id is None
@@ -93,6 +172,13 @@ def uploaded_unencrypted(request: UploadRequest) -> bool:
     reads=("image.status",),
     citations=(glance("ImagesController.add_location"),),
     differs="Cinder clones first; then Glance refuses the location.",
+    cures=(
+        Cure(
+            "upload to a new image",
+            Responsible.REQUESTER,
+            always({"image.status": "queued"}),
+        ),
+    ),
 )
 def image_queued(request: UploadRequest) -> bool:
     return request.image.status == "queued"
@@ -104,6 +190,14 @@ def image_queued(request: UploadRequest) -> bool:
     reads=("volume.migration_status",),
     citations=(_REGISTER,),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "wait until the migration is finished",
+            Responsible.OPERATOR,
+            always({"volume.migration_status": None}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def uploaded_settled(request: UploadRequest) -> bool:
     return request.volume.migration_status in NOT_MIGRATING
@@ -115,6 +209,17 @@ def uploaded_settled(request: UploadRequest) -> bool:
     reads=("image.owner", "volume.project_id", "project_id"),
     citations=(_API, _REGISTER),
     differs="Cinder does not check this.",
+    meaning="the volume, its image and the requester are not of one project",
+    cures=(
+        Cure(
+            "let the volume's project upload it",
+            Responsible.REQUESTER,
+            lambda request: {
+                "project_id": request.volume.project_id,
+                "image.owner": request.volume.project_id,
+            },
+        ),
+    ),
 )
 def one_project(request: UploadRequest) -> bool:
     project = request.project_id
@@ -130,6 +235,7 @@ def one_project(request: UploadRequest) -> bool:
     reads=("volume.host", "volume.cluster_name"),
     citations=(_REGISTER,),
     differs="Cinder does not check this.",
+    meaning="it is not known where the volume is",
 )
 def uploaded_placed(request: UploadRequest) -> bool:
     volume = request.volume
@@ -142,6 +248,7 @@ def uploaded_placed(request: UploadRequest) -> bool:
     reads=("volume.size", "image.size", "image.virtual_size"),
     citations=(cinder("image_utils.check_virtual_size"),),
     differs="Cinder does not check this.",
+    meaning="the volume is smaller than the image says that it is",
 )
 def uploaded_holds_image(request: UploadRequest) -> bool:
     image = request.image
@@ -157,6 +264,15 @@ def uploaded_holds_image(request: UploadRequest) -> bool:
     reads=("volume.size", "image.min_disk", "backend.can_extend"),
     citations=(cinder("cinder/volume/volume_utils.py check_image_metadata"),),
     differs="Cinder does not check this.",
+    meaning="the volume is smaller than the image's min_disk, and the array "
+    "is not known to extend clones",
+    cures=(
+        Cure(
+            "lower the image's min_disk",
+            Responsible.IMAGE_OWNER,
+            lambda request: {"image.min_disk": request.volume.size},
+        ),
+    ),
 )
 def clones_reach_min_disk(request: UploadRequest) -> bool:
     return (
@@ -171,6 +287,15 @@ def clones_reach_min_disk(request: UploadRequest) -> bool:
     reads=_TENANT,
     citations=(spec("Proposed change, internal tenant"), _REGISTER),
     differs="Cinder uses the requester's project, without an error.",
+    cures=(
+        Cure(
+            "set cinder_internal_tenant_project_id and "
+            "cinder_internal_tenant_user_id",
+            Responsible.OPERATOR,
+            with_internal_tenant,
+            Cost.RESTART,
+        ),
+    ),
 )
 def wanted_tenant_set(request: UploadRequest) -> bool:
     config = request.config
@@ -186,6 +311,14 @@ def wanted_tenant_set(request: UploadRequest) -> bool:
     reads=("clone_quota", "volume.size"),
     citations=(cinder("VolumeManager._clone_image_volume"),),
     differs="Cinder fails the upload.",
+    cures=(
+        Cure(
+            "raise the quota of the image volume's project",
+            Responsible.OPERATOR,
+            always({"clone_quota": Quota()}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def clone_quota_suffices(request: UploadRequest) -> bool:
     return request.clone_quota.admits(request.volume.size)
@@ -197,6 +330,15 @@ def clone_quota_suffices(request: UploadRequest) -> bool:
     reads=("backend.clone_while_uploading",),
     citations=(cinder("RemoteFSSnapDriver._create_cloned_volume"),),
     differs="Cinder tries to clone, and uploads if that fails.",
+    cures=(
+        Cure(
+            "declare clone_while_uploading in extra_capabilities, if the "
+            "driver does not check the status",
+            Responsible.OPERATOR,
+            always({"backend.clone_while_uploading": True}),
+            Cost.RESTART,
+        ),
+    ),
 )
 def clones_while_uploading(request: UploadRequest) -> bool:
     return request.backend.clone_while_uploading is True
@@ -208,6 +350,14 @@ def clones_while_uploading(request: UploadRequest) -> bool:
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
     differs="Cinder tries to clone, and uploads if that fails.",
+    cures=(
+        Cure(
+            "delete clones of the volume",
+            Responsible.OPERATOR,
+            _fewer_clones,
+            waiting_helps=True,
+        ),
+    ),
 )
 def uploaded_below_limit(request: UploadRequest) -> bool:
     clones, limit = request.volume.clones, request.backend.clone_limit
@@ -224,6 +374,14 @@ def uploaded_below_limit(request: UploadRequest) -> bool:
     ),
     differs="Cinder does not inspect what it clones; Glance inspects what is "
     "uploaded.",
+    cures=(
+        Cure(
+            "replace the volume's data by a raw disk",
+            Responsible.REQUESTER,
+            always({"volume.inspection": Inspection.PASSED}),
+            Cost.DATA,
+        ),
+    ),
 )
 def uploaded_not_refused(request: UploadRequest) -> bool:
     return request.volume.inspection is not Inspection.REFUSED
@@ -238,6 +396,14 @@ def uploaded_not_refused(request: UploadRequest) -> bool:
         glance("glance_store cinder Store.is_image_associated_with_store"),
     ),
     differs="Cinder notices this after cloning, or never.",
+    cures=(
+        Cure(
+            "set cinder_volume_type of a writable store to the volume's type",
+            Responsible.OPERATOR,
+            _one_store,
+            Cost.RESTART,
+        ),
+    ),
 )
 def store_resolved(request: UploadRequest) -> bool:
     return not request.glance.stores or request.store_id is not None
@@ -249,6 +415,14 @@ def store_resolved(request: UploadRequest) -> bool:
     reads=("glance.has_location_api", "glance.show_multiple_locations"),
     citations=(glance("ImagesController._do_add_locations"),),
     differs="Cinder notices this after cloning.",
+    cures=(
+        Cure(
+            "run Glance 2024.2 or later",
+            Responsible.OPERATOR,
+            always({"glance.has_location_api": True}),
+            Cost.RESTART,
+        ),
+    ),
 )
 def location_writable(request: UploadRequest) -> bool:
     return (
@@ -264,6 +438,14 @@ def location_writable(request: UploadRequest) -> bool:
     reads=("glance.has_location_api", "glance.set_image_location"),
     citations=(glance("policy set_image_location"),),
     differs="Cinder notices this after cloning.",
+    cures=(
+        Cure(
+            "run Glance 2024.2 or later",
+            Responsible.OPERATOR,
+            always({"glance.has_location_api": True}),
+            Cost.RESTART,
+        ),
+    ),
 )
 def location_settable(request: UploadRequest) -> bool:
     return (
@@ -278,6 +460,13 @@ def location_settable(request: UploadRequest) -> bool:
     reads=("glance.has_location_api", "glance.service_roles"),
     citations=(glance("policy add_image_location"),),
     differs="Cinder fails the upload and leaves the clone behind.",
+    cures=(
+        Cure(
+            "grant Cinder's [glance] user the role service",
+            Responsible.OPERATOR,
+            _with_role("service"),
+        ),
+    ),
 )
 def has_service_role(request: UploadRequest) -> bool:
     return (
@@ -300,6 +489,13 @@ def has_service_role(request: UploadRequest) -> bool:
         cinder("GlanceImageService.add_location, get_location"),
     ),
     differs="Later, Cinder fails to create volumes from the image.",
+    cures=(
+        Cure(
+            "grant Cinder's [glance] user the role admin",
+            Responsible.OPERATOR,
+            _with_role("admin"),
+        ),
+    ),
 )
 def sees_private_images(request: UploadRequest) -> bool:
     return (
@@ -328,6 +524,13 @@ def registered_at_once(request: UploadRequest) -> bool:
     Reason.CONTENT_NOT_INSPECTED,
     reads=("volume.inspection",),
     citations=(advisory("OSSA-2024-001"),),
+    cures=(
+        Cure(
+            "implement inspection for the array",
+            Responsible.DRIVER_AUTHOR,
+            always({"volume.inspection": Inspection.PASSED}),
+        ),
+    ),
 )
 def uploaded_inspected(request: UploadRequest) -> bool:
     return request.volume.inspection is not Inspection.NOT_INSPECTED
@@ -338,6 +541,14 @@ def uploaded_inspected(request: UploadRequest) -> bool:
     Reason.TENANT_MUTABLE,
     reads=("project_id", "config.trusted_projects", *_TENANT),
     citations=(cinder("VolumeManager._clone_image_volume"),),
+    cures=(
+        Cure(
+            "set image_upload_use_internal_tenant",
+            Responsible.OPERATOR,
+            with_internal_tenant,
+            Cost.RESTART,
+        ),
+    ),
 )
 def clone_immutable(request: UploadRequest) -> bool:
     return request.config.trusts(request.clone_project)
