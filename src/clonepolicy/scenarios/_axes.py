@@ -54,13 +54,29 @@ _ARRAY_IMAGES = CLONEABLE[Route.ARRAY_IMAGE].array_images
 (_BACKING,) = CLONEABLE[Route.IMAGE_VOLUME].image_volumes
 
 
-def _backed_by(
+def _backing(
+    volume_id: str = SOURCE_ID,
     **facts: Any,  # noqa: ANN401 - of any field
-) -> tuple[ImageVolume]:
-    """Change facts of the volume behind the image."""
+) -> ImageVolume:
+    """Change the volume behind the image."""
     source = _BACKING.source
     assert source is not None  # noqa: S101 - tells the type
-    return (attrs.evolve(_BACKING, source=attrs.evolve(source, **facts)),)
+    return attrs.evolve(
+        _BACKING,
+        location=CinderLocation(volume_id),
+        source=attrs.evolve(source, id=volume_id, **facts),
+    )
+
+
+_DEFECTS: tuple[Mapping[str, Any], ...] = (
+    {"encryption_key_id": "key-1"},
+    {"status": "error"},
+    {"project_id": BOB},
+    {"glance_image_id": OTHER_ID},
+    {"project_id": STORE, "image_owner": BOB},
+    {"project_id": INTERNAL, "image_owner": BOB},
+)
+"""What can make a volume no data to download."""
 
 
 _YES_NO_UNKNOWN = (True, False, None)
@@ -150,16 +166,14 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "array_images": ((), _ARRAY_IMAGES),
         "image_volumes": (
             (),
-            _backed_by(),
+            (_BACKING,),
             (attrs.evolve(_BACKING, source=None),),
-            (attrs.evolve(_BACKING, location=CinderLocation(OTHER_ID)),),
-            _backed_by(encryption_key_id="key-1"),
-            _backed_by(status="error"),
-            _backed_by(status="deleting"),
-            _backed_by(project_id=BOB),
-            _backed_by(project_id=STORE, image_owner=BOB),
-            _backed_by(project_id=INTERNAL, image_owner=None),
-            _backed_by(glance_image_id=OTHER_ID),
+            *((_backing(**defect),) for defect in _DEFECTS),
+            (_backing(status="deleting"),),
+            tuple(
+                _backing(f"{SOURCE_ID[:-1]}{number}", **defect)
+                for number, defect in enumerate(_DEFECTS)
+            ),
         ),
         "candidate.location": _LOCATIONS,
         "candidate.backend.array_id": _ARRAYS,

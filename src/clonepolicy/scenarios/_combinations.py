@@ -64,9 +64,9 @@ def outcomes_of(
 
 
 def variants(
-    base: Request, facts: frozenset[str]
+    base: Request, facts: frozenset[str], step: int = 1
 ) -> Iterator[tuple[Values, Request]]:
-    """Iterate over every combination of values of some facts."""
+    """Iterate over every ``step``-th combination of values of some facts."""
     axes = UPLOAD_AXES if base.operation is Operation.UPLOAD else AXES
     paths = sorted(facts)
     if _is_presence(facts):
@@ -74,7 +74,8 @@ def variants(
         for values in ({}, {path: None if path == "source" else ()}):
             yield values, with_facts(base, values)
         return
-    for chosen in itertools.product(*(axes[path] for path in paths)):
+    chosen_values = itertools.product(*(axes[path] for path in paths))
+    for chosen in itertools.islice(chosen_values, 0, None, step):
         values = dict(zip(paths, chosen, strict=True))
         yield values, with_facts(base, values)
 
