@@ -2,12 +2,15 @@
 
 curable: a remedy that a finding gives names a change of facts; with the
 change, and under the same policy, the finding is gone.
+
+true: the sentence of a finding is true of the facts that it shows.
 """
 
 from __future__ import annotations
 
 import pathlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -33,6 +36,7 @@ from clonepolicy.policy._change import changed
 from clonepolicy.scenarios import candidate_of, with_facts
 from clonepolicy.testing import strategies as some
 from laws import EVERY, ROWS, every_policy, over, some_variants
+from reference.sentences import SENTENCES, Facts
 
 
 def finding_of(
@@ -57,6 +61,17 @@ def candidate_on(route: Route, request: Request) -> Candidate | None:
     for found in getattr(request, field, ()):
         return found
     return None
+
+
+def claims_safely(claims: Callable[[Facts], bool], facts: Facts) -> bool:
+    """Ask for a claim about facts that a rule is content with.
+
+    A sentence may be about something that there is not then.
+    """
+    try:
+        return claims(facts)
+    except (AttributeError, TypeError):
+        return False
 
 
 class TestCurable:
@@ -114,6 +129,35 @@ class TestCurable:
                     found = finding_of(rule, scenario, source)
                     given_ |= {remedy.remedy for remedy in found.remedies}
         assert {cure.remedy for cure in rule.cures} == given_
+
+
+class TestTrue:
+    """A finding's sentence is true of the facts that it shows."""
+
+    @over(ROWS)
+    def test_a_sentence_is_true_whenever_it_is_said(
+        self, policy: Policy, table: scenarios.Table, rule: Rule[Any]
+    ) -> None:
+        """And false of some facts of which it is not said."""
+        del policy
+        claims = SENTENCES[rule.meaning]
+        about_source = "source_" in table.name
+        says_something = False
+        for _, scenario in some_variants(rule, table.base):
+            source = candidate_of(scenario) if about_source else None
+            if about_source and source is None:
+                continue
+            facts = dict(finding_of(rule, scenario, source).values)
+            if fails(rule, scenario, source):
+                assert claims(facts), f"{rule.meaning}: {facts}"
+            elif not says_something:
+                says_something = not claims_safely(claims, facts)
+        assert says_something, f"it says nothing: {rule.meaning}"
+
+    def test_no_sentence_is_left_over(self) -> None:
+        """Each is one of a rule."""
+        said = {rule.meaning for _, _, rule in ROWS}
+        assert said == set(SENTENCES)
 
 
 class TestWays:

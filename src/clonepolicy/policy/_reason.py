@@ -125,7 +125,7 @@ class Reason(StrEnum):
     BACKREF_MISMATCH = ("backref-mismatch", Subject.SOURCE,
         "the source's name or metadata does not match the image")
     DIFFERENT_HOST = ("different-host", Subject.SOURCE,
-        "the source is on another host or backend")
+        "the source is not known to be on the new volume's host and backend")
     DIFFERENT_POOL = ("different-pool", Subject.SOURCE,
         "the source is in another pool")
     DIFFERENT_CLUSTER = ("different-cluster", Subject.SOURCE,

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from clonepolicy._facts.records import CloneKind, GiB, LocationsFrom
-from clonepolicy._facts.requests import CreateRequest, UploadRequest
+from clonepolicy._facts.requests import (
+    CreateRequest,
+    Operation,
+    UploadRequest,
+)
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
 from clonepolicy.policy._rules.new_source import (
+    NEW_OWNER,
     array_image,
     cache_entry,
     image_volume,
@@ -23,6 +28,15 @@ _CREATE = cinder("CreateVolumeFromSpecTask._create_from_image")
 _DOWNLOAD = cinder(
     "CreateVolumeFromSpecTask._create_from_image_cache_or_download"
 )
+
+
+def _owned(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
+    """Return the change to the owner of the data, as far as it is known."""
+    if request.operation is Operation.UPLOAD:
+        return {"image.owner": request.project_id}
+    found = [each.source for each in request.image_volumes]
+    owners = [each.image_owner or each.project_id for each in found if each]
+    return {"image.owner": (*owners, NEW_OWNER)[0]}
 
 
 def _stored_on_array(request: CreateRequest) -> Mapping[str, Any] | None:
@@ -38,6 +52,7 @@ def _with_cinder(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
 @rule(
     "The new volume is not encrypted.",
     Reason.NEW_VOLUME_ENCRYPTED,
+    meaning="the new volume is encrypted, and a clone would not be",
     reads=("volume.encryption_key_id",),
     citations=(_CLONE, _CREATE),
     cures=(
@@ -82,7 +97,7 @@ def image_unencrypted(request: CreateRequest | UploadRequest) -> bool:
         Cure(
             "give the image an owner",
             Responsible.OPERATOR,
-            lambda request: {"image.owner": request.volume.project_id},
+            _owned,
         ),
     ),
 )
@@ -358,6 +373,8 @@ def nothing_to_verify(request: CreateRequest) -> bool:
 @rule(
     "Image owners cannot write locations.",
     Reason.LOCATIONS_USER_WRITABLE,
+    meaning="image owners can write locations, unless a policy of "
+    "Glance forbids it",
     reads=("glance.show_multiple_locations",),
     citations=(advisory("OSSN-0065"),),
     cures=(

@@ -78,6 +78,8 @@ def location_well_formed(
 @rule(
     "The location is exactly cinder://[store/]volume-id.",
     Reason.LOCATION_MALFORMED,
+    meaning="the location is not cinder://[store/]volume-id, as Glance "
+    "writes it",
     reads=("candidate.location",),
     citations=(
         spec("Proposed change, 2nd condition"),
@@ -101,6 +103,7 @@ def location_names_volume(
 @rule(
     "The source is the volume that the location names.",
     Reason.SOURCE_NOT_FOUND,
+    meaning="the location names another volume",
     reads=("candidate.location", "source.id"),
     citations=(_CLONE,),
 )
@@ -140,6 +143,7 @@ def scheme_supported(request: CreateRequest, candidate: ArrayImage) -> bool:
 @rule(
     "An RBD location is in the array's own Ceph cluster.",
     Reason.DIFFERENT_FSID,
+    meaning="the location is not known to be in the array's Ceph cluster",
     reads=("candidate.location", "backend.array_id"),
     citations=(_RBD,),
     cures=(
@@ -220,6 +224,8 @@ def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
     "The image's id is the name of the stored image, and its RBD snapshot is "
     "named snap.",
     Reason.BACKREF_MISMATCH,
+    meaning="the stored image does not have the name that Glance gives "
+    "to this image",
     reads=("candidate.location", "image.id"),
     citations=(glance("glance_store names what it stores by image id"),),
     differs="Cinder accepts any name.",

@@ -27,6 +27,10 @@ NEW_TENANT = "the internal tenant"
 """Stands for the project that the operator will choose."""
 
 
+NEW_OWNER = "the image's owner"
+"""Stands for the project that the operator will give the image to."""
+
+
 def gib(size: int | None) -> int:
     """Return the whole GiB that hold ``size`` bytes; 0 if not known."""
     return -(-(size or 0) // GiB)
@@ -64,7 +68,7 @@ def _volume(request: CreateRequest, project_id: str | None) -> Volume:
     image, volume = request.image, request.volume
     return Volume(
         id=_ID,
-        project_id=project_id or image.owner or volume.project_id,
+        project_id=project_id or image.owner or NEW_OWNER,
         size=disk(request),
         status="available",
         host=volume.host,

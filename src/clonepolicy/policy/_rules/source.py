@@ -129,6 +129,8 @@ def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
     "The image's owner owns the source or, if a trusted project owns it, is "
     "its image_owner.",
     Reason.OWNER_MISMATCH,
+    meaning="the source is not known to be the image owner's: its project or, "
+    "if that is trusted, its image_owner is another",
     reads=(*_OWNERS, *_TRUSTED),
     citations=(spec("Proposed change, 4th condition"), _CLONE),
     differs="Cinder compares the image's owner with the new volume's "
@@ -159,6 +161,8 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
 @rule(
     "A trusted project owns the source, and image_owner names no other owner.",
     Reason.OWNER_MISMATCH,
+    meaning="no trusted project owns the cached volume, or its "
+    "image_owner names another owner",
     reads=(*_OWNERS, *_TRUSTED),
     citations=(_CACHE,),
     differs="Cinder does not check this.",
@@ -182,6 +186,7 @@ def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
 @rule(
     "The source's glance_image_id is the image's id, or not set.",
     Reason.BACKREF_MISMATCH,
+    meaning="the source's glance_image_id names another image",
     reads=("source.glance_image_id", "image.id"),
     citations=(cinder("VolumeManager._clone_image_volume_and_add_location"),),
     differs="Cinder does not check this.",
@@ -209,6 +214,7 @@ def backref_matches(
 @rule(
     "The cache entry is for this image.",
     Reason.BACKREF_MISMATCH,
+    meaning="the cache entry is for another image",
     reads=("candidate.image_id", "image.id"),
     citations=(_CACHE,),
     cures=(
@@ -275,6 +281,7 @@ def source_ready(_request: CreateRequest, candidate: Candidate) -> bool:
 @rule(
     "The source is not encrypted.",
     Reason.SOURCE_ENCRYPTED,
+    meaning="the source is encrypted",
     reads=("source.encryption_key_id",),
     citations=(cinder("CreateVolumeFromSpecTask._rekey_volume"),),
     differs="Cinder does not check this.",

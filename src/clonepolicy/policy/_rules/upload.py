@@ -169,6 +169,8 @@ def uploaded_unencrypted(request: UploadRequest) -> bool:
 @rule(
     "The image is queued: it has no data yet.",
     Reason.IMAGE_NOT_QUEUED,
+    meaning="the image is not queued: it has data, or receives some, or "
+    "is gone",
     reads=("image.status",),
     citations=(glance("ImagesController.add_location"),),
     differs="Cinder clones first; then Glance refuses the location.",
@@ -187,6 +189,7 @@ def image_queued(request: UploadRequest) -> bool:
 @rule(
     "The volume is not being migrated.",
     Reason.SOURCE_STATUS,
+    meaning="the volume is being migrated",
     reads=("volume.migration_status",),
     citations=(_REGISTER,),
     differs="Cinder does not check this.",
