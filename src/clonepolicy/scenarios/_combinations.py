@@ -98,27 +98,38 @@ class Combinations:
 
     def __iter__(self) -> Iterator[tuple[frozenset[str], Request]]:
         """Iterate over the names of the failing rules, each with a request."""
+        return self.every(1)
+
+    def every(self, step: int) -> Iterator[tuple[frozenset[str], Request]]:
+        """Iterate over every ``step``-th of them, and make no other."""
+        at = 0
+        for outcomes, failing, values in self._blocks():
+            count = math.prod(map(len, outcomes))
+            for number in range(at, count, step):
+                names, merged, rest = failing, dict[str, Any](), number
+                for part in outcomes:
+                    rest, digit = divmod(rest, len(part))
+                    more, changes = part[digit]
+                    names |= more
+                    merged.update(changes)
+                yield names, with_facts(self.base, {**merged, **values})
+            at = (at - count) % step
+
+    def _blocks(
+        self,
+    ) -> Iterator[
+        tuple[
+            list[list[tuple[frozenset[str], Values]]], frozenset[str], Values
+        ]
+    ]:
+        """Yield outcomes to cross, with a source and without one."""
         plain = [(f, o) for f, o in self.parts if not _is_presence(f)]
-        present = [[*outcomes.items()] for _, outcomes in plain]
-        yield from self._requests(present, frozenset(), {})
+        yield [[*outcomes.items()] for _, outcomes in plain], frozenset(), {}
         for facts, outcomes in self.parts:
             if _is_presence(facts):
                 ((failing, values),) = (o for o in outcomes.items() if o[0])
                 rest = [[*o.items()] for f, o in plain if not _about_source(f)]
-                yield from self._requests(rest, failing, values)
-
-    def _requests(
-        self,
-        parts: list[list[tuple[frozenset[str], Values]]],
-        failing: frozenset[str],
-        values: Values,
-    ) -> Iterator[tuple[frozenset[str], Request]]:
-        for chosen in itertools.product(*parts):
-            merged: dict[str, Any] = {}
-            for _, part in chosen:
-                merged.update(part)
-            names = failing.union(*(names for names, _ in chosen))
-            yield names, with_facts(self.base, {**merged, **values})
+                yield rest, failing, values
 
 
 def _about_source(facts: frozenset[str]) -> bool:
