@@ -35,7 +35,7 @@ from clonepolicy.policy import CANDIDATE_FIELDS, Policy, Rule
 from clonepolicy.policy._change import changed
 from clonepolicy.scenarios import candidate_of, with_facts
 from clonepolicy.testing import strategies as some
-from laws import EVERY, ROWS, every_policy, over
+from laws import EVERY, ROWS, every_policy, over, some_variants
 from sentences import SENTENCES, Facts
 
 pytestmark = pytest.mark.one_python
@@ -86,9 +86,7 @@ class TestCurable:
         """In every combination of the facts that the rule reads."""
         del policy
         about_source = "source_" in table.name
-        for _, scenario in scenarios.variants(
-            table.base, frozenset(rule.reads)
-        ):
+        for _, scenario in some_variants(rule, table.base):
             source = candidate_of(scenario) if about_source else None
             if about_source and source is None:
                 continue
@@ -107,9 +105,7 @@ class TestCurable:
         """Also where the rule holds, or there is no source."""
         del policy
         about_source = "source_" in table.name
-        for values, scenario in scenarios.variants(
-            table.base, frozenset(rule.reads)
-        ):
+        for values, scenario in some_variants(rule, table.base):
             for other in (scenario, with_facts(scenario, {"source": None})):
                 source = candidate_of(other) if about_source else None
                 if not about_source or source is not None:
@@ -127,9 +123,7 @@ class TestCurable:
             if other is not rule:
                 continue
             about_source = "source_" in table.name
-            for _, scenario in scenarios.variants(
-                table.base, frozenset(rule.reads)
-            ):
+            for _, scenario in some_variants(rule, table.base):
                 source = candidate_of(scenario) if about_source else None
                 if about_source and source is None:
                     continue
@@ -151,9 +145,7 @@ class TestTrue:
         claims = SENTENCES[rule.meaning]
         about_source = "source_" in table.name
         says_something = False
-        for _, scenario in scenarios.variants(
-            table.base, frozenset(rule.reads)
-        ):
+        for _, scenario in some_variants(rule, table.base):
             source = candidate_of(scenario) if about_source else None
             if about_source and source is None:
                 continue

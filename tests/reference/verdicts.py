@@ -23,6 +23,7 @@ from reference.ranks import (
 from reference.safe import (
     safe_array_image,
     safe_cache_entry,
+    safe_download_gates,
     safe_gates,
     safe_image_volume,
     safe_register_gates,
@@ -61,7 +62,7 @@ def create(request: Any, policy_name: str) -> Created:
         refusals = api_refusals(request)
         if not request.image.downloadable:  # B22, S8
             refusals.add("download-forbidden")
-        closed = ordinary_closed(request)
+        closed = ordinary_closed(request) | safe_download_gates(request)
         preconditions = safe_gates(request)
         judges = SAFE_JUDGES
     elif policy_name == "LIBERTY":

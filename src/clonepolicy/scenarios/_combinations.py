@@ -62,20 +62,31 @@ def outcomes_of(
 
 
 def variants(
-    base: Request, facts: frozenset[str]
+    base: Request, facts: frozenset[str], step: int = 1
 ) -> Iterator[tuple[Values, Request]]:
-    """Iterate over every combination of values of some facts.
+    """Iterate over every ``step``-th combination of values of some facts.
 
-    A source or candidate is there, as in ``base``, or absent.
+    A source or candidate without values of its own, or one that is the only
+    fact, is there as in ``base``, or absent.
     """
     axes = UPLOAD_AXES if base.operation is Operation.UPLOAD else AXES
-    present = sorted(facts - _ABSENT.keys())
-    absent = sorted(facts & _ABSENT.keys())
-    for gone in itertools.product((False, True), repeat=len(absent)):
-        without = {p: _ABSENT[p] for p in itertools.compress(absent, gone)}
-        for chosen in itertools.product(*(axes[path] for path in present)):
-            values = {**dict(zip(present, chosen, strict=True)), **without}
-            yield values, with_facts(base, values)
+    absent = {
+        f for f in facts & _ABSENT.keys() if f not in axes or facts == {f}
+    }
+    paths = sorted(facts)
+    choices = [
+        ((), (_ABSENT[path],))
+        if path in absent
+        else [(v,) for v in axes[path]]
+        for path in paths
+    ]
+    for chosen in itertools.islice(itertools.product(*choices), 0, None, step):
+        values = {
+            path: value
+            for path, kept in zip(paths, chosen, strict=True)
+            for value in kept
+        }
+        yield values, with_facts(base, values)
 
 
 @attrs.frozen
@@ -89,34 +100,45 @@ class Combinations:
         """Return how many there are, with a source and without one."""
         plain = [(f, len(o)) for f, o in self.parts if f != _SOURCE]
         absent = [count for f, count in plain if not _about_source(f)]
-        can_be_absent = len(plain) < len(self.parts)
+        some_presence = len(plain) < len(self.parts)
         return math.prod(count for _, count in plain) + (
-            math.prod(absent) if can_be_absent else 0
+            math.prod(absent) if some_presence else 0
         )
 
     def __iter__(self) -> Iterator[tuple[frozenset[str], Request]]:
         """Iterate over the names of the failing rules, each with a request."""
+        return self.every(1)
+
+    def every(self, step: int) -> Iterator[tuple[frozenset[str], Request]]:
+        """Iterate over every ``step``-th of them, and make no other."""
+        at = 0
+        for outcomes, failing, values in self._blocks():
+            count = math.prod(map(len, outcomes))
+            for number in range(at, count, step):
+                names, merged, rest = failing, dict[str, Any](), number
+                for part in outcomes:
+                    rest, digit = divmod(rest, len(part))
+                    more, changes = part[digit]
+                    names |= more
+                    merged.update(changes)
+                yield names, with_facts(self.base, {**merged, **values})
+            at = (at - count) % step
+
+    def _blocks(
+        self,
+    ) -> Iterator[
+        tuple[
+            list[list[tuple[frozenset[str], Values]]], frozenset[str], Values
+        ]
+    ]:
+        """Yield outcomes to cross, with a source and without one."""
         plain = [(f, o) for f, o in self.parts if f != _SOURCE]
-        present = [[*outcomes.items()] for _, outcomes in plain]
-        yield from self._requests(present, frozenset(), {})
+        yield [[*outcomes.items()] for _, outcomes in plain], frozenset(), {}
         for facts, outcomes in self.parts:
             if facts == _SOURCE:
                 ((failing, values),) = (o for o in outcomes.items() if o[0])
                 rest = [[*o.items()] for f, o in plain if not _about_source(f)]
-                yield from self._requests(rest, failing, values)
-
-    def _requests(
-        self,
-        parts: list[list[tuple[frozenset[str], Values]]],
-        failing: frozenset[str],
-        values: Values,
-    ) -> Iterator[tuple[frozenset[str], Request]]:
-        for chosen in itertools.product(*parts):
-            merged: dict[str, Any] = {}
-            for _, part in chosen:
-                merged.update(part)
-            names = failing.union(*(names for names, _ in chosen))
-            yield names, with_facts(self.base, {**merged, **values})
+                yield rest, failing, values
 
 
 def _about_source(facts: frozenset[str]) -> bool:

@@ -26,9 +26,10 @@ def candidate_of(request: Request) -> Candidate | None:
 def with_facts(request: R, values: Values) -> R:
     """Return a scenario with other values, by the paths that rules read.
 
-    A scenario has at most one candidate.  Set ``source`` only to None (no
-    source), and a field of candidates only to ``()`` (no candidate).  A
-    field that the candidate does not have is ignored.
+    A scenario has at most one candidate, whose facts have the paths
+    ``source…`` and ``candidate…``.  Set ``source`` only to None (no source).
+    Whole candidates replace those of their field.  A field that the
+    candidate does not have is ignored.
     """
     candidate = candidate_of(request)
     known = {

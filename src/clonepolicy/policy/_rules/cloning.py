@@ -97,7 +97,7 @@ def new_volume_unencrypted(request: CreateRequest) -> bool:
         ),
     ),
 )
-def image_unencrypted(request: CreateRequest) -> bool:
+def image_unencrypted(request: CreateRequest | UploadRequest) -> bool:
     return request.image.encryption_key_id is None
 
 
@@ -193,7 +193,7 @@ def size_known(request: CreateRequest) -> bool:
         ),
     ),
 )
-def signature_not_required(request: CreateRequest) -> bool:
+def signature_not_required(request: CreateRequest | UploadRequest) -> bool:
     return (
         not request.image.signed
         or request.config.verify_glance_signatures == "disabled"
