@@ -279,6 +279,7 @@ def _row(volume: Volume) -> dict[str, Any]:
             "id": kind.id,
             "name": kind.name,
             "extra_specs": {"volume_backend_name": kind.volume_backend_name},
+            "qos_specs_id": None,
         },
         "multiattach": False,
         "migration_status": None,

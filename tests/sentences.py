@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - facts have any type
 """What each sentence of a finding claims, of the facts that it shows.
 
 Written from the sentences, not from the rules.  A fact that a finding does
@@ -32,7 +33,9 @@ def full(quota: Quota, size: int, *, limits_volumes: bool = True) -> bool:
     """Say whether a quota has no room for a volume of some GiB."""
     return (
         quota.volumes == 0
+        or quota.type_volumes == 0
         or (quota.gigabytes is not None and quota.gigabytes < size)
+        or (quota.type_gigabytes is not None and quota.type_gigabytes < size)
         or (
             limits_volumes
             and quota.per_volume_gigabytes is not None
@@ -56,6 +59,23 @@ def in_use(facts: Facts) -> bool:
     if facts["volume.status"] == "uploading":
         return bool(facts["volume.previous_status"] == "in-use")
     return bool(facts["volume.status"] == "in-use")
+
+
+def promised(kind: Any) -> Any:
+    """Return a type's extra specs; no type promises nothing."""
+    return frozenset() if kind is None else kind.extra_specs
+
+
+def same_specs(one: Any, two: Any) -> bool:
+    """Say whether two types are one, or are known to promise the same."""
+    if one is not None and two is not None and one.id == two.id:
+        return True
+    return promised(one) is not None and promised(one) == promised(two)
+
+
+def qos(kind: Any) -> str | None:
+    """Return the id of a type's QoS specs."""
+    return None if kind is None else str(kind.qos_specs_id or "") or None
 
 
 def available(facts: Facts) -> bool:
@@ -96,7 +116,7 @@ def tenant_set(facts: Facts) -> bool:
     }
 
 
-def clones_project(facts: Facts) -> Any:  # noqa: ANN401 - one of the values
+def clones_project(facts: Facts) -> Any:
     """Return the project that would own the clone of an upload."""
     if tenant_set(facts) and facts["config.image_upload_use_internal_tenant"]:
         return facts["config.cinder_internal_tenant_project_id"]
@@ -315,9 +335,26 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
         f["image.updated_at"] is None
         or f["candidate.image_updated_at"] != f["image.updated_at"]
     ),
-    "the source's volume type is not known to be compatible": lambda f: (
-        f["source.volume_type"] != f["volume.volume_type"]
+    "the volumes' types are not known to promise the same by their extra "
+    "specs": lambda f: (
+        not same_specs(f["source.volume_type"], f["volume.volume_type"])
     ),
+    "the volumes' types do not have the same QoS specs": lambda f: (
+        qos(f["source.volume_type"]) != qos(f["volume.volume_type"])
+    ),
+    "the source is in use, and the array is not known to clone a volume in "
+    "use": lambda f: (
+        f["source.status"] == "in-use"
+        and f["backend.clone_in_use"] is not True
+    ),
+    "the volume is in use, and the array is not known to clone a volume in "
+    "use": lambda f: in_use(f) and f["backend.clone_in_use"] is not True,
+    "the driver looks for images by itself; it is not asked, because what it "
+    "finds is not known to be the image's own data": lambda f: f[
+        "backend.finds_images"
+    ],
+    "Cinder asks the driver first, which looks for images by itself; what it "
+    "finds is not known": lambda f: f["backend.finds_images"],
     "the image's owner does not own the source, and no trusted project "
     "vouches for that owner": lambda f: (
         f["source.project_id"] != f["image.owner"] and not vouched(f)

@@ -126,11 +126,21 @@ plan:
     assert expected == explain(decision)
 
 
-def test_a_record_is_shown_by_its_id() -> None:
-    """A volume type has one."""
-    scenario = with_facts(SCENARIO, {"volume.volume_type": None})
-    text = explain(decide(scenario))
-    assert "source.volume_type=plain" in text
+def test_a_volume_type_is_shown_with_what_it_promises() -> None:
+    """Types that differ in nothing else have their ids only."""
+    fast = VolumeType(
+        id="fast",
+        extra_specs=frozenset({"replication_enabled=<is> True"}),
+        qos_specs_id="q1",
+    )
+    text = explain(decide(with_facts(SCENARIO, {"volume.volume_type": fast})))
+    shown = (
+        "source.volume_type=plain, "
+        "volume.volume_type=fast (replication_enabled=<is> True, QoS specs q1)"
+    )
+    assert shown in text
+    assert "extra specs of the two volume types are not known to" in text
+    assert "the two volume types have different QoS specs" in text
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from clonepolicy._facts.records import (
     Inspection,
     LocationsFrom,
     Volume,
+    VolumeType,
 )
 from clonepolicy._facts.requests import (
     ArrayImage,
@@ -76,7 +77,11 @@ def gather_create(  # noqa: PLR0913 - one for each fact
             if concerns_volumes(location)
         ),
         cache_entries=entries,
-        cache_quota=None if entries else _cache_quota(config, ports),
+        cache_quota=(
+            None
+            if entries
+            else _cache_quota(config, volume.volume_type, ports)
+        ),
     )
 
 
@@ -104,13 +109,15 @@ def _cache_entries(
     )
 
 
-def _cache_quota(config: Config, ports: Ports) -> Quota | None:
+def _cache_quota(
+    config: Config, kind: VolumeType | None, ports: Ports
+) -> Quota | None:
     """Read the quota that the next entry of the cache would be taken from."""
     owner = config.cinder_internal_tenant_project_id
     if owner is None or not config.image_volume_cache_enabled:
         return None
     try:
-        return ports.volumes.get_quota(owner)
+        return ports.volumes.get_quota(owner, kind)
     except AdapterError:
         return None
 
@@ -194,5 +201,7 @@ def gather_upload(  # noqa: PLR0913 - one for each fact
         config=config,
         glance=_glance(ports),
     )
-    quota = ports.volumes.get_quota(request.clone_project)
+    quota = ports.volumes.get_quota(
+        request.clone_project, request.volume.volume_type
+    )
     return attrs.evolve(request, clone_quota=quota)

@@ -66,7 +66,9 @@ def test_a_location_cannot_forge_a_field_or_a_line(
     decision = decide(REQUEST, CINDER_29)
     assert isinstance(decision, Clone)
     settings = attrs.evolve(Settings(), policy=CINDER_29, mode=Mode.SHADOW)
-    reports.log_decision(decision, settings)
+    reports.log_decision(
+        decision, settings, driver_cloned=False, capabilities={}
+    )
     line, explained = lines()
     assert line.isprintable()
     fields = parsed(line)
@@ -124,7 +126,9 @@ def test_no_line_shows_a_users_key(lines: Callable[[], list[str]]) -> None:
         array_images=(ArrayImage(location=parse_location(store)),),
     )
     decision = decide(request, CINDER_29)
-    reports.log_decision(decision, shadow)
+    reports.log_decision(
+        decision, shadow, driver_cloned=False, capabilities={}
+    )
     (attempt, *_) = decision.plan.attempts
     error = NotFoundError(f"no {clones.location}")
     error.__cause__ = OSError(store)

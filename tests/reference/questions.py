@@ -37,6 +37,10 @@ def exceeds_quota(quota: Any, size: int) -> bool:
         return True
     if quota.gigabytes is not None and quota.gigabytes < size:
         return True
+    if quota.type_volumes is not None and quota.type_volumes < 1:
+        return True
+    if quota.type_gigabytes is not None and quota.type_gigabytes < size:
+        return True
     per_volume = quota.per_volume_gigabytes
     return per_volume is not None and per_volume < size
 
@@ -95,14 +99,23 @@ def at_limit(backend: Any, clones: int | None) -> bool:
 
 
 def compatible_types(one: Any, other: Any) -> bool:
-    """Compare volume types (V7, B14)."""
-    if one is None or other is None:
-        return one is None and other is None
-    if one.id == other.id:
-        return True
-    if one.volume_backend_name is None:
+    """Compare what volume types promise (V7, B14)."""
+    if qos_of(one) != qos_of(other):
         return False
-    return bool(one.volume_backend_name == other.volume_backend_name)
+    if one is None and other is None:
+        return True
+    if one is not None and other is not None and one.id == other.id:
+        return True
+    mine = frozenset() if one is None else one.extra_specs
+    theirs = frozenset() if other is None else other.extra_specs
+    if mine is None or theirs is None:
+        return False
+    return bool(mine == theirs)
+
+
+def qos_of(kind: Any) -> Any:
+    """Name a type's QoS specs, or None."""
+    return None if kind is None else kind.qos_specs_id
 
 
 def label(candidate: Any) -> str:

@@ -62,6 +62,8 @@ def safe_location_gates(request: Any) -> set[str]:
 def safe_gates(request: Any) -> dict[str, set[str]]:
     """Collect, for each route, what closes it in SAFE."""
     array = safe_location_gates(request)
+    if request.backend.finds_images:  # 1.9
+        array.add("driver-finds-images")
     if not request.array_images:
         array.add("no-array-image")
     volumes = safe_location_gates(request)
@@ -117,6 +119,9 @@ def safe_volume(request: Any, candidate: Any) -> set[str]:
             found.add("backref-mismatch")
     if source.migration_status not in {None, "none", "success", "error"}:
         found.add("source-status")  # C10
+    if source.status == "in-use":  # V11, P9
+        if request.backend.clone_in_use is not True:
+            found.add("source-in-use")
     if not compatible_types(new.volume_type, source.volume_type):  # V7
         found.add("type-incompatible")
     mine = place_of(new, new)
@@ -156,7 +161,8 @@ def safe_array_image(request: Any, candidate: Any) -> set[str]:
     if kind == "malformed":
         found.add("location-malformed")
     elif kind not in {"rbd", "file"} or kind not in backend.image_schemes:
-        found.add("scheme-unsupported")
+        if not backend.finds_images:
+            found.add("scheme-unsupported")
     if kind == "rbd":
         if location["fsid"] != backend.array_id:  # 1.9, RBD
             found.add("different-fsid")
@@ -240,13 +246,23 @@ def store_is_unresolved(request: Any) -> bool:
     return len(matches) != 1 or matches[0].read_only
 
 
+def uploaded_in_use(request: Any) -> set[str]:
+    """Say whether the volume is attached, and cannot be cloned then (P9)."""
+    before = request.volume.status
+    if before == "uploading":
+        before = request.volume.previous_status
+    if before == "in-use" and request.backend.clone_in_use is not True:
+        return {"source-in-use"}
+    return set()
+
+
 def safe_register_gates(request: Any) -> set[str]:
     """Collect what closes the registration in SAFE."""
     image = request.image
     volume = request.volume
     config = request.config
     glance = request.glance
-    found = set()
+    found = uploaded_in_use(request)
     if image.disk_format != "raw":  # P3
         found.add("disk-format-not-raw")
     if image.container_format != "bare":  # P3

@@ -96,6 +96,9 @@ class CloneKind(StrEnum):
     """How an array clones."""
 
     COPY_ON_WRITE = "copy-on-write"
+    """A clone shares data with its source, which must stay."""
+    THIN_COPY = "thin-copy"
+    """A clone shares data with its source, and outlives it."""
     OFFLOADED_COPY = "offloaded-copy"
     """The array itself copies."""
     FULL_COPY = "full-copy"
@@ -114,7 +117,7 @@ class Inspection(StrEnum):
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class VolumeType:
-    """A volume type, with the extra specs that affect cloning."""
+    """A volume type, with what it promises and what affects cloning."""
 
     id: str
     name: str | None = None
@@ -125,6 +128,11 @@ class VolumeType:
     """``provisioning:max_vol_size``, GiB."""
     store_id: str | None = None
     """``image_service:store_id``."""
+    extra_specs: frozenset[str] | None = None
+    """``key=value`` of each extra spec that promises something about data.
+    Those of the fields above do not, nor ``RESKEY:availability_zones``."""
+    qos_specs_id: str | None = None
+    """None: the type has no QoS specs."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
@@ -238,8 +246,14 @@ class Backend:
     clone_across_pools: bool | None = None
     can_extend: bool | None = None
     clone_while_uploading: bool | None = None
+    """It clones a volume whose status is ``uploading``."""
+    clone_in_use: bool | None = None
+    """It clones a volume that is attached."""
     clone_limit: int | None = None
     """The most clones of one source; None: the array declares no limit."""
     frozen: bool = False
+    finds_images: bool = False
+    """The driver's ``clone_image`` looks for images by itself, and not only
+    at their locations."""
     image_schemes: frozenset[str] = frozenset()
     """URL schemes of the images that it can clone: ``rbd``, ``file``."""

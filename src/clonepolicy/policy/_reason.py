@@ -86,6 +86,9 @@ class Reason(StrEnum):
         "Cinder ignores the locations because the direct URL is hidden")
     NO_ARRAY_IMAGE = ("no-array-image", Subject.IMAGE,
         "no location names an image that an array stores")
+    DRIVER_FINDS_IMAGES = ("driver-finds-images", Subject.BACKEND,
+        ("the driver looks for images by itself; what it finds is not known "
+         "to be the image's own data"))
     NO_LOCATIONS = ("no-locations", Subject.IMAGE,
         "no location names a volume")
     CACHE_MISS = ("cache-miss", Subject.SOURCE,
@@ -144,6 +147,9 @@ class Reason(StrEnum):
         "the location is not in a pool that only Glance writes to")
     SOURCE_STATUS = ("source-status", Subject.SOURCE,
         "the source is neither available nor in use, or is being migrated")
+    SOURCE_IN_USE = ("source-in-use", Subject.SOURCE,
+        ("the source is in use, and the array is not known to clone a volume "
+         "in use"))
     SOURCE_ENCRYPTED = ("source-encrypted", Subject.SOURCE,
         "the source is encrypted and the new volume is not")
     SOURCE_LARGER_THAN_REQUEST = ("source-larger-than-request", Subject.SOURCE,

@@ -108,6 +108,7 @@ def image_unencrypted(request: CreateRequest) -> bool:
     citations=(spec("Proposed change, 4th condition"), _CLONE),
     differs="In Cinder, an image without an owner matches every volume "
     "without image_owner.",
+    upload_differs="Cinder does not check this.",
     cures=(
         Cure(
             "give the image an owner",
@@ -205,6 +206,8 @@ def signature_not_required(request: CreateRequest) -> bool:
     reads=("backend.can_clone",),
     citations=(cinder("driver.create_cloned_volume"),),
     differs="Cinder tries to clone, and moves the data if that fails.",
+    upload_differs="Cinder tries to clone. If the driver has no cloning, the "
+    "upload fails, and an image volume stays behind.",
     cures=(
         Cure(
             "implement cloning in the driver, and declare it",
@@ -272,6 +275,32 @@ def locations_readable(request: CreateRequest) -> bool:
 )
 def has_array_image(request: CreateRequest) -> bool:
     return bool(request.array_images)
+
+
+FINDS_NO_IMAGES = Cure(
+    "declare finds_images as false in extra_capabilities, if the driver finds "
+    "no images here",
+    Responsible.OPERATOR,
+    always({"backend.finds_images": False}),
+    Cost.RESTART,
+)
+
+
+@rule(
+    "The driver does not look for images by itself.",
+    Reason.DRIVER_FINDS_IMAGES,
+    reads=("backend.finds_images",),
+    citations=(
+        cinder("driver.clone_image"),
+        cinder("NetAppNfsDriver.clone_image"),
+    ),
+    differs="Cinder asks the driver first, and takes what it finds.",
+    meaning="the driver looks for images by itself; it is not asked, because "
+    "what it finds is not known to be the image's own data",
+    cures=(FINDS_NO_IMAGES,),
+)
+def driver_goes_by_locations(request: CreateRequest) -> bool:
+    return not request.backend.finds_images
 
 
 @rule(
