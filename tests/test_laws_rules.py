@@ -37,6 +37,7 @@ from laws import (
     rules_in,
 )
 
+pytestmark = pytest.mark.one_python
 WHOLE = frozenset(CANDIDATE_FIELDS.values())
 """The facts that are candidates."""
 

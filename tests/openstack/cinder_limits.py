@@ -14,19 +14,23 @@ from urllib.parse import urlsplit
 import attrs
 
 from clonepolicy import (
+    CINDER_29,
     ArrayImage,
     CacheEntry,
     CreateRequest,
     FileLocation,
+    Host,
     ImageVolume,
     Location,
     LocationsFrom,
     MalformedLocation,
     RbdLocation,
     Request,
+    Route,
     StoredImage,
     UploadRequest,
     Volume,
+    decide,
     parse_location,
 )
 from clonepolicy._facts.locations import cinder_volume_id, concerns_volumes
@@ -156,6 +160,11 @@ def file_drivers(request: CreateRequest) -> bool:
     )
 
 
+def finding_drivers(request: CreateRequest) -> bool:
+    """Only a driver that finds images by itself is meant, not RBD's."""
+    return request.backend.finds_images
+
+
 def rbd_order(request: CreateRequest) -> bool:
     """Several stored images can be cloned, and are not sorted by URL."""
     mine = [
@@ -240,16 +249,55 @@ def unplaced(request: Request) -> bool:
     return request.volume.host is None
 
 
+def _lower(place: Host | None) -> Host | None:
+    return None if place is None else Host.parse(str(place).lower())
+
+
+def _in_lower_case(volume: Volume) -> Volume:
+    return attrs.evolve(
+        volume,
+        host=_lower(volume.host),
+        cluster_name=_lower(volume.cluster_name),
+    )
+
+
+def letter_case(request: CreateRequest) -> bool:
+    """Some place matches only if case does not count, as in SQLite's LIKE."""
+    lower = attrs.evolve(
+        request,
+        volume=_in_lower_case(request.volume),
+        image_volumes=tuple(
+            attrs.evolve(
+                each, source=each.source and _in_lower_case(each.source)
+            )
+            for each in request.image_volumes
+        ),
+    )
+    one, two = (
+        {
+            (result.candidate.label, bool(result.findings))
+            for result in decide(each, CINDER_29).candidates
+            if result.route is Route.IMAGE_VOLUME
+        }
+        for each in (request, lower)
+    )
+    return one != two
+
+
 LIMITS: Mapping[str, tuple[Explains, ...]] = {
     "The order of RBD locations": (rbd_order,),
     "Other spellings of RBD locations": (rbd_spelling,),
     "Several cache entries for one image": (cache_order,),
     "Filling, refreshing and evicting the cache": (eviction,),
     "Moments that are not known": (unknown_moment,),
-    "The drivers with a clone of their own other than RBD": (file_drivers,),
+    "The drivers with a clone of their own other than RBD": (
+        file_drivers,
+        finding_drivers,
+    ),
     "`file` in `allowed_direct_url_schemes`": (local_file,),
     "Locations that are no URLs": (unreadable_url,),
     "A volume without a host": (unplaced,),
+    "The case of letters in hosts": (letter_case,),
 }
 """By the words with which docs/explanation/cinder-29.md begins each limit."""
 

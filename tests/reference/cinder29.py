@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from reference.places import database_finds, is_clustered, text_of
-from reference.questions import has_internal_tenant, lacks_space
+from reference.questions import (
+    has_internal_tenant,
+    lacks_space,
+    why_cache_stays_empty,
+)
 from reference.urls import lenient_volume_id, parse
 
 
@@ -29,6 +33,8 @@ def cinder_gates(request: Any) -> dict[str, set[str]]:
     if image.locations_from == "image" and image.direct_url is None:  # L4
         array.add("locations-hidden-no-direct-url")
         volumes.add("locations-hidden-no-direct-url")
+    if request.backend.finds_images:  # 1.9, not modelled
+        array.add("driver-finds-images")
     if not request.array_images:
         array.add("no-array-image")
     if not request.image_volumes:
@@ -39,8 +45,7 @@ def cinder_gates(request: Any) -> dict[str, set[str]]:
         cache.add("no-internal-tenant")
     if lacks_space(request):  # K1
         cache.add("conversion-space")
-    if not request.cache_entries:
-        cache.add("cache-miss")
+    cache |= why_cache_stays_empty(request)
     return {
         "array-image": array,
         "image-volume": volumes,
@@ -59,7 +64,8 @@ def cinder_array_image(request: Any, candidate: Any) -> set[str]:
     if kind == "malformed":
         found.add("location-malformed")
     elif kind not in {"rbd", "file"} or kind not in schemes:
-        found.add("scheme-unsupported")
+        if not request.backend.finds_images:
+            found.add("scheme-unsupported")
     if kind == "rbd" and location["fsid"] != request.backend.array_id:
         found.add("different-fsid")
     return found

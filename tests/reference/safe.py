@@ -13,11 +13,14 @@ from reference.places import (
     text_of,
 )
 from reference.questions import (
+    GIGABYTE,
     at_limit,
     compatible_types,
+    disk_bytes,
     exceeds_quota,
     has_internal_tenant,
     is_trusted,
+    why_cache_stays_empty,
 )
 from reference.urls import lenient_volume_id, parse
 
@@ -59,6 +62,8 @@ def safe_location_gates(request: Any) -> set[str]:
 def safe_gates(request: Any) -> dict[str, set[str]]:
     """Collect, for each route, what closes it in SAFE."""
     array = safe_location_gates(request)
+    if request.backend.finds_images:  # 1.9
+        array.add("driver-finds-images")
     if not request.array_images:
         array.add("no-array-image")
     volumes = safe_location_gates(request)
@@ -71,8 +76,7 @@ def safe_gates(request: Any) -> dict[str, set[str]]:
         cache.add("cache-disabled")
     if not has_internal_tenant(request.config):  # K2
         cache.add("no-internal-tenant")
-    if not request.cache_entries:
-        cache.add("cache-miss")
+    cache |= why_cache_stays_empty(request)
     return {
         "array-image": array,
         "image-volume": volumes,
@@ -96,10 +100,8 @@ def safe_source(request: Any, source: Any) -> set[str]:
         found.add("snapshot-limit")
     if source.inspection == "refused":  # OSSA-2024-001
         found.add("content-refused")
-    needs = request.image.size or 0
-    if request.image.virtual_size is not None:
-        needs = max(needs, request.image.virtual_size)
-    if source.size * 1024**3 < needs:  # B19
+    disk = disk_bytes(request.image)
+    if disk is not None and source.size * GIGABYTE < disk:  # B19
         found.add("source-smaller-than-image")
     return found
 
@@ -117,6 +119,9 @@ def safe_volume(request: Any, candidate: Any) -> set[str]:
             found.add("backref-mismatch")
     if source.migration_status not in {None, "none", "success", "error"}:
         found.add("source-status")  # C10
+    if source.status == "in-use":  # V11, P9
+        if request.backend.clone_in_use is not True:
+            found.add("source-in-use")
     if not compatible_types(new.volume_type, source.volume_type):  # V7
         found.add("type-incompatible")
     mine = place_of(new, new)
@@ -156,7 +161,8 @@ def safe_array_image(request: Any, candidate: Any) -> set[str]:
     if kind == "malformed":
         found.add("location-malformed")
     elif kind not in {"rbd", "file"} or kind not in backend.image_schemes:
-        found.add("scheme-unsupported")
+        if not backend.finds_images:
+            found.add("scheme-unsupported")
     if kind == "rbd":
         if location["fsid"] != backend.array_id:  # 1.9, RBD
             found.add("different-fsid")
@@ -280,12 +286,22 @@ def never_clonable(request: Any) -> set[str]:
     return found
 
 
+def uploaded_in_use(request: Any) -> set[str]:
+    """Say whether the volume is attached, and cannot be cloned then (P9)."""
+    before = request.volume.status
+    if before == "uploading":
+        before = request.volume.previous_status
+    if before == "in-use" and request.backend.clone_in_use is not True:
+        return {"source-in-use"}
+    return set()
+
+
 def safe_register_gates(request: Any) -> set[str]:
     """Collect what closes the registration in SAFE."""
     image = request.image
     volume = request.volume
     config = request.config
-    found = set()
+    found = uploaded_in_use(request)
     if image.disk_format != "raw":  # P3
         found.add("disk-format-not-raw")
     if image.container_format != "bare":  # P3

@@ -18,6 +18,8 @@ class Config:
     image_upload_use_cinder_backend: bool = False
     image_upload_use_internal_tenant: bool = False
     image_volume_cache_enabled: bool = False
+    image_volume_cache_max_size_gb: int = 0
+    """GiB; 0: no limit."""
     image_conversion_disable: bool = False
     allow_compression_on_image_upload: bool = False
     enable_force_upload: bool = False
@@ -69,14 +71,19 @@ class Quota:
     """GiB."""
     per_volume_gigabytes: int | None = None
     """GiB."""
+    type_volumes: int | None = None
+    """``volumes_<type>`` of the volume's type."""
+    type_gigabytes: int | None = None
+    """``gigabytes_<type>`` of the volume's type, GiB."""
 
     def admits(self, size: int) -> bool:
         """Return whether the quota has room for a volume of ``size`` GiB."""
-        return (
-            (self.volumes is None or self.volumes >= 1)
-            and (self.gigabytes is None or self.gigabytes >= size)
-            and (
-                self.per_volume_gigabytes is None
-                or self.per_volume_gigabytes >= size
-            )
+        volumes = (self.volumes, self.type_volumes)
+        gigabytes = (
+            self.gigabytes,
+            self.type_gigabytes,
+            self.per_volume_gigabytes,
+        )
+        return all(left is None or left >= 1 for left in volumes) and all(
+            left is None or left >= size for left in gigabytes
         )

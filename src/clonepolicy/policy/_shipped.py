@@ -8,6 +8,7 @@ from types import MappingProxyType
 from clonepolicy._facts.requests import ArrayImage, CacheEntry, ImageVolume
 from clonepolicy.policy._order import last_used_first, newest_first
 from clonepolicy.policy._rules import (
+    cache,
     cinder29,
     cloning,
     data,
@@ -76,7 +77,9 @@ _VOLUME_SOURCE = (
     *_ANY_SOURCE,
     source.source_is_another,
     source.backref_matches,
-    source.type_compatible,
+    source.source_in_use_cloned,
+    source.type_specs_equal,
+    source.type_qos_equal,
     place.same_host,
     place.same_cluster,
     place.same_pool,
@@ -96,7 +99,11 @@ SAFE = Policy(
         clone=(
             CloneTable[ArrayImage](
                 route=Route.ARRAY_IMAGE,
-                preconditions=(*_LOCATED_CLONE, cloning.has_array_image),
+                preconditions=(
+                    *_LOCATED_CLONE,
+                    cloning.driver_goes_by_locations,
+                    cloning.has_array_image,
+                ),
                 source_rules=(
                     *_ANY_SOURCE,
                     location.location_well_formed,
@@ -136,6 +143,8 @@ SAFE = Policy(
                     cloning.cache_enabled,
                     cloning.internal_tenant_set,
                     cloning.has_cache_entry,
+                    cache.cache_large_enough,
+                    cache.cache_quota_suffices,
                 ),
                 source_rules=(
                     *_VOLUME_SOURCE,
@@ -177,6 +186,7 @@ SAFE = Policy(
             upload.wanted_tenant_set,
             upload.clone_quota_suffices,
             upload.clones_while_uploading,
+            upload.uploaded_in_use_cloned,
             upload.uploaded_below_limit,
             upload.uploaded_not_refused,
             upload.store_resolved,
@@ -219,10 +229,18 @@ LIBERTY = Policy(
         )
     ),
     upload=UploadTables(
-        register=(cloning.disk_format_raw, upload.upload_backend_enabled)
+        register=(
+            cloning.disk_format_raw,
+            upload.upload_backend_enabled,
+            upload.wanted_tenant_set,
+        )
     ),
 )
-"""The Liberty specification to the letter, and nothing more."""
+"""The Liberty specification to the letter, and nothing more.
+
+"In the format of cinder://" is read as ``cinder://[store/]volume-id`` in its
+canonical form: the specification writes the first, Cinder later the store.
+"""
 
 CINDER_29 = Policy(
     name="CINDER_29",
@@ -240,6 +258,7 @@ CINDER_29 = Policy(
                     cloning.new_volume_unencrypted,
                     cloning.disk_format_raw,
                     cinder29.cinder_locations_shown,
+                    cinder29.cinder_driver_goes_by_locations,
                     cloning.has_array_image,
                 ),
                 source_rules=(
@@ -282,6 +301,8 @@ CINDER_29 = Policy(
                     cloning.internal_tenant_set,
                     request.conversion_space,
                     cloning.has_cache_entry,
+                    cache.cache_large_enough,
+                    cache.cache_quota_suffices,
                 ),
                 source_rules=(
                     source.source_found,

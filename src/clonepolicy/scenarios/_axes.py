@@ -40,7 +40,15 @@ from clonepolicy.scenarios._requests import (
 )
 
 _SAME_BACKEND = attrs.evolve(PLAIN, id="big", name="big", min_vol_size=2)
-_OTHER_BACKEND = VolumeType(id="far", name="far", volume_backend_name="b2")
+_OTHER_BACKEND = VolumeType(
+    id="far",
+    name="far",
+    volume_backend_name="b2",
+    extra_specs=frozenset({"tier=fast"}),
+    qos_specs_id="q1",
+)
+_ONLY_QOS = attrs.evolve(PLAIN, id="qos", name="qos", qos_specs_id="q1")
+_UNKNOWN = VolumeType(id="unknown", name="unknown")
 _STORED = attrs.evolve(PLAIN, id="stored", name="stored", store_id="s1")
 _HOSTS = tuple(
     Host.parse(text)
@@ -104,6 +112,14 @@ _LOCATIONS = tuple(
     )
 )
 
+_QUOTAS = (
+    Quota(),
+    Quota(volumes=0),
+    Quota(gigabytes=1),
+    Quota(type_volumes=0),
+    Quota(type_gigabytes=1),
+)
+
 AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
     {
         "image.id": (IMAGE_ID, OTHER_ID),
@@ -128,7 +144,10 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "volume.host": (*_HOSTS, None),
         "volume.cluster_name": _CLUSTERS,
         "volume.encryption_key_id": _KEYS,
-        "volume.volume_type": (PLAIN, _SAME_BACKEND, _OTHER_BACKEND, None),
+        "volume.volume_type": (
+            *(PLAIN, _SAME_BACKEND, _ONLY_QOS, _OTHER_BACKEND, _UNKNOWN),
+            None,
+        ),
         "volume.multiattach": (False, True),
         "backend.array_id": _ARRAYS,
         "backend.can_clone": _YES_NO_UNKNOWN,
@@ -136,8 +155,10 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "backend.image_clone_kind": (*CloneKind, None),
         "backend.clone_across_pools": (False, True, None),
         "backend.can_extend": _YES_NO_UNKNOWN,
+        "backend.clone_in_use": _YES_NO_UNKNOWN,
         "backend.clone_limit": (None, 1),
         "backend.frozen": (False, True),
+        "backend.finds_images": (False, True),
         "backend.image_schemes": (
             frozenset({"rbd", "file"}),
             frozenset({"rbd"}),
@@ -153,6 +174,7 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "config.cinder_internal_tenant_project_id": (INTERNAL, None),
         "config.cinder_internal_tenant_user_id": ("cinder", None),
         "config.image_volume_cache_enabled": (True, False),
+        "config.image_volume_cache_max_size_gb": (0, 1),
         "config.image_conversion_disable": (False, True),
         "config.allow_compression_on_image_upload": (False, True),
         "config.trusted_projects": (frozenset({STORE}), frozenset()),
@@ -161,7 +183,8 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
             frozenset(),
         ),
         "glance.show_multiple_locations": (False, True),
-        "quota": (Quota(), Quota(volumes=0), Quota(gigabytes=1)),
+        "cache_quota": (None, *_QUOTAS),
+        "quota": _QUOTAS,
         "conversion_free": (None, GiB, 3 * GiB),
         "array_images": ((), _ARRAY_IMAGES),
         "image_volumes": (
@@ -187,7 +210,10 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "source.host": (*_HOSTS, None),
         "source.cluster_name": _CLUSTERS,
         "source.encryption_key_id": _KEYS,
-        "source.volume_type": (PLAIN, _OTHER_BACKEND, None),
+        "source.volume_type": (
+            *(PLAIN, _SAME_BACKEND, _ONLY_QOS, _OTHER_BACKEND, _UNKNOWN),
+            None,
+        ),
         "source.clones": (0, 1, None),
         "source.inspection": tuple(Inspection),
         "source.image_owner": _OWNERS,
@@ -225,6 +251,7 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "backend.clone_kind": (*CloneKind, None),
         "backend.clone_while_uploading": _YES_NO_UNKNOWN,
         "backend.can_extend": _YES_NO_UNKNOWN,
+        "backend.clone_in_use": _YES_NO_UNKNOWN,
         "backend.clone_limit": (None, 1),
         "backend.frozen": (False, True),
         "config.allowed_direct_url_schemes": (
@@ -258,7 +285,7 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
                 GlanceStore(id="s2", cinder_volume_type="plain"),
             ),
         ),
-        "clone_quota": (Quota(), Quota(volumes=0), Quota(gigabytes=1)),
+        "clone_quota": _QUOTAS,
     }
 )
 """Values for each fact of an upload request, as in `AXES`."""

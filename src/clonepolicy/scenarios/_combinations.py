@@ -19,12 +19,13 @@ from clonepolicy.policy import CANDIDATE_FIELDS, Rule, Values
 from clonepolicy.scenarios._axes import AXES, UPLOAD_AXES
 from clonepolicy.scenarios._put import candidate_of, with_facts
 
-_PRESENCE = frozenset({"source", *CANDIDATE_FIELDS.values()})
+_ABSENT = {"source": None, **dict.fromkeys(CANDIDATE_FIELDS.values(), ())}
+"""For each path that can be absent, the value that it has then."""
 
+_AS_IN_BASE = object()
+"""Stands for the value that the base request has."""
 
-def _is_presence(facts: frozenset[str]) -> bool:
-    """Return whether a rule asks only whether there is a source at all."""
-    return len(facts) == 1 and facts <= _PRESENCE
+_SOURCE = frozenset({"source"})
 
 
 def components(
@@ -66,17 +67,23 @@ def outcomes_of(
 def variants(
     base: Request, facts: frozenset[str], step: int = 1
 ) -> Iterator[tuple[Values, Request]]:
-    """Iterate over every ``step``-th combination of values of some facts."""
+    """Iterate over every ``step``-th combination of values of some facts.
+
+    A source or candidates without values in the axes are there, as in
+    ``base``, or absent.
+    """
     axes = UPLOAD_AXES if base.operation is Operation.UPLOAD else AXES
     paths = sorted(facts)
-    if _is_presence(facts):
-        (path,) = facts
-        for values in ({}, {path: None if path == "source" else ()}):
-            yield values, with_facts(base, values)
-        return
-    chosen_values = itertools.product(*(axes[path] for path in paths))
-    for chosen in itertools.islice(chosen_values, 0, None, step):
-        values = dict(zip(paths, chosen, strict=True))
+    pools = [
+        axes[path] if path in axes else (_AS_IN_BASE, _ABSENT[path])
+        for path in paths
+    ]
+    for chosen in itertools.islice(itertools.product(*pools), 0, None, step):
+        values = {
+            path: value
+            for path, value in zip(paths, chosen, strict=True)
+            if value is not _AS_IN_BASE
+        }
         yield values, with_facts(base, values)
 
 
@@ -89,11 +96,11 @@ class Combinations:
 
     def __len__(self) -> int:
         """Return how many there are, with a source and without one."""
-        plain = [(f, len(o)) for f, o in self.parts if not _is_presence(f)]
+        plain = [(f, len(o)) for f, o in self.parts if f != _SOURCE]
         absent = [count for f, count in plain if not _about_source(f)]
-        some_presence = len(plain) < len(self.parts)
+        can_be_absent = len(plain) < len(self.parts)
         return math.prod(count for _, count in plain) + (
-            math.prod(absent) if some_presence else 0
+            math.prod(absent) if can_be_absent else 0
         )
 
     def __iter__(self) -> Iterator[tuple[frozenset[str], Request]]:
@@ -123,10 +130,10 @@ class Combinations:
         ]
     ]:
         """Yield outcomes to cross, with a source and without one."""
-        plain = [(f, o) for f, o in self.parts if not _is_presence(f)]
+        plain = [(f, o) for f, o in self.parts if f != _SOURCE]
         yield [[*outcomes.items()] for _, outcomes in plain], frozenset(), {}
         for facts, outcomes in self.parts:
-            if _is_presence(facts):
+            if facts == _SOURCE:
                 ((failing, values),) = (o for o in outcomes.items() if o[0])
                 rest = [[*o.items()] for f, o in plain if not _about_source(f)]
                 yield rest, failing, values
@@ -161,7 +168,7 @@ def independent_faults(
     """
     faults: list[tuple[str, Values]] = []
     for facts, members in components(rules):
-        if _is_presence(facts):
+        if facts <= _ABSENT.keys():
             continue
         for values, request in variants(base, facts):
             failing = [r.name for r in members if not holds(r, request)]

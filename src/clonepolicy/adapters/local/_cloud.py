@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Self, TypeVar
 
-import attrs
-
 from clonepolicy import (
     SAFE,
     AdapterError,
     Config,
+    FactError,
     Image,
     NotFoundError,
     Outcome,
     Quota,
     Volume,
 )
+from clonepolicy.adapters._files.process_lock import ProcessLock
 from clonepolicy.adapters.local import (
     _check,
     _make,
@@ -39,7 +39,6 @@ from clonepolicy.adapters.local._check import Problem
 from clonepolicy.adapters.local._images import LocalImages
 from clonepolicy.adapters.local._journal import LocalJournal
 from clonepolicy.adapters.local._operations import Operation
-from clonepolicy.adapters.local._process_lock import ProcessLock
 from clonepolicy.adapters.local._records import (
     Created,
     ImageRow,
@@ -181,13 +180,20 @@ class LocalCloud:
         """Limit the volumes of a project.
 
         Raises:
-            FactError: the project's id is not valid.
+            FactError: the project's id is not valid, or the quota limits a
+                volume type, of which this cloud has none.
         """
         _records.check_project(project_id)
+        for name in ("type_volumes", "type_gigabytes"):
+            limit = getattr(quota, name)
+            if limit is not None:
+                expected = "None: a local cloud has no volume types"
+                raise FactError(f"Quota.{name}", limit, expected)
         self._store.catalogue.execute(
             f"setting the quota of {project_id}",
             "INSERT OR REPLACE INTO quota VALUES (?, ?, ?, ?)",
-            *(project_id, *attrs.astuple(quota)),
+            *(project_id, quota.volumes, quota.gigabytes),
+            quota.per_volume_gigabytes,
         )
 
     @property
