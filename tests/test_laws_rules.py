@@ -37,9 +37,9 @@ from laws import (
     rules_in,
 )
 
+pytestmark = pytest.mark.one_python
 WHOLE = frozenset(CANDIDATE_FIELDS.values())
 """The facts that are candidates."""
-pytestmark = pytest.mark.one_python
 
 
 class TestAlone:

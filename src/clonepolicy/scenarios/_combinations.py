@@ -22,6 +22,9 @@ from clonepolicy.scenarios._put import candidate_of, with_facts
 _ABSENT = {"source": None, **dict.fromkeys(CANDIDATE_FIELDS.values(), ())}
 """For each path that can be absent, the value that it has then."""
 
+_AS_IN_BASE = object()
+"""Stands for the value that the base request has."""
+
 _SOURCE = frozenset({"source"})
 
 
@@ -66,25 +69,20 @@ def variants(
 ) -> Iterator[tuple[Values, Request]]:
     """Iterate over every ``step``-th combination of values of some facts.
 
-    A source or candidate without values of its own, or one that is the only
-    fact, is there as in ``base``, or absent.
+    A source or candidates without values in the axes are there, as in
+    ``base``, or absent.
     """
     axes = UPLOAD_AXES if base.operation is Operation.UPLOAD else AXES
-    absent = {
-        f for f in facts & _ABSENT.keys() if f not in axes or facts == {f}
-    }
     paths = sorted(facts)
-    choices = [
-        ((), (_ABSENT[path],))
-        if path in absent
-        else [(v,) for v in axes[path]]
+    pools = [
+        axes[path] if path in axes else (_AS_IN_BASE, _ABSENT[path])
         for path in paths
     ]
-    for chosen in itertools.islice(itertools.product(*choices), 0, None, step):
+    for chosen in itertools.islice(itertools.product(*pools), 0, None, step):
         values = {
             path: value
-            for path, kept in zip(paths, chosen, strict=True)
-            for value in kept
+            for path, value in zip(paths, chosen, strict=True)
+            if value is not _AS_IN_BASE
         }
         yield values, with_facts(base, values)
 
