@@ -98,9 +98,9 @@ class Combinations:
         """Return how many there are, with a source and without one."""
         plain = [(f, len(o)) for f, o in self.parts if f != _SOURCE]
         absent = [count for f, count in plain if not _about_source(f)]
-        some_presence = len(plain) < len(self.parts)
+        can_be_absent = len(plain) < len(self.parts)
         return math.prod(count for _, count in plain) + (
-            math.prod(absent) if some_presence else 0
+            math.prod(absent) if can_be_absent else 0
         )
 
     def __iter__(self) -> Iterator[tuple[frozenset[str], Request]]:
