@@ -207,7 +207,6 @@ def _about_source(path: str) -> bool:
 ABOUT_SOURCE: Values = {
     **{path: values for path, values in AXES.items() if _about_source(path)},
     **{path: values for path, values in ODDER.items() if _about_source(path)},
-    "source": (None,),
 }
 ABOUT_REQUEST: Values = {
     path: values for path, values in AXES.items() if not _about_source(path)

@@ -73,7 +73,11 @@ def create(request: Any, policy_name: str) -> Created:
         refusals = api_refusals(request)
         if request.image.size is None:  # A8
             refusals.add("size-unknown")
-        if request.image.locations_from == "unreadable":  # L2, M2
+        if request.image.locations_from not in {
+            "locations-api",
+            "image",
+            "hidden",
+        }:  # L2, M2
             refusals.add("locations-unavailable")
         closed = ordinary_closed(request)
         if not request.image.downloadable:
@@ -107,7 +111,8 @@ def create(request: Any, policy_name: str) -> Created:
         return ("refuse", None, None, everything, against)
     if chosen is not None:
         extend_to = None
-        if chosen.source.size < request.volume.size:
+        size = chosen.source.size
+        if size is None or size < request.volume.size:
             extend_to = request.volume.size
         return ("clone", label(chosen), extend_to, everything, against)
     if closed:
@@ -145,9 +150,11 @@ def upload(request: Any, policy_name: str) -> Uploaded:
             preconditions.add("upload-backend-disabled")
         if not preconditions:  # P6
             quota, size = request.clone_quota, request.volume.size
-            if quota.volumes is not None and quota.volumes < 1:
+            if quota.missing is not None:
+                refusals.add("clone-quota-unknown")
+            elif quota.volumes is not None and quota.volumes < 1:
                 refusals.add("clone-quota")
-            if quota.gigabytes is not None and quota.gigabytes < size:
+            elif quota.gigabytes is not None and quota.gigabytes < size:
                 refusals.add("clone-quota")
         if converts:  # U13, P16
             closed.add("conversion-disabled")

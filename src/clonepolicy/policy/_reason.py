@@ -99,6 +99,9 @@ class Reason(StrEnum):
         Subject.NEW_VOLUME, Responsible.REQUESTER,
         "an encrypted volume cannot be multiattach",
         "choose a volume type that is multiattach or encrypted, not both")
+    QUOTA_UNKNOWN = ("quota-unknown", Subject.REQUEST, Responsible.OPERATOR,
+        "the quota that the project has left could not be read",
+        "see the log for the error", True)
     QUOTA_EXCEEDED = ("quota-exceeded", Subject.REQUEST, Responsible.REQUESTER,
         "the project has no quota left for the volume",
         "delete volumes, or have the quota raised", True)
@@ -135,6 +138,11 @@ class Reason(StrEnum):
         Subject.GLANCE, Responsible.OPERATOR,
         "Glance did not return the image's locations",
         "give Cinder's [glance] user the roles service and admin", True)
+    LOCATIONS_HIDDEN = ("locations-hidden",
+        Subject.GLANCE, Responsible.OPERATOR,
+        "Glance does not show Cinder where the image lies",
+        ("give Cinder's [glance] user the roles service and admin, or set "
+         "show_multiple_locations"))
     LOCATIONS_HIDDEN_NO_DIRECT_URL = ("locations-hidden-no-direct-url",
         Subject.GLANCE, Responsible.OPERATOR,
         "Cinder ignores the locations because the direct URL is hidden",
@@ -145,6 +153,10 @@ class Reason(StrEnum):
     NO_LOCATIONS = ("no-locations", Subject.IMAGE, Responsible.OPERATOR,
         "no location names a volume",
         "upload the image from a volume with image_upload_use_cinder_backend")
+    CACHE_UNREADABLE = ("cache-unreadable",
+        Subject.SOURCE, Responsible.OPERATOR,
+        "the image-volume cache could not be read",
+        "see the log for the error", True)
     CACHE_MISS = ("cache-miss", Subject.SOURCE, Responsible.OPERATOR,
         "the image-volume cache has no entry for the image",
         "create one volume to fill the cache", True)
@@ -197,12 +209,33 @@ class Reason(StrEnum):
         "register the location as cinder://[store/]volume-id")
     SCHEME_UNSUPPORTED = ("scheme-unsupported",
         Subject.LOCATION, Responsible.OPERATOR,
-        "the array cannot clone from a location of this scheme",
-        "keep the image in a store the array can clone from")
+        "the image lies in a kind of store that the array cannot clone from",
+        "have Glance store the image on the array")
     SOURCE_NOT_FOUND = ("source-not-found",
         Subject.SOURCE, Responsible.OPERATOR,
-        "the source does not exist",
-        "remove the dangling location, or upload the image anew")
+        "the source was looked up, and is not there",
+        "find out whether another cloud has it, before anything is removed")
+    SOURCE_FORBIDDEN = ("source-forbidden",
+        Subject.SOURCE, Responsible.OPERATOR,
+        "Cinder is not allowed to look the source up",
+        ("let Cinder's user read it: the capabilities of the Ceph user, the "
+         "mode of the directory, the roles of the account"))
+    SOURCE_UNAVAILABLE = ("source-unavailable",
+        Subject.SOURCE, Responsible.OPERATOR,
+        "looking the source up failed, so whether it exists is not known",
+        "see the log for the error, and bring the service back", True)
+    SOURCE_NOT_LOOKED_UP = ("source-not-looked-up",
+        Subject.SOURCE, Responsible.DRIVER_AUTHOR,
+        "nothing looked the source up, so whether it exists is not known",
+        "implement the look-up in the driver")
+    SOURCE_ELSEWHERE = ("source-elsewhere",
+        Subject.LOCATION, Responsible.OPERATOR,
+        "the image lies where the array does not look for images",
+        "have Glance store the image on the array")
+    SOURCE_SIZE_UNKNOWN = ("source-size-unknown",
+        Subject.SOURCE, Responsible.DRIVER_AUTHOR,
+        "the array does not tell the source's size",
+        "report the size in the driver")
     OWNER_MISMATCH = ("owner-mismatch", Subject.SOURCE, Responsible.OPERATOR,
         ("the image's owner does not own the source, and no trusted project "
          "vouches for that owner"),
@@ -227,7 +260,7 @@ class Reason(StrEnum):
         "the source is not known to be on the same array",
         "have the driver report the array's identity")
     DIFFERENT_FSID = ("different-fsid", Subject.LOCATION, Responsible.OPERATOR,
-        "the location is in another Ceph cluster",
+        "the image is not known to lie in the array's Ceph cluster",
         "copy the image to a store in the volume's cluster")
     POOL_NOT_ALLOWED = ("pool-not-allowed",
         Subject.LOCATION, Responsible.OPERATOR,
@@ -262,8 +295,13 @@ class Reason(StrEnum):
         ("choose the source's volume type, or one with the same "
          "volume_backend_name"))
     SNAPSHOT_LIMIT = ("snapshot-limit", Subject.SOURCE, Responsible.OPERATOR,
-        "the source may have as many clones as the array allows",
+        "the source has as many clones as the array allows",
         "add another image volume, or delete clones", True)
+    CLONES_UNKNOWN = ("clones-unknown",
+        Subject.SOURCE, Responsible.DRIVER_AUTHOR,
+        ("the array limits the clones of a source, and does not tell how many "
+         "this one has"),
+        "count clones in the driver", True)
     CACHE_STALE = ("cache-stale", Subject.SOURCE, Responsible.OPERATOR,
         "the image may have changed since it was cached",
         "create one volume to refresh the cache", True)
@@ -284,6 +322,10 @@ class Reason(StrEnum):
         Subject.IMAGE, Responsible.REQUESTER,
         "the image already has data or is receiving some",
         "upload to a new image")
+    CLONE_QUOTA_UNKNOWN = ("clone-quota-unknown",
+        Subject.CONFIG, Responsible.OPERATOR,
+        "the quota of the image volume's project could not be read",
+        "see the log for the error", True)
     CLONE_QUOTA = ("clone-quota", Subject.CONFIG, Responsible.OPERATOR,
         "the project of the image volume has no quota left for it",
         "raise the quota of that project", True)
@@ -292,6 +334,9 @@ class Reason(StrEnum):
         ("the array does not declare that it can clone a volume that is "
          "uploading"),
         "implement and declare cloning while uploading in the driver")
+    GLANCE_UNKNOWN = ("glance-unknown", Subject.GLANCE, Responsible.OPERATOR,
+        "what Glance offers could not be read",
+        "see the log for the error", True)
     STORE_UNRESOLVED = ("store-unresolved",
         Subject.GLANCE, Responsible.OPERATOR,
         "no single writable Glance store matches the volume's type",
@@ -303,7 +348,7 @@ class Reason(StrEnum):
         "remove image_service:store_id from the type")
     LEGACY_WRITE_DISABLED = ("legacy-write-disabled",
         Subject.GLANCE, Responsible.OPERATOR,
-        "Glance has no locations API, and its image API writes no locations",
+        "Glance is not known to have an API that takes locations",
         "run Glance 2024.2 or later")
     SERVICE_ROLE_MISSING = ("service-role-missing",
         Subject.GLANCE, Responsible.OPERATOR,
@@ -326,6 +371,10 @@ class Reason(StrEnum):
         Subject.SOURCE, Responsible.DRIVER_AUTHOR,
         "the source's data was not inspected; a download inspects it",
         "implement inspection for the array")
+    CONTENT_UNREADABLE = ("content-unreadable",
+        Subject.SOURCE, Responsible.OPERATOR,
+        "the source's data could not be inspected; a download inspects it",
+        "see the log for the error", True)
     TENANT_MUTABLE = ("tenant-mutable", Subject.SOURCE, Responsible.OPERATOR,
         "tenants can change the volume behind the image",
         "set image_upload_use_internal_tenant")

@@ -11,6 +11,7 @@ from clonepolicy.policy._rules import (
     cinder29,
     cloning,
     location,
+    missing,
     place,
     request,
     source,
@@ -33,6 +34,7 @@ _API_CREATE = (
     request.min_disk_met,
     request.virtual_size_fits,
     request.multiattach_unencrypted,
+    request.quota_known,
     request.quota_suffices,
 )
 _DOWNLOAD = (
@@ -60,14 +62,23 @@ _LOCATED_CLONE = (
     cloning.disk_format_raw,
     cloning.size_known,
     cloning.locations_readable,
+    cloning.locations_shown,
 )
+_MISSING = (
+    missing.source_found,
+    missing.source_permitted,
+    missing.source_answered,
+)
+_MISSING_IMAGE = (*_MISSING, missing.source_asked, missing.image_here)
+_MISSING_VOLUME = (*_MISSING, missing.source_asked, missing.source_here)
+_MISSING_ENTRY = (*_MISSING, missing.entry_asked, missing.source_here)
 _ANY_SOURCE = (
-    source.source_found,
     source.source_ready,
     source.source_unencrypted,
     source.source_fits,
     source.source_holds_image,
     source.extend_possible,
+    source.clones_known,
     source.below_clone_limit,
     source.source_not_refused,
 )
@@ -90,7 +101,7 @@ _IMAGE_NOTES = (
 
 SAFE = Policy(
     name="SAFE",
-    version=1,
+    version=2,
     create=CreateTables(
         refuse=(*_API_CREATE, request.image_downloadable),
         clone=(
@@ -98,7 +109,9 @@ SAFE = Policy(
                 route=Route.ARRAY_IMAGE,
                 preconditions=(*_LOCATED_CLONE, cloning.has_array_image),
                 source_rules=(
+                    *_MISSING_IMAGE,
                     *_ANY_SOURCE,
+                    source.source_size_known,
                     location.location_well_formed,
                     location.scheme_supported,
                     location.same_fsid,
@@ -107,7 +120,11 @@ SAFE = Policy(
                     location.location_names_image,
                 ),
                 notes=(cloning.image_parent_free, *_IMAGE_NOTES),
-                source_notes=(source.no_extension, source.source_inspected),
+                source_notes=(
+                    source.no_extension,
+                    source.source_inspected,
+                    source.source_readable,
+                ),
             ),
             CloneTable[ImageVolume](
                 route=Route.IMAGE_VOLUME,
@@ -117,6 +134,7 @@ SAFE = Policy(
                     cloning.has_image_volume,
                 ),
                 source_rules=(
+                    *_MISSING_VOLUME,
                     *_VOLUME_SOURCE,
                     location.location_names_volume,
                     location.source_is_named,
@@ -126,6 +144,7 @@ SAFE = Policy(
                 source_notes=(
                     source.no_extension,
                     source.source_inspected,
+                    source.source_readable,
                     source.source_immutable,
                 ),
             ),
@@ -135,9 +154,11 @@ SAFE = Policy(
                     *_ANY_CLONE,
                     cloning.cache_enabled,
                     cloning.internal_tenant_set,
+                    cloning.cache_readable,
                     cloning.has_cache_entry,
                 ),
                 source_rules=(
+                    *_MISSING_ENTRY,
                     *_VOLUME_SOURCE,
                     source.cache_vouched,
                     source.entry_is_for_image,
@@ -162,10 +183,13 @@ SAFE = Policy(
             upload.uploaded_settled,
             upload.clone_in_owners_project,
             upload.wanted_tenant_set,
+            upload.clone_quota_known,
             upload.clone_quota_suffices,
             upload.clones_while_uploading,
+            upload.uploaded_clones_known,
             upload.uploaded_below_limit,
             upload.uploaded_not_refused,
+            upload.glance_known,
             upload.store_resolved,
             upload.location_writable,
             upload.has_service_role,
@@ -175,6 +199,7 @@ SAFE = Policy(
             cloning.scheme_allowed,
             cloning.parent_free,
             upload.uploaded_inspected,
+            upload.uploaded_readable,
             upload.registered_at_once,
             upload.clone_immutable,
         ),
@@ -184,7 +209,7 @@ SAFE = Policy(
 
 LIBERTY = Policy(
     name="LIBERTY",
-    version=1,
+    version=2,
     create=CreateTables(
         clone=(
             CloneTable[ImageVolume](
@@ -192,11 +217,13 @@ LIBERTY = Policy(
                 preconditions=(
                     cloning.disk_format_raw,
                     cloning.scheme_allowed,
+                    cloning.locations_readable,
+                    cloning.locations_shown,
                     cloning.has_image_volume,
                 ),
                 source_rules=(
+                    *_MISSING_VOLUME,
                     location.location_names_volume,
-                    source.source_found,
                     cinder29.spec_same_host,
                     cinder29.spec_same_owner,
                 ),
@@ -212,7 +239,7 @@ LIBERTY = Policy(
 
 CINDER_29 = Policy(
     name="CINDER_29",
-    version=1,
+    version=2,
     create=CreateTables(
         refuse=(
             *_API_CREATE,
@@ -225,11 +252,12 @@ CINDER_29 = Policy(
                 preconditions=(
                     cloning.new_volume_unencrypted,
                     cloning.disk_format_raw,
+                    cinder29.cinder_sees_locations,
                     cinder29.cinder_locations_shown,
                     cloning.has_array_image,
                 ),
                 source_rules=(
-                    source.source_found,
+                    *_MISSING_IMAGE,
                     location.location_well_formed,
                     location.scheme_supported,
                     location.same_fsid,
@@ -245,11 +273,12 @@ CINDER_29 = Policy(
                     cloning.disk_format_raw,
                     cloning.container_bare,
                     cloning.scheme_allowed,
+                    cinder29.cinder_sees_locations,
                     cinder29.cinder_locations_shown,
                     cloning.has_image_volume,
                 ),
                 source_rules=(
-                    source.source_found,
+                    *_MISSING_VOLUME,
                     cinder29.cinder_names_volume,
                     cinder29.cinder_same_host,
                     cinder29.cinder_same_cluster,
@@ -267,10 +296,11 @@ CINDER_29 = Policy(
                     cloning.cache_enabled,
                     cloning.internal_tenant_set,
                     request.conversion_space,
+                    cloning.cache_readable,
                     cloning.has_cache_entry,
                 ),
                 source_rules=(
-                    source.source_found,
+                    *_MISSING_ENTRY,
                     source.entry_is_for_image,
                     source.entry_fresh,
                     cinder29.cinder_cache_place,
@@ -284,7 +314,11 @@ CINDER_29 = Policy(
         download=(*_DOWNLOAD, request.image_downloadable),
     ),
     upload=UploadTables(
-        refuse=(*_API_UPLOAD, cinder29.cinder_clone_quota),
+        refuse=(
+            *_API_UPLOAD,
+            cinder29.cinder_clone_quota_known,
+            cinder29.cinder_clone_quota,
+        ),
         register=(
             upload.upload_backend_enabled,
             cloning.disk_format_raw,

@@ -3,7 +3,11 @@
 from clonepolicy._lazy import TYPE_CHECKING, on_first_use
 
 if TYPE_CHECKING:
-    from clonepolicy._facts.records import Inspection, StoredVolume
+    from clonepolicy._facts.records import (
+        Inspection,
+        Missing,
+        StoredVolume,
+    )
     from clonepolicy.ports._checks import (
         check_source,
         check_volume_id,
@@ -44,6 +48,7 @@ __all__ = [
     "InstalledArray",
     "Journal",
     "JournalEntry",
+    "Missing",
     "Observer",
     "Phase",
     "Ports",

@@ -18,7 +18,7 @@ from clonepolicy import (
     VolumeType,
     parse_location,
 )
-from clonepolicy.ports import Inspection
+from clonepolicy.ports import Inspection, Missing
 from clonepolicy.scenarios._requests import (
     ALICE,
     ARRAY,
@@ -50,6 +50,13 @@ _YES_NO_UNKNOWN = (True, False, None)
 _OWNERS = (ALICE, BOB, None)
 _KEYS = (None, "key-1")
 _ARRAYS = (ARRAY, OTHER_ARRAY, None)
+_MISSING = (None, Missing.UNAVAILABLE, Missing.FORBIDDEN)
+_QUOTAS = (
+    Quota(),
+    Quota(volumes=0),
+    Quota(gigabytes=1),
+    Quota(missing=Missing.UNAVAILABLE),
+)
 _LOCATIONS = tuple(
     parse_location(url)
     for url in (
@@ -128,15 +135,17 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
             frozenset(),
         ),
         "glance.show_multiple_locations": (False, True),
-        "quota": (Quota(), Quota(volumes=0), Quota(gigabytes=1)),
+        "quota": _QUOTAS,
         "conversion_free": (None, GiB, 3 * GiB),
+        "cache_missing": _MISSING,
         "candidate.location": _LOCATIONS,
+        "candidate.missing": (None, *Missing),
         "candidate.backend.array_id": _ARRAYS,
         "candidate.image_id": (IMAGE_ID, OTHER_ID),
         "candidate.image_updated_at": (THEN, NOW, None),
         "source.id": (SOURCE_ID, OTHER_ID),
         "source.project_id": (ALICE, BOB, INTERNAL, STORE),
-        "source.size": (1, 0, 2),
+        "source.size": (1, 0, 2, None),
         "source.status": ("available", "in-use", "error", "deleting"),
         "source.migration_status": (None, "success", "migrating"),
         "source.host": (*_HOSTS, None),
@@ -193,6 +202,7 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
             frozenset({"admin"}),
             frozenset(),
         ),
+        "glance.missing": _MISSING,
         "glance.stores": (
             (),
             (GlanceStore(id="s1", cinder_volume_type="plain"),),
@@ -202,7 +212,7 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
                 GlanceStore(id="s2", cinder_volume_type="plain"),
             ),
         ),
-        "clone_quota": (Quota(), Quota(volumes=0), Quota(gigabytes=1)),
+        "clone_quota": _QUOTAS,
     }
 )
 """Values for each fact of an upload request, as in `AXES`."""

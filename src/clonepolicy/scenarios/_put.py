@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import attrs
 
-from clonepolicy import Candidate, Operation, Request
+from clonepolicy import Candidate, Operation, Request, Volume
 from clonepolicy.policy import CANDIDATE_FIELDS
 
 Values: TypeAlias = Mapping[str, Any]
@@ -30,9 +30,10 @@ def candidate_of(request: Request) -> Candidate | None:
 def with_facts(request: R, values: Values) -> R:
     """Return a scenario with other values, by the paths that rules read.
 
-    A scenario has at most one candidate.  Set ``source`` only to None (no
-    source), and a field of candidates only to ``()`` (no candidate).  A
-    field that the candidate does not have is ignored.
+    A scenario has at most one candidate.  If ``candidate.missing`` says why
+    there is no source, there is none.  Set a field of candidates only to
+    ``()`` (no candidate).  What the candidate cannot have is ignored: a
+    field that its kind lacks, and a volume of unknown size.
     """
     flat: dict[str, Any] = {}
     nested: dict[str, dict[str, Any]] = {}
@@ -46,11 +47,9 @@ def with_facts(request: R, values: Values) -> R:
     about_candidate = nested.pop("candidate", {})
     candidate = candidate_of(request)
     if candidate is not None:
-        source: Any = candidate.source
-        if "source" in flat:
-            source = flat.pop("source")
-        elif source is not None:
-            source = _evolved(source, about_source)
+        source: Any = None
+        if about_candidate.get("missing") is None:
+            source = _evolved(candidate.source, about_source)
         array_id = about_candidate.pop("backend.array_id", Ellipsis)
         backend = candidate.backend
         if array_id is not Ellipsis:
@@ -63,14 +62,18 @@ def with_facts(request: R, values: Values) -> R:
             f for f in CANDIDATE_FIELDS.values() if getattr(request, f)
         )
         flat.setdefault(field, (candidate,))
-    flat.pop("source", None)
     for root, changes in nested.items():
         flat[root] = attrs.evolve(getattr(request, root), **changes)
     return attrs.evolve(request, **flat)
 
 
 def _evolved(record: Any, changes: Values) -> Any:  # noqa: ANN401 - any record
-    fields = attrs.fields_dict(type(record))
     return attrs.evolve(
-        record, **{k: v for k, v in changes.items() if k in fields}
+        record, **{k: v for k, v in changes.items() if can_have(record, k, v)}
     )
+
+
+def can_have(record: Any, field: str, value: object) -> bool:  # noqa: ANN401 - any record
+    """Return whether a source or candidate can have a value of a fact."""
+    sizeless = isinstance(record, Volume) and (field, value) == ("size", None)
+    return field in attrs.fields_dict(type(record)) and not sizeless

@@ -37,6 +37,7 @@ from clonepolicy import (
     VolumeType,
     parse_location,
 )
+from clonepolicy.ports import Missing
 from clonepolicy.scenarios import (
     ALICE,
     AXES,
@@ -202,7 +203,7 @@ def stored_images() -> st.SearchStrategy[StoredImage]:
     """What an array may find under a location."""
     return st.builds(
         StoredImage,
-        size=st.integers(0, 3),
+        size=_maybe(st.integers(0, 3)),
         status=st.sampled_from(("available", "deleting")),
         encryption_key_id=st.sampled_from((None, None, "key-1")),
         clones=_maybe(st.integers(0, 2)),
@@ -222,35 +223,41 @@ def backends() -> st.SearchStrategy[Backend]:
     return _record(Backend, ("backend.",), special, {})
 
 
+def missing() -> st.SearchStrategy[Missing]:
+    """Why there is no source."""
+    return st.sampled_from(Missing)
+
+
+def _candidates(
+    kind: type[T],
+    sources: st.SearchStrategy[Any],
+    **fields: st.SearchStrategy[Any],
+) -> st.SearchStrategy[T]:
+    """Draw candidates that have a source, or say why they have none."""
+    fields["backend"] = backends()
+    return st.builds(kind, source=sources, **fields) | st.builds(
+        kind, missing=missing(), **fields
+    )
+
+
 def array_images() -> st.SearchStrategy[ArrayImage]:
     """Candidates on an array, found or not."""
-    return st.builds(
-        ArrayImage,
-        location=locations(),
-        source=_maybe(stored_images()),
-        backend=backends(),
-    )
+    return _candidates(ArrayImage, stored_images(), location=locations())
 
 
 def image_volumes() -> st.SearchStrategy[ImageVolume]:
     """Candidates behind a location, found or not."""
-    return st.builds(
-        ImageVolume,
-        location=locations(),
-        source=_maybe(volumes()),
-        backend=backends(),
-    )
+    return _candidates(ImageVolume, volumes(), location=locations())
 
 
 def cache_entries() -> st.SearchStrategy[CacheEntry]:
     """Candidates in the image-volume cache, found or not."""
-    return st.builds(
+    return _candidates(
         CacheEntry,
+        volumes(),
         image_id=image_ids(),
         image_updated_at=moments(),
         last_used=moments(),
-        source=_maybe(volumes()),
-        backend=backends(),
     )
 
 
@@ -275,7 +282,11 @@ def quotas() -> st.SearchStrategy[Quota]:
     """Quotas with and without limits."""
     left = _maybe(st.integers(0, 3))
     return st.builds(
-        Quota, volumes=left, gigabytes=left, per_volume_gigabytes=left
+        Quota,
+        volumes=left,
+        gigabytes=left,
+        per_volume_gigabytes=left,
+        missing=st.sampled_from((None, None, None, *Missing)),
     )
 
 

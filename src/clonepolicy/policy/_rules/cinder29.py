@@ -30,6 +30,13 @@ _FILTER = cinder("db.sqlalchemy.api._filter_host")
 _LOCATIONS = cinder("GlanceImageService.get_location")
 _UPLOAD = cinder("VolumeManager._clone_image_volume_and_add_location")
 _CACHE = cinder("image.cache.ImageVolumeCache._get_query_filters")
+_ANSWERED = frozenset(
+    {
+        LocationsFrom.LOCATIONS_API,
+        LocationsFrom.IMAGE,
+        LocationsFrom.HIDDEN,
+    }
+)
 
 # -- Liberty ----------------------------------------------------------------
 
@@ -68,7 +75,17 @@ def spec_same_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
     citations=(_LOCATIONS,),
 )
 def cinder_locations_read(request: CreateRequest) -> bool:
-    return request.image.locations_from is not LocationsFrom.UNREADABLE
+    return request.image.locations_from in _ANSWERED
+
+
+@rule(
+    "Glance answered with a location.",
+    Reason.LOCATIONS_HIDDEN,
+    reads=("image.locations_from",),
+    citations=(_LOCATIONS,),
+)
+def cinder_sees_locations(request: CreateRequest) -> bool:
+    return request.image.locations_from is not LocationsFrom.HIDDEN
 
 
 @rule(
@@ -196,28 +213,45 @@ def cinder_cache_place(request: CreateRequest, candidate: CacheEntry) -> bool:
 
 # -- Cinder 29: upload ------------------------------------------------------
 
+_CLONED = (
+    "config.image_upload_use_cinder_backend",
+    "image.disk_format",
+    "image.container_format",
+)
+
 
 @rule(
     "If Cinder clones, the clone's project has volumes and GiB left for it.",
     Reason.CLONE_QUOTA,
-    reads=(
-        "clone_quota",
-        "volume.size",
-        "config.image_upload_use_cinder_backend",
-        "image.disk_format",
-        "image.container_format",
-    ),
+    reads=("clone_quota", "volume.size", *_CLONED),
     citations=(_UPLOAD,),
 )
 def cinder_clone_quota(request: UploadRequest) -> bool:
     quota = request.clone_quota
     return (
-        not request.config.image_upload_use_cinder_backend
-        or request.image.disk_format != "raw"
-        or request.image.container_format != "bare"
+        not _clones(request)
+        or quota.missing is not None
         or attrs.evolve(quota, per_volume_gigabytes=None).admits(
             request.volume.size
         )
+    )
+
+
+@rule(
+    "If Cinder clones, the quota of the clone's project can be read.",
+    Reason.CLONE_QUOTA_UNKNOWN,
+    reads=("clone_quota", *_CLONED),
+    citations=(_UPLOAD,),
+)
+def cinder_clone_quota_known(request: UploadRequest) -> bool:
+    return not _clones(request) or request.clone_quota.missing is None
+
+
+def _clones(request: UploadRequest) -> bool:
+    return (
+        request.config.image_upload_use_cinder_backend
+        and request.image.disk_format == "raw"
+        and request.image.container_format == "bare"
     )
 
 

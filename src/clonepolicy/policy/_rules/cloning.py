@@ -14,6 +14,9 @@ _DOWNLOAD = cinder(
     "CreateVolumeFromSpecTask._create_from_image_cache_or_download"
 )
 
+_UNREAD = frozenset({LocationsFrom.UNAVAILABLE, LocationsFrom.UNREADABLE})
+_HIDDEN = frozenset({LocationsFrom.HIDDEN, LocationsFrom.FORBIDDEN})
+
 
 @rule(
     "The new volume is not encrypted.",
@@ -124,27 +127,45 @@ def backend_thawed(request: CreateRequest | UploadRequest) -> bool:
     differs="If Cinder cannot read the locations, the create usually fails.",
 )
 def locations_readable(request: CreateRequest) -> bool:
-    return request.image.locations_from is not LocationsFrom.UNREADABLE
+    return request.image.locations_from not in _UNREAD
 
 
 @rule(
-    "A location names an image that an array stores.",
+    "Glance shows the image's locations.",
+    Reason.LOCATIONS_HIDDEN,
+    reads=("image.locations_from",),
+    citations=(
+        cinder("GlanceImageService.get_location"),
+        glance("policy get_image_location"),
+    ),
+)
+def locations_shown(request: CreateRequest) -> bool:
+    return request.image.locations_from not in _HIDDEN
+
+
+@rule(
+    "A location names an image that an array stores, or the locations are "
+    "not known.",
     Reason.NO_ARRAY_IMAGE,
-    reads=("array_images",),
+    reads=("array_images", "image.locations_from"),
     citations=(cinder("driver.clone_image"),),
 )
 def has_array_image(request: CreateRequest) -> bool:
-    return bool(request.array_images)
+    return bool(request.array_images) or not _are_known(request)
 
 
 @rule(
-    "A location names a volume.",
+    "A location names a volume, or the locations are not known.",
     Reason.NO_LOCATIONS,
-    reads=("image_volumes",),
+    reads=("image_volumes", "image.locations_from"),
     citations=(spec("Proposed change, 2nd condition"), _CLONE),
 )
 def has_image_volume(request: CreateRequest) -> bool:
-    return bool(request.image_volumes)
+    return bool(request.image_volumes) or not _are_known(request)
+
+
+def _are_known(request: CreateRequest) -> bool:
+    return request.image.locations_from not in _UNREAD | _HIDDEN
 
 
 @rule(
@@ -184,13 +205,24 @@ def internal_tenant_set(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The cache has an entry for the image.",
+    "The entries of the cache were read.",
+    Reason.CACHE_UNREADABLE,
+    reads=("cache_missing",),
+    citations=(cinder("image.cache.ImageVolumeCache.get_entry"),),
+    differs="Cinder fails the create.",
+)
+def cache_readable(request: CreateRequest) -> bool:
+    return request.cache_missing is None
+
+
+@rule(
+    "The cache has an entry for the image, or its entries are not known.",
     Reason.CACHE_MISS,
-    reads=("cache_entries",),
+    reads=("cache_entries", "cache_missing"),
     citations=(cinder("image.cache.ImageVolumeCache.get_entry"),),
 )
 def has_cache_entry(request: CreateRequest) -> bool:
-    return bool(request.cache_entries)
+    return bool(request.cache_entries) or request.cache_missing is not None
 
 
 @rule(
@@ -224,22 +256,20 @@ def locations_protected(request: CreateRequest) -> bool:
 
 
 @rule(
-    "A clone does not need its source.",
+    "The array is not known to clone in a way that needs the source.",
     Reason.PARENT_PINNED,
     reads=("backend.clone_kind",),
     citations=(glance("glance_store rbd driver: image in use by clones"),),
 )
 def parent_free(request: CreateRequest | UploadRequest) -> bool:
-    kind = request.backend.clone_kind
-    return kind is not None and kind is not CloneKind.COPY_ON_WRITE
+    return request.backend.clone_kind is not CloneKind.COPY_ON_WRITE
 
 
 @rule(
-    "A clone of a stored image does not need that image.",
+    "The array is not known to clone a stored image in a way that needs it.",
     Reason.PARENT_PINNED,
     reads=("backend.image_clone_kind",),
     citations=(glance("glance_store rbd driver: image in use by clones"),),
 )
 def image_parent_free(request: CreateRequest) -> bool:
-    kind = request.backend.image_clone_kind
-    return kind is not None and kind is not CloneKind.COPY_ON_WRITE
+    return request.backend.image_clone_kind is not CloneKind.COPY_ON_WRITE

@@ -8,6 +8,7 @@ from clonepolicy._facts.locations import (
     MalformedLocation,
     RbdLocation,
 )
+from clonepolicy._facts.records import Missing
 from clonepolicy._facts.requests import ArrayImage, CreateRequest, ImageVolume
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, glance, rule, spec
@@ -75,45 +76,70 @@ def scheme_supported(request: CreateRequest, candidate: ArrayImage) -> bool:
             return isinstance(location, MalformedLocation)
 
 
+_OWN = (
+    "candidate.location",
+    "candidate.missing",
+    "backend.image_schemes",
+    "backend.array_id",
+)
+"""What says whether the location is one of the array's own."""
+
+
 @rule(
-    "An RBD location is in the array's own Ceph cluster.",
+    "If the array clones from RBD, an RBD location is in its own Ceph "
+    "cluster.",
     Reason.DIFFERENT_FSID,
-    reads=("candidate.location", "backend.array_id"),
+    reads=(
+        "candidate.location",
+        "backend.image_schemes",
+        "backend.array_id",
+    ),
     citations=(_RBD,),
 )
 def same_fsid(request: CreateRequest, candidate: ArrayImage) -> bool:
     return (
         not isinstance(candidate.location, RbdLocation)
+        or "rbd" not in request.backend.image_schemes
         or candidate.location.fsid == request.backend.array_id
     )
 
 
-@rule(
-    "A file location is on the new volume's array.",
-    Reason.DIFFERENT_ARRAY,
-    reads=(
-        "candidate.location",
-        "candidate.backend.array_id",
-        "backend.array_id",
-    ),
-    citations=(cinder("driver.clone_image"),),
-    differs="Drivers accept any file whose path matches.",
-)
-def image_on_same_array(request: CreateRequest, candidate: ArrayImage) -> bool:
-    return not isinstance(candidate.location, FileLocation) or (
-        request.backend.array_id is not None
-        and request.backend.array_id == candidate.backend.array_id
+def _is_own(request: CreateRequest, candidate: ArrayImage) -> bool:
+    """Return whether no other rule says that the image lies elsewhere."""
+    return (
+        candidate.missing is not Missing.ELSEWHERE
+        and scheme_supported.holds(request, candidate)
+        and same_fsid.holds(request, candidate)
     )
 
 
 @rule(
-    "The location is in a pool that only Glance writes to.",
+    "A file location where the array looks is on the new volume's array.",
+    Reason.DIFFERENT_ARRAY,
+    reads=(*_OWN, "candidate.backend.array_id"),
+    citations=(cinder("driver.clone_image"),),
+    differs="Drivers accept any file whose path matches.",
+)
+def image_on_same_array(request: CreateRequest, candidate: ArrayImage) -> bool:
+    here, there = request.backend.array_id, candidate.backend.array_id
+    return (
+        not isinstance(candidate.location, FileLocation)
+        or not _is_own(request, candidate)
+        or (here is not None and here == there)
+    )
+
+
+@rule(
+    "A location where the array looks is in a pool that only Glance writes "
+    "to.",
     Reason.POOL_NOT_ALLOWED,
-    reads=("candidate.location", "config.trusted_image_pools"),
+    reads=(*_OWN, "config.trusted_image_pools"),
     citations=(_RBD,),
     differs="Cinder accepts every pool that the Ceph user can open.",
 )
 def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
+    if not _is_own(request, candidate):
+        return True
     match candidate.location:
         case RbdLocation(pool=pool):
             return pool in request.config.trusted_image_pools
@@ -126,16 +152,18 @@ def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
 
 
 @rule(
-    "The image's id is the name of the stored image, and its RBD snapshot is "
-    "named snap.",
+    "Where the array looks, the image's id is the name of the stored image, "
+    "and its RBD snapshot is named snap.",
     Reason.BACKREF_MISMATCH,
-    reads=("candidate.location", "image.id"),
+    reads=(*_OWN, "image.id"),
     citations=(glance("glance_store names what it stores by image id"),),
     differs="Cinder accepts any name.",
 )
 def location_names_image(
     request: CreateRequest, candidate: ArrayImage
 ) -> bool:
+    if not _is_own(request, candidate):
+        return True
     match candidate.location:
         case RbdLocation(image=name, snapshot=snapshot):
             return (name, snapshot) == (request.image.id, "snap")

@@ -114,13 +114,24 @@ def multiattach_unencrypted(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The project has quota left for the volume.",
+    "The quota that the project has left is known.",
+    Reason.QUOTA_UNKNOWN,
+    reads=("quota",),
+    citations=(cinder("QuotaReserveTask"),),
+)
+def quota_known(request: CreateRequest) -> bool:
+    return request.quota.missing is None
+
+
+@rule(
+    "The project has quota left for the volume, as far as that is known.",
     Reason.QUOTA_EXCEEDED,
     reads=("quota", "volume.size"),
     citations=(cinder("QuotaReserveTask"),),
 )
 def quota_suffices(request: CreateRequest) -> bool:
-    return request.quota.admits(request.volume.size)
+    quota = request.quota
+    return quota.missing is not None or quota.admits(request.volume.size)
 
 
 @rule(

@@ -1,6 +1,6 @@
 """Rules about the source itself: its owner, its state, its size.
 
-Every rule here except `source_found` holds if the source is missing.
+Every rule here holds if the source is missing; rules in ``missing`` fail.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from clonepolicy._facts.requests import (
     CreateRequest,
     ImageVolume,
     VolumeCandidate,
+    size_to_extend_to,
 )
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, rule, spec
@@ -31,16 +32,6 @@ _TRUSTED = (
 )
 _REFUSED = Inspection.REFUSED
 """A module variable, because reading it is faster for many candidates."""
-
-
-@rule(
-    "The source exists.",
-    Reason.SOURCE_NOT_FOUND,
-    reads=("source",),
-    citations=(_CLONE,),
-)
-def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
-    return candidate.source is not None
 
 
 @rule(
@@ -152,6 +143,17 @@ def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
 
 
 @rule(
+    "The source's size is known.",
+    Reason.SOURCE_SIZE_UNKNOWN,
+    reads=("source.size",),
+    citations=(cinder("driver.clone_image"),),
+    differs="Cinder leaves this to the driver.",
+)
+def source_size_known(_request: CreateRequest, candidate: Candidate) -> bool:
+    return candidate.source is None or candidate.source.size is not None
+
+
+@rule(
     "The source is no larger than the new volume.",
     Reason.SOURCE_LARGER_THAN_REQUEST,
     reads=("source.size", "volume.size"),
@@ -159,8 +161,8 @@ def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
     differs="Cinder leaves this to the driver; some drivers truncate.",
 )
 def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
-    source = candidate.source
-    return source is None or source.size <= request.volume.size
+    size = _size(candidate)
+    return size is None or size <= request.volume.size
 
 
 @rule(
@@ -171,8 +173,8 @@ def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     differs="Cinder does not check this.",
 )
 def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
-    source, image = candidate.source, request.image
-    return source is None or source.size * GiB >= max(
+    size, image = _size(candidate), request.image
+    return size is None or size * GiB >= max(
         image.size or 0, image.virtual_size or 0
     )
 
@@ -199,10 +201,10 @@ def source_is_another(
     differs="Cinder leaves this to the driver.",
 )
 def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
-    source = candidate.source
+    size = _size(candidate)
     return (
-        source is None
-        or source.size >= request.volume.size
+        size is None
+        or size >= request.volume.size
         or request.backend.can_extend is True
     )
 
@@ -230,7 +232,23 @@ def type_compatible(
 
 
 @rule(
-    "The source has fewer clones than the array allows.",
+    "The number of the source's clones is known, if the array limits it.",
+    Reason.CLONES_UNKNOWN,
+    reads=("source.clones", "backend.clone_limit"),
+    citations=(cinder("exception.SnapshotLimitReached"),),
+    differs="Cinder tries to clone, and downloads if that fails.",
+)
+def clones_known(request: CreateRequest, candidate: Candidate) -> bool:
+    return (
+        candidate.source is None
+        or request.backend.clone_limit is None
+        or candidate.source.clones is not None
+    )
+
+
+@rule(
+    "The source has fewer clones than the array allows, as far as their "
+    "number is known.",
     Reason.SNAPSHOT_LIMIT,
     reads=("source.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
@@ -241,7 +259,8 @@ def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
     return (
         source is None
         or limit is None
-        or (source.clones is not None and source.clones < limit)
+        or source.clones is None
+        or source.clones < limit
     )
 
 
@@ -269,6 +288,17 @@ def source_inspected(_request: CreateRequest, candidate: Candidate) -> bool:
 
 
 @rule(
+    "The source's data could be read, if the array was asked to inspect it.",
+    Reason.CONTENT_UNREADABLE,
+    reads=("source.inspection",),
+    citations=(advisory("OSSA-2024-001"),),
+)
+def source_readable(_request: CreateRequest, candidate: Candidate) -> bool:
+    source = candidate.source
+    return source is None or source.inspection is not Inspection.UNREADABLE
+
+
+@rule(
     "No tenant can write to the source.",
     Reason.TENANT_MUTABLE,
     reads=("source.project_id", *_TRUSTED),
@@ -286,5 +316,8 @@ def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
     citations=(spec("Proposed change, extend"),),
 )
 def no_extension(request: CreateRequest, candidate: Candidate) -> bool:
-    source = candidate.source
-    return source is None or source.size >= request.volume.size
+    return size_to_extend_to(request, candidate) is None
+
+
+def _size(candidate: Candidate) -> int | None:
+    return None if candidate.source is None else candidate.source.size

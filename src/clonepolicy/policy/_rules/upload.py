@@ -140,14 +140,26 @@ def wanted_tenant_set(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The clone's project has quota left for it.",
+    "The quota of the clone's project is known.",
+    Reason.CLONE_QUOTA_UNKNOWN,
+    reads=("clone_quota",),
+    citations=(cinder("VolumeManager._clone_image_volume"),),
+    differs="Cinder fails the upload.",
+)
+def clone_quota_known(request: UploadRequest) -> bool:
+    return request.clone_quota.missing is None
+
+
+@rule(
+    "The clone's project has quota left for it, as far as that is known.",
     Reason.CLONE_QUOTA,
     reads=("clone_quota", "volume.size"),
     citations=(cinder("VolumeManager._clone_image_volume"),),
     differs="Cinder fails the upload.",
 )
 def clone_quota_suffices(request: UploadRequest) -> bool:
-    return request.clone_quota.admits(request.volume.size)
+    quota = request.clone_quota
+    return quota.missing is not None or quota.admits(request.volume.size)
 
 
 @rule(
@@ -162,7 +174,22 @@ def clones_while_uploading(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The volume has fewer clones than the array allows.",
+    "The number of the volume's clones is known, if the array limits it.",
+    Reason.CLONES_UNKNOWN,
+    reads=("volume.clones", "backend.clone_limit"),
+    citations=(cinder("exception.SnapshotLimitReached"),),
+    differs="Cinder tries to clone, and uploads if that fails.",
+)
+def uploaded_clones_known(request: UploadRequest) -> bool:
+    return (
+        request.backend.clone_limit is None
+        or request.volume.clones is not None
+    )
+
+
+@rule(
+    "The volume has fewer clones than the array allows, as far as their "
+    "number is known.",
     Reason.SNAPSHOT_LIMIT,
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
@@ -170,7 +197,7 @@ def clones_while_uploading(request: UploadRequest) -> bool:
 )
 def uploaded_below_limit(request: UploadRequest) -> bool:
     clones, limit = request.volume.clones, request.backend.clone_limit
-    return limit is None or (clones is not None and clones < limit)
+    return limit is None or clones is None or clones < limit
 
 
 @rule(
@@ -186,6 +213,17 @@ def uploaded_below_limit(request: UploadRequest) -> bool:
 )
 def uploaded_not_refused(request: UploadRequest) -> bool:
     return request.volume.inspection is not Inspection.REFUSED
+
+
+@rule(
+    "What Glance offers is known.",
+    Reason.GLANCE_UNKNOWN,
+    reads=("glance.missing",),
+    citations=(glance("GET /versions"),),
+    differs="Cinder notices this after cloning.",
+)
+def glance_known(request: UploadRequest) -> bool:
+    return request.glance.missing is None
 
 
 @rule(
@@ -205,13 +243,18 @@ def store_resolved(request: UploadRequest) -> bool:
 @rule(
     "Glance has the locations API, or its image API accepts locations.",
     Reason.LEGACY_WRITE_DISABLED,
-    reads=("glance.has_location_api", "glance.show_multiple_locations"),
+    reads=(
+        "glance.has_location_api",
+        "glance.show_multiple_locations",
+        "glance.missing",
+    ),
     citations=(glance("ImagesController._do_add_locations"),),
     differs="Cinder notices this after cloning.",
 )
 def location_writable(request: UploadRequest) -> bool:
     return (
-        request.glance.has_location_api is True
+        request.glance.missing is not None
+        or request.glance.has_location_api is True
         or request.glance.show_multiple_locations
     )
 
@@ -233,13 +276,14 @@ def has_service_role(request: UploadRequest) -> bool:
 @rule(
     "Cinder's user can see the image, to verify the registration.",
     Reason.ADMIN_ROLE_MISSING,
-    reads=("image.visibility", "glance.service_roles"),
+    reads=("image.visibility", "glance.service_roles", "glance.missing"),
     citations=(glance("glance/db/utils.py is_image_visible"),),
     differs="Later, Cinder fails to create volumes from the image.",
 )
 def sees_private_images(request: UploadRequest) -> bool:
     return (
-        request.image.visibility in {"public", "community"}
+        request.glance.missing is not None
+        or request.image.visibility in {"public", "community"}
         or "admin" in request.glance.service_roles
     )
 
@@ -266,6 +310,16 @@ def registered_at_once(request: UploadRequest) -> bool:
 )
 def uploaded_inspected(request: UploadRequest) -> bool:
     return request.volume.inspection is not Inspection.NOT_INSPECTED
+
+
+@rule(
+    "The volume's data could be read, if the array was asked to inspect it.",
+    Reason.CONTENT_UNREADABLE,
+    reads=("volume.inspection",),
+    citations=(advisory("OSSA-2024-001"),),
+)
+def uploaded_readable(request: UploadRequest) -> bool:
+    return request.volume.inspection is not Inspection.UNREADABLE
 
 
 @rule(
