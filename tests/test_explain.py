@@ -96,7 +96,7 @@ def test_the_operator_reads_reason_values_remedy_and_plan() -> None:
         "owner-mismatch: the image's owner does not own the source",
         "image.owner=alice",
         "source.project_id=bob",
-        "operator: put image volumes in the internal tenant",
+        "operator: upload the image anew with ",
         f"image-volume cinder://{SOURCE_ID}: refused",
         "1. download: DownloadImage, PublishVolume",
         "else FailVolume",

@@ -26,10 +26,10 @@ CORE: Mapping[str, str] = {
         recover tenant_findings what_would_it_take
     """,
     "clonepolicy.policy": """
-        CANDIDATE_FIELDS Citation CloneTable CreateRule CreateTables Order
-        Policy Responsible Rule SourceRule Subject UploadRule UploadTables
-        advisory cinder glance last_used_first nearest_first newest_first rule
-        spec
+        CANDIDATE_FIELDS Citation CloneTable Cost CreateRule CreateTables
+        Cure Order Policy Responsible Rule SourceRule Subject UploadRule
+        UploadTables Values advisory always changed cinder glance
+        last_used_first nearest_first newest_first rule spec
     """,
     "clonepolicy.plan": """
         AddLocation Attempt CloneImage CloneVolume CreateImageVolume
@@ -48,13 +48,13 @@ CORE: Mapping[str, str] = {
     "clonepolicy.scenarios": """
         ALICE ARRAY AXES BOB CLONEABLE HERE IMAGE_ID INTERNAL NEW_ID NOW
         OTHER_ARRAY OTHER_ID PLAIN REGISTERABLE SOURCE_ID STORE THEN
-        UPLOAD_AXES Combinations Difference Table Values candidate_of
+        UPLOAD_AXES Combinations Difference Table candidate_of
         combinations differences holds independent_faults one_fault
         scenarios_of variants with_facts
     """,
     "clonepolicy.wire": """
         dumps finding_to_dict from_dict loads loads_decision reason_to_dict
-        to_dict
+        remedy_to_dict to_dict
     """,
     "clonepolicy.schema": "schema",
 }

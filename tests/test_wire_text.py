@@ -33,10 +33,8 @@ def test_a_finding_is_written_with_its_reason_and_its_values() -> None:
         "rule": "source_is_named",
         "requirement": "The source is the volume that the location names.",
         "meaning": reason.meaning,
+        "remedies": [],
         "subject": "source",
-        "responsible": str(reason.responsible),
-        "remedy": reason.remedy,
-        "waiting_helps": reason.waiting_helps,
         "blocks": ["image-volume"],
         "candidate": f"cinder://{OTHER_ID}",
         "values": {

@@ -64,7 +64,8 @@ def rules() -> Iterator[str]:
             f"- facts it reads: {code(rule.reads)}",
             f"- documented by: {'; '.join(map(str, rule.citations))}",
             f"- Cinder differs: {rule.differs}",
-            f"- remedy ({reason.responsible}): {reason.remedy}",
+            f"- if it does not hold: {rule.meaning}",
+            *(f"- remedy of the {cure}" for cure in rule.cures),
             f"- tables: {where}",
         ]
         yield "\n".join(line for line in lines if not line.endswith(": "))
@@ -84,15 +85,11 @@ def reasons() -> Iterator[str]:
         for reason in (r for r in Reason if r.subject is subject):
             yield f"### {reason}"
             yield f"{reason.meaning[0].upper()}{reason.meaning[1:]}."
-            wait = "yes" if reason.waiting_helps else "no"
-            lines = [
-                f"- responsible: {reason.responsible}",
-                f"- remedy: {reason.remedy}",
-                f"- waiting may help: {wait}",
-            ]
-            lines += (
-                f"- given by {to_rule(rule.name)} in {where}"
-                for rule, where in places().items()
-                if rule.reason is reason
-            )
+            given = {r: w for r, w in places().items() if r.reason is reason}
+            lines: list[str] = []
+            for rule, where in given.items():
+                lines += (
+                    f"- given by {to_rule(rule.name)} in {where}",
+                    *(f"    - remedy of the {cure}" for cure in rule.cures),
+                )
             yield "\n".join(lines)

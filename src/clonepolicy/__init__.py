@@ -19,12 +19,12 @@ if TYPE_CHECKING:
         UploadDecision,
     )
     from clonepolicy._decide.explain import explain
-    from clonepolicy._decide.finding import CandidateResult, Finding
+    from clonepolicy._decide.finding import CandidateResult, Finding, Remedy
     from clonepolicy._decide.to_tenant import (
         explain_to_tenant,
         tenant_findings,
     )
-    from clonepolicy._decide.unblock import Remedy, Unblock, what_would_it_take
+    from clonepolicy._decide.unblock import Unblock, what_would_it_take
     from clonepolicy._errors import (
         AdapterError,
         CloneLimitError,

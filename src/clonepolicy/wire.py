@@ -38,7 +38,7 @@ from cattrs.strategies import configure_tagged_union
 from clonepolicy._decide.decide import decide
 from clonepolicy._decide.decision import Clone, Decision, Register
 from clonepolicy._decide.explain import headline
-from clonepolicy._decide.finding import Finding
+from clonepolicy._decide.finding import Finding, Remedy
 from clonepolicy._errors import FactError
 from clonepolicy._facts.locations import (
     FileLocation,
@@ -67,6 +67,7 @@ __all__ = [
     "loads",
     "loads_decision",
     "reason_to_dict",
+    "remedy_to_dict",
     "to_dict",
 ]
 
@@ -259,9 +260,11 @@ def to_dict(value: Request | Plan | Decision) -> Json:
 
 
 def finding_to_dict(finding: Finding) -> Json:
-    """Return a finding as JSON types, with its reason's meaning and remedy."""
+    """Return a finding as JSON types, with what it means and its remedies."""
     return {
         **reason_to_dict(finding.reason),
+        "meaning": finding.meaning,
+        "remedies": [remedy_to_dict(each) for each in finding.remedies],
         "rule": finding.rule,
         "requirement": finding.requirement,
         "blocks": [str(route) for route in finding.blocks],
@@ -273,15 +276,23 @@ def finding_to_dict(finding: Finding) -> Json:
     }
 
 
+def remedy_to_dict(remedy: Remedy) -> Json:
+    """Return a remedy as JSON types, without the facts that it changes."""
+    return {
+        "reason": str(remedy.reason),
+        "remedy": remedy.remedy,
+        "responsible": str(remedy.responsible),
+        "cost": str(remedy.cost),
+        "waiting_helps": remedy.waiting_helps,
+    }
+
+
 def reason_to_dict(reason: Reason) -> Json:
     """Return a reason as JSON types."""
     return {
         "reason": str(reason),
         "subject": str(reason.subject),
         "meaning": reason.meaning,
-        "responsible": str(reason.responsible),
-        "remedy": reason.remedy,
-        "waiting_helps": reason.waiting_helps,
     }
 
 

@@ -37,7 +37,10 @@ def lies_outside(request: Any, location: Any) -> str | None:
     kind = location["kind"]
     if kind == "malformed":
         return None
-    if kind not in {"rbd", "file"} or kind not in request.backend.image_schemes:
+    if (
+        kind not in {"rbd", "file"}
+        or kind not in request.backend.image_schemes
+    ):
         return "scheme-unsupported"
     if kind == "rbd" and location["fsid"] != request.backend.array_id:
         return "different-fsid"

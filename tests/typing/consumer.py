@@ -81,7 +81,7 @@ def a_decision_is_read(decision: CreateDecision, ports: Ports) -> Outcome:
     assert_type(decision.findings, tuple[Finding, ...])
     assert_type(decision.findings[0].blocks, tuple[Route, ...])
     assert_type(decision.findings[0].reason, Reason)
-    assert_type(decision.findings[0].reason.remedy, str)
+    assert_type(decision.findings[0].remedies[0].remedy, str)
     assert_type(decision.plan, Plan)
     assert_type(decision.plan.attempts, tuple[Attempt, ...])
     return execute(decision.plan, ports)

@@ -121,10 +121,10 @@ def _listing(
 def _finding_lines(finding: Finding) -> Iterator[str]:
     reason = finding.reason
     compared = (f"{path}={format_fact(fact)}" for path, fact in finding.values)
-    wait = "; waiting may help" if reason.waiting_helps else ""
-    yield f"  - {reason}: {reason.meaning}"
+    yield f"  - {reason}: {finding.meaning}"
     yield f"    ({', '.join(compared)})"
-    yield f"    {reason.responsible}: {reason.remedy}{wait}"
+    for remedy in finding.remedies:
+        yield f"    {remedy}"
 
 
 def _request_lines(finding: Finding) -> Iterator[str]:

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
 from clonepolicy._facts.requests import Candidate, Request
+from clonepolicy.policy._cure import Cost, Responsible, as_line
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import Rule
 from clonepolicy.policy._tables import Route
+
+
+@attrs.frozen(kw_only=True)
+class Remedy:
+    """What removes one finding, and who can apply it."""
+
+    reason: Reason
+    remedy: str
+    responsible: Responsible
+    cost: Cost
+    waiting_helps: bool
+    changes: tuple[tuple[str, Any], ...] = attrs.field(repr=False)
+    """The path and the new value of each fact that is different then."""
+
+    def __str__(self) -> str:
+        """Return one line: who can do what, and what it costs."""
+        return as_line(
+            self.remedy, self.responsible, self.cost, self.waiting_helps
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -19,6 +40,10 @@ class Finding:
     reason: Reason
     rule: str
     requirement: str
+    meaning: str
+    """What is the case."""
+    remedies: tuple[Remedy, ...]
+    """What removes this finding, the best first; each alone is enough."""
     blocks: tuple[Route, ...]
     """The routes that it closes, for its candidate or for all; a note: ()."""
     candidate: str | None = None
@@ -47,12 +72,31 @@ def make_finding(
         reason=rule.reason,
         rule=rule.name,
         requirement=rule.requirement,
+        meaning=rule.meaning,
+        remedies=tuple(_remedies(rule, request, candidate)),
         blocks=blocks,
         candidate=None if candidate is None else candidate.label,
         values=tuple(
             (path, read_fact(path, request, candidate)) for path in rule.reads
         ),
     )
+
+
+def _remedies(
+    rule: Rule[Any], request: Request, candidate: Candidate | None
+) -> Iterator[Remedy]:
+    given = (request,) if candidate is None else (request, candidate)
+    for cure in rule.cures:
+        changes = cure.changes(*given)
+        if changes is not None:
+            yield Remedy(
+                reason=rule.reason,
+                remedy=cure.remedy,
+                responsible=cure.responsible,
+                cost=cure.cost,
+                waiting_helps=cure.waiting_helps,
+                changes=tuple(changes.items()),
+            )
 
 
 def read_fact(

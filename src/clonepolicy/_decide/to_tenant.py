@@ -11,7 +11,7 @@ from clonepolicy._decide.finding import Finding
 from clonepolicy._facts.records import VolumeType
 from clonepolicy._facts.requests import Operation, Request
 from clonepolicy._text import shown
-from clonepolicy.policy._reason import Responsible
+from clonepolicy.policy._cure import Responsible
 from clonepolicy.policy._tables import Route
 
 SHOWN = frozenset(
@@ -113,11 +113,15 @@ def _made(request: Request) -> str:
 
 
 def _line(finding: Finding) -> str:
-    reason = finding.reason
-    operator = reason.responsible is Responsible.OPERATOR
-    remedy = "" if operator else f" Remedy: {reason.remedy}."
-    wait = " Waiting may help." if reason.waiting_helps else ""
-    return f"- {reason.meaning} [{reason}].{remedy}{wait}"
+    theirs = [
+        each.remedy
+        for each in finding.remedies
+        if each.responsible in {Responsible.REQUESTER, Responsible.IMAGE_OWNER}
+    ]
+    remedy = f" Remedy: {'; or '.join(theirs)}." if theirs else ""
+    waiting = any(each.waiting_helps for each in finding.remedies)
+    wait = " Waiting may help." if waiting else ""
+    return f"- {finding.meaning} [{finding.reason}].{remedy}{wait}"
 
 
 def _without_specs(finding: Finding) -> Finding:

@@ -31,7 +31,7 @@ from clonepolicy.cli._demo_steps import (
     raw_copy,
     sha256,
 )
-from clonepolicy.cli._report import measured, reason_lines, reasons
+from clonepolicy.cli._report import findings, measured, reason_lines
 from clonepolicy.cli._storage import detect_format
 
 _SIDE_BY_SIDE = 116
@@ -202,9 +202,10 @@ class DemoScript:
             "Refused before anything was made: clone and download are both "
             "impossible."
         )
-        for reason in reasons(self.steps.done[-1].decision):
-            self._say(f"- {reason}: {reason.meaning}", indent=5)
-            self._say(f"{reason.responsible}: {reason.remedy}", indent=7)
+        for found in findings(self.steps.done[-1].decision):
+            self._say(f"- {found.reason}: {found.meaning}", indent=5)
+            for remedy in found.remedies:
+                self._say(str(remedy), indent=7)
 
     def _explain(self) -> Json:
         self._title("5. Explain a decision to the operator and to the tenant")

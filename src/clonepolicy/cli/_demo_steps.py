@@ -14,7 +14,7 @@ from clonepolicy import Decision, GiB, wire
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.render import Json
 from clonepolicy.adapters.local import Created, LocalCloud, Uploaded
-from clonepolicy.cli._report import Meter, measured, reason_lines, reasons
+from clonepolicy.cli._report import Meter, findings, measured, reason_lines
 
 PROJECT = "demo"
 
@@ -41,7 +41,9 @@ class DemoStep:
         del fields["decision"]
         return {
             **fields,
-            "reasons": [str(reason) for reason in reasons(self.decision)],
+            "reasons": [
+                str(found.reason) for found in findings(self.decision)
+            ],
             "decision": wire.to_dict(self.decision),
         }
 

@@ -15,7 +15,7 @@ from clonepolicy._terminal.options import (
     json_option,
     read_input,
 )
-from clonepolicy._terminal.render import Json, emit, pairs, plain, say, show
+from clonepolicy._terminal.render import Json, emit, pairs, say, show
 from clonepolicy._text import shown
 from clonepolicy.cli._rules import rule_rows, rule_to_dict
 
@@ -124,7 +124,15 @@ def _explain_decision(
     if not tenant:
         fields["decision"] = wire.to_dict(decision)
     if unblock:
-        fields["what_would_it_take"] = [plain(each) for each in unblocks]
+        fields["what_would_it_take"] = [
+            {
+                "route": str(way.route),
+                "candidate": way.candidate,
+                "cost": str(way.cost),
+                "remedies": [wire.remedy_to_dict(r) for r in way.remedies],
+            }
+            for way in unblocks
+        ]
     emit(fields)
 
 
@@ -136,9 +144,7 @@ def _show_unblocks(unblocks: tuple[clonepolicy.Unblock, ...]) -> None:
         source = "" if named is None else f" from {shown(named)}"
         say(f"  {unblock.route}{source}:")
         for each in unblock.remedies:
-            wait = ", or wait" if each.waiting_helps else ""
-            what = f"{each.remedy}{wait} [{each.reason}]"
-            say(f"    {each.responsible}: {what}")
+            say(f"    {each} [{each.reason}]")
 
 
 def _rules_of(reason: clonepolicy.Reason) -> list[Json]:
@@ -152,15 +158,8 @@ def _rules_of(reason: clonepolicy.Reason) -> list[Json]:
 
 
 def _show_reason(reason: clonepolicy.Reason) -> None:
-    wait = "may help" if reason.waiting_helps else "does not help"
     say(f"{reason}: {reason.meaning}\n")
-    rows = [
-        ("subject", reason.subject),
-        ("responsible", reason.responsible),
-        ("remedy", reason.remedy),
-        ("waiting", wait),
-    ]
-    show(pairs(rows))
+    show(pairs([("subject", reason.subject)]))
     found = _rules_of(reason)
     for name in dict.fromkeys(entry["rule"] for entry in found):
         entries = [entry for entry in found if entry["rule"] == name]

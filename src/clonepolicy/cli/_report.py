@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from typing_extensions import override
 
-from clonepolicy import Decision, Reason, Refuse, explain, wire
+from clonepolicy import Decision, Finding, Refuse, explain, wire
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.render import (
     Json,
@@ -86,17 +86,17 @@ def measured(title: str, total: int | None) -> Iterator[Meter]:
 _RECOVERY = "the next command that opens this cloud cleans up"
 
 
-def reasons(decision: Decision) -> tuple[Reason, ...]:
-    """Return the reasons of a refusal, or of every other finding."""
+def findings(decision: Decision) -> tuple[Finding, ...]:
+    """Return the findings of a refusal, or every other one, by their text."""
     refused = isinstance(decision, Refuse)
     routes = (decision.ordinary,) if refused else ()
-    found = decision.closing(*routes)
-    return tuple(dict.fromkeys(finding.reason for finding in found))
+    found = {(f.reason, f.meaning): f for f in decision.closing(*routes)}
+    return tuple(found.values())
 
 
 def reason_lines(decision: Decision) -> list[str]:
     """Give each of the reasons with its meaning, in a line."""
-    return [f"{reason}: {reason.meaning}" for reason in reasons(decision)]
+    return [f"{f.reason}: {f.meaning}" for f in findings(decision)]
 
 
 def report(
@@ -168,10 +168,10 @@ def _show(made: Created | Uploaded, meter: Meter, *, in_full: bool) -> None:
     decision, outcome = made.decision, made.outcome
     text = explain(decision)
     say(text if in_full else text.splitlines()[0])
-    for reason in () if in_full else reasons(decision):
-        say(f"  - {reason}: {reason.meaning}")
-        if isinstance(decision, Refuse):
-            say(f"    {reason.responsible}: {reason.remedy}")
+    for found in () if in_full else findings(decision):
+        say(f"  - {found.reason}: {found.meaning}")
+        for remedy in found.remedies if isinstance(decision, Refuse) else ():
+            say(f"    {remedy}")
     if outcome is None:
         return
     for failure in outcome.failures:

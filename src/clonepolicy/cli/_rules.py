@@ -66,7 +66,7 @@ def rules(
             {
                 "table": name,
                 "rules": [
-                    rule_to_dict(rule) | wire.reason_to_dict(rule.reason)
+                    wire.reason_to_dict(rule.reason) | rule_to_dict(rule)
                     for rule in those
                 ],
             }
@@ -93,38 +93,42 @@ def rule_to_dict(rule: policies.Rule[Any]) -> Json:
     """Convert a rule to JSON types, without its reason."""
     return {
         "rule": rule.name,
+        "meaning": rule.meaning,
         "requirement": rule.requirement,
         "reads": list(rule.reads),
         "citations": [str(citation) for citation in rule.citations],
         "differs": rule.differs or None,
+        "remedies": [str(cure) for cure in rule.cures],
     }
 
 
 def rule_rows(rule: Json) -> list[tuple[str, object]]:
     """Give the facts and citations of a rule as names and values."""
-    rows = [
+    return [
+        *(("remedy", remedy) for remedy in rule["remedies"]),
         ("reads", rule["reads"]),
         ("citations", "; ".join(rule["citations"])),
+        *([("Cinder", rule["differs"])] if rule["differs"] else []),
     ]
-    return [*rows, ("Cinder", rule["differs"])] if rule["differs"] else rows
 
 
 def _show_rules(those: Iterable[policies.Rule[Any]]) -> None:
     gap = ": " if console().width >= _WIDE else ":\n  "
     rows = (
-        (f"{r.name}{gap}{r.reason}", r.requirement, r.reason.responsible)
-        for r in those
+        (f"{r.name}{gap}{r.reason}", r.requirement, _who(r)) for r in those
     )
     heads = ("rule: reason", "requirement", "responsible")
     show(table(heads, rows, whole=heads[:1]))
 
 
+def _who(rule: policies.Rule[Any]) -> str:
+    return ", ".join(dict.fromkeys(c.responsible for c in rule.cures))
+
+
 def _show_rule(rule: policies.Rule[Any]) -> None:
-    reason = rule.reason
     say(f"\nrule {rule.name}: {rule.requirement}")
     rows = [
-        ("reason", f"{reason}: {reason.meaning}"),
-        ("remedy", f"{reason.responsible}: {reason.remedy}"),
+        ("reason", f"{rule.reason}: {rule.meaning}"),
         *rule_rows(rule_to_dict(rule)),
     ]
     show(pairs(rows))

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import attrs
 
 from clonepolicy._facts.requests import CreateRequest, UploadRequest
+from clonepolicy.policy._cure import Cure
 from clonepolicy.policy._reason import Reason
 
 Kind = TypeVar("Kind")
@@ -78,6 +79,9 @@ class Rule(Generic[Holds_co]):
     reads: tuple[str, ...] = attrs.field(repr=False)
     citations: tuple[Citation, ...] = attrs.field(repr=False)
     differs: str = attrs.field(repr=False)
+    meaning: str = attrs.field(repr=False)
+    """What is the case if the requirement is not met."""
+    cures: tuple[Cure, ...] = attrs.field(repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Reject a rule without documentation."""
@@ -105,13 +109,15 @@ UploadRule: TypeAlias = Rule[Callable[[UploadRequest], bool]]
 SourceRule: TypeAlias = Rule[Callable[[CreateRequest, Kind], bool]]
 
 
-def rule(
+def rule(  # noqa: PLR0913 - one for each part of a rule
     requirement: str,
     reason: Reason,
     *,
     reads: tuple[str, ...],
     citations: tuple[Citation, ...],
     differs: str = "",
+    meaning: str = "",
+    cures: tuple[Cure, ...] = (),
 ) -> Callable[[Holds], Rule[Holds]]:
     """Turn a predicate into a rule of the same name.
 
@@ -121,6 +127,9 @@ def rule(
         reads: every fact that the predicate looks at.
         citations: where the requirement comes from.
         differs: what Cinder 29 does instead, if it differs.
+        meaning: what is the case if the predicate returns False; empty: the
+            reason's own meaning.
+        cures: what makes the predicate return True, the best first.
 
     Raises:
         ValueError: the requirement, the reads or the citations are empty.
@@ -135,6 +144,8 @@ def rule(
             reads=reads,
             citations=citations,
             differs=differs,
+            meaning=meaning or reason.meaning,
+            cures=cures,
         )
 
     return decorate

@@ -21,7 +21,7 @@ from clonepolicy.scenarios._comparison import (
     one_fault,
     scenarios_of,
 )
-from clonepolicy.scenarios._put import Values, candidate_of, with_facts
+from clonepolicy.scenarios._put import candidate_of, with_facts
 from clonepolicy.scenarios._requests import (
     ALICE,
     ARRAY,
@@ -63,7 +63,6 @@ __all__ = [
     "Combinations",
     "Difference",
     "Table",
-    "Values",
     "candidate_of",
     "combinations",
     "differences",

@@ -15,14 +15,9 @@ from typing import Any, TypeAlias
 import attrs
 
 from clonepolicy import Operation, Request
-from clonepolicy.policy import CANDIDATE_FIELDS, Rule
+from clonepolicy.policy import CANDIDATE_FIELDS, Rule, Values
 from clonepolicy.scenarios._axes import AXES, UPLOAD_AXES
-from clonepolicy.scenarios._put import (
-    Values,
-    can_have,
-    candidate_of,
-    with_facts,
-)
+from clonepolicy.scenarios._put import can_have, candidate_of, with_facts
 
 _MISSING = "candidate.missing"
 _CANDIDATES = frozenset(CANDIDATE_FIELDS.values())
@@ -89,11 +84,8 @@ def _values_of(base: Request, path: str) -> tuple[Any, ...]:
     if path in _CANDIDATES:
         return (getattr(base, path), ())
     axes = UPLOAD_AXES if base.operation is Operation.UPLOAD else AXES
-    candidate, (root, _, field) = candidate_of(base), path.partition(".")
-    if root != "source" or candidate is None:
-        return axes[path]
-    source, values = candidate.source, axes[path]
-    return tuple(v for v in values if can_have(source, field, v)) or values
+    candidate, values = candidate_of(base), axes[path]
+    return tuple(v for v in values if can_have(candidate, path, v)) or values
 
 
 _Outcomes: TypeAlias = tuple[tuple[frozenset[str], Values], ...]

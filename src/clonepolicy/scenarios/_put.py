@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
 from clonepolicy import Candidate, Operation, Request, Volume
-from clonepolicy.policy import CANDIDATE_FIELDS
-
-Values: TypeAlias = Mapping[str, Any]
-"""Values of facts by the paths of the facts."""
+from clonepolicy.policy import CANDIDATE_FIELDS, Values, changed
 
 R = TypeVar("R", bound=Request)
 
@@ -35,45 +31,25 @@ def with_facts(request: R, values: Values) -> R:
     ``()`` (no candidate).  What the candidate cannot have is ignored: a
     field that its kind lacks, and a volume of unknown size.
     """
-    flat: dict[str, Any] = {}
-    nested: dict[str, dict[str, Any]] = {}
-    for path, value in values.items():
-        root, _, rest = path.partition(".")
-        if rest:
-            nested.setdefault(root, {})[rest] = value
-        else:
-            flat[root] = value
-    about_source = nested.pop("source", {})
-    about_candidate = nested.pop("candidate", {})
     candidate = candidate_of(request)
-    if candidate is not None:
-        source: Any = None
-        if about_candidate.get("missing") is None:
-            source = _evolved(candidate.source, about_source)
-        array_id = about_candidate.pop("backend.array_id", Ellipsis)
-        backend = candidate.backend
-        if array_id is not Ellipsis:
-            backend = attrs.evolve(backend, array_id=array_id)
-        candidate = _evolved(
-            candidate,
-            {**about_candidate, "source": source, "backend": backend},
-        )
-        field = next(
-            f for f in CANDIDATE_FIELDS.values() if getattr(request, f)
-        )
-        flat.setdefault(field, (candidate,))
-    for root, changes in nested.items():
-        flat[root] = attrs.evolve(getattr(request, root), **changes)
-    return attrs.evolve(request, **flat)
+    known = {
+        path: value
+        for path, value in values.items()
+        if can_have(candidate, path, value)
+    }
+    return changed(request, known, candidate)[0]
 
 
-def _evolved(record: Any, changes: Values) -> Any:  # noqa: ANN401 - any record
-    return attrs.evolve(
-        record, **{k: v for k, v in changes.items() if can_have(record, k, v)}
-    )
-
-
-def can_have(record: Any, field: str, value: object) -> bool:  # noqa: ANN401 - any record
-    """Return whether a source or candidate can have a value of a fact."""
-    sizeless = isinstance(record, Volume) and (field, value) == ("size", None)
-    return field in attrs.fields_dict(type(record)) and not sizeless
+def can_have(candidate: Candidate | None, path: str, value: object) -> bool:
+    """Return whether the facts of a request can have a value at a path."""
+    root, *fields = path.split(".")
+    record: Any = candidate
+    if root == "source":
+        record = getattr(candidate, "source", None)
+    elif root != "candidate":
+        return True
+    if not fields:
+        return candidate is not None
+    if path == "source.size" and isinstance(record, Volume):
+        return value is not None
+    return record is not None and fields[0] in attrs.fields_dict(type(record))

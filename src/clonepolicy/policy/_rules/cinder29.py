@@ -7,10 +7,13 @@ Where Cinder is wrong, its rule is wrong in the same way:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import attrs
 
+from clonepolicy._facts.config import Quota
 from clonepolicy._facts.locations import cinder_volume_id
 from clonepolicy._facts.records import Host, LocationsFrom
 from clonepolicy._facts.requests import (
@@ -19,10 +22,18 @@ from clonepolicy._facts.requests import (
     ImageVolume,
     UploadRequest,
 )
+from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule, spec
-from clonepolicy.policy._rules import place
-from clonepolicy.policy._rules.upload import wanted_tenant_set
+from clonepolicy.policy._rules import cloning, place
+from clonepolicy.policy._rules.new_source import (
+    replaced,
+    with_internal_tenant,
+)
+from clonepolicy.policy._rules.upload import (
+    clone_quota_known,
+    wanted_tenant_set,
+)
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _URLS = cinder("CreateVolumeFromSpecTask._extract_cinder_ids")
@@ -30,6 +41,17 @@ _FILTER = cinder("db.sqlalchemy.api._filter_host")
 _LOCATIONS = cinder("GlanceImageService.get_location")
 _UPLOAD = cinder("VolumeManager._clone_image_volume_and_add_location")
 _CACHE = cinder("image.cache.ImageVolumeCache._get_query_filters")
+_PERMITTED = (
+    Cure(
+        "give Cinder's [glance] user the roles service and admin",
+        Responsible.OPERATOR,
+        lambda request: (
+            {"image.locations_from": LocationsFrom.LOCATIONS_API}
+            if request.image.locations_from is LocationsFrom.FORBIDDEN
+            else None
+        ),
+    ),
+)
 _ANSWERED = frozenset(
     {
         LocationsFrom.LOCATIONS_API,
@@ -37,6 +59,19 @@ _ANSWERED = frozenset(
         LocationsFrom.HIDDEN,
     }
 )
+
+
+def _owned(
+    request: CreateRequest, _candidate: ImageVolume
+) -> Mapping[str, Any] | None:
+    owner = request.image.owner
+    return None if owner is None else {"source.project_id": owner}
+
+
+def _without_store(request: UploadRequest) -> Mapping[str, Any]:
+    kind = request.volume.volume_type
+    return {"volume.volume_type": kind and attrs.evolve(kind, store_id=None)}
+
 
 # -- Liberty ----------------------------------------------------------------
 
@@ -46,6 +81,14 @@ _ANSWERED = frozenset(
     Reason.DIFFERENT_HOST,
     reads=("volume.host", "source.host"),
     citations=(spec("Proposed change, 3rd condition"),),
+    cures=(
+        Cure(
+            "keep an image volume on each backend",
+            Responsible.OPERATOR,
+            place.moved,
+            Cost.DATA,
+        ),
+    ),
 )
 def spec_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
     return candidate.source is None or (
@@ -59,6 +102,14 @@ def spec_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
     Reason.OWNER_MISMATCH,
     reads=("image.owner", "source.project_id"),
     citations=(spec("Proposed change, 4th condition"),),
+    cures=(
+        Cure(
+            "upload the image from a volume of its owner",
+            Responsible.OPERATOR,
+            _owned,
+            Cost.DATA,
+        ),
+    ),
 )
 def spec_same_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
     source = candidate.source
@@ -73,6 +124,7 @@ def spec_same_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
     Reason.LOCATIONS_UNAVAILABLE,
     reads=("image.locations_from",),
     citations=(_LOCATIONS,),
+    cures=(*cloning.locations_readable.cures, *_PERMITTED),
 )
 def cinder_locations_read(request: CreateRequest) -> bool:
     return request.image.locations_from in _ANSWERED
@@ -83,6 +135,7 @@ def cinder_locations_read(request: CreateRequest) -> bool:
     Reason.LOCATIONS_HIDDEN,
     reads=("image.locations_from",),
     citations=(_LOCATIONS,),
+    cures=cloning.SHOW_LOCATIONS,
 )
 def cinder_sees_locations(request: CreateRequest) -> bool:
     return request.image.locations_from is not LocationsFrom.HIDDEN
@@ -93,6 +146,13 @@ def cinder_sees_locations(request: CreateRequest) -> bool:
     Reason.LOCATIONS_HIDDEN_NO_DIRECT_URL,
     reads=("image.locations_from", "image.direct_url"),
     citations=(_LOCATIONS,),
+    cures=(
+        Cure(
+            "give Cinder access to Glance's locations API",
+            Responsible.OPERATOR,
+            always({"image.locations_from": LocationsFrom.LOCATIONS_API}),
+        ),
+    ),
 )
 def cinder_locations_shown(request: CreateRequest) -> bool:
     return (
@@ -106,6 +166,15 @@ def cinder_locations_shown(request: CreateRequest) -> bool:
     Reason.LOCATION_MALFORMED,
     reads=("candidate.location",),
     citations=(_URLS,),
+    cures=(
+        Cure(
+            "upload the image from a volume with "
+            "image_upload_use_cinder_backend",
+            Responsible.OPERATOR,
+            replaced,
+            Cost.DATA,
+        ),
+    ),
 )
 def cinder_names_volume(
     _request: CreateRequest, candidate: ImageVolume
@@ -148,6 +217,21 @@ def _filter(wanted: Host | None, has: Host | None) -> bool:
     Reason.DIFFERENT_HOST,
     reads=place.same_host.reads,
     citations=(_CLONE, _FILTER),
+    cures=(
+        Cure(
+            "keep an image volume on each backend",
+            Responsible.OPERATOR,
+            place.moved,
+            Cost.DATA,
+        ),
+        Cure(
+            "declare clone_across_pools in extra_capabilities, if it is one "
+            "array",
+            Responsible.OPERATOR,
+            place.ACROSS,
+            Cost.RESTART,
+        ),
+    ),
 )
 def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
     source, volume = candidate.source, request.volume
@@ -165,6 +249,21 @@ def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
     Reason.DIFFERENT_CLUSTER,
     reads=place.same_cluster.reads,
     citations=(_CLONE, _FILTER),
+    cures=(
+        Cure(
+            "keep an image volume in each cluster",
+            Responsible.OPERATOR,
+            place.moved,
+            Cost.DATA,
+        ),
+        Cure(
+            "declare clone_across_pools in extra_capabilities, if it is one "
+            "array",
+            Responsible.OPERATOR,
+            place.ACROSS,
+            Cost.RESTART,
+        ),
+    ),
 )
 def cinder_same_cluster(
     request: CreateRequest, candidate: ImageVolume
@@ -183,6 +282,13 @@ def cinder_same_cluster(
     Reason.OWNER_MISMATCH,
     reads=("image.owner", "volume.project_id", "source.image_owner"),
     citations=(_CLONE,),
+    cures=(
+        Cure(
+            "set image_owner of the image volume to the image's owner",
+            Responsible.OPERATOR,
+            lambda request, _: {"source.image_owner": request.image.owner},
+        ),
+    ),
 )
 def cinder_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
     source, owner = candidate.source, request.image.owner
@@ -198,6 +304,15 @@ def cinder_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
     Reason.DIFFERENT_HOST,
     reads=place.same_pool.reads,
     citations=(_CACHE,),
+    cures=(
+        Cure(
+            "create one volume on this backend, which fills the cache there",
+            Responsible.OPERATOR,
+            place.moved,
+            Cost.DATA,
+            waiting_helps=True,
+        ),
+    ),
 )
 def cinder_cache_place(request: CreateRequest, candidate: CacheEntry) -> bool:
     source, volume = candidate.source, request.volume
@@ -225,6 +340,14 @@ _CLONED = (
     Reason.CLONE_QUOTA,
     reads=("clone_quota", "volume.size", *_CLONED),
     citations=(_UPLOAD,),
+    cures=(
+        Cure(
+            "raise the quota of the image volume's project",
+            Responsible.OPERATOR,
+            always({"clone_quota": Quota()}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def cinder_clone_quota(request: UploadRequest) -> bool:
     quota = request.clone_quota
@@ -242,6 +365,7 @@ def cinder_clone_quota(request: UploadRequest) -> bool:
     Reason.CLONE_QUOTA_UNKNOWN,
     reads=("clone_quota", *_CLONED),
     citations=(_UPLOAD,),
+    cures=clone_quota_known.cures,
 )
 def cinder_clone_quota_known(request: UploadRequest) -> bool:
     return not _clones(request) or request.clone_quota.missing is None
@@ -260,6 +384,15 @@ def _clones(request: UploadRequest) -> bool:
     Reason.FALLBACK_INTERNAL_TENANT,
     reads=wanted_tenant_set.reads,
     citations=(_UPLOAD,),
+    cures=(
+        Cure(
+            "set cinder_internal_tenant_project_id and "
+            "cinder_internal_tenant_user_id",
+            Responsible.OPERATOR,
+            with_internal_tenant,
+            Cost.RESTART,
+        ),
+    ),
 )
 def tenant_as_wanted(request: UploadRequest) -> bool:
     return wanted_tenant_set.holds(request)
@@ -270,6 +403,13 @@ def tenant_as_wanted(request: UploadRequest) -> bool:
     Reason.STORE_ID_UNSUPPORTED_BY_API,
     reads=("glance.has_location_api", "volume.volume_type"),
     citations=(cinder("GlanceImageService.add_location"),),
+    cures=(
+        Cure(
+            "remove image_service:store_id from the volume type",
+            Responsible.OPERATOR,
+            _without_store,
+        ),
+    ),
 )
 def no_store_for_api(request: UploadRequest) -> bool:
     kind = request.volume.volume_type

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from clonepolicy._facts.records import CloneKind, LocationsFrom
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from clonepolicy._facts.records import CloneKind, GiB, LocationsFrom
 from clonepolicy._facts.requests import CreateRequest, UploadRequest
+from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
+from clonepolicy.policy._rules.new_source import (
+    SHOWN_DIRECTLY,
+    array_image,
+    cache_entry,
+    image_volume,
+    with_internal_tenant,
+)
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _VALIDATE = cinder("cinder/volume/volume_utils.py check_image_metadata")
@@ -14,8 +25,42 @@ _DOWNLOAD = cinder(
     "CreateVolumeFromSpecTask._create_from_image_cache_or_download"
 )
 
+
+def _read_if(
+    why: LocationsFrom,
+) -> Callable[[CreateRequest], Mapping[str, Any] | None]:
+    shown = {"image.locations_from": LocationsFrom.LOCATIONS_API}
+    return lambda request: (
+        shown if request.image.locations_from is why else None
+    )
+
+
+SHOW_LOCATIONS = (
+    Cure(
+        "give Cinder's [glance] user the roles service and admin",
+        Responsible.OPERATOR,
+        always({"image.locations_from": LocationsFrom.LOCATIONS_API}),
+    ),
+    Cure(
+        "set show_image_direct_url in glance-api.conf, if every user may see "
+        "where images lie",
+        Responsible.OPERATOR,
+        always(SHOWN_DIRECTLY),
+        Cost.RESTART,
+    ),
+)
 _UNREAD = frozenset({LocationsFrom.UNAVAILABLE, LocationsFrom.UNREADABLE})
 _HIDDEN = frozenset({LocationsFrom.HIDDEN, LocationsFrom.FORBIDDEN})
+
+
+def _stored_on_array(request: CreateRequest) -> Mapping[str, Any] | None:
+    image = array_image(request)
+    return None if image is None else {"array_images": (image,)}
+
+
+def _with_cinder(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
+    schemes = request.config.allowed_direct_url_schemes
+    return {"config.allowed_direct_url_schemes": schemes | {"cinder"}}
 
 
 @rule(
@@ -23,6 +68,13 @@ _HIDDEN = frozenset({LocationsFrom.HIDDEN, LocationsFrom.FORBIDDEN})
     Reason.NEW_VOLUME_ENCRYPTED,
     reads=("volume.encryption_key_id",),
     citations=(_CLONE, _CREATE),
+    cures=(
+        Cure(
+            "choose a volume type without encryption",
+            Responsible.REQUESTER,
+            always({"volume.encryption_key_id": None}),
+        ),
+    ),
 )
 def new_volume_unencrypted(request: CreateRequest) -> bool:
     return request.volume.encryption_key_id is None
@@ -34,6 +86,14 @@ def new_volume_unencrypted(request: CreateRequest) -> bool:
     reads=("image.encryption_key_id",),
     citations=(cinder("volume_utils.copy_image_to_volume"),),
     differs="Cinder clones the ciphertext into a volume that has no key.",
+    cures=(
+        Cure(
+            "offer an image that is not encrypted",
+            Responsible.IMAGE_OWNER,
+            always({"image.encryption_key_id": None}),
+            Cost.DATA,
+        ),
+    ),
 )
 def image_unencrypted(request: CreateRequest) -> bool:
     return request.image.encryption_key_id is None
@@ -46,6 +106,13 @@ def image_unencrypted(request: CreateRequest) -> bool:
     citations=(spec("Proposed change, 4th condition"), _CLONE),
     differs="In Cinder, an image without an owner matches every volume "
     "without image_owner.",
+    cures=(
+        Cure(
+            "give the image an owner",
+            Responsible.OPERATOR,
+            lambda request: {"image.owner": request.volume.project_id},
+        ),
+    ),
 )
 def image_owned(request: CreateRequest | UploadRequest) -> bool:
     return request.image.owner is not None
@@ -56,6 +123,14 @@ def image_owned(request: CreateRequest | UploadRequest) -> bool:
     Reason.DISK_FORMAT_NOT_RAW,
     reads=("image.disk_format",),
     citations=(spec("Proposed change, 1st condition"), _CLONE),
+    cures=(
+        Cure(
+            "convert the image to raw",
+            Responsible.IMAGE_OWNER,
+            always({"image.disk_format": "raw"}),
+            Cost.DATA,
+        ),
+    ),
 )
 def disk_format_raw(request: CreateRequest | UploadRequest) -> bool:
     return request.image.disk_format == "raw"
@@ -67,6 +142,14 @@ def disk_format_raw(request: CreateRequest | UploadRequest) -> bool:
     reads=("image.container_format",),
     citations=(_CLONE,),
     differs="Drivers that clone stored images ignore the container format.",
+    cures=(
+        Cure(
+            "offer the image with container_format bare",
+            Responsible.IMAGE_OWNER,
+            always({"image.container_format": "bare"}),
+            Cost.DATA,
+        ),
+    ),
 )
 def container_bare(request: CreateRequest | UploadRequest) -> bool:
     return request.image.container_format == "bare"
@@ -78,6 +161,14 @@ def container_bare(request: CreateRequest | UploadRequest) -> bool:
     reads=("image.size",),
     citations=(_VALIDATE,),
     differs="Cinder fails with a TypeError.",
+    cures=(
+        Cure(
+            "upload the image's data through Glance, which records its size",
+            Responsible.IMAGE_OWNER,
+            lambda request: {"image.size": request.image.virtual_size or GiB},
+            Cost.DATA,
+        ),
+    ),
 )
 def size_known(request: CreateRequest) -> bool:
     return request.image.size is not None
@@ -89,6 +180,15 @@ def size_known(request: CreateRequest) -> bool:
     reads=("image.signed", "config.verify_glance_signatures"),
     citations=(_DOWNLOAD,),
     differs="Cinder does not verify the signature for a clone or a cache hit.",
+    cures=(
+        Cure(
+            "set verify_glance_signatures to disabled, if you trust the "
+            "source",
+            Responsible.OPERATOR,
+            always({"config.verify_glance_signatures": "disabled"}),
+            Cost.RESTART,
+        ),
+    ),
 )
 def signature_not_required(request: CreateRequest) -> bool:
     return (
@@ -103,6 +203,13 @@ def signature_not_required(request: CreateRequest) -> bool:
     reads=("backend.can_clone",),
     citations=(cinder("driver.create_cloned_volume"),),
     differs="Cinder tries to clone, and moves the data if that fails.",
+    cures=(
+        Cure(
+            "implement cloning in the driver, and declare it",
+            Responsible.DRIVER_AUTHOR,
+            always({"backend.can_clone": True}),
+        ),
+    ),
 )
 def array_can_clone(request: CreateRequest | UploadRequest) -> bool:
     return request.backend.can_clone is True
@@ -114,6 +221,14 @@ def array_can_clone(request: CreateRequest | UploadRequest) -> bool:
     reads=("backend.frozen",),
     citations=(cinder("VolumeManager freeze_host"),),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "thaw the backend",
+            Responsible.OPERATOR,
+            always({"backend.frozen": False}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def backend_thawed(request: CreateRequest | UploadRequest) -> bool:
     return not request.backend.frozen
@@ -125,6 +240,20 @@ def backend_thawed(request: CreateRequest | UploadRequest) -> bool:
     reads=("image.locations_from",),
     citations=(cinder("GlanceImageService.get_location"),),
     differs="If Cinder cannot read the locations, the create usually fails.",
+    cures=(
+        Cure(
+            "bring Glance back",
+            Responsible.OPERATOR,
+            _read_if(LocationsFrom.UNAVAILABLE),
+            waiting_helps=True,
+        ),
+        Cure(
+            "mend what the log says about reading the locations",
+            Responsible.OPERATOR,
+            _read_if(LocationsFrom.UNREADABLE),
+            waiting_helps=True,
+        ),
+    ),
 )
 def locations_readable(request: CreateRequest) -> bool:
     return request.image.locations_from not in _UNREAD
@@ -138,6 +267,7 @@ def locations_readable(request: CreateRequest) -> bool:
         cinder("GlanceImageService.get_location"),
         glance("policy get_image_location"),
     ),
+    cures=SHOW_LOCATIONS,
 )
 def locations_shown(request: CreateRequest) -> bool:
     return request.image.locations_from not in _HIDDEN
@@ -149,6 +279,14 @@ def locations_shown(request: CreateRequest) -> bool:
     Reason.NO_ARRAY_IMAGE,
     reads=("array_images", "image.locations_from"),
     citations=(cinder("driver.clone_image"),),
+    cures=(
+        Cure(
+            "have Glance store the image on the array",
+            Responsible.OPERATOR,
+            _stored_on_array,
+            Cost.DATA,
+        ),
+    ),
 )
 def has_array_image(request: CreateRequest) -> bool:
     return bool(request.array_images) or not _are_known(request)
@@ -159,6 +297,15 @@ def has_array_image(request: CreateRequest) -> bool:
     Reason.NO_LOCATIONS,
     reads=("image_volumes", "image.locations_from"),
     citations=(spec("Proposed change, 2nd condition"), _CLONE),
+    cures=(
+        Cure(
+            "upload the image from a volume with "
+            "image_upload_use_cinder_backend",
+            Responsible.OPERATOR,
+            lambda request: {"image_volumes": (image_volume(request),)},
+            Cost.DATA,
+        ),
+    ),
 )
 def has_image_volume(request: CreateRequest) -> bool:
     return bool(request.image_volumes) or not _are_known(request)
@@ -173,6 +320,14 @@ def _are_known(request: CreateRequest) -> bool:
     Reason.SCHEME_NOT_ALLOWED,
     reads=("config.allowed_direct_url_schemes",),
     citations=(spec("Proposed change, configuration"), _CREATE),
+    cures=(
+        Cure(
+            "add cinder to allowed_direct_url_schemes",
+            Responsible.OPERATOR,
+            _with_cinder,
+            Cost.RESTART,
+        ),
+    ),
 )
 def scheme_allowed(request: CreateRequest | UploadRequest) -> bool:
     return "cinder" in request.config.allowed_direct_url_schemes
@@ -183,6 +338,14 @@ def scheme_allowed(request: CreateRequest | UploadRequest) -> bool:
     Reason.CACHE_DISABLED,
     reads=("config.image_volume_cache_enabled",),
     citations=(cinder("VolumeManager.__init__"),),
+    cures=(
+        Cure(
+            "set image_volume_cache_enabled",
+            Responsible.OPERATOR,
+            always({"config.image_volume_cache_enabled": True}),
+            Cost.RESTART,
+        ),
+    ),
 )
 def cache_enabled(request: CreateRequest) -> bool:
     return request.config.image_volume_cache_enabled
@@ -196,6 +359,15 @@ def cache_enabled(request: CreateRequest) -> bool:
         "config.cinder_internal_tenant_user_id",
     ),
     citations=(cinder("context.get_internal_tenant_context"),),
+    cures=(
+        Cure(
+            "set cinder_internal_tenant_project_id and "
+            "cinder_internal_tenant_user_id",
+            Responsible.OPERATOR,
+            with_internal_tenant,
+            Cost.RESTART,
+        ),
+    ),
 )
 def internal_tenant_set(request: CreateRequest) -> bool:
     return (
@@ -210,6 +382,14 @@ def internal_tenant_set(request: CreateRequest) -> bool:
     reads=("cache_missing",),
     citations=(cinder("image.cache.ImageVolumeCache.get_entry"),),
     differs="Cinder fails the create.",
+    cures=(
+        Cure(
+            "mend what the log says about reading the cache",
+            Responsible.OPERATOR,
+            always({"cache_missing": None}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def cache_readable(request: CreateRequest) -> bool:
     return request.cache_missing is None
@@ -220,6 +400,15 @@ def cache_readable(request: CreateRequest) -> bool:
     Reason.CACHE_MISS,
     reads=("cache_entries", "cache_missing"),
     citations=(cinder("image.cache.ImageVolumeCache.get_entry"),),
+    cures=(
+        Cure(
+            "create one volume from the image, which fills the cache",
+            Responsible.OPERATOR,
+            lambda request: {"cache_entries": (cache_entry(request),)},
+            Cost.DATA,
+            waiting_helps=True,
+        ),
+    ),
 )
 def has_cache_entry(request: CreateRequest) -> bool:
     return bool(request.cache_entries) or request.cache_missing is not None
@@ -250,6 +439,14 @@ def hash_present(request: CreateRequest) -> bool:
     Reason.LOCATIONS_USER_WRITABLE,
     reads=("glance.show_multiple_locations",),
     citations=(advisory("OSSN-0065"),),
+    cures=(
+        Cure(
+            "unset show_multiple_locations",
+            Responsible.OPERATOR,
+            always({"glance.show_multiple_locations": False}),
+            Cost.RESTART,
+        ),
+    ),
 )
 def locations_protected(request: CreateRequest) -> bool:
     return not request.glance.show_multiple_locations

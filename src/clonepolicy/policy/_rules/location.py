@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from clonepolicy._facts.locations import (
     CinderLocation,
     FileLocation,
     MalformedLocation,
     RbdLocation,
+    cinder_volume_id,
 )
 from clonepolicy._facts.records import Missing
 from clonepolicy._facts.requests import ArrayImage, CreateRequest, ImageVolume
+from clonepolicy.policy._cure import Cost, Cure, Responsible
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, glance, rule, spec
+from clonepolicy.policy._rules.new_source import replaced
+from clonepolicy.policy._rules.place import identified
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _RBD = cinder("RBDDriver._is_cloneable")
+
+
+def _canonical(
+    _request: CreateRequest, candidate: ImageVolume
+) -> Mapping[str, Any] | None:
+    volume_id = cinder_volume_id(candidate.location)
+    if volume_id is None:
+        return None
+    return {"candidate.location": CinderLocation(volume_id)}
+
+
+def _on_known_array(
+    request: CreateRequest, candidate: ArrayImage
+) -> Mapping[str, Any] | None:
+    known = request.backend.array_id is not None
+    return replaced(request, candidate) if known else None
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0] or "/"
+
+
+def _with_pool(
+    request: CreateRequest, candidate: ArrayImage
+) -> Mapping[str, Any]:
+    trusted, location = request.config.trusted_image_pools, candidate.location
+    pool = (
+        location.pool
+        if isinstance(location, RbdLocation)
+        else _folder(str(location).removeprefix("file://"))
+    )
+    return {"config.trusted_image_pools": trusted | {pool}}
 
 
 @rule(
@@ -22,6 +61,14 @@ _RBD = cinder("RBDDriver._is_cloneable")
     Reason.LOCATION_MALFORMED,
     reads=("candidate.location",),
     citations=(glance("glance_store cinder StoreLocation.parse_uri"),),
+    cures=(
+        Cure(
+            "have Glance store the image on the array",
+            Responsible.OPERATOR,
+            replaced,
+            Cost.DATA,
+        ),
+    ),
 )
 def location_well_formed(
     _request: CreateRequest, candidate: ArrayImage
@@ -38,6 +85,13 @@ def location_well_formed(
         glance("glance_store cinder StoreLocation.parse_uri"),
     ),
     differs="Cinder takes the last path segment of any cinder: URL.",
+    cures=(
+        Cure(
+            "register the location as cinder://[store/]volume-id",
+            Responsible.OPERATOR,
+            _canonical,
+        ),
+    ),
 )
 def location_names_volume(
     _request: CreateRequest, candidate: ImageVolume
@@ -65,6 +119,14 @@ def source_is_named(_request: CreateRequest, candidate: ImageVolume) -> bool:
     Reason.SCHEME_UNSUPPORTED,
     reads=("candidate.location", "backend.image_schemes"),
     citations=(cinder("driver.clone_image"),),
+    cures=(
+        Cure(
+            "have Glance store the image on the array",
+            Responsible.OPERATOR,
+            replaced,
+            Cost.DATA,
+        ),
+    ),
 )
 def scheme_supported(request: CreateRequest, candidate: ArrayImage) -> bool:
     match candidate.location:
@@ -95,6 +157,14 @@ _OWN = (
         "backend.array_id",
     ),
     citations=(_RBD,),
+    cures=(
+        Cure(
+            "copy the image to a store in the volume's Ceph cluster",
+            Responsible.OPERATOR,
+            replaced,
+            Cost.DATA,
+        ),
+    ),
 )
 def same_fsid(request: CreateRequest, candidate: ArrayImage) -> bool:
     return (
@@ -119,6 +189,20 @@ def _is_own(request: CreateRequest, candidate: ArrayImage) -> bool:
     reads=(*_OWN, "candidate.backend.array_id"),
     citations=(cinder("driver.clone_image"),),
     differs="Drivers accept any file whose path matches.",
+    cures=(
+        Cure(
+            "declare array_id in extra_capabilities of the backend",
+            Responsible.OPERATOR,
+            identified,
+            Cost.RESTART,
+        ),
+        Cure(
+            "keep the image on the new volume's array",
+            Responsible.OPERATOR,
+            _on_known_array,
+            Cost.DATA,
+        ),
+    ),
 )
 def image_on_same_array(request: CreateRequest, candidate: ArrayImage) -> bool:
     here, there = request.backend.array_id, candidate.backend.array_id
@@ -136,6 +220,15 @@ def image_on_same_array(request: CreateRequest, candidate: ArrayImage) -> bool:
     reads=(*_OWN, "config.trusted_image_pools"),
     citations=(_RBD,),
     differs="Cinder accepts every pool that the Ceph user can open.",
+    cures=(
+        Cure(
+            "list the pool or directory in trusted_image_pools, if only "
+            "Glance writes to it",
+            Responsible.OPERATOR,
+            _with_pool,
+            Cost.RESTART,
+        ),
+    ),
 )
 def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
     if not _is_own(request, candidate):
@@ -144,9 +237,7 @@ def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
         case RbdLocation(pool=pool):
             return pool in request.config.trusted_image_pools
         case FileLocation(path=path):
-            return (
-                path.rpartition("/")[0] or "/"
-            ) in request.config.trusted_image_pools
+            return _folder(path) in request.config.trusted_image_pools
         case _:
             return True
 
@@ -158,6 +249,14 @@ def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
     reads=(*_OWN, "image.id"),
     citations=(glance("glance_store names what it stores by image id"),),
     differs="Cinder accepts any name.",
+    cures=(
+        Cure(
+            "store the image under its own id",
+            Responsible.OPERATOR,
+            replaced,
+            Cost.DATA,
+        ),
+    ),
 )
 def location_names_image(
     request: CreateRequest, candidate: ArrayImage

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from clonepolicy._facts.records import Host, Volume
-from clonepolicy._facts.requests import CreateRequest, VolumeCandidate
+from clonepolicy._facts.requests import (
+    Candidate,
+    CreateRequest,
+    VolumeCandidate,
+)
+from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule, spec
 
@@ -27,6 +35,38 @@ def _same_service(one: Host | None, two: Host | None) -> bool:
     )
 
 
+ACROSS = always({"backend.clone_across_pools": True})
+"""The array clones across pools."""
+
+
+def moved(
+    request: CreateRequest, _candidate: VolumeCandidate
+) -> Mapping[str, Any] | None:
+    """Return the changes that put the source where the new volume is."""
+    volume = request.volume
+    if volume.host is None and volume.cluster_name is None:
+        return None
+    return {
+        "source.host": volume.host,
+        "source.cluster_name": volume.cluster_name,
+        "candidate.backend": request.backend,
+    }
+
+
+def identified(
+    request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any] | None:
+    """Return the changes that name both arrays, if one has no name."""
+    here, there = request.backend.array_id, candidate.backend.array_id
+    if here is not None and there is not None:
+        return None
+    array_id = here or there or "the array"
+    return {
+        "backend.array_id": array_id,
+        "candidate.backend.array_id": array_id,
+    }
+
+
 _PLACE = (
     "volume.host",
     "volume.cluster_name",
@@ -47,6 +87,21 @@ _PLACE = (
     ),
     citations=(spec("Proposed change, 3rd condition"), _CLONE),
     differs="Cinder compares with SQL LIKE.",
+    cures=(
+        Cure(
+            "keep an image volume on each backend",
+            Responsible.OPERATOR,
+            moved,
+            Cost.DATA,
+        ),
+        Cure(
+            "declare clone_across_pools in extra_capabilities, if it is one "
+            "array",
+            Responsible.OPERATOR,
+            ACROSS,
+            Cost.RESTART,
+        ),
+    ),
 )
 def same_host(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     source = candidate.source
@@ -70,6 +125,21 @@ def same_host(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     citations=(_CLONE,),
     differs="Cinder compares with SQL LIKE; its cache ignores "
     "clone_across_pools.",
+    cures=(
+        Cure(
+            "keep an image volume in each cluster",
+            Responsible.OPERATOR,
+            moved,
+            Cost.DATA,
+        ),
+        Cure(
+            "declare clone_across_pools in extra_capabilities, if it is one "
+            "array",
+            Responsible.OPERATOR,
+            ACROSS,
+            Cost.RESTART,
+        ),
+    ),
 )
 def same_cluster(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     source = candidate.source
@@ -87,6 +157,21 @@ def same_cluster(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     Reason.DIFFERENT_POOL,
     reads=(*_PLACE, "backend.clone_across_pools"),
     citations=(_CLONE,),
+    cures=(
+        Cure(
+            "keep an image volume in each pool",
+            Responsible.OPERATOR,
+            moved,
+            Cost.DATA,
+        ),
+        Cure(
+            "declare clone_across_pools in extra_capabilities, if the array "
+            "clones across pools",
+            Responsible.OPERATOR,
+            ACROSS,
+            Cost.RESTART,
+        ),
+    ),
 )
 def same_pool(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     source = candidate.source
@@ -103,6 +188,21 @@ def same_pool(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     reads=(*_PLACE, "backend.array_id", "candidate.backend.array_id"),
     citations=(_CACHE,),
     differs="Cinder assumes that clone_across_pools reaches every array.",
+    cures=(
+        Cure(
+            "declare the same array_id in extra_capabilities of both "
+            "backends, if it is one array",
+            Responsible.OPERATOR,
+            identified,
+            Cost.RESTART,
+        ),
+        Cure(
+            "keep an image volume on each array",
+            Responsible.OPERATOR,
+            moved,
+            Cost.DATA,
+        ),
+    ),
 )
 def same_array(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     source = candidate.source

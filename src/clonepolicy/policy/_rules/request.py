@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from clonepolicy._facts.config import Quota
 from clonepolicy._facts.records import GiB
 from clonepolicy._facts.requests import CreateRequest, UploadRequest
+from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule
+from clonepolicy.policy._rules.new_source import gib
 
 _VALIDATE = cinder("cinder/volume/volume_utils.py check_image_metadata")
+
+
+def _within_limits(request: CreateRequest) -> Mapping[str, Any] | None:
+    kind, size = request.volume.volume_type, request.volume.size
+    low = 0 if kind is None else kind.min_vol_size or 0
+    high = None if kind is None else kind.max_vol_size
+    if high is not None and high < low:
+        return None
+    return {"volume.size": low if size < low else high}
+
+
+def _without_limits(request: CreateRequest) -> Mapping[str, Any]:
+    kind = request.volume.volume_type
+    return {
+        "volume.volume_type": kind
+        and attrs.evolve(kind, min_vol_size=None, max_vol_size=None)
+    }
 
 
 @rule(
@@ -15,6 +40,13 @@ _VALIDATE = cinder("cinder/volume/volume_utils.py check_image_metadata")
     Reason.SIZE_INVALID,
     reads=("volume.size",),
     citations=(cinder("ExtractVolumeRequestTask._extract_size"),),
+    cures=(
+        Cure(
+            "ask for a size of 1 GiB or more",
+            Responsible.REQUESTER,
+            always({"volume.size": 1}),
+        ),
+    ),
 )
 def size_positive(request: CreateRequest) -> bool:
     return request.volume.size >= 1
@@ -25,6 +57,18 @@ def size_positive(request: CreateRequest) -> bool:
     Reason.TYPE_SIZE_LIMIT,
     reads=("volume.size", "volume.volume_type"),
     citations=(cinder("volume_types.provision_filter_on_size"),),
+    cures=(
+        Cure(
+            "ask for a size within the type's limits",
+            Responsible.REQUESTER,
+            _within_limits,
+        ),
+        Cure(
+            "change the limits of the volume type",
+            Responsible.OPERATOR,
+            _without_limits,
+        ),
+    ),
 )
 def type_allows_size(request: CreateRequest) -> bool:
     kind = request.volume.volume_type
@@ -42,6 +86,13 @@ def type_allows_size(request: CreateRequest) -> bool:
     Reason.IMAGE_NOT_VISIBLE,
     reads=("image.visible",),
     citations=(cinder("GlanceImageService.show"),),
+    cures=(
+        Cure(
+            "share the image with the requester's project",
+            Responsible.IMAGE_OWNER,
+            always({"image.visible": True}),
+        ),
+    ),
 )
 def image_visible(request: CreateRequest) -> bool:
     return request.image.visible
@@ -54,6 +105,14 @@ def image_visible(request: CreateRequest) -> bool:
     citations=(_VALIDATE, advisory("OSSA-2015-019")),
     differs="Cinder checks this in the API only: it clones an image that is "
     "deactivated later.",
+    cures=(
+        Cure(
+            "finish the image's upload, or have it reactivated",
+            Responsible.IMAGE_OWNER,
+            always({"image.status": "active"}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def image_active(request: CreateRequest) -> bool:
     return request.image.status == "active"
@@ -65,6 +124,13 @@ def image_active(request: CreateRequest) -> bool:
     reads=("image.downloadable",),
     citations=(glance("policy download_image"), advisory("OSSA-2013-027")),
     differs="Cinder clones without asking Glance's download_image policy.",
+    cures=(
+        Cure(
+            "let the requester pass Glance's download_image policy",
+            Responsible.OPERATOR,
+            always({"image.downloadable": True}),
+        ),
+    ),
 )
 def image_downloadable(request: CreateRequest) -> bool:
     return request.image.downloadable
@@ -75,6 +141,13 @@ def image_downloadable(request: CreateRequest) -> bool:
     Reason.IMAGE_LARGER_THAN_VOLUME,
     reads=("image.size", "volume.size"),
     citations=(_VALIDATE,),
+    cures=(
+        Cure(
+            "ask for a volume at least as large as the image",
+            Responsible.REQUESTER,
+            lambda request: {"volume.size": gib(request.image.size)},
+        ),
+    ),
 )
 def image_fits(request: CreateRequest) -> bool:
     return (request.image.size or 0) <= request.volume.size * GiB
@@ -85,6 +158,13 @@ def image_fits(request: CreateRequest) -> bool:
     Reason.BELOW_MIN_DISK,
     reads=("image.min_disk", "volume.size"),
     citations=(_VALIDATE,),
+    cures=(
+        Cure(
+            "ask for a volume of at least min_disk GiB",
+            Responsible.REQUESTER,
+            lambda request: {"volume.size": request.image.min_disk},
+        ),
+    ),
 )
 def min_disk_met(request: CreateRequest) -> bool:
     return request.volume.size >= request.image.min_disk
@@ -95,6 +175,13 @@ def min_disk_met(request: CreateRequest) -> bool:
     Reason.VIRTUAL_SIZE_TOO_BIG,
     reads=("image.virtual_size", "volume.size"),
     citations=(cinder("image_utils.check_virtual_size"),),
+    cures=(
+        Cure(
+            "ask for a volume at least as large as the virtual size",
+            Responsible.REQUESTER,
+            lambda request: {"volume.size": gib(request.image.virtual_size)},
+        ),
+    ),
 )
 def virtual_size_fits(request: CreateRequest) -> bool:
     return (request.image.virtual_size or 0) <= request.volume.size * GiB
@@ -105,6 +192,18 @@ def virtual_size_fits(request: CreateRequest) -> bool:
     Reason.MULTIATTACH_ENCRYPTED,
     reads=("volume.multiattach", "volume.encryption_key_id"),
     citations=(cinder("ExtractVolumeRequestTask.execute"),),
+    cures=(
+        Cure(
+            "choose a volume type that is not encrypted",
+            Responsible.REQUESTER,
+            always({"volume.encryption_key_id": None}),
+        ),
+        Cure(
+            "choose a volume type that is not multiattach",
+            Responsible.REQUESTER,
+            always({"volume.multiattach": False}),
+        ),
+    ),
 )
 def multiattach_unencrypted(request: CreateRequest) -> bool:
     return not (
@@ -118,6 +217,14 @@ def multiattach_unencrypted(request: CreateRequest) -> bool:
     Reason.QUOTA_UNKNOWN,
     reads=("quota",),
     citations=(cinder("QuotaReserveTask"),),
+    cures=(
+        Cure(
+            "mend what the log says about reading the quota",
+            Responsible.OPERATOR,
+            always({"quota": Quota()}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def quota_known(request: CreateRequest) -> bool:
     return request.quota.missing is None
@@ -128,6 +235,14 @@ def quota_known(request: CreateRequest) -> bool:
     Reason.QUOTA_EXCEEDED,
     reads=("quota", "volume.size"),
     citations=(cinder("QuotaReserveTask"),),
+    cures=(
+        Cure(
+            "delete volumes, or have the quota raised",
+            Responsible.REQUESTER,
+            always({"quota": Quota()}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def quota_suffices(request: CreateRequest) -> bool:
     quota = request.quota
@@ -139,6 +254,20 @@ def quota_suffices(request: CreateRequest) -> bool:
     Reason.CONVERSION_DISABLED,
     reads=("image.disk_format", "config.image_conversion_disable"),
     citations=(cinder("image_utils.fetch_to_volume_format"),),
+    cures=(
+        Cure(
+            "choose the format raw",
+            Responsible.REQUESTER,
+            always({"image.disk_format": "raw"}),
+            Cost.DATA,
+        ),
+        Cure(
+            "unset image_conversion_disable",
+            Responsible.OPERATOR,
+            always({"config.image_conversion_disable": False}),
+            Cost.RESTART,
+        ),
+    ),
 )
 def conversion_allowed(request: CreateRequest | UploadRequest) -> bool:
     return (
@@ -158,6 +287,20 @@ def conversion_allowed(request: CreateRequest | UploadRequest) -> bool:
         cinder("image_utils.validate_stores_id, fetch_to_volume_format"),
     ),
     differs="Cinder refuses an upload only after it has created the image.",
+    cures=(
+        Cure(
+            "choose a container_format other than compressed",
+            Responsible.REQUESTER,
+            always({"image.container_format": "bare"}),
+            Cost.DATA,
+        ),
+        Cure(
+            "set allow_compression_on_image_upload",
+            Responsible.OPERATOR,
+            always({"config.allow_compression_on_image_upload": True}),
+            Cost.RESTART,
+        ),
+    ),
 )
 def compression_allowed(request: CreateRequest | UploadRequest) -> bool:
     return (
@@ -173,6 +316,14 @@ def compression_allowed(request: CreateRequest | UploadRequest) -> bool:
     citations=(cinder("image_utils.check_available_space"),),
     differs="Cinder checks this before it looks into the cache, and refuses "
     "even a cache hit.",
+    cures=(
+        Cure(
+            "make room in image_conversion_dir",
+            Responsible.OPERATOR,
+            lambda request: {"conversion_free": (request.image.size or 0) + 1},
+            waiting_helps=True,
+        ),
+    ),
 )
 def conversion_space(request: CreateRequest) -> bool:
     return request.conversion_free is None or request.conversion_free > (

@@ -5,6 +5,9 @@ Every rule here holds if the source is missing; rules in ``missing`` fail.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from clonepolicy._facts.records import (
     AT_REST,
     NOT_MIGRATING,
@@ -20,8 +23,16 @@ from clonepolicy._facts.requests import (
     VolumeCandidate,
     size_to_extend_to,
 )
+from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, rule, spec
+from clonepolicy.policy._rules.new_source import (
+    NEW_TENANT,
+    disk,
+    replaced,
+    trusted_project,
+    with_internal_tenant,
+)
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _CACHE = cinder("image.cache.ImageVolumeCache")
@@ -34,6 +45,59 @@ _REFUSED = Inspection.REFUSED
 """A module variable, because reading it is faster for many candidates."""
 
 
+INSPECTED = always({"source.inspection": Inspection.PASSED})
+
+
+def _vouched(
+    request: CreateRequest, candidate: ImageVolume
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    if source is None or not request.config.trusts(source.project_id):
+        return None
+    return {"source.image_owner": request.image.owner}
+
+
+def _kept_by_cinder(
+    request: CreateRequest, _candidate: VolumeCandidate
+) -> Mapping[str, Any]:
+    project = trusted_project(request)
+    kept = {
+        "source.project_id": project or NEW_TENANT,
+        "source.image_owner": request.image.owner,
+    }
+    return kept if project else {**with_internal_tenant(request), **kept}
+
+
+def _refreshed(
+    request: CreateRequest, _candidate: CacheEntry
+) -> Mapping[str, Any] | None:
+    changed = request.image.updated_at
+    return None if changed is None else {"candidate.image_updated_at": changed}
+
+
+def _settled(
+    _request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any]:
+    settled = {"source.status": "available"}
+    if isinstance(candidate.source, StoredImage):
+        return settled
+    return {**settled, "source.migration_status": None}
+
+
+def _of_source_size(
+    _request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any] | None:
+    size = _size(candidate)
+    return None if size is None else {"volume.size": size}
+
+
+def _fewer_clones(
+    request: CreateRequest, _candidate: Candidate
+) -> Mapping[str, Any] | None:
+    limit = request.backend.clone_limit
+    return {"source.clones": limit - 1} if limit else None
+
+
 @rule(
     "The image's owner owns the source, or a trusted project vouches for "
     "that owner.",
@@ -42,6 +106,19 @@ _REFUSED = Inspection.REFUSED
     citations=(spec("Proposed change, 4th condition"), _CLONE),
     differs="Cinder compares the image's owner with the new volume's "
     "project, and trusts image_owner on any volume.",
+    cures=(
+        Cure(
+            "correct the image_owner of the image volume",
+            Responsible.OPERATOR,
+            _vouched,
+        ),
+        Cure(
+            "upload the image anew with image_upload_use_internal_tenant",
+            Responsible.OPERATOR,
+            _kept_by_cinder,
+            Cost.DATA,
+        ),
+    ),
 )
 def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
     source, owner = candidate.source, request.image.owner
@@ -62,6 +139,14 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
     reads=(*_OWNERS, *_TRUSTED),
     citations=(_CACHE,),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "delete the entry; the next create fills the cache anew",
+            Responsible.OPERATOR,
+            _kept_by_cinder,
+            Cost.DATA,
+        ),
+    ),
 )
 def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
     source, owner = candidate.source, request.image.owner
@@ -77,6 +162,15 @@ def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
     reads=("source.glance_image_id", "image.id"),
     citations=(cinder("VolumeManager._clone_image_volume_and_add_location"),),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "upload the image from a volume with "
+            "image_upload_use_cinder_backend",
+            Responsible.OPERATOR,
+            replaced,
+            Cost.DATA,
+        ),
+    ),
 )
 def backref_matches(
     request: CreateRequest, candidate: VolumeCandidate
@@ -94,6 +188,14 @@ def backref_matches(
     Reason.BACKREF_MISMATCH,
     reads=("candidate.image_id", "image.id"),
     citations=(_CACHE,),
+    cures=(
+        Cure(
+            "create one volume from the image, which fills the cache",
+            Responsible.OPERATOR,
+            replaced,
+            Cost.DATA,
+        ),
+    ),
 )
 def entry_is_for_image(request: CreateRequest, candidate: CacheEntry) -> bool:
     return candidate.image_id == request.image.id
@@ -104,6 +206,15 @@ def entry_is_for_image(request: CreateRequest, candidate: CacheEntry) -> bool:
     Reason.CACHE_STALE,
     reads=("candidate.image_updated_at", "image.updated_at"),
     citations=(_CACHE,),
+    cures=(
+        Cure(
+            "create one volume, which refreshes the cache",
+            Responsible.OPERATOR,
+            _refreshed,
+            Cost.DATA,
+            waiting_helps=True,
+        ),
+    ),
 )
 def entry_fresh(request: CreateRequest, candidate: CacheEntry) -> bool:
     return (
@@ -118,6 +229,14 @@ def entry_fresh(request: CreateRequest, candidate: CacheEntry) -> bool:
     reads=("source.status", "source.migration_status"),
     citations=(cinder("volume.api.API.create, source volume"),),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "bring the source back to available",
+            Responsible.OPERATOR,
+            _settled,
+            waiting_helps=True,
+        ),
+    ),
 )
 def source_ready(_request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -136,6 +255,14 @@ def source_ready(_request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.encryption_key_id",),
     citations=(cinder("CreateVolumeFromSpecTask._rekey_volume"),),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "upload the image from a volume that is not encrypted",
+            Responsible.IMAGE_OWNER,
+            always({"source.encryption_key_id": None}),
+            Cost.DATA,
+        ),
+    ),
 )
 def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -148,6 +275,13 @@ def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.size",),
     citations=(cinder("driver.clone_image"),),
     differs="Cinder leaves this to the driver.",
+    cures=(
+        Cure(
+            "report the size in the driver",
+            Responsible.DRIVER_AUTHOR,
+            lambda request, _: {"source.size": disk(request)},
+        ),
+    ),
 )
 def source_size_known(_request: CreateRequest, candidate: Candidate) -> bool:
     return candidate.source is None or candidate.source.size is not None
@@ -159,6 +293,13 @@ def source_size_known(_request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.size", "volume.size"),
     citations=(cinder("volume.api.API.create, source volume"),),
     differs="Cinder leaves this to the driver; some drivers truncate.",
+    cures=(
+        Cure(
+            "ask for a volume at least as large as the source",
+            Responsible.REQUESTER,
+            lambda _, candidate: {"volume.size": candidate.source.size},
+        ),
+    ),
 )
 def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     size = _size(candidate)
@@ -171,6 +312,14 @@ def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.size", "image.size", "image.virtual_size"),
     citations=(cinder("image_utils.check_virtual_size"),),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "upload the image from a volume that holds it",
+            Responsible.IMAGE_OWNER,
+            lambda request, _: {"source.size": disk(request)},
+            Cost.DATA,
+        ),
+    ),
 )
 def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
     size, image = _size(candidate), request.image
@@ -185,6 +334,14 @@ def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.id", "volume.id"),
     citations=(_CLONE,),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "upload the image from another volume",
+            Responsible.OPERATOR,
+            replaced,
+            Cost.DATA,
+        ),
+    ),
 )
 def source_is_another(
     request: CreateRequest, candidate: VolumeCandidate
@@ -199,6 +356,18 @@ def source_is_another(
     reads=("source.size", "volume.size", "backend.can_extend"),
     citations=(spec("Proposed change, extend"),),
     differs="Cinder leaves this to the driver.",
+    cures=(
+        Cure(
+            "ask for a volume of the source's size",
+            Responsible.REQUESTER,
+            lambda _, candidate: {"volume.size": candidate.source.size},
+        ),
+        Cure(
+            "implement extending in the driver, and declare it",
+            Responsible.DRIVER_AUTHOR,
+            always({"backend.can_extend": True}),
+        ),
+    ),
 )
 def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
     size = _size(candidate)
@@ -215,6 +384,15 @@ def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.volume_type", "volume.volume_type"),
     citations=(cinder("volume.api.API._retype_is_possible"),),
     differs="Cinder checks this only for clones that users ask for.",
+    cures=(
+        Cure(
+            "choose the source's volume type",
+            Responsible.REQUESTER,
+            lambda _, candidate: {
+                "volume.volume_type": candidate.source.volume_type
+            },
+        ),
+    ),
 )
 def type_compatible(
     request: CreateRequest, candidate: VolumeCandidate
@@ -237,6 +415,14 @@ def type_compatible(
     reads=("source.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
     differs="Cinder tries to clone, and downloads if that fails.",
+    cures=(
+        Cure(
+            "count clones in the driver",
+            Responsible.DRIVER_AUTHOR,
+            always({"source.clones": 0}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def clones_known(request: CreateRequest, candidate: Candidate) -> bool:
     return (
@@ -253,6 +439,14 @@ def clones_known(request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
     differs="Cinder tries to clone, and downloads if that fails.",
+    cures=(
+        Cure(
+            "add another image volume, or delete clones",
+            Responsible.OPERATOR,
+            _fewer_clones,
+            waiting_helps=True,
+        ),
+    ),
 )
 def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
     source, limit = candidate.source, request.backend.clone_limit
@@ -270,6 +464,14 @@ def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.inspection",),
     citations=(advisory("OSSA-2024-001"), cinder("image_utils.qemu_img_info")),
     differs="Cinder inspects what it downloads, but not what it clones.",
+    cures=(
+        Cure(
+            "replace the source's data by a raw disk",
+            Responsible.IMAGE_OWNER,
+            INSPECTED,
+            Cost.DATA,
+        ),
+    ),
 )
 def source_not_refused(_request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -281,6 +483,13 @@ def source_not_refused(_request: CreateRequest, candidate: Candidate) -> bool:
     Reason.CONTENT_NOT_INSPECTED,
     reads=("source.inspection",),
     citations=(advisory("OSSA-2024-001"),),
+    cures=(
+        Cure(
+            "implement inspection for the array",
+            Responsible.DRIVER_AUTHOR,
+            INSPECTED,
+        ),
+    ),
 )
 def source_inspected(_request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -292,6 +501,14 @@ def source_inspected(_request: CreateRequest, candidate: Candidate) -> bool:
     Reason.CONTENT_UNREADABLE,
     reads=("source.inspection",),
     citations=(advisory("OSSA-2024-001"),),
+    cures=(
+        Cure(
+            "mend what the log says about reading the source",
+            Responsible.OPERATOR,
+            INSPECTED,
+            waiting_helps=True,
+        ),
+    ),
 )
 def source_readable(_request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -303,6 +520,14 @@ def source_readable(_request: CreateRequest, candidate: Candidate) -> bool:
     Reason.TENANT_MUTABLE,
     reads=("source.project_id", *_TRUSTED),
     citations=(cinder("VolumeManager._clone_image_volume"),),
+    cures=(
+        Cure(
+            "upload the image anew with image_upload_use_internal_tenant",
+            Responsible.OPERATOR,
+            _kept_by_cinder,
+            Cost.DATA,
+        ),
+    ),
 )
 def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
     source = candidate.source
@@ -314,6 +539,13 @@ def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
     Reason.EXTEND_REQUIRED,
     reads=("source.size", "volume.size"),
     citations=(spec("Proposed change, extend"),),
+    cures=(
+        Cure(
+            "ask for a volume of the source's size",
+            Responsible.REQUESTER,
+            _of_source_size,
+        ),
+    ),
 )
 def no_extension(request: CreateRequest, candidate: Candidate) -> bool:
     return size_to_extend_to(request, candidate) is None

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from clonepolicy._facts.config import GlanceStore, Quota
 from clonepolicy._facts.records import NOT_MIGRATING, Inspection
 from clonepolicy._facts.requests import UploadRequest
+from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
+from clonepolicy.policy._rules.new_source import with_internal_tenant
 
 _API = cinder("volume.api.API.copy_volume_to_image")
 _REGISTER = cinder("VolumeManager._clone_image_volume_and_add_location")
@@ -17,6 +23,28 @@ _TENANT = (
 )
 
 
+def _forced(request: UploadRequest) -> Mapping[str, Any] | None:
+    return {"force": True} if request.status_before == "in-use" else None
+
+
+def _fewer_clones(request: UploadRequest) -> Mapping[str, Any] | None:
+    limit = request.backend.clone_limit
+    return {"volume.clones": limit - 1} if limit else None
+
+
+def _one_store(request: UploadRequest) -> Mapping[str, Any]:
+    kind = request.volume.volume_type
+    named, name = (kind.store_id, kind.name) if kind else (None, None)
+    store = GlanceStore(id=named or "cinder", cinder_volume_type=name)
+    return {"glance.stores": (store,)}
+
+
+def _with_role(role: str) -> Callable[[UploadRequest], Mapping[str, Any]]:
+    return lambda request: {
+        "glance.service_roles": request.glance.service_roles | {role}
+    }
+
+
 # -- whether the volume can be uploaded -------------------------------------
 
 
@@ -25,6 +53,15 @@ _TENANT = (
     Reason.VOLUME_NOT_UPLOADABLE,
     reads=(*_STATUS, "force"),
     citations=(_API,),
+    cures=(
+        Cure(
+            "detach the volume, or wait until it is available",
+            Responsible.REQUESTER,
+            always({"volume.status": "available"}),
+            waiting_helps=True,
+        ),
+        Cure("force the upload", Responsible.REQUESTER, _forced),
+    ),
 )
 def volume_uploadable(request: UploadRequest) -> bool:
     status = request.status_before
@@ -37,6 +74,20 @@ def volume_uploadable(request: UploadRequest) -> bool:
     reads=(*_STATUS, "force", "config.enable_force_upload"),
     citations=(_API,),
     differs="Cinder treats the upload as not forced, without an error.",
+    cures=(
+        Cure(
+            "have the volume detached",
+            Responsible.REQUESTER,
+            always({"volume.status": "available"}),
+            waiting_helps=True,
+        ),
+        Cure(
+            "set enable_force_upload",
+            Responsible.OPERATOR,
+            always({"config.enable_force_upload": True}),
+            Cost.RESTART,
+        ),
+    ),
 )
 def force_enabled(request: UploadRequest) -> bool:
     return (
@@ -55,6 +106,15 @@ def force_enabled(request: UploadRequest) -> bool:
         "image.container_format",
     ),
     citations=(cinder("VolumeActionsController._volume_upload_image"),),
+    cures=(
+        Cure(
+            "ask for disk_format raw and container_format bare",
+            Responsible.REQUESTER,
+            always(
+                {"image.disk_format": "raw", "image.container_format": "bare"}
+            ),
+        ),
+    ),
 )
 def encrypted_as_it_is(request: UploadRequest) -> bool:
     return request.volume.encryption_key_id is None or (
@@ -71,6 +131,14 @@ def encrypted_as_it_is(request: UploadRequest) -> bool:
     Reason.UPLOAD_BACKEND_DISABLED,
     reads=("config.image_upload_use_cinder_backend",),
     citations=(spec("Proposed change, upload"), _REGISTER),
+    cures=(
+        Cure(
+            "set image_upload_use_cinder_backend for the backend",
+            Responsible.OPERATOR,
+            always({"config.image_upload_use_cinder_backend": True}),
+            Cost.RESTART,
+        ),
+    ),
 )
 def upload_backend_enabled(request: UploadRequest) -> bool:
     return request.config.image_upload_use_cinder_backend
@@ -82,6 +150,14 @@ def upload_backend_enabled(request: UploadRequest) -> bool:
     reads=("volume.encryption_key_id",),
     citations=(cinder("VolumeManager._clone_image_volume"),),
     differs="Cinder clones it; the clone shares the key, or the key is lost.",
+    cures=(
+        Cure(
+            "upload from a volume that is not encrypted",
+            Responsible.REQUESTER,
+            always({"volume.encryption_key_id": None}),
+            Cost.DATA,
+        ),
+    ),
 )
 def uploaded_unencrypted(request: UploadRequest) -> bool:
     return request.volume.encryption_key_id is None
@@ -93,6 +169,13 @@ def uploaded_unencrypted(request: UploadRequest) -> bool:
     reads=("image.status",),
     citations=(glance("ImagesController.add_location"),),
     differs="Cinder clones first; then Glance refuses the location.",
+    cures=(
+        Cure(
+            "upload to a new image",
+            Responsible.REQUESTER,
+            always({"image.status": "queued"}),
+        ),
+    ),
 )
 def image_queued(request: UploadRequest) -> bool:
     return request.image.status == "queued"
@@ -104,6 +187,14 @@ def image_queued(request: UploadRequest) -> bool:
     reads=("volume.migration_status",),
     citations=(_REGISTER,),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "wait until the migration is finished",
+            Responsible.OPERATOR,
+            always({"volume.migration_status": None}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def uploaded_settled(request: UploadRequest) -> bool:
     return request.volume.migration_status in NOT_MIGRATING
@@ -115,6 +206,19 @@ def uploaded_settled(request: UploadRequest) -> bool:
     reads=("image.owner", "project_id", *_TENANT),
     citations=(_REGISTER,),
     differs="Cinder does not check this.",
+    cures=(
+        Cure(
+            "let the image's owner upload the volume",
+            Responsible.REQUESTER,
+            lambda request: {"image.owner": request.clone_project},
+        ),
+        Cure(
+            "set image_upload_use_internal_tenant",
+            Responsible.OPERATOR,
+            with_internal_tenant,
+            Cost.RESTART,
+        ),
+    ),
 )
 def clone_in_owners_project(request: UploadRequest) -> bool:
     return (
@@ -130,6 +234,15 @@ def clone_in_owners_project(request: UploadRequest) -> bool:
     reads=_TENANT,
     citations=(spec("Proposed change, internal tenant"), _REGISTER),
     differs="Cinder uses the requester's project, without an error.",
+    cures=(
+        Cure(
+            "set cinder_internal_tenant_project_id and "
+            "cinder_internal_tenant_user_id",
+            Responsible.OPERATOR,
+            with_internal_tenant,
+            Cost.RESTART,
+        ),
+    ),
 )
 def wanted_tenant_set(request: UploadRequest) -> bool:
     config = request.config
@@ -145,6 +258,14 @@ def wanted_tenant_set(request: UploadRequest) -> bool:
     reads=("clone_quota",),
     citations=(cinder("VolumeManager._clone_image_volume"),),
     differs="Cinder fails the upload.",
+    cures=(
+        Cure(
+            "mend what the log says about reading the quota",
+            Responsible.OPERATOR,
+            always({"clone_quota": Quota()}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def clone_quota_known(request: UploadRequest) -> bool:
     return request.clone_quota.missing is None
@@ -156,6 +277,14 @@ def clone_quota_known(request: UploadRequest) -> bool:
     reads=("clone_quota", "volume.size"),
     citations=(cinder("VolumeManager._clone_image_volume"),),
     differs="Cinder fails the upload.",
+    cures=(
+        Cure(
+            "raise the quota of the image volume's project",
+            Responsible.OPERATOR,
+            always({"clone_quota": Quota()}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def clone_quota_suffices(request: UploadRequest) -> bool:
     quota = request.clone_quota
@@ -168,6 +297,15 @@ def clone_quota_suffices(request: UploadRequest) -> bool:
     reads=("backend.clone_while_uploading",),
     citations=(cinder("RemoteFSSnapDriver._create_cloned_volume"),),
     differs="Cinder tries to clone, and uploads if that fails.",
+    cures=(
+        Cure(
+            "declare clone_while_uploading in extra_capabilities, if the "
+            "driver does not check the status",
+            Responsible.OPERATOR,
+            always({"backend.clone_while_uploading": True}),
+            Cost.RESTART,
+        ),
+    ),
 )
 def clones_while_uploading(request: UploadRequest) -> bool:
     return request.backend.clone_while_uploading is True
@@ -179,6 +317,14 @@ def clones_while_uploading(request: UploadRequest) -> bool:
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
     differs="Cinder tries to clone, and uploads if that fails.",
+    cures=(
+        Cure(
+            "count clones in the driver",
+            Responsible.DRIVER_AUTHOR,
+            always({"volume.clones": 0}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def uploaded_clones_known(request: UploadRequest) -> bool:
     return (
@@ -194,6 +340,14 @@ def uploaded_clones_known(request: UploadRequest) -> bool:
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
     differs="Cinder tries to clone, and uploads if that fails.",
+    cures=(
+        Cure(
+            "delete clones of the volume",
+            Responsible.OPERATOR,
+            _fewer_clones,
+            waiting_helps=True,
+        ),
+    ),
 )
 def uploaded_below_limit(request: UploadRequest) -> bool:
     clones, limit = request.volume.clones, request.backend.clone_limit
@@ -210,6 +364,14 @@ def uploaded_below_limit(request: UploadRequest) -> bool:
     ),
     differs="Cinder does not inspect what it clones; Glance inspects what is "
     "uploaded.",
+    cures=(
+        Cure(
+            "replace the volume's data by a raw disk",
+            Responsible.REQUESTER,
+            always({"volume.inspection": Inspection.PASSED}),
+            Cost.DATA,
+        ),
+    ),
 )
 def uploaded_not_refused(request: UploadRequest) -> bool:
     return request.volume.inspection is not Inspection.REFUSED
@@ -221,6 +383,14 @@ def uploaded_not_refused(request: UploadRequest) -> bool:
     reads=("glance.missing",),
     citations=(glance("GET /versions"),),
     differs="Cinder notices this after cloning.",
+    cures=(
+        Cure(
+            "mend what the log says about asking Glance",
+            Responsible.OPERATOR,
+            always({"glance.missing": None}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def glance_known(request: UploadRequest) -> bool:
     return request.glance.missing is None
@@ -232,6 +402,15 @@ def glance_known(request: UploadRequest) -> bool:
     reads=("glance.stores", "volume.volume_type"),
     citations=(glance("store_utils.update_cinder_location"),),
     differs="Cinder notices this after cloning, or never.",
+    cures=(
+        Cure(
+            "set cinder_volume_type of exactly one writable store to the "
+            "volume's type",
+            Responsible.OPERATOR,
+            _one_store,
+            Cost.RESTART,
+        ),
+    ),
 )
 def store_resolved(request: UploadRequest) -> bool:
     if not request.glance.stores:
@@ -250,6 +429,14 @@ def store_resolved(request: UploadRequest) -> bool:
     ),
     citations=(glance("ImagesController._do_add_locations"),),
     differs="Cinder notices this after cloning.",
+    cures=(
+        Cure(
+            "run Glance 2024.2 or later",
+            Responsible.OPERATOR,
+            always({"glance.has_location_api": True}),
+            Cost.RESTART,
+        ),
+    ),
 )
 def location_writable(request: UploadRequest) -> bool:
     return (
@@ -265,6 +452,13 @@ def location_writable(request: UploadRequest) -> bool:
     reads=("glance.has_location_api", "glance.service_roles"),
     citations=(glance("policy add_image_location"),),
     differs="Cinder fails the upload and leaves the clone behind.",
+    cures=(
+        Cure(
+            "grant Cinder's [glance] user the role service",
+            Responsible.OPERATOR,
+            _with_role("service"),
+        ),
+    ),
 )
 def has_service_role(request: UploadRequest) -> bool:
     return (
@@ -279,6 +473,13 @@ def has_service_role(request: UploadRequest) -> bool:
     reads=("image.visibility", "glance.service_roles", "glance.missing"),
     citations=(glance("glance/db/utils.py is_image_visible"),),
     differs="Later, Cinder fails to create volumes from the image.",
+    cures=(
+        Cure(
+            "grant Cinder's [glance] user the role admin",
+            Responsible.OPERATOR,
+            _with_role("admin"),
+        ),
+    ),
 )
 def sees_private_images(request: UploadRequest) -> bool:
     return (
@@ -307,6 +508,13 @@ def registered_at_once(request: UploadRequest) -> bool:
     Reason.CONTENT_NOT_INSPECTED,
     reads=("volume.inspection",),
     citations=(advisory("OSSA-2024-001"),),
+    cures=(
+        Cure(
+            "implement inspection for the array",
+            Responsible.DRIVER_AUTHOR,
+            always({"volume.inspection": Inspection.PASSED}),
+        ),
+    ),
 )
 def uploaded_inspected(request: UploadRequest) -> bool:
     return request.volume.inspection is not Inspection.NOT_INSPECTED
@@ -317,6 +525,14 @@ def uploaded_inspected(request: UploadRequest) -> bool:
     Reason.CONTENT_UNREADABLE,
     reads=("volume.inspection",),
     citations=(advisory("OSSA-2024-001"),),
+    cures=(
+        Cure(
+            "mend what the log says about reading the volume",
+            Responsible.OPERATOR,
+            always({"volume.inspection": Inspection.PASSED}),
+            waiting_helps=True,
+        ),
+    ),
 )
 def uploaded_readable(request: UploadRequest) -> bool:
     return request.volume.inspection is not Inspection.UNREADABLE
@@ -327,6 +543,14 @@ def uploaded_readable(request: UploadRequest) -> bool:
     Reason.TENANT_MUTABLE,
     reads=("project_id", "config.trusted_projects", *_TENANT),
     citations=(cinder("VolumeManager._clone_image_volume"),),
+    cures=(
+        Cure(
+            "set image_upload_use_internal_tenant",
+            Responsible.OPERATOR,
+            with_internal_tenant,
+            Cost.RESTART,
+        ),
+    ),
 )
 def clone_immutable(request: UploadRequest) -> bool:
     return request.config.trusts(request.clone_project)

@@ -1,0 +1,78 @@
+"""Requests with other facts, by the paths that rules read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias, TypeVar
+
+import attrs
+
+from clonepolicy._facts.requests import (
+    ArrayImage,
+    CacheEntry,
+    Candidate,
+    ImageVolume,
+    Request,
+)
+
+Values: TypeAlias = Mapping[str, Any]
+"""Values of facts by the paths of the facts."""
+
+R = TypeVar("R", bound=Request)
+
+_FIELDS: Mapping[type[Candidate], str] = {
+    ArrayImage: "array_images",
+    ImageVolume: "image_volumes",
+    CacheEntry: "cache_entries",
+}
+"""For each kind of candidate, the field of a request that lists them."""
+
+
+def changed(
+    request: R, values: Values, candidate: Candidate | None = None
+) -> tuple[R, Candidate | None]:
+    """Return a request with other facts, and its candidate with them.
+
+    A path starts with a field of the request, with ``candidate`` or with
+    ``source``, which are about the given candidate.  ``source`` itself may
+    be replaced; ``candidate.missing`` takes it away.  A missing source has
+    no facts to change.
+    """
+    flat: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
+    for path, value in values.items():
+        root, _, rest = path.partition(".")
+        if rest:
+            nested.setdefault(root, {})[rest] = value
+        else:
+            flat[root] = value
+    of_candidate = nested.pop("candidate", {})
+    of_source = nested.pop("source", {})
+    if "source" in flat:
+        of_candidate["source"] = flat.pop("source")
+        of_candidate["missing"] = None
+    elif of_candidate.get("missing") is not None:
+        of_candidate["source"] = None
+    for root, fields in nested.items():
+        flat[root] = attrs.evolve(getattr(request, root), **fields)
+    if candidate is None:
+        return attrs.evolve(request, **flat), None
+    there = of_candidate.get("backend", candidate.backend)
+    prefix = "backend."
+    of_backend = {
+        path.removeprefix(prefix): of_candidate.pop(path)
+        for path in [*of_candidate]
+        if path.startswith(prefix)
+    }
+    of_candidate["backend"] = attrs.evolve(there, **of_backend)
+    other = attrs.evolve(candidate, **of_candidate)
+    if other.source is not None:
+        source: Any = attrs.evolve(other.source, **of_source)
+        other = attrs.evolve(other, source=source)
+    field = _FIELDS[type(candidate)]
+    others = [
+        other if each is candidate else each
+        for each in getattr(request, field)
+    ]
+    flat.setdefault(field, tuple(others))
+    return attrs.evolve(request, **flat), other

@@ -1,0 +1,132 @@
+"""Laws about remedies: they are claims, and each is tried.
+
+curable: a remedy that a finding gives names a change of facts; with the
+change, and under the same policy, the finding is gone.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from clonepolicy import (
+    Candidate,
+    Clone,
+    Finding,
+    Register,
+    Request,
+    decide,
+    scenarios,
+    what_would_it_take,
+)
+from clonepolicy._decide.finding import make_finding
+from clonepolicy.policy import Policy, Rule
+from clonepolicy.policy._change import changed
+from clonepolicy.scenarios import candidate_of
+from clonepolicy.testing import strategies as some
+from laws import EVERY, ROWS, every_policy, over
+
+
+def finding_of(
+    rule: Rule[Any], request: Request, candidate: Candidate | None
+) -> Finding:
+    """Make the finding of a rule that fails."""
+    return make_finding(rule, (), request, candidate)
+
+
+def fails(
+    rule: Rule[Any], request: Request, candidate: Candidate | None
+) -> bool:
+    """Evaluate one rule."""
+    given_ = (request,) if candidate is None else (request, candidate)
+    return not rule.holds(*given_)
+
+
+class TestCurable:
+    """Each remedy, applied, removes the finding that gives it."""
+
+    @over(ROWS)
+    def test_a_remedy_removes_its_finding(
+        self, policy: Policy, table: scenarios.Table, rule: Rule[Any]
+    ) -> None:
+        """In every combination of the facts that the rule reads."""
+        del policy
+        about_source = "source_" in table.name
+        for _, scenario in scenarios.variants(
+            table.base, frozenset(rule.reads)
+        ):
+            source = candidate_of(scenario) if about_source else None
+            if about_source and source is None:
+                continue
+            if not fails(rule, scenario, source):
+                continue
+            for remedy in finding_of(rule, scenario, source).remedies:
+                then, other = changed(scenario, dict(remedy.changes), source)
+                assert not fails(rule, then, other), (
+                    f"{rule.name}: {remedy}, applied: {remedy.changes}"
+                )
+
+    @pytest.mark.parametrize(
+        "rule",
+        {rule.name: rule for _, _, rule in ROWS}.values(),
+        ids=lambda rule: rule.name,
+    )
+    def test_every_cure_is_one_for_some_facts(self, rule: Rule[Any]) -> None:
+        """A cure that never applies would never be tried."""
+        given_ = set()
+        for _, table, other in ROWS:
+            if other is not rule:
+                continue
+            about_source = "source_" in table.name
+            for _, scenario in scenarios.variants(
+                table.base, frozenset(rule.reads)
+            ):
+                source = candidate_of(scenario) if about_source else None
+                if about_source and source is None:
+                    continue
+                if fails(rule, scenario, source):
+                    found = finding_of(rule, scenario, source)
+                    given_ |= {remedy.remedy for remedy in found.remedies}
+        assert {cure.remedy for cure in rule.cures} == given_
+
+
+class TestWays:
+    """What it would take is tried: applied together, it opens the route."""
+
+    @every_policy
+    @given(data=st.data())
+    def test_each_way_opens_its_route(
+        self, policy: Policy, data: st.DataObject
+    ) -> None:
+        """By applying the remedies that it lists, and nothing else."""
+        request: Request = data.draw(
+            some.near_misses() | some.upload_requests()
+        )
+        for way in what_would_it_take(request, policy):
+            source = next(
+                (
+                    result.candidate
+                    for result in decide(request, policy).candidates
+                    if (result.route, result.candidate.label)
+                    == (way.route, way.candidate)
+                ),
+                None,
+            )
+            then = request
+            for remedy in way.remedies:
+                then, source = changed(then, dict(remedy.changes), source)
+            assert isinstance(decide(then, policy), Clone | Register)
+            assert not what_would_it_take(then, policy)
+
+    def test_every_policy_is_held_to_these_laws(self) -> None:
+        """The rows are those of all shipped policies."""
+        assert {policy.name for policy, _, _ in ROWS} == {
+            policy.name for policy in EVERY
+        }
