@@ -138,7 +138,7 @@ _VOLUME: Values = {
     "clones": _COUNTS,
 }
 _QUOTAS = tuple(
-    Quota(**{limit: left})
+    attrs.evolve(Quota(), **{limit: left})
     for limit in ("volumes", "gigabytes", "per_volume_gigabytes")
     for left in _COUNTS
 )

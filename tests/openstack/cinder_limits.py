@@ -30,6 +30,7 @@ from clonepolicy import (
     parse_location,
 )
 from clonepolicy._facts.locations import cinder_volume_id, concerns_volumes
+from clonepolicy.ports import Missing
 
 Explains: TypeAlias = Callable[[CreateRequest], bool]
 DELETABLE = frozenset(
@@ -71,6 +72,9 @@ def consistent(request: CreateRequest) -> CreateRequest:
             ArrayImage(
                 location=location,
                 source=source if isinstance(source, StoredImage) else None,
+                missing=_absent_without(
+                    source if isinstance(source, StoredImage) else None
+                ),
             )
             for location, source in locations.items()
             if not concerns_volumes(location)
@@ -79,6 +83,9 @@ def consistent(request: CreateRequest) -> CreateRequest:
             ImageVolume(
                 location=location,
                 source=known.get(cinder_volume_id(location) or ""),
+                missing=_absent_without(
+                    known.get(cinder_volume_id(location) or "")
+                ),
             )
             for location in locations
             if concerns_volumes(location)
@@ -87,12 +94,19 @@ def consistent(request: CreateRequest) -> CreateRequest:
     )
 
 
+def _absent_without(source: object) -> Missing | None:
+    return Missing.ABSENT if source is None else None
+
+
 def _locations(
     request: CreateRequest,
 ) -> Mapping[Location, StoredImage | Volume | None]:
     """Return the locations of the image, each with its source."""
     found: dict[Location, StoredImage | Volume | None] = {}
-    if request.image.locations_from is LocationsFrom.UNREADABLE:
+    if request.image.locations_from not in {
+        LocationsFrom.LOCATIONS_API,
+        LocationsFrom.IMAGE,
+    }:
         return found
     for candidate in _located(request):
         found.setdefault(candidate.location, candidate.source)

@@ -284,6 +284,13 @@ def safe_register_gates(request: Any) -> set[str]:
         found.add("content-refused")
     if store_is_unresolved(request):
         found.add("store-unresolved")
+    return found | glance_against(request)
+
+
+def glance_against(request: Any) -> set[str]:
+    """Collect what Glance has against a location, as far as it is known."""
+    glance = request.glance
+    found = set()
     if glance.missing is not None:
         found.add("glance-unknown")
     elif glance.has_location_api is not True:  # G1
@@ -292,7 +299,7 @@ def safe_register_gates(request: Any) -> set[str]:
     if glance.has_location_api is True:  # G5, X5
         if "service" not in glance.service_roles:
             found.add("service-role-missing")
-    hidden = image.visibility not in {"public", "community"}
+    hidden = request.image.visibility not in {"public", "community"}
     if hidden and glance.missing is None:
         if "admin" not in glance.service_roles:  # L6, X4
             found.add("admin-role-missing")

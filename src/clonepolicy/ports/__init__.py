@@ -12,6 +12,8 @@ if TYPE_CHECKING:
         check_source,
         check_volume_id,
         volume_changed,
+        why_missing,
+        why_unread,
     )
     from clonepolicy.ports._installed import (
         API_VERSION,
@@ -60,4 +62,6 @@ __all__ = [
     "installed_arrays",
     "load_array",
     "volume_changed",
+    "why_missing",
+    "why_unread",
 ]

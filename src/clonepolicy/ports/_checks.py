@@ -14,7 +14,13 @@ from clonepolicy._errors import (
     UnavailableError,
     UnsupportedError,
 )
-from clonepolicy._facts.records import AT_REST, Backend, Missing, Volume
+from clonepolicy._facts.records import (
+    AT_REST,
+    Backend,
+    LocationsFrom,
+    Missing,
+    Volume,
+)
 
 _WHY_MISSING = (
     (NotFoundError, Missing.ABSENT),
@@ -31,6 +37,17 @@ def why_missing(error: AdapterError) -> Missing:
         if isinstance(error, kind):
             return why
     return Missing.FAILED
+
+
+def why_unread(error: AdapterError) -> LocationsFrom:
+    """Return why no locations are known after reading them failed."""
+    match error:
+        case ForbiddenError():
+            return LocationsFrom.FORBIDDEN
+        case UnavailableError():
+            return LocationsFrom.UNAVAILABLE
+        case _:
+            return LocationsFrom.UNREADABLE
 
 
 def check_volume_id(volume_id: str) -> None:

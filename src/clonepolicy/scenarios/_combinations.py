@@ -113,6 +113,10 @@ class Combinations:
             at -= count
         raise IndexError(at)
 
+    def __iter__(self) -> Iterator[tuple[frozenset[str], Request]]:
+        """Iterate over all of them."""
+        return map(self.__getitem__, range(len(self)))
+
     def _made(
         self, case: tuple[_Outcomes, ...], at: int
     ) -> tuple[frozenset[str], Request]:

@@ -25,6 +25,7 @@ from clonepolicy import (
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.records import stored_moment
+from clonepolicy.ports import Missing
 
 # the tenant of the source can write its other fields
 _COPIED = (
@@ -35,7 +36,7 @@ _COPIED = (
     "volume_type_id",
     "multiattach",
 )
-_QUOTAS = tuple(attrs.fields_dict(Quota))
+_QUOTAS = ("volumes", "gigabytes", "per_volume_gigabytes")
 _IN_CREATION = frozenset({"creating", "downloading"})
 
 
@@ -105,22 +106,27 @@ class CinderVolumes:
     def _cache_entry(self, row: Mapping[str, Any]) -> CacheEntry:
         found = self.find_object(row["volume_id"])
         source = None if found is None else volume_from_object(found)
-        moments = {
-            name: stored_moment(f"CacheEntry.{name}", row[name])
+        changed, used = (
+            stored_moment(f"CacheEntry.{name}", row[name])
             for name in ("image_updated_at", "last_used")
-        }
+        )
         return CacheEntry(
             image_id=row["image_id"],
+            image_updated_at=changed,
+            last_used=used,
             source=source,
+            missing=Missing.ABSENT if source is None else None,
             backend=Backend() if source is None else self.get_backend(source),
-            **moments,
         )
 
     def get_quota(self, project_id: str) -> Quota:
         """Return what is left of a project's quota over all volume types."""
         with translate_errors(f"reading quota of project {project_id}"):
             found = quota.QUOTAS.get_project_quotas(self._admin, project_id)
-        return Quota(**{name: _left(found.get(name)) for name in _QUOTAS})
+        volumes, gigabytes, each = (_left(found.get(n)) for n in _QUOTAS)
+        return Quota(
+            volumes=volumes, gigabytes=gigabytes, per_volume_gigabytes=each
+        )
 
     def create_image_volume(
         self, volume_id: str, source_id: str, project_id: str
