@@ -137,10 +137,10 @@ _VOLUME: Values = {
     "created_at": _MOMENTS,
     "clones": _COUNTS,
 }
-_QUOTAS = tuple(
-    attrs.evolve(Quota(), **{limit: left})
-    for limit in ("volumes", "gigabytes", "per_volume_gigabytes")
-    for left in _COUNTS
+_QUOTAS = (
+    *(Quota(volumes=left) for left in _COUNTS),
+    *(Quota(gigabytes=left) for left in _COUNTS),
+    *(Quota(per_volume_gigabytes=left) for left in _COUNTS),
 )
 _STORES = tuple(
     GlanceStore(id=name, cinder_volume_type=kind, read_only=read_only)

@@ -113,7 +113,7 @@ def test_explain_rejects_a_decision_that_its_request_does_not_lead_to(
         )
     )
 
-    assert_error(2, "as SAFE/1 decides", run("explain", str(stored)))
+    assert_error(2, "as SAFE/2 decides", run("explain", str(stored)))
 
 
 def test_explain_suggests_a_reason_that_is_close() -> None:

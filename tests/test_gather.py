@@ -25,6 +25,7 @@ from clonepolicy import (
     NotFoundError,
     Quota,
     RbdLocation,
+    Reason,
     UnavailableError,
     Upload,
     UploadRequest,
@@ -127,7 +128,7 @@ def test_a_create_records_that_locations_cannot_be_read() -> None:
     cloud = MemoryCloud()
     image_id = located(cloud, add_source(cloud))
     request = create(cloud, image_id, "images.get_locations")
-    assert request.image.locations_from is LocationsFrom.UNREADABLE
+    assert request.image.locations_from is LocationsFrom.UNAVAILABLE
     assert not request.image_volumes
     assert isinstance(decide(request), Download)
 
@@ -136,8 +137,12 @@ def test_a_create_records_that_glance_hides_locations() -> None:
     """Glance has neither interface; the image is downloaded."""
     cloud = MemoryCloud(glance=GlanceConfig())
     request = create(cloud, located(cloud, add_source(cloud)))
-    assert request.image.locations_from is LocationsFrom.UNREADABLE
-    assert isinstance(decide(request), Download)
+    assert request.image.locations_from is LocationsFrom.HIDDEN
+    decision = decide(request)
+    assert isinstance(decision, Download)
+    reasons = {finding.reason for finding in decision.findings}
+    assert Reason.LOCATIONS_HIDDEN in reasons
+    assert not {Reason.NO_LOCATIONS, Reason.NO_ARRAY_IMAGE} & reasons
 
 
 def test_a_missing_volume_is_a_candidate_without_a_source() -> None:
@@ -280,7 +285,6 @@ def test_every_fact_of_an_upload_is_gathered() -> None:
         "images.get_image",
         "volumes.get_volume",
         "array.get_backend",
-        "volumes.get_quota",
     ],
 )
 def test_a_call_that_every_upload_needs_may_not_fail(failing: str) -> None:

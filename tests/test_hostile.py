@@ -252,7 +252,7 @@ def test_findings_that_have_no_room_are_counted() -> None:
     decision = decide(malformed(3), mine)
     text = explain(decision)
     assert len(text.encode()) < LIMIT
-    about_request = [f for f in decision.findings if f.candidate is None]
+    about_request = [f for f in decision.relevant if f.candidate is None]
     listed = sum(line.startswith("    closes:") for line in text.splitlines())
     assert f"\n  and {len(about_request) - listed:,} more\n" in text
 

@@ -2,12 +2,15 @@
 
 curable: a remedy that a finding gives names a change of facts; with the
 change, and under the same policy, the finding is gone.
+
+true: the sentence of a finding is true of the facts that it shows.
 """
 
 from __future__ import annotations
 
 import pathlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,16 +25,19 @@ from clonepolicy import (
     Finding,
     Register,
     Request,
+    Route,
     decide,
     scenarios,
     what_would_it_take,
 )
 from clonepolicy._decide.finding import make_finding
-from clonepolicy.policy import Policy, Rule
+from clonepolicy.policy import CANDIDATE_FIELDS, Policy, Rule
 from clonepolicy.policy._change import changed
-from clonepolicy.scenarios import candidate_of
+from clonepolicy.ports import Missing
+from clonepolicy.scenarios import candidate_of, with_facts
 from clonepolicy.testing import strategies as some
 from laws import EVERY, ROWS, every_policy, over
+from reference.sentences import SENTENCES, Facts
 
 
 def finding_of(
@@ -47,6 +53,26 @@ def fails(
     """Evaluate one rule."""
     given_ = (request,) if candidate is None else (request, candidate)
     return not rule.holds(*given_)
+
+
+def candidate_on(route: Route, request: Request) -> Candidate | None:
+    """Return the source that a remedy has made on a route."""
+    field = CANDIDATE_FIELDS.get(route, "")
+    found: Candidate
+    for found in getattr(request, field, ()):
+        return found
+    return None
+
+
+def claims_safely(claims: Callable[[Facts], bool], facts: Facts) -> bool:
+    """Ask for a claim about facts that a rule is content with.
+
+    A sentence may be about something that there is not then.
+    """
+    try:
+        return claims(facts)
+    except (AttributeError, TypeError):
+        return False
 
 
 class TestCurable:
@@ -73,6 +99,22 @@ class TestCurable:
                     f"{rule.name}: {remedy}, applied: {remedy.changes}"
                 )
 
+    @over(ROWS)
+    def test_a_cure_can_be_asked_for_any_facts(
+        self, policy: Policy, table: scenarios.Table, rule: Rule[Any]
+    ) -> None:
+        """Also where the rule holds, or there is no source."""
+        del policy
+        about_source = "source_" in table.name
+        for values, scenario in scenarios.variants(
+            table.base, frozenset(rule.reads)
+        ):
+            gone = with_facts(scenario, {"candidate.missing": Missing.ABSENT})
+            for other in (scenario, gone):
+                source = candidate_of(other) if about_source else None
+                if not about_source or source is not None:
+                    assert finding_of(rule, other, source).rule, values
+
     @pytest.mark.parametrize(
         "rule",
         {rule.name: rule for _, _, rule in ROWS}.values(),
@@ -95,6 +137,37 @@ class TestCurable:
                     found = finding_of(rule, scenario, source)
                     given_ |= {remedy.remedy for remedy in found.remedies}
         assert {cure.remedy for cure in rule.cures} == given_
+
+
+class TestTrue:
+    """A finding's sentence is true of the facts that it shows."""
+
+    @over(ROWS)
+    def test_a_sentence_is_true_whenever_it_is_said(
+        self, policy: Policy, table: scenarios.Table, rule: Rule[Any]
+    ) -> None:
+        """And false of some facts of which it is not said."""
+        del policy
+        claims = SENTENCES[rule.meaning]
+        about_source = "source_" in table.name
+        says_something = False
+        for _, scenario in scenarios.variants(
+            table.base, frozenset(rule.reads)
+        ):
+            source = candidate_of(scenario) if about_source else None
+            if about_source and source is None:
+                continue
+            facts = dict(finding_of(rule, scenario, source).values)
+            if fails(rule, scenario, source):
+                assert claims(facts), f"{rule.meaning}: {facts}"
+            elif not says_something:
+                says_something = not claims_safely(claims, facts)
+        assert says_something, f"it says nothing: {rule.meaning}"
+
+    def test_no_sentence_is_left_over(self) -> None:
+        """Each is one of a rule."""
+        said = {rule.meaning for _, _, rule in ROWS}
+        assert said == set(SENTENCES)
 
 
 class TestWays:
@@ -122,6 +195,7 @@ class TestWays:
             then = request
             for remedy in way.remedies:
                 then, source = changed(then, dict(remedy.changes), source)
+                source = source or candidate_on(way.route, then)
             assert isinstance(decide(then, policy), Clone | Register)
             assert not what_would_it_take(then, policy)
 

@@ -26,7 +26,7 @@ from clonepolicy.scenarios import (
     with_facts,
 )
 
-ALWAYS = {Reason.PARENT_PINNED, Reason.HASH_PENDING, Reason.TENANT_MUTABLE}
+ALWAYS = {Reason.PARENT_PINNED, Reason.TENANT_MUTABLE}
 UPLOADS = {Reason.PARENT_PINNED, Reason.ASYNC_REGISTRATION}
 SCENARIO = CLONEABLE[Route.IMAGE_VOLUME]
 
@@ -38,7 +38,7 @@ SCENARIO = CLONEABLE[Route.IMAGE_VOLUME]
         (
             {"image.os_hash_value": "0f"},
             {Reason.INTEGRITY_UNVERIFIED},
-            {Reason.HASH_PENDING},
+            set(),
         ),
         (
             {"glance.show_multiple_locations": True},
@@ -55,13 +55,18 @@ SCENARIO = CLONEABLE[Route.IMAGE_VOLUME]
             set(),
             {Reason.PARENT_PINNED},
         ),
-        ({"backend.clone_kind": None}, set(), set()),
+        ({"backend.clone_kind": None}, set(), {Reason.PARENT_PINNED}),
         ({"volume.size": 2}, {Reason.EXTEND_REQUIRED}, set()),
         ({"source.project_id": INTERNAL}, set(), {Reason.TENANT_MUTABLE}),
         ({"source.project_id": STORE}, set(), {Reason.TENANT_MUTABLE}),
         (
             {"source.inspection": Inspection.NOT_INSPECTED},
             {Reason.CONTENT_NOT_INSPECTED},
+            set(),
+        ),
+        (
+            {"source.inspection": Inspection.UNREADABLE},
+            {Reason.CONTENT_UNREADABLE},
             set(),
         ),
     ],
@@ -118,6 +123,16 @@ def test_a_decision_that_does_not_clone_carries_no_notes(
                 "backend.clone_kind": CloneKind.FULL_COPY,
             },
             set(),
+        ),
+        (
+            SAFE,
+            {"volume.inspection": Inspection.UNREADABLE},
+            {*UPLOADS, Reason.CONTENT_UNREADABLE},
+        ),
+        (
+            SAFE,
+            {"backend.clone_kind": None},
+            UPLOADS - {Reason.PARENT_PINNED},
         ),
         (
             SAFE,

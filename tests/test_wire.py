@@ -266,8 +266,8 @@ def test_only_array_locations_can_be_cloned_by_a_plan() -> None:
         ("signed", "yes"),
         ("evil", None),
         ("policy", {"name": "SAFE", "version": True}),
-        ("policy", {"name": "SAFE", "version": 1.0}),
-        ("policy", {"name": "SAFE", "version": 1, "more": None}),
+        ("policy", {"name": "SAFE", "version": 2.0}),
+        ("policy", {"name": "SAFE", "version": 2, "more": None}),
     ],
 )
 def test_a_decision_that_comes_out_differently_is_refused(

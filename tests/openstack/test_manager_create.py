@@ -37,7 +37,7 @@ def test_an_image_volume_of_the_images_owner_is_cloned(start: Start) -> None:
     assert line == {
         "operation": "create",
         "verdict": "clone",
-        "policy": "SAFE/1",
+        "policy": "SAFE/2",
         "mode": "enforce",
         "image": image,
         "volume": volume.id,

@@ -58,7 +58,7 @@ def test_cinder_itself_carries_out_cinder_29(start: Start) -> None:
     volume = cloud.create(image)
     assert cloud.clones_of(volume) == [backing.id]
     assert cloud.driver.names() == ["clone_image", CLONE]
-    assert cloud.decisions()[0]["policy"] == "CINDER_29/1"
+    assert cloud.decisions()[0]["policy"] == "CINDER_29/2"
 
 
 def test_cinders_own_manager_is_not_affected(start: Start) -> None:

@@ -249,7 +249,6 @@ def safe_register_gates(request: Any) -> set[str]:
     image = request.image
     volume = request.volume
     config = request.config
-    glance = request.glance
     found = set()
     if image.disk_format != "raw":  # P3
         found.add("disk-format-not-raw")

@@ -9,6 +9,7 @@ import attrs
 from clonepolicy import plan as plans
 from clonepolicy._decide.evaluation import Evaluation, R_co
 from clonepolicy._decide.finding import CandidateResult, Finding
+from clonepolicy._decide.relevance import relevant
 from clonepolicy._facts.requests import (
     Candidate,
     CreateRequest,
@@ -41,6 +42,11 @@ class _Decision(Generic[R_co]):
     def findings(self) -> tuple[Finding, ...]:
         """Every rule that fails: for the request, then for candidates."""
         return self.evaluation.findings
+
+    @property
+    def relevant(self) -> tuple[Finding, ...]:
+        """The findings about routes that this cloud uses, nearest first."""
+        return relevant(self.evaluation)
 
     @property
     def candidates(self) -> tuple[CandidateResult, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import attrs
 
@@ -16,7 +17,9 @@ from clonepolicy._decide.decision import (
     Register,
     Upload,
 )
+from clonepolicy._decide.evaluation import Evaluation
 from clonepolicy._decide.finding import CandidateResult, Finding
+from clonepolicy._decide.relevance import nearest, unused
 from clonepolicy._facts.records import Host
 from clonepolicy._facts.requests import Operation
 from clonepolicy._text import shown
@@ -75,9 +78,14 @@ def explain(decision: Decision) -> str:
     notes = _listing(map(_finding_lines, decision.notes), len(decision.notes))
     plan = [*_plan_lines(decision.plan)]
     room = _ROOM - sum(map(_bytes, (head, notes, plan)))
-    found = decision.evaluation.about_request
-    request = _listing(map(_request_lines, found), len(found), room)
-    candidates = _candidate_lines(decision.candidates, room - _bytes(request))
+    found = [f for f in decision.relevant if f.candidate is None]
+    request = [
+        *_listing(map(_request_lines, found), len(found), room),
+        *_unused_lines(decision.evaluation),
+    ]
+    candidates = _candidate_lines(
+        nearest(decision.candidates), room - _bytes(request)
+    )
     return "\n".join(
         [
             *head,
@@ -132,8 +140,16 @@ def _request_lines(finding: Finding) -> Iterator[str]:
     yield f"    closes: {', '.join(finding.blocks)}"
 
 
+def _unused_lines(evaluation: Evaluation[Any]) -> Iterator[str]:
+    for route in unused(evaluation):
+        found = evaluation.about_request
+        reasons = [f.reason for f in found if {*f.blocks} == {route}]
+        why = ", ".join(dict.fromkeys(reasons))
+        yield f"  not used here: {route} ({why})"
+
+
 def _candidate_lines(
-    results: tuple[CandidateResult, ...], room: int
+    results: list[CandidateResult], room: int
 ) -> Iterator[str]:
     listed = [*_fitting(map(_result_lines, results), room)]
     for block in listed:

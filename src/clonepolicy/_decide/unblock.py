@@ -82,17 +82,22 @@ def _ways(decision: Decision, route: Route) -> Iterator[Unblock]:
 def _closing(
     decision: Decision, route: Route, source: Candidate | None
 ) -> list[Finding]:
-    """Return what closes a route for one source, or for the only one."""
+    """Return what closes a route for one source."""
     return [
         *(f for f in decision.evaluation.about_request if route in f.blocks),
         *(
             finding
             for result in decision.candidates
-            if result.route is route
-            and (source is None or source == result.candidate)
+            if result.route is route and source == result.candidate
             for finding in result.findings
         ),
     ]
+
+
+def _only_source(decision: Decision, route: Route) -> Candidate | None:
+    """Return the source that a remedy has made, if one has."""
+    there = (r.candidate for r in decision.candidates if r.route is route)
+    return next(there, None)
 
 
 def _choices(findings: Iterable[Finding]) -> Iterator[tuple[Remedy, ...]]:
@@ -114,6 +119,7 @@ def _open(
             request, source = changed(request, dict(remedy.changes), source)
         applied += remedies
         decision = decide(request, policy)
+        source = source or _only_source(decision, route)
         found = _closing(decision, route, source)
         if not found:
             opened = isinstance(decision, Clone | Register)

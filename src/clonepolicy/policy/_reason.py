@@ -141,7 +141,7 @@ class Reason(StrEnum):
     BACKREF_MISMATCH = ("backref-mismatch", Subject.SOURCE,
         "the source's name or metadata does not match the image")
     DIFFERENT_HOST = ("different-host", Subject.SOURCE,
-        "the source is on another host or backend")
+        "the source is not known to be on the new volume's host and backend")
     DIFFERENT_POOL = ("different-pool", Subject.SOURCE,
         "the source is in another pool")
     DIFFERENT_CLUSTER = ("different-cluster", Subject.SOURCE,
@@ -207,8 +207,6 @@ class Reason(StrEnum):
     # notes: no route is closed
     INTEGRITY_UNVERIFIED = ("integrity-unverified", Subject.IMAGE,
         "a clone does not check the image's hash")
-    HASH_PENDING = ("hash-pending", Subject.IMAGE,
-        "the image has no hash")
     CONTENT_NOT_INSPECTED = ("content-not-inspected", Subject.SOURCE,
         "the source's data was not inspected; a download inspects it")
     CONTENT_UNREADABLE = ("content-unreadable", Subject.SOURCE,

@@ -82,6 +82,8 @@ class Rule(Generic[Holds_co]):
     meaning: str = attrs.field(repr=False)
     """What is the case if the requirement is not met."""
     cures: tuple[Cure, ...] = attrs.field(repr=False)
+    switch: bool = attrs.field(repr=False)
+    """If it fails, this cloud does not use the routes that it closes."""
 
     def __attrs_post_init__(self) -> None:
         """Reject a rule without documentation."""
@@ -118,6 +120,7 @@ def rule(  # noqa: PLR0913 - one for each part of a rule
     differs: str = "",
     meaning: str = "",
     cures: tuple[Cure, ...] = (),
+    switch: bool = False,
 ) -> Callable[[Holds], Rule[Holds]]:
     """Turn a predicate into a rule of the same name.
 
@@ -130,6 +133,8 @@ def rule(  # noqa: PLR0913 - one for each part of a rule
         meaning: what is the case if the predicate returns False; empty: the
             reason's own meaning.
         cures: what makes the predicate return True, the best first.
+        switch: if the predicate returns False, the cloud does not use the
+            routes that the rule closes.
 
     Raises:
         ValueError: the requirement, the reads or the citations are empty.
@@ -146,6 +151,7 @@ def rule(  # noqa: PLR0913 - one for each part of a rule
             differs=differs,
             meaning=meaning or reason.meaning,
             cures=cures,
+            switch=switch,
         )
 
     return decorate

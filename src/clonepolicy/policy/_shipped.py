@@ -95,7 +95,6 @@ _VOLUME_SOURCE = (
 _CLONE_NOTES = (cloning.parent_free,)
 _IMAGE_NOTES = (
     cloning.nothing_to_verify,
-    cloning.hash_present,
     cloning.locations_protected,
 )
 

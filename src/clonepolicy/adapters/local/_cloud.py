@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Self, TypeVar
 
-import attrs
-
 from clonepolicy import (
     SAFE,
     AdapterError,
     Config,
+    FactError,
     Image,
     NotFoundError,
     Outcome,
@@ -181,13 +180,17 @@ class LocalCloud:
         """Limit the volumes of a project.
 
         Raises:
-            FactError: the project's id is not valid.
+            FactError: the project's id is not valid, or the quota is one
+                that is not known.
         """
         _records.check_project(project_id)
+        if quota.missing is not None:
+            raise FactError("quota.missing", quota.missing, "None")
+        limits = (quota.volumes, quota.gigabytes, quota.per_volume_gigabytes)
         self._store.catalogue.execute(
             f"setting the quota of {project_id}",
             "INSERT OR REPLACE INTO quota VALUES (?, ?, ?, ?)",
-            *(project_id, *attrs.astuple(quota)),
+            *(project_id, *limits),
         )
 
     @property

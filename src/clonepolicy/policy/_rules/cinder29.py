@@ -79,6 +79,7 @@ def _without_store(request: UploadRequest) -> Mapping[str, Any]:
 @rule(
     "Source and new volume have the same host, backend and pool.",
     Reason.DIFFERENT_HOST,
+    meaning="the source is not known to be in the new volume's pool",
     reads=("volume.host", "source.host"),
     citations=(spec("Proposed change, 3rd condition"),),
     cures=(
@@ -100,6 +101,7 @@ def spec_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
 @rule(
     "The image's owner owns the source.",
     Reason.OWNER_MISMATCH,
+    meaning="the image's owner does not own the source",
     reads=("image.owner", "source.project_id"),
     citations=(spec("Proposed change, 4th condition"),),
     cures=(
@@ -164,6 +166,7 @@ def cinder_locations_shown(request: CreateRequest) -> bool:
 @rule(
     "The last part of the cinder: URL is a volume id.",
     Reason.LOCATION_MALFORMED,
+    meaning="the location is not a cinder: URL that ends in a volume id",
     reads=("candidate.location",),
     citations=(_URLS,),
     cures=(
@@ -215,6 +218,7 @@ def _filter(wanted: Host | None, has: Host | None) -> bool:
     "The source's host matches the new volume's by SQL LIKE, unless that "
     "volume is in a cluster or the array clones across pools.",
     Reason.DIFFERENT_HOST,
+    meaning="the source's host does not match the new volume's",
     reads=place.same_host.reads,
     citations=(_CLONE, _FILTER),
     cures=(
@@ -247,6 +251,7 @@ def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
     "The source's cluster matches the new volume's by SQL LIKE, unless that "
     "volume is in no cluster or the array clones across pools.",
     Reason.DIFFERENT_CLUSTER,
+    meaning="the source's cluster does not match the new volume's",
     reads=place.same_cluster.reads,
     citations=(_CLONE, _FILTER),
     cures=(
@@ -280,6 +285,8 @@ def cinder_same_cluster(
     "The image's owner is the new volume's project, or the source's "
     "image_owner.",
     Reason.OWNER_MISMATCH,
+    meaning="the image's owner is neither the new volume's project nor "
+    "the image_owner of the source",
     reads=("image.owner", "volume.project_id", "source.image_owner"),
     citations=(_CLONE,),
     cures=(
@@ -302,6 +309,8 @@ def cinder_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
     "The cached volume is in the same cluster or host, or the array clones "
     "across pools.",
     Reason.DIFFERENT_HOST,
+    meaning="the cached volume is not on the new volume's host, or not "
+    "in its cluster",
     reads=place.same_pool.reads,
     citations=(_CACHE,),
     cures=(

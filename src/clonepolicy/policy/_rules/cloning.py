@@ -66,6 +66,7 @@ def _with_cinder(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
 @rule(
     "The new volume is not encrypted.",
     Reason.NEW_VOLUME_ENCRYPTED,
+    meaning="the new volume is encrypted, and a clone would not be",
     reads=("volume.encryption_key_id",),
     citations=(_CLONE, _CREATE),
     cures=(
@@ -287,6 +288,7 @@ def locations_shown(request: CreateRequest) -> bool:
             Cost.DATA,
         ),
     ),
+    switch=True,
 )
 def has_array_image(request: CreateRequest) -> bool:
     return bool(request.array_images) or not _are_known(request)
@@ -328,6 +330,7 @@ def _are_known(request: CreateRequest) -> bool:
             Cost.RESTART,
         ),
     ),
+    switch=True,
 )
 def scheme_allowed(request: CreateRequest | UploadRequest) -> bool:
     return "cinder" in request.config.allowed_direct_url_schemes
@@ -346,6 +349,7 @@ def scheme_allowed(request: CreateRequest | UploadRequest) -> bool:
             Cost.RESTART,
         ),
     ),
+    switch=True,
 )
 def cache_enabled(request: CreateRequest) -> bool:
     return request.config.image_volume_cache_enabled
@@ -425,18 +429,10 @@ def nothing_to_verify(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The image has a hash.",
-    Reason.HASH_PENDING,
-    reads=("image.os_hash_value",),
-    citations=(glance("option do_secure_hash"),),
-)
-def hash_present(request: CreateRequest) -> bool:
-    return request.image.os_hash_value is not None
-
-
-@rule(
     "Image owners cannot write locations.",
     Reason.LOCATIONS_USER_WRITABLE,
+    meaning="image owners can write locations, unless a policy of "
+    "Glance forbids it",
     reads=("glance.show_multiple_locations",),
     citations=(advisory("OSSN-0065"),),
     cures=(

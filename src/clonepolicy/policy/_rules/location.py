@@ -79,6 +79,8 @@ def location_well_formed(
 @rule(
     "The location is exactly cinder://[store/]volume-id.",
     Reason.LOCATION_MALFORMED,
+    meaning="the location is not cinder://[store/]volume-id, as Glance "
+    "writes it",
     reads=("candidate.location",),
     citations=(
         spec("Proposed change, 2nd condition"),
@@ -102,6 +104,7 @@ def location_names_volume(
 @rule(
     "The source is the volume that the location names.",
     Reason.SOURCE_NOT_FOUND,
+    meaning="the location names another volume",
     reads=("candidate.location", "source.id"),
     citations=(_CLONE,),
 )
@@ -151,6 +154,7 @@ _OWN = (
     "If the array clones from RBD, an RBD location is in its own Ceph "
     "cluster.",
     Reason.DIFFERENT_FSID,
+    meaning="the location is not known to be in the array's Ceph cluster",
     reads=(
         "candidate.location",
         "backend.image_schemes",
@@ -246,6 +250,8 @@ def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
     "Where the array looks, the image's id is the name of the stored image, "
     "and its RBD snapshot is named snap.",
     Reason.BACKREF_MISMATCH,
+    meaning="the stored image does not have the name that Glance gives "
+    "to this image",
     reads=(*_OWN, "image.id"),
     citations=(glance("glance_store names what it stores by image id"),),
     differs="Cinder accepts any name.",

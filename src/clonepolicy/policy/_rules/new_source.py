@@ -40,9 +40,9 @@ NEW_TENANT = "the internal tenant"
 """Stands for the project that the operator will choose."""
 
 
-def gib(size: int) -> int:
-    """Return the whole GiB that hold ``size`` bytes."""
-    return -(-size // GiB)
+def gib(size: int | None) -> int:
+    """Return the whole GiB that hold ``size`` bytes; 0 if not known."""
+    return -(-(size or 0) // GiB)
 
 
 def disk(request: CreateRequest) -> int:

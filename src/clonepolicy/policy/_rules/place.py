@@ -117,6 +117,7 @@ def same_host(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     "The source is in the new volume's cluster, unless that volume is in no "
     "cluster or the array clones across pools.",
     Reason.DIFFERENT_CLUSTER,
+    meaning="the source is not known to be in the new volume's cluster",
     reads=(
         "volume.cluster_name",
         "source.cluster_name",

@@ -21,7 +21,6 @@ from clonepolicy._facts.requests import (
     CreateRequest,
     ImageVolume,
     VolumeCandidate,
-    size_to_extend_to,
 )
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
@@ -84,11 +83,20 @@ def _settled(
     return {**settled, "source.migration_status": None}
 
 
-def _of_source_size(
+def _as_large(
     _request: CreateRequest, candidate: Candidate
 ) -> Mapping[str, Any] | None:
     size = _size(candidate)
     return None if size is None else {"volume.size": size}
+
+
+def _of_its_type(
+    _request: CreateRequest, candidate: VolumeCandidate
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    if source is None:
+        return None
+    return {"volume.volume_type": source.volume_type}
 
 
 def _fewer_clones(
@@ -136,6 +144,8 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
 @rule(
     "A trusted project owns the source, and image_owner names no other owner.",
     Reason.OWNER_MISMATCH,
+    meaning="no trusted project owns the cached volume, or its "
+    "image_owner names another owner",
     reads=(*_OWNERS, *_TRUSTED),
     citations=(_CACHE,),
     differs="Cinder does not check this.",
@@ -159,6 +169,7 @@ def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
 @rule(
     "The source's glance_image_id is the image's id, or not set.",
     Reason.BACKREF_MISMATCH,
+    meaning="the source's glance_image_id names another image",
     reads=("source.glance_image_id", "image.id"),
     citations=(cinder("VolumeManager._clone_image_volume_and_add_location"),),
     differs="Cinder does not check this.",
@@ -186,6 +197,7 @@ def backref_matches(
 @rule(
     "The cache entry is for this image.",
     Reason.BACKREF_MISMATCH,
+    meaning="the cache entry is for another image",
     reads=("candidate.image_id", "image.id"),
     citations=(_CACHE,),
     cures=(
@@ -252,6 +264,7 @@ def source_ready(_request: CreateRequest, candidate: Candidate) -> bool:
 @rule(
     "The source is not encrypted.",
     Reason.SOURCE_ENCRYPTED,
+    meaning="the source is encrypted",
     reads=("source.encryption_key_id",),
     citations=(cinder("CreateVolumeFromSpecTask._rekey_volume"),),
     differs="Cinder does not check this.",
@@ -297,7 +310,7 @@ def source_size_known(_request: CreateRequest, candidate: Candidate) -> bool:
         Cure(
             "ask for a volume at least as large as the source",
             Responsible.REQUESTER,
-            lambda _, candidate: {"volume.size": candidate.source.size},
+            _as_large,
         ),
     ),
 )
@@ -360,7 +373,7 @@ def source_is_another(
         Cure(
             "ask for a volume of the source's size",
             Responsible.REQUESTER,
-            lambda _, candidate: {"volume.size": candidate.source.size},
+            _as_large,
         ),
         Cure(
             "implement extending in the driver, and declare it",
@@ -388,9 +401,7 @@ def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
         Cure(
             "choose the source's volume type",
             Responsible.REQUESTER,
-            lambda _, candidate: {
-                "volume.volume_type": candidate.source.volume_type
-            },
+            _of_its_type,
         ),
     ),
 )
@@ -543,12 +554,13 @@ def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
         Cure(
             "ask for a volume of the source's size",
             Responsible.REQUESTER,
-            _of_source_size,
+            _as_large,
         ),
     ),
 )
 def no_extension(request: CreateRequest, candidate: Candidate) -> bool:
-    return size_to_extend_to(request, candidate) is None
+    size = _size(candidate)
+    return size is None or size >= request.volume.size
 
 
 def _size(candidate: Candidate) -> int | None:

@@ -139,6 +139,7 @@ def encrypted_as_it_is(request: UploadRequest) -> bool:
             Cost.RESTART,
         ),
     ),
+    switch=True,
 )
 def upload_backend_enabled(request: UploadRequest) -> bool:
     return request.config.image_upload_use_cinder_backend
@@ -166,6 +167,8 @@ def uploaded_unencrypted(request: UploadRequest) -> bool:
 @rule(
     "The image is queued: it has no data yet.",
     Reason.IMAGE_NOT_QUEUED,
+    meaning="the image is not queued: it has data, or receives some, or "
+    "is gone",
     reads=("image.status",),
     citations=(glance("ImagesController.add_location"),),
     differs="Cinder clones first; then Glance refuses the location.",
@@ -184,6 +187,7 @@ def image_queued(request: UploadRequest) -> bool:
 @rule(
     "The volume is not being migrated.",
     Reason.SOURCE_STATUS,
+    meaning="the volume is being migrated",
     reads=("volume.migration_status",),
     citations=(_REGISTER,),
     differs="Cinder does not check this.",
@@ -203,6 +207,8 @@ def uploaded_settled(request: UploadRequest) -> bool:
 @rule(
     "The image's owner or the internal tenant owns the clone.",
     Reason.OWNER_MISMATCH,
+    meaning="neither the image's owner nor the internal tenant would own "
+    "the clone",
     reads=("image.owner", "project_id", *_TENANT),
     citations=(_REGISTER,),
     differs="Cinder does not check this.",

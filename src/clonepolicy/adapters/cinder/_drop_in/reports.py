@@ -88,7 +88,7 @@ def _reasons(decision: Decision) -> list[Reason]:
     """Return what forbids to clone; nothing if a clone is made."""
     if isinstance(decision, Clone | Register):
         return []
-    return [finding.reason for finding in decision.findings]
+    return [finding.reason for finding in decision.relevant]
 
 
 def _codes(reasons: Iterable[Reason]) -> str:
