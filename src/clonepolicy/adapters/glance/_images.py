@@ -349,7 +349,7 @@ class GlanceImages:
             if now.may_be_shown:
                 raise ConflictError(
                     f"image {image_id} is {now.status} and shows {location}, "
-                    "or may show it: delete the image instead"
+                    "or may show it: if nobody needs the image, delete it"
                 )
             may_arrive = now.status == "queued" and not now.tasks
             return not (may_arrive and in_grace)

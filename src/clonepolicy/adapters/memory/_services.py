@@ -93,7 +93,7 @@ class MemoryImages:
             if not self.cloud.can_withdraw:
                 raise ConflictError(
                     f"{location} is the only location of image {image_id}: "
-                    "delete the image instead"
+                    "if nobody needs the image, delete it"
                 )
             self.cloud.set_image(image_id, status="queued", size=None)
         row.locations = rest
