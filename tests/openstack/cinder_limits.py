@@ -249,6 +249,15 @@ def unreadable_url(request: CreateRequest) -> bool:
     return False
 
 
+def unanswered(request: Request) -> bool:
+    """The database does not answer, which the database here always does."""
+    if isinstance(request, UploadRequest):
+        return request.clone_quota.missing is not None
+    return (
+        request.quota.missing is not None or request.cache_missing is not None
+    )
+
+
 def unplaced(request: Request) -> bool:
     """The volume has no host, which cannot happen in the manager."""
     return request.volume.host is None
@@ -263,6 +272,7 @@ LIMITS: Mapping[str, tuple[Explains, ...]] = {
     "The drivers with a clone of their own other than RBD": (file_drivers,),
     "`file` in `allowed_direct_url_schemes`": (local_file,),
     "Locations that are no URLs": (unreadable_url,),
+    "A database that does not answer": (unanswered,),
     "A volume without a host": (unplaced,),
 }
 """By the words with which docs/explanation/cinder-29.md begins each limit."""
@@ -271,6 +281,7 @@ LIMITS: Mapping[str, tuple[Explains, ...]] = {
 def explained(request: Request) -> list[str]:
     """Return the names of the limits that apply to a request."""
     if isinstance(request, UploadRequest):
-        return ["unplaced"] if unplaced(request) else []
+        of_uploads = (unanswered, unplaced)
+        return [limit.__name__ for limit in of_uploads if limit(request)]
     limits = (limit for limits in LIMITS.values() for limit in limits)
     return [limit.__name__ for limit in limits if limit(request)]
