@@ -6,11 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from clonepolicy._facts.records import CloneKind, GiB, LocationsFrom
-from clonepolicy._facts.requests import CreateRequest, UploadRequest
+from clonepolicy._facts.requests import (
+    CreateRequest,
+    Operation,
+    UploadRequest,
+)
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
 from clonepolicy.policy._rules.new_source import (
+    NEW_OWNER,
     SHOWN_DIRECTLY,
     array_image,
     cache_entry,
@@ -51,6 +56,15 @@ SHOW_LOCATIONS = (
 )
 _UNREAD = frozenset({LocationsFrom.UNAVAILABLE, LocationsFrom.UNREADABLE})
 _HIDDEN = frozenset({LocationsFrom.HIDDEN, LocationsFrom.FORBIDDEN})
+
+
+def _owned(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
+    """Return the change to the owner of the data, as far as it is known."""
+    if request.operation is Operation.UPLOAD:
+        return {"image.owner": request.project_id}
+    found = [each.source for each in request.image_volumes]
+    owners = [each.image_owner or each.project_id for each in found if each]
+    return {"image.owner": (*owners, NEW_OWNER)[0]}
 
 
 def _stored_on_array(request: CreateRequest) -> Mapping[str, Any] | None:
@@ -111,7 +125,7 @@ def image_unencrypted(request: CreateRequest) -> bool:
         Cure(
             "give the image an owner",
             Responsible.OPERATOR,
-            lambda request: {"image.owner": request.volume.project_id},
+            _owned,
         ),
     ),
 )

@@ -40,6 +40,10 @@ NEW_TENANT = "the internal tenant"
 """Stands for the project that the operator will choose."""
 
 
+NEW_OWNER = "the image's owner"
+"""Stands for the project that the operator will give the image to."""
+
+
 def gib(size: int | None) -> int:
     """Return the whole GiB that hold ``size`` bytes; 0 if not known."""
     return -(-(size or 0) // GiB)
@@ -79,7 +83,7 @@ def _volume(
     image, volume = request.image, request.volume
     return Volume(
         id=id_,
-        project_id=project_id or image.owner or volume.project_id,
+        project_id=project_id or image.owner or NEW_OWNER,
         size=disk(request),
         status="available",
         host=volume.host,
