@@ -31,6 +31,8 @@ from clonepolicy import (
 from clonepolicy.policy import Policy, Rule
 from clonepolicy.scenarios import CLONEABLE, with_facts
 
+pytestmark = pytest.mark.one_python
+
 TABLES = [
     (policy, table)
     for policy in POLICIES.values()

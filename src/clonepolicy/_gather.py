@@ -17,6 +17,7 @@ from clonepolicy._facts.records import (
     Inspection,
     Missing,
     Volume,
+    VolumeType,
 )
 from clonepolicy._facts.requests import (
     ArrayImage,
@@ -79,6 +80,11 @@ def gather_create(  # noqa: PLR0913 - one for each fact
         ),
         cache_entries=entries,
         cache_missing=cache_missing,
+        cache_quota=(
+            None
+            if entries
+            else _cache_quota(config, volume.volume_type, ports)
+        ),
     )
 
 
@@ -105,6 +111,19 @@ def _cache_entries(
         for entry in entries
     )
     return found, None
+
+
+def _cache_quota(
+    config: Config, kind: VolumeType | None, ports: Ports
+) -> Quota | None:
+    """Read the quota that the next entry of the cache would be taken from."""
+    owner = config.cinder_internal_tenant_project_id
+    if owner is None or not config.image_volume_cache_enabled:
+        return None
+    try:
+        return ports.volumes.get_quota(owner, kind)
+    except AdapterError as error:
+        return Quota(missing=why_missing(error))
 
 
 def _as_stored(
@@ -142,7 +161,8 @@ def _array_image(
     try:
         found = ports.array.find_image(location)
     except UnsupportedError:
-        missing = Missing.ELSEWHERE
+        looks = backend.finds_images
+        missing = Missing.UNSUPPORTED if looks else Missing.ELSEWHERE
     except AdapterError as error:
         missing = why_missing(error)
     else:
@@ -203,7 +223,9 @@ def gather_upload(  # noqa: PLR0913 - one for each fact
         glance=_glance(ports),
     )
     try:
-        quota = ports.volumes.get_quota(request.clone_project)
+        quota = ports.volumes.get_quota(
+            request.clone_project, request.volume.volume_type
+        )
     except AdapterError as error:
         quota = Quota(missing=why_missing(error))
     return attrs.evolve(request, clone_quota=quota)

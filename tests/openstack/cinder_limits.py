@@ -170,6 +170,11 @@ def file_drivers(request: CreateRequest) -> bool:
     )
 
 
+def finding_drivers(request: CreateRequest) -> bool:
+    """Only a driver that finds images by itself is meant, not RBD's."""
+    return request.backend.finds_images
+
+
 def rbd_order(request: CreateRequest) -> bool:
     """Several stored images can be cloned, and are not sorted by URL."""
     mine = [
@@ -269,7 +274,10 @@ LIMITS: Mapping[str, tuple[Explains, ...]] = {
     "Several cache entries for one image": (cache_order,),
     "Filling, refreshing and evicting the cache": (eviction,),
     "Moments that are not known": (unknown_moment,),
-    "The drivers with a clone of their own other than RBD": (file_drivers,),
+    "The drivers with a clone of their own other than RBD": (
+        file_drivers,
+        finding_drivers,
+    ),
     "`file` in `allowed_direct_url_schemes`": (local_file,),
     "Locations that are no URLs": (unreadable_url,),
     "A database that does not answer": (unanswered,),

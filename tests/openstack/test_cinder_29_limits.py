@@ -173,6 +173,16 @@ def test_an_image_in_a_file_is_not_cloned_by_the_rbd_driver(
     assert ["file_drivers"] == explained(request)
 
 
+def test_a_driver_that_finds_images_is_not_compared(
+    real_cinder: RealCinder,
+) -> None:
+    """The RBD driver is asked about the same facts, and clones."""
+    request = with_facts(STORED, {"backend.finds_images": True})
+    assert real_cinder.run_create(request).verdict == "clone"
+    assert decide(request, CINDER_29).verdict == "download"
+    assert ["finding_drivers"] == explained(request)
+
+
 def test_a_local_file_is_read_although_the_download_is_forbidden(
     real_cinder: RealCinder, tmp_path: Path
 ) -> None:

@@ -38,6 +38,8 @@ def cinder_gates(request: Any) -> dict[str, set[str]]:
     if image.locations_from == "image" and image.direct_url is None:  # L4
         array.add("locations-hidden-no-direct-url")
         volumes.add("locations-hidden-no-direct-url")
+    if request.backend.finds_images:  # 1.9, not modelled
+        array.add("driver-finds-images")
     array |= no_candidates(request, "array_images", "no-array-image")
     volumes |= no_candidates(request, "image_volumes", "no-locations")
     if not request.config.image_volume_cache_enabled:  # V1

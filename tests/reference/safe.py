@@ -13,8 +13,10 @@ from reference.places import (
     text_of,
 )
 from reference.questions import (
+    GIGABYTE,
     clones_against,
     compatible_types,
+    disk_bytes,
     has_internal_tenant,
     is_trusted,
     quota_against,
@@ -64,6 +66,8 @@ def safe_location_gates(request: Any) -> set[str]:
 def safe_gates(request: Any) -> dict[str, set[str]]:
     """Collect, for each route, what closes it in SAFE."""
     array = safe_location_gates(request)
+    if request.backend.finds_images:  # 1.9
+        array.add("driver-finds-images")
     array |= no_candidates(request, "array_images", "no-array-image")
     volumes = safe_location_gates(request)
     if "cinder" not in request.config.allowed_direct_url_schemes:  # D2, S11
@@ -100,10 +104,8 @@ def safe_source(request: Any, source: Any) -> set[str]:
     if source.size < request.volume.size:
         if request.backend.can_extend is not True:
             found.add("extend-unsupported")
-    needs = request.image.size or 0
-    if request.image.virtual_size is not None:
-        needs = max(needs, request.image.virtual_size)
-    if source.size * 1024**3 < needs:  # B19
+    disk = disk_bytes(request.image)
+    if disk is not None and source.size * GIGABYTE < disk:  # B19
         found.add("source-smaller-than-image")
     return found
 
@@ -121,6 +123,9 @@ def safe_volume(request: Any, candidate: Any) -> set[str]:
             found.add("backref-mismatch")
     if source.migration_status not in {None, "none", "success", "error"}:
         found.add("source-status")  # C10
+    if source.status == "in-use":  # V11, P9
+        if request.backend.clone_in_use is not True:
+            found.add("source-in-use")
     if not compatible_types(new.volume_type, source.volume_type):  # V7
         found.add("type-incompatible")
     mine = place_of(new, new)
@@ -244,12 +249,22 @@ def store_is_unresolved(request: Any) -> bool:
     return len(matches) != 1 or matches[0].read_only
 
 
+def uploaded_in_use(request: Any) -> set[str]:
+    """Say whether the volume is attached, and cannot be cloned then (P9)."""
+    before = request.volume.status
+    if before == "uploading":
+        before = request.volume.previous_status
+    if before == "in-use" and request.backend.clone_in_use is not True:
+        return {"source-in-use"}
+    return set()
+
+
 def safe_register_gates(request: Any) -> set[str]:
     """Collect what closes the registration in SAFE."""
     image = request.image
     volume = request.volume
     config = request.config
-    found = set()
+    found = uploaded_in_use(request)
     if image.disk_format != "raw":  # P3
         found.add("disk-format-not-raw")
     if image.container_format != "bare":  # P3

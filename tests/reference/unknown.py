@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reference.questions import why_cache_stays_empty
 from reference.urls import lenient_volume_id, parse
 
 REASONS = {
@@ -41,7 +42,7 @@ def lies_outside(request: Any, location: Any) -> str | None:
         kind not in {"rbd", "file"}
         or kind not in request.backend.image_schemes
     ):
-        return "scheme-unsupported"
+        return None if request.backend.finds_images else "scheme-unsupported"
     if kind == "rbd" and location["fsid"] != request.backend.array_id:
         return "different-fsid"
     return None
@@ -65,6 +66,7 @@ def no_candidates(request: Any, field: str, reason: str) -> set[str]:
 
 def no_entry(request: Any) -> set[str]:
     """Say that the cache has no entry, or that it could not be read (V2)."""
+    found = why_cache_stays_empty(request)
     if request.cache_missing is not None:
-        return {"cache-unreadable"}
-    return set() if request.cache_entries else {"cache-miss"}
+        return found - {"cache-miss"} | {"cache-unreadable"}
+    return found

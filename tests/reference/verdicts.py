@@ -156,6 +156,11 @@ def upload(request: Any, policy_name: str) -> Uploaded:
                 refusals.add("clone-quota")
             elif quota.gigabytes is not None and quota.gigabytes < size:
                 refusals.add("clone-quota")
+            if quota.type_volumes is not None and quota.type_volumes < 1:
+                refusals.add("clone-quota")
+            of_type = quota.type_gigabytes
+            if of_type is not None and of_type < size:
+                refusals.add("clone-quota")
         if converts:  # U13, P16
             closed.add("conversion-disabled")
     else:

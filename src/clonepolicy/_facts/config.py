@@ -19,6 +19,8 @@ class Config:
     image_upload_use_cinder_backend: bool = False
     image_upload_use_internal_tenant: bool = False
     image_volume_cache_enabled: bool = False
+    image_volume_cache_max_size_gb: int = 0
+    """GiB; 0: no limit."""
     image_conversion_disable: bool = False
     allow_compression_on_image_upload: bool = False
     enable_force_upload: bool = False
@@ -72,6 +74,10 @@ class Quota:
     """GiB."""
     per_volume_gigabytes: int | None = None
     """GiB."""
+    type_volumes: int | None = None
+    """``volumes_<type>`` of the volume's type."""
+    type_gigabytes: int | None = None
+    """``gigabytes_<type>`` of the volume's type, GiB."""
     missing: Missing | None = None
     """Why the quota is not known; None: it was read."""
 
@@ -80,12 +86,14 @@ class Quota:
 
         A quota that is not known admits none.
         """
+        volumes = (self.volumes, self.type_volumes)
+        gigabytes = (
+            self.gigabytes,
+            self.type_gigabytes,
+            self.per_volume_gigabytes,
+        )
         return (
             self.missing is None
-            and (self.volumes is None or self.volumes >= 1)
-            and (self.gigabytes is None or self.gigabytes >= size)
-            and (
-                self.per_volume_gigabytes is None
-                or self.per_volume_gigabytes >= size
-            )
+            and all(left is None or left >= 1 for left in volumes)
+            and all(left is None or left >= size for left in gigabytes)
         )

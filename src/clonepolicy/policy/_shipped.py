@@ -8,6 +8,7 @@ from types import MappingProxyType
 from clonepolicy._facts.requests import ArrayImage, CacheEntry, ImageVolume
 from clonepolicy.policy._order import last_used_first, newest_first
 from clonepolicy.policy._rules import (
+    cache,
     cinder29,
     cloning,
     location,
@@ -86,7 +87,9 @@ _VOLUME_SOURCE = (
     *_ANY_SOURCE,
     source.source_is_another,
     source.backref_matches,
-    source.type_compatible,
+    source.source_in_use_cloned,
+    source.type_specs_equal,
+    source.type_qos_equal,
     place.same_host,
     place.same_cluster,
     place.same_pool,
@@ -106,7 +109,11 @@ SAFE = Policy(
         clone=(
             CloneTable[ArrayImage](
                 route=Route.ARRAY_IMAGE,
-                preconditions=(*_LOCATED_CLONE, cloning.has_array_image),
+                preconditions=(
+                    *_LOCATED_CLONE,
+                    cloning.driver_goes_by_locations,
+                    cloning.has_array_image,
+                ),
                 source_rules=(
                     *_MISSING_IMAGE,
                     *_ANY_SOURCE,
@@ -155,6 +162,8 @@ SAFE = Policy(
                     cloning.internal_tenant_set,
                     cloning.cache_readable,
                     cloning.has_cache_entry,
+                    cache.cache_large_enough,
+                    cache.cache_quota_suffices,
                 ),
                 source_rules=(
                     *_MISSING_ENTRY,
@@ -186,6 +195,7 @@ SAFE = Policy(
             upload.clone_quota_suffices,
             upload.clones_while_uploading,
             upload.uploaded_clones_known,
+            upload.uploaded_in_use_cloned,
             upload.uploaded_below_limit,
             upload.uploaded_not_refused,
             upload.glance_known,
@@ -253,6 +263,7 @@ CINDER_29 = Policy(
                     cloning.disk_format_raw,
                     cinder29.cinder_sees_locations,
                     cinder29.cinder_locations_shown,
+                    cinder29.cinder_driver_goes_by_locations,
                     cloning.has_array_image,
                 ),
                 source_rules=(
@@ -297,6 +308,8 @@ CINDER_29 = Policy(
                     request.conversion_space,
                     cloning.cache_readable,
                     cloning.has_cache_entry,
+                    cache.cache_large_enough,
+                    cache.cache_quota_suffices,
                 ),
                 source_rules=(
                     *_MISSING_ENTRY,

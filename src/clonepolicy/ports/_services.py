@@ -27,6 +27,7 @@ from clonepolicy._facts.records import (
     StoredImage,
     StoredVolume,
     Volume,
+    VolumeType,
 )
 from clonepolicy._facts.requests import CacheEntry
 
@@ -94,8 +95,13 @@ class VolumeService(Protocol):
         """Return the entries of the image-volume cache for an image."""
         ...
 
-    def get_quota(self, project_id: str) -> Quota:
-        """Return the quota that a project has left."""
+    def get_quota(
+        self, project_id: str, volume_type: VolumeType | None = None
+    ) -> Quota:
+        """Return the quota that a project has left, also for one type.
+
+        Without a volume type, the quota has no limit by type.
+        """
         ...
 
     def create_image_volume(

@@ -36,7 +36,15 @@ from clonepolicy.scenarios._requests import (
 )
 
 _SAME_BACKEND = attrs.evolve(PLAIN, id="big", name="big", min_vol_size=2)
-_OTHER_BACKEND = VolumeType(id="far", name="far", volume_backend_name="b2")
+_OTHER_BACKEND = VolumeType(
+    id="far",
+    name="far",
+    volume_backend_name="b2",
+    extra_specs=frozenset({"tier=fast"}),
+    qos_specs_id="q1",
+)
+_ONLY_QOS = attrs.evolve(PLAIN, id="qos", name="qos", qos_specs_id="q1")
+_UNKNOWN = VolumeType(id="unknown", name="unknown")
 _STORED = attrs.evolve(PLAIN, id="stored", name="stored", store_id="s1")
 _HOSTS = tuple(
     Host.parse(text)
@@ -50,13 +58,7 @@ _YES_NO_UNKNOWN = (True, False, None)
 _OWNERS = (ALICE, BOB, None)
 _KEYS = (None, "key-1")
 _ARRAYS = (ARRAY, OTHER_ARRAY, None)
-_MISSING = (None, Missing.UNAVAILABLE, Missing.FORBIDDEN)
-_QUOTAS = (
-    Quota(),
-    Quota(volumes=0),
-    Quota(gigabytes=1),
-    Quota(missing=Missing.UNAVAILABLE),
-)
+_MISSING = (None, Missing.UNAVAILABLE)
 _LOCATIONS = tuple(
     parse_location(url)
     for url in (
@@ -76,6 +78,15 @@ _LOCATIONS = tuple(
         f"file:///images/{OTHER_ID}",
         "http://images.example/1",
     )
+)
+
+_QUOTAS = (
+    Quota(),
+    Quota(volumes=0),
+    Quota(gigabytes=1),
+    Quota(type_volumes=0),
+    Quota(type_gigabytes=1),
+    Quota(missing=Missing.UNAVAILABLE),
 )
 
 AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
@@ -102,7 +113,10 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "volume.host": (*_HOSTS, None),
         "volume.cluster_name": _CLUSTERS,
         "volume.encryption_key_id": _KEYS,
-        "volume.volume_type": (PLAIN, _SAME_BACKEND, _OTHER_BACKEND, None),
+        "volume.volume_type": (
+            *(PLAIN, _SAME_BACKEND, _ONLY_QOS, _OTHER_BACKEND, _UNKNOWN),
+            None,
+        ),
         "volume.multiattach": (False, True),
         "backend.array_id": _ARRAYS,
         "backend.can_clone": _YES_NO_UNKNOWN,
@@ -110,8 +124,10 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "backend.image_clone_kind": (*CloneKind, None),
         "backend.clone_across_pools": (False, True, None),
         "backend.can_extend": _YES_NO_UNKNOWN,
+        "backend.clone_in_use": _YES_NO_UNKNOWN,
         "backend.clone_limit": (None, 1),
         "backend.frozen": (False, True),
+        "backend.finds_images": (False, True),
         "backend.image_schemes": (
             frozenset({"rbd", "file"}),
             frozenset({"rbd"}),
@@ -127,6 +143,7 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "config.cinder_internal_tenant_project_id": (INTERNAL, None),
         "config.cinder_internal_tenant_user_id": ("cinder", None),
         "config.image_volume_cache_enabled": (True, False),
+        "config.image_volume_cache_max_size_gb": (0, 1),
         "config.image_conversion_disable": (False, True),
         "config.allow_compression_on_image_upload": (False, True),
         "config.trusted_projects": (frozenset({STORE}), frozenset()),
@@ -135,6 +152,7 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
             frozenset(),
         ),
         "glance.show_multiple_locations": (False, True),
+        "cache_quota": (None, *_QUOTAS),
         "quota": _QUOTAS,
         "conversion_free": (None, GiB, 3 * GiB),
         "cache_missing": _MISSING,
@@ -151,7 +169,10 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "source.host": (*_HOSTS, None),
         "source.cluster_name": _CLUSTERS,
         "source.encryption_key_id": _KEYS,
-        "source.volume_type": (PLAIN, _OTHER_BACKEND, None),
+        "source.volume_type": (
+            *(PLAIN, _SAME_BACKEND, _ONLY_QOS, _OTHER_BACKEND, _UNKNOWN),
+            None,
+        ),
         "source.clones": (0, 1, None),
         "source.inspection": tuple(Inspection),
         "source.image_owner": _OWNERS,
@@ -180,6 +201,7 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "backend.can_clone": _YES_NO_UNKNOWN,
         "backend.clone_kind": (*CloneKind, None),
         "backend.clone_while_uploading": _YES_NO_UNKNOWN,
+        "backend.clone_in_use": _YES_NO_UNKNOWN,
         "backend.clone_limit": (None, 1),
         "backend.frozen": (False, True),
         "config.allowed_direct_url_schemes": (

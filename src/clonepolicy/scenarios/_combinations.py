@@ -21,6 +21,8 @@ from clonepolicy.scenarios._put import can_have, candidate_of, with_facts
 
 _MISSING = "candidate.missing"
 _CANDIDATES = frozenset(CANDIDATE_FIELDS.values())
+_AS_IS = object()
+"""Stands for the value that a fact has already."""
 
 
 def components(
@@ -72,17 +74,18 @@ def variants(
 ) -> Iterator[tuple[Values, Request]]:
     """Iterate over every combination of values of some facts.
 
-    Of a field of candidates, the values are what it has, and none.
+    A field of candidates is as in ``base``, or empty.
     """
     paths = sorted(facts)
     for chosen in itertools.product(*(_values_of(base, p) for p in paths)):
-        values = dict(zip(paths, chosen, strict=True))
+        given = zip(paths, chosen, strict=True)
+        values = {path: value for path, value in given if value is not _AS_IS}
         yield values, with_facts(base, values)
 
 
 def _values_of(base: Request, path: str) -> tuple[Any, ...]:
     if path in _CANDIDATES:
-        return (getattr(base, path), ())
+        return (_AS_IS, ())
     axes = UPLOAD_AXES if base.operation is Operation.UPLOAD else AXES
     candidate, values = candidate_of(base), axes[path]
     return tuple(v for v in values if can_have(candidate, path, v)) or values
@@ -169,10 +172,10 @@ def independent_faults(
     """
     faults: list[tuple[str, Values]] = []
     for facts, members in components(rules):
-        if facts & _CANDIDATES:
-            continue
         for values, request in variants(base, facts):
-            if values.get(_MISSING) is not None:
+            if any(values.get(f) == () for f in _CANDIDATES) or (
+                values.get(_MISSING) is not None
+            ):
                 continue
             failing = [r.name for r in members if not holds(r, request)]
             if len(failing) == 1 and all(holds(r, request) for r in keeping):

@@ -140,6 +140,8 @@ def volume_types() -> st.SearchStrategy[VolumeType]:
         min_vol_size=_maybe(limit),
         max_vol_size=_maybe(limit),
         store_id=_maybe(st.sampled_from(("s1", "s2"))),
+        extra_specs=_maybe(st.frozensets(st.just("tier=fast"))),
+        qos_specs_id=st.sampled_from((None, None, "q1")),
     )
 
 
@@ -304,6 +306,7 @@ def create_requests(
             "config": configs(),
             "glance": glance_configs(),
             "quota": quotas(),
+            "cache_quota": _maybe(quotas()),
             "conversion_free": _maybe(st.integers(0, 3 * GiB)),
             "array_images": st.lists(array_images(), max_size=2).map(tuple),
             "image_volumes": st.lists(image_volumes(), max_size=3).map(tuple),

@@ -32,6 +32,14 @@ from clonepolicy import (
 from clonepolicy.adapters import _inspection
 from clonepolicy.adapters._files import sparse
 from clonepolicy.adapters.cinder._errors import translate_errors
+from clonepolicy.adapters.cinder._families import (
+    LVM,
+    NO_IMAGES,
+    ONTAP_NFS,
+    OWN_IMAGES,
+    definer,
+    family_of,
+)
 from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.ports import (
@@ -41,6 +49,8 @@ from clonepolicy.ports import (
     volume_changed,
 )
 
+_BASES = "cinder.volume.driver."
+_MIXIN = "clonepolicy.adapters.cinder._drop_in.entry_points.PolicyDriverMixin"
 _FIELDS = attrs.fields_dict(Backend).keys() - {"frozen", "image_schemes"}
 
 
@@ -66,6 +76,7 @@ def backend_from_driver(
     declared: dict[str, Any] = {
         "can_clone": _implements(driver, "create_cloned_volume"),
         "can_extend": _implements(driver, "extend_volume"),
+        "finds_images": _finds_images(driver),
     }
     family = _family(driver)
     declared.update(family)
@@ -99,23 +110,53 @@ def _implements(driver: object, name: str) -> bool:
 
 def _family(driver: Any) -> dict[str, Any]:
     """Return what the source code of a family of drivers shows."""
+    known = family_of(driver)
+    facts = {} if known is None else known.facts()
+    kind = None if known is None else known.definer
     if is_rbd(driver):
-        depth = driver.configuration.safe_get("rbd_max_clone_depth")
+        depth = _option(driver, "rbd_max_clone_depth")
         copies = isinstance(depth, int) and depth <= 0
-        return {
+        facts |= {
             "array_id": driver._get_fsid(),
             "clone_kind": (
                 CloneKind.FULL_COPY if copies else CloneKind.COPY_ON_WRITE
             ),
             "image_clone_kind": CloneKind.COPY_ON_WRITE,
-            "clone_while_uploading": True,
         }
-    if _is_a(driver, "cinder.volume.drivers.remotefs", "RemoteFSDriver"):
-        # _create_cloned_volume accepts available, backing-up, downloading
-        return {"clone_while_uploading": False}
-    if _is_a(driver, "cinder.volume.drivers.lvm", "LVMVolumeDriver"):
-        return {"clone_while_uploading": True}
-    return {}
+    elif kind == LVM and _option(driver, "lvm_type") == "thin":
+        facts["clone_kind"] = CloneKind.THIN_COPY
+    elif kind == ONTAP_NFS and _copies_in_flexgroups(driver):
+        # then RemoteFS copies some of the sources, and not those in use
+        facts |= {"clone_while_uploading": None, "clone_in_use": None}
+    return facts
+
+
+def _copies_in_flexgroups(driver: Any) -> bool:
+    """Return whether an ONTAP NFS driver may have to copy files itself."""
+    library = getattr(driver, "ssc_library", None)
+    if library is None:
+        return True  # it is not set up yet
+    return bool(
+        library.contains_flexgroup_pool()
+        and not driver._is_flexgroup_clone_file_supported()
+    )
+
+
+def _finds_images(driver: Any) -> bool:
+    """Return whether ``clone_image`` looks for images by itself."""
+    if is_rbd(driver):
+        return False
+    kind = definer(driver, "clone_image", after=_MIXIN)
+    if kind is None or kind in NO_IMAGES or kind.startswith(_BASES):
+        return False
+    options = OWN_IMAGES.get(kind, ())
+    return all(_option(driver, name) for name in options)
+
+
+def _option(driver: Any, name: str) -> Any:
+    """Read a backend's option; a driver without configuration has none."""
+    found = getattr(driver, "configuration", None)
+    return None if found is None else found.safe_get(name)
 
 
 def is_rbd(driver: object) -> bool:
@@ -252,10 +293,7 @@ class CinderArray:
         """
         with contextlib.ExitStack() as stack:
             with translate_errors(f"locking volume {source.id}"):
-                lock = coordination.COORDINATOR.get_lock(
-                    f"{source.id}-delete_volume"
-                )
-                stack.enter_context(lock)
+                stack.enter_context(self.deletion_lock(source.id))
             found = self.volumes.get_object(source.id)
             with translate_errors(f"reading volume {source.id}"):
                 now = volume_from_object(found)
@@ -264,6 +302,11 @@ class CinderArray:
                     f"volume {source.id} has changed since the decision"
                 )
             yield found
+
+    def deletion_lock(self, volume_id: str) -> Any:
+        """Return the lock that Cinder takes to delete a volume."""
+        name = f"{volume_id}-delete_volume"
+        return coordination.COORDINATOR.get_lock(name)
 
     def clone_image(
         self, volume_id: str, location: RbdLocation | FileLocation

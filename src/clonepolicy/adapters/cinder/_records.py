@@ -246,6 +246,7 @@ def _type_of(source: Any) -> dict[str, Any] | None:
         "id": _read("VolumeType", kind, "id"),
         "name": _read("VolumeType", kind, "name"),
         "extra_specs": _items("VolumeType.extra_specs", specs),
+        "qos_specs_id": _read("VolumeType", kind, "qos_specs_id"),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -21,6 +21,7 @@ from clonepolicy import (
     Quota,
     UnsupportedError,
     Volume,
+    VolumeType,
 )
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._records import volume_from_object
@@ -37,7 +38,9 @@ _COPIED = (
     "multiattach",
 )
 _QUOTAS = ("volumes", "gigabytes", "per_volume_gigabytes")
-_IN_CREATION = frozenset({"creating", "downloading"})
+IN_CREATION = frozenset({"creating", "downloading"})
+_IN_ERROR = frozenset({"error", "error_deleting"})
+_UNUSED = _IN_ERROR | {"available", "creating"}
 
 
 @attrs.frozen(kw_only=True)
@@ -49,11 +52,13 @@ class CinderVolumes:
             Cinder's volume manager.
         array_ids: the ids of the arrays of this and of other services, by
             ``host@backend``, as far as they are known.
+        find_array: returns the id of the array of another service, or None.
         internal_user_id: the option ``cinder_internal_tenant_user_id``.
     """
 
     context: Any
     array_ids: Mapping[str, str] = attrs.field(factory=dict)
+    find_array: Callable[[str], str | None] = lambda _service: None
     internal_user_id: str | None = None
 
     @property
@@ -92,8 +97,11 @@ class CinderVolumes:
 
     def get_backend(self, volume: Volume) -> Backend:
         """Return the array that a volume lies on, if it is known."""
-        host = volume.host and f"{volume.host.host}@{volume.host.backend}"
-        return Backend(array_id=self.array_ids.get(host or ""))
+        if volume.host is None:
+            return Backend()
+        service = f"{volume.host.host}@{volume.host.backend}"
+        known = self.array_ids.get(service)
+        return Backend(array_id=known or self.find_array(service))
 
     def get_cache_entries(self, image_id: str) -> tuple[CacheEntry, ...]:
         """Read an image's cache entries on all hosts; ``last_used`` stays."""
@@ -119,13 +127,24 @@ class CinderVolumes:
             backend=Backend() if source is None else self.get_backend(source),
         )
 
-    def get_quota(self, project_id: str) -> Quota:
-        """Return what is left of a project's quota over all volume types."""
+    def get_quota(
+        self, project_id: str, volume_type: VolumeType | None = None
+    ) -> Quota:
+        """Return what is left of a project's quota, also for one type."""
         with translate_errors(f"reading quota of project {project_id}"):
             found = quota.QUOTAS.get_project_quotas(self._admin, project_id)
-        volumes, gigabytes, each = (_left(found.get(n)) for n in _QUOTAS)
+        kind = "" if volume_type is None else volume_type.name
+        # as VolumeTypeQuotaEngine names its resources
+        names = (*_QUOTAS, f"volumes_{kind}", f"gigabytes_{kind}")
+        volumes, gigabytes, each, of_type, gigabytes_of_type = (
+            _left(found.get(name)) for name in names
+        )
         return Quota(
-            volumes=volumes, gigabytes=gigabytes, per_volume_gigabytes=each
+            volumes=volumes,
+            gigabytes=gigabytes,
+            per_volume_gigabytes=each,
+            type_volumes=of_type,
+            type_gigabytes=gigabytes_of_type,
         )
 
     def create_image_volume(
@@ -150,10 +169,10 @@ class CinderVolumes:
         own = project_id == self.context.project_id
         with (
             translate_errors(f"creating image volume {volume_id}"),
-            self._reserved(source, project_id, 1),
+            self._counted(source, project_id, 1) as admin,
         ):
             db.volume_create(
-                self._admin,
+                admin,
                 {
                     **{name: source[name] for name in _COPIED},
                     "id": volume_id,
@@ -163,26 +182,29 @@ class CinderVolumes:
                     "user_id": (
                         self.context.user_id if own else self.internal_user_id
                     ),
-                    "display_name": f"image-volume-{volume_id}",
+                    "display_name": _image_volume_name(volume_id),
                     "source_volid": source.id,
                 },
             )
 
     @contextlib.contextmanager
-    def _reserved(
+    def _counted(
         self, like: Any, project_id: str, count: int
-    ) -> Iterator[None]:
-        """Count volumes of one kind in a quota if the block succeeds."""
+    ) -> Iterator[Any]:
+        """Count volumes of one kind in a quota, in one transaction.
+
+        The block uses the context that is yielded, and belongs to the
+        transaction: a kill leaves neither a reservation nor a volume that is
+        not counted.
+        """
         quotas, admin = quota.QUOTAS, self._admin
         deltas = {"volumes": count, "gigabytes": count * like.size}
         quotas.add_volume_type_opts(admin, deltas, like.volume_type_id)
-        reserved = quotas.reserve(admin, project_id=project_id, **deltas)
-        try:
-            yield
-        except BaseException:
-            quotas.rollback(admin, reserved, project_id=project_id)
-            raise
-        quotas.commit(admin, reserved, project_id=project_id)
+        with db.main_context_manager.writer.using(admin):
+            # first, because it commits if the project was never counted
+            reserved = quotas.reserve(admin, project_id=project_id, **deltas)
+            yield admin
+            quotas.commit(admin, reserved, project_id=project_id)
 
     def set_metadata(self, volume_id: str, key: str, value: str) -> None:
         """Write one metadata item, and leave the others."""
@@ -200,17 +222,31 @@ class CinderVolumes:
 
     def publish(self, volume_id: str) -> None:
         """Make a volume in creation available."""
-        _set_status(self.get_object(volume_id), _IN_CREATION, "available")
+        _set_status(self.get_object(volume_id), IN_CREATION, "available")
 
     def unpublish(self, volume_id: str) -> None:
         """Set an available volume back to ``creating``, if it exists."""
         if volume := self.find_object(volume_id):
             _set_status(volume, {"available"}, "creating")
 
+    def keep(self, volume_id: str, status: str) -> None:
+        """Set the status of a volume that was not deleted and is not used."""
+        volume = self.get_object(volume_id)
+        with translate_errors(f"setting status of volume {volume_id}"):
+            volume.conditional_update(
+                {"status": status}, {"status": [*_UNUSED]}
+            )
+
+    def retry_deletion(self, volume_id: str) -> None:
+        """Set a volume that is in error to ``creating``, if it exists."""
+        volume = self.find_object(volume_id)
+        if volume is not None and volume.status in _IN_ERROR:
+            _set_status(volume, _IN_ERROR, "creating")
+
     def fail(self, volume_id: str) -> None:
         """Set a volume in creation to ``error``, if it exists."""
         if volume := self.find_object(volume_id):
-            _set_status(volume, _IN_CREATION, "error")
+            _set_status(volume, IN_CREATION, "error")
 
     def restore(self, volume_id: str) -> None:
         """Give an uploading volume its previous status, if it exists.
@@ -230,9 +266,9 @@ class CinderVolumes:
             return
         with (
             translate_errors(f"deleting image volume {volume_id}"),
-            self._reserved(volume, volume.project_id, -1),
+            self._counted(volume, volume.project_id, -1) as admin,
         ):
-            volume.destroy()
+            db.volume_destroy(admin, volume_id)
 
 
 def _set_status(volume: Any, expected: AbstractSet[str], status: str) -> None:
@@ -245,6 +281,16 @@ def _set_status(volume: Any, expected: AbstractSet[str], status: str) -> None:
         raise ConflictError(
             f"volume {volume.id} is {volume.status}: it cannot become {status}"
         )
+
+
+def is_image_volume(volume: Any, source_id: str) -> bool:
+    """Return whether `create_image_volume` made this volume."""
+    name = _image_volume_name(volume.id)
+    return (volume.source_volid, volume.display_name) == (source_id, name)
+
+
+def _image_volume_name(volume_id: str) -> str:
+    return f"image-volume-{volume_id}"
 
 
 def _left(found: Mapping[str, int] | None) -> int | None:

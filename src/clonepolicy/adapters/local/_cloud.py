@@ -19,6 +19,7 @@ from clonepolicy import (
     Quota,
     Volume,
 )
+from clonepolicy.adapters._files.process_lock import ProcessLock
 from clonepolicy.adapters.local import (
     _check,
     _make,
@@ -38,7 +39,6 @@ from clonepolicy.adapters.local._check import Problem
 from clonepolicy.adapters.local._images import LocalImages
 from clonepolicy.adapters.local._journal import LocalJournal
 from clonepolicy.adapters.local._operations import Operation
-from clonepolicy.adapters.local._process_lock import ProcessLock
 from clonepolicy.adapters.local._records import (
     Created,
     ImageRow,
@@ -180,17 +180,22 @@ class LocalCloud:
         """Limit the volumes of a project.
 
         Raises:
-            FactError: the project's id is not valid, or the quota is one
-                that is not known.
+            FactError: the project's id is not valid, or the quota limits a
+                volume type, of which this cloud has none, or is not known.
         """
         _records.check_project(project_id)
+        for name in ("type_volumes", "type_gigabytes"):
+            limit = getattr(quota, name)
+            if limit is not None:
+                expected = "None: a local cloud has no volume types"
+                raise FactError(f"Quota.{name}", limit, expected)
         if quota.missing is not None:
-            raise FactError("quota.missing", quota.missing, "None")
-        limits = (quota.volumes, quota.gigabytes, quota.per_volume_gigabytes)
+            raise FactError("Quota.missing", quota.missing, "None")
         self._store.catalogue.execute(
             f"setting the quota of {project_id}",
             "INSERT OR REPLACE INTO quota VALUES (?, ?, ?, ?)",
-            *(project_id, *limits),
+            *(project_id, quota.volumes, quota.gigabytes),
+            quota.per_volume_gigabytes,
         )
 
     @property

@@ -45,6 +45,7 @@ EVERYTHING = Backend(
     image_clone_kind=CloneKind.COPY_ON_WRITE,
     can_extend=True,
     clone_while_uploading=True,
+    clone_in_use=True,
     image_schemes=frozenset({"rbd"}),
 )
 """The capabilities of an array in memory unless the caller limits them."""

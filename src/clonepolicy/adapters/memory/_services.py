@@ -21,6 +21,7 @@ from clonepolicy import (
     Quota,
     QuotaError,
     Volume,
+    VolumeType,
 )
 from clonepolicy.adapters.memory._state import (
     CloudState,
@@ -183,18 +184,33 @@ class MemoryVolumes:
             if entry.image_id == image_id and entry.source is not None
         )
 
-    def get_quota(self, project_id: str) -> Quota:
+    def get_quota(
+        self, project_id: str, volume_type: VolumeType | None = None
+    ) -> Quota:
         """Return how many volumes and GiB a project may still create."""
         limit = self.cloud.limits.get(project_id, Quota())
-        used = [
-            row.record.size
+        owned = [
+            row.record
             for row in self.cloud.volumes.values()
             if row.record.project_id == project_id
         ]
+        used = [volume.size for volume in owned]
+        of_type = [
+            volume.size
+            for volume in owned
+            if volume.volume_type == volume_type
+        ]
+        typed = volume_type is not None
         return attrs.evolve(
             limit,
             volumes=_left(limit.volumes, len(used)),
             gigabytes=_left(limit.gigabytes, sum(used)),
+            type_volumes=(
+                _left(limit.type_volumes, len(of_type)) if typed else None
+            ),
+            type_gigabytes=(
+                _left(limit.type_gigabytes, sum(of_type)) if typed else None
+            ),
         )
 
     def create_image_volume(
@@ -205,7 +221,8 @@ class MemoryVolumes:
         if volume_id in self.cloud.volumes:
             message = f"volume {volume_id} exists: choose another id"
             raise ConflictError(message)
-        if not self.get_quota(project_id).admits(source.size):
+        left = self.get_quota(project_id, source.volume_type)
+        if not left.admits(source.size):
             message = f"quota of project {project_id} is used up: raise it"
             raise QuotaError(message)
         self.cloud.add_image_volume(

@@ -71,6 +71,7 @@ class RbdArray:
         image_clone_kind=CloneKind.COPY_ON_WRITE,
         can_extend=True,
         clone_while_uploading=True,
+        clone_in_use=True,
         image_schemes=frozenset({"rbd"}),
     )
 

@@ -26,6 +26,10 @@ from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule, spec
 from clonepolicy.policy._rules import cloning, place
+from clonepolicy.policy._rules.cloning import (
+    FINDS_NO_IMAGES,
+    driver_goes_by_locations,
+)
 from clonepolicy.policy._rules.new_source import (
     replaced,
     with_internal_tenant,
@@ -161,6 +165,19 @@ def cinder_locations_shown(request: CreateRequest) -> bool:
         request.image.locations_from is not LocationsFrom.IMAGE
         or request.image.direct_url is not None
     )
+
+
+@rule(
+    "The driver does not look for images by itself.",
+    Reason.DRIVER_FINDS_IMAGES,
+    reads=driver_goes_by_locations.reads,
+    citations=driver_goes_by_locations.citations,
+    meaning="Cinder asks the driver first, which looks for images by itself; "
+    "what it finds is not known",
+    cures=(FINDS_NO_IMAGES,),
+)
+def cinder_driver_goes_by_locations(request: CreateRequest) -> bool:
+    return driver_goes_by_locations.holds(request)
 
 
 @rule(

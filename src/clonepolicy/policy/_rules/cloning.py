@@ -14,6 +14,11 @@ from clonepolicy._facts.requests import (
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
+from clonepolicy.policy._rules.cache import (
+    FILLABLE,
+    fillable,
+    sure_to_fill,
+)
 from clonepolicy.policy._rules.new_source import (
     NEW_OWNER,
     SHOWN_DIRECTLY,
@@ -70,6 +75,16 @@ def _owned(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
 def _stored_on_array(request: CreateRequest) -> Mapping[str, Any] | None:
     image = array_image(request)
     return None if image is None else {"array_images": (image,)}
+
+
+def _filled(request: CreateRequest) -> Mapping[str, Any] | None:
+    entries = {"cache_entries": (cache_entry(request),)}
+    return entries if sure_to_fill(request) else None
+
+
+def _perhaps_filled(request: CreateRequest) -> Mapping[str, Any] | None:
+    entries = {"cache_entries": (cache_entry(request),)}
+    return None if sure_to_fill(request) else entries
 
 
 def _with_cinder(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
@@ -308,6 +323,32 @@ def has_array_image(request: CreateRequest) -> bool:
     return bool(request.array_images) or not _are_known(request)
 
 
+FINDS_NO_IMAGES = Cure(
+    "declare finds_images as false in extra_capabilities, if the driver finds "
+    "no images here",
+    Responsible.OPERATOR,
+    always({"backend.finds_images": False}),
+    Cost.RESTART,
+)
+
+
+@rule(
+    "The driver does not look for images by itself.",
+    Reason.DRIVER_FINDS_IMAGES,
+    reads=("backend.finds_images",),
+    citations=(
+        cinder("driver.clone_image"),
+        cinder("NetAppNfsDriver.clone_image"),
+    ),
+    differs="Cinder asks the driver first, and takes what it finds.",
+    meaning="the driver looks for images by itself; it is not asked, because "
+    "what it finds is not known to be the image's own data",
+    cures=(FINDS_NO_IMAGES,),
+)
+def driver_goes_by_locations(request: CreateRequest) -> bool:
+    return not request.backend.finds_images
+
+
 @rule(
     "A location names a volume, or the locations are not known.",
     Reason.NO_LOCATIONS,
@@ -414,22 +455,35 @@ def cache_readable(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The cache has an entry for the image, or its entries are not known.",
+    "The cache has an entry for the image, its entries are not known, or it "
+    "is known why it gets none.",
     Reason.CACHE_MISS,
-    reads=("cache_entries", "cache_missing"),
+    reads=("cache_entries", "cache_missing", *FILLABLE),
     citations=(cinder("image.cache.ImageVolumeCache.get_entry"),),
     cures=(
         Cure(
             "create one volume from the image, which fills the cache",
             Responsible.OPERATOR,
-            lambda request: {"cache_entries": (cache_entry(request),)},
+            _filled,
+            Cost.DATA,
+            waiting_helps=True,
+        ),
+        Cure(
+            "create one volume from the image, which fills the cache if its "
+            "limit and the quota of the internal tenant have room",
+            Responsible.OPERATOR,
+            _perhaps_filled,
             Cost.DATA,
             waiting_helps=True,
         ),
     ),
 )
 def has_cache_entry(request: CreateRequest) -> bool:
-    return bool(request.cache_entries) or request.cache_missing is not None
+    return (
+        bool(request.cache_entries)
+        or request.cache_missing is not None
+        or not fillable(request)
+    )
 
 
 @rule(

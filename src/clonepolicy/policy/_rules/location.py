@@ -118,9 +118,14 @@ def source_is_named(_request: CreateRequest, candidate: ImageVolume) -> bool:
 
 
 @rule(
-    "The array can clone from a location of this scheme.",
+    "The array can clone from a location of this scheme, or the driver looks "
+    "for images by itself.",
     Reason.SCHEME_UNSUPPORTED,
-    reads=("candidate.location", "backend.image_schemes"),
+    reads=(
+        "candidate.location",
+        "backend.image_schemes",
+        "backend.finds_images",
+    ),
     citations=(cinder("driver.clone_image"),),
     cures=(
         Cure(
@@ -132,6 +137,8 @@ def source_is_named(_request: CreateRequest, candidate: ImageVolume) -> bool:
     ),
 )
 def scheme_supported(request: CreateRequest, candidate: ArrayImage) -> bool:
+    if request.backend.finds_images:
+        return True
     match candidate.location:
         case RbdLocation():
             return "rbd" in request.backend.image_schemes

@@ -14,6 +14,7 @@ from clonepolicy._facts.records import (
     GiB,
     Inspection,
     StoredImage,
+    VolumeType,
 )
 from clonepolicy._facts.requests import (
     CacheEntry,
@@ -24,8 +25,10 @@ from clonepolicy._facts.requests import (
 )
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
-from clonepolicy.policy._rule import advisory, cinder, rule, spec
+from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
+from clonepolicy.policy._rules.cache import fillable
 from clonepolicy.policy._rules.new_source import (
+    DISK_SIZE,
     NEW_TENANT,
     disk,
     replaced,
@@ -40,6 +43,11 @@ _TRUSTED = (
     "config.trusted_projects",
     "config.cinder_internal_tenant_project_id",
 )
+_TYPES = (
+    cinder("volume_types.volume_types_diff"),
+    cinder("volume.api.API._retype_is_possible"),
+)
+_TYPES_DIFFER = "Cinder checks this only for clones that users ask for."
 _REFUSED = Inspection.REFUSED
 """A module variable, because reading it is faster for many candidates."""
 
@@ -71,7 +79,9 @@ def _refreshed(
     request: CreateRequest, _candidate: CacheEntry
 ) -> Mapping[str, Any] | None:
     changed = request.image.updated_at
-    return None if changed is None else {"candidate.image_updated_at": changed}
+    if changed is None or not fillable(request):
+        return None
+    return {"candidate.image_updated_at": changed}
 
 
 def _settled(
@@ -261,6 +271,51 @@ def source_ready(_request: CreateRequest, candidate: Candidate) -> bool:
     )
 
 
+CLONES_IN_USE = Cure(
+    "declare clone_in_use in extra_capabilities, if the driver clones a "
+    "volume that is attached",
+    Responsible.OPERATOR,
+    lambda request, _candidate=None: (
+        {"backend.clone_in_use": True}
+        if request.backend.clone_in_use is None
+        else None
+    ),
+    Cost.RESTART,
+)
+
+
+@rule(
+    "The source is not in use, or the array declares that it clones a volume "
+    "in use.",
+    Reason.SOURCE_IN_USE,
+    reads=("source.status", "backend.clone_in_use"),
+    citations=(
+        cinder("RemoteFSSnapDriverBase._create_cloned_volume"),
+        glance("option do_secure_hash"),
+    ),
+    differs="Cinder tries to clone, and downloads if that fails.",
+    cures=(
+        Cure(
+            "detach the source, or wait until Glance has computed the image's "
+            "hash",
+            Responsible.OPERATOR,
+            always({"source.status": "available"}),
+            waiting_helps=True,
+        ),
+        CLONES_IN_USE,
+    ),
+)
+def source_in_use_cloned(
+    request: CreateRequest, candidate: VolumeCandidate
+) -> bool:
+    source = candidate.source
+    return (
+        source is None
+        or source.status != "in-use"
+        or request.backend.clone_in_use is True
+    )
+
+
 @rule(
     "The source is not encrypted.",
     Reason.SOURCE_ENCRYPTED,
@@ -319,10 +374,12 @@ def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     return size is None or size <= request.volume.size
 
 
+# Only a cache entry is cloned for an image whose disk's size is not known:
+# Cinder made it from that disk.  Other rules close the other routes.
 @rule(
-    "The source is large enough to hold the image.",
+    "The source is no smaller than the disk in the image, if that is known.",
     Reason.SOURCE_SMALLER_THAN_IMAGE,
-    reads=("source.size", "image.size", "image.virtual_size"),
+    reads=("source.size", *DISK_SIZE),
     citations=(cinder("image_utils.check_virtual_size"),),
     differs="Cinder does not check this.",
     cures=(
@@ -335,10 +392,8 @@ def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     ),
 )
 def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
-    size, image = _size(candidate), request.image
-    return size is None or size * GiB >= max(
-        image.size or 0, image.virtual_size or 0
-    )
+    size, disk_size = _size(candidate), request.image.disk_size
+    return size is None or disk_size is None or size * GiB >= disk_size
 
 
 @rule(
@@ -391,12 +446,19 @@ def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
     )
 
 
+def _promised(kind: VolumeType | None) -> frozenset[str] | None:
+    """Return what a type's extra specs promise; no type promises nothing."""
+    return frozenset() if kind is None else kind.extra_specs
+
+
 @rule(
-    "The volume types are the same, or have the same volume_backend_name.",
+    "The volume types are the same, or their extra specs promise the same.",
     Reason.TYPE_INCOMPATIBLE,
     reads=("source.volume_type", "volume.volume_type"),
-    citations=(cinder("volume.api.API._retype_is_possible"),),
-    differs="Cinder checks this only for clones that users ask for.",
+    citations=_TYPES,
+    differs=_TYPES_DIFFER,
+    meaning="the volumes' types are not known to promise the same by their "
+    "extra specs",
     cures=(
         Cure(
             "choose the source's volume type",
@@ -405,19 +467,40 @@ def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
         ),
     ),
 )
-def type_compatible(
+def type_specs_equal(
     request: CreateRequest, candidate: VolumeCandidate
 ) -> bool:
     source, wanted = candidate.source, request.volume.volume_type
     if source is None:
         return True
     has = source.volume_type
-    if has is None or wanted is None:
-        return has is wanted
-    return has.id == wanted.id or (
-        has.volume_backend_name is not None
-        and has.volume_backend_name == wanted.volume_backend_name
-    )
+    if has is not None and wanted is not None and has.id == wanted.id:
+        return True
+    promised = _promised(wanted)
+    return promised is not None and promised == _promised(has)
+
+
+@rule(
+    "The volume types have the same QoS specs, or none.",
+    Reason.TYPE_INCOMPATIBLE,
+    reads=("source.volume_type", "volume.volume_type"),
+    citations=_TYPES,
+    differs=_TYPES_DIFFER,
+    meaning="the volumes' types do not have the same QoS specs",
+    cures=(
+        Cure(
+            "choose the source's volume type",
+            Responsible.REQUESTER,
+            _of_its_type,
+        ),
+    ),
+)
+def type_qos_equal(request: CreateRequest, candidate: VolumeCandidate) -> bool:
+    source, wanted = candidate.source, request.volume.volume_type
+    if source is None:
+        return True
+    has = source.volume_type
+    return (has and has.qos_specs_id) == (wanted and wanted.qos_specs_id)
 
 
 @rule(

@@ -12,6 +12,7 @@ from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
 from clonepolicy.policy._rules.new_source import with_internal_tenant
+from clonepolicy.policy._rules.source import CLONES_IN_USE
 
 _API = cinder("volume.api.API.copy_volume_to_image")
 _REGISTER = cinder("VolumeManager._clone_image_volume_and_add_location")
@@ -297,24 +298,64 @@ def clone_quota_suffices(request: UploadRequest) -> bool:
     return quota.missing is not None or quota.admits(request.volume.size)
 
 
+def _uploading_declared(request: UploadRequest) -> Mapping[str, Any] | None:
+    known = request.backend.clone_while_uploading is not None
+    return None if known else {"backend.clone_while_uploading": True}
+
+
 @rule(
     "The array declares that it can clone a volume that is uploading.",
     Reason.CLONE_WHILE_UPLOADING_UNSUPPORTED,
     reads=("backend.clone_while_uploading",),
-    citations=(cinder("RemoteFSSnapDriver._create_cloned_volume"),),
+    citations=(cinder("RemoteFSSnapDriverBase._create_cloned_volume"),),
     differs="Cinder tries to clone, and uploads if that fails.",
     cures=(
         Cure(
             "declare clone_while_uploading in extra_capabilities, if the "
             "driver does not check the status",
             Responsible.OPERATOR,
-            always({"backend.clone_while_uploading": True}),
+            _uploading_declared,
             Cost.RESTART,
+        ),
+        Cure(
+            "use a driver that clones a volume while it is uploaded",
+            Responsible.OPERATOR,
+            always({"backend.clone_while_uploading": True}),
+            Cost.DATA,
         ),
     ),
 )
 def clones_while_uploading(request: UploadRequest) -> bool:
     return request.backend.clone_while_uploading is True
+
+
+@rule(
+    "The volume is not in use, or the array declares that it clones a volume "
+    "in use.",
+    Reason.SOURCE_IN_USE,
+    reads=(*_STATUS, "backend.clone_in_use"),
+    citations=(cinder("RemoteFSSnapDriverBase._create_cloned_volume"),),
+    differs="Cinder tries to clone, and uploads if that fails.",
+    meaning="the volume is in use, and the array is not known to clone a "
+    "volume in use",
+    cures=(
+        Cure(
+            "detach the volume, and upload it again",
+            Responsible.REQUESTER,
+            lambda request: {
+                "volume.previous_status"
+                if request.volume.status == "uploading"
+                else "volume.status": "available"
+            },
+        ),
+        CLONES_IN_USE,
+    ),
+)
+def uploaded_in_use_cloned(request: UploadRequest) -> bool:
+    return (
+        request.status_before != "in-use"
+        or request.backend.clone_in_use is True
+    )
 
 
 @rule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import shutil
@@ -18,6 +19,7 @@ from oslo_log import log
 from clonepolicy import (
     Clone,
     CloneLimitError,
+    CreateRequest,
     Decision,
     GlanceConfig,
     Operation,
@@ -27,6 +29,8 @@ from clonepolicy import (
     gather_create,
 )
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
+from clonepolicy.adapters.cinder._drop_in.journal import WorkJournal
+from clonepolicy.adapters.cinder._drop_in.note import CLONING
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._images import CinderImages
@@ -55,16 +59,35 @@ class CreateCall:
     image_service: Any
 
 
+class _Watched:
+    """A driver, and whether its `clone_image` has cloned."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+        self.cloned = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.driver, name)
+
+    def clone_image(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the driver's method, and keep whether it cloned."""
+        update, cloned = self.driver.clone_image(*args, **kwargs)
+        self.cloned = bool(cloned)
+        return update, cloned
+
+
 @attrs.frozen(slots=False)
 class CreateFromImage:
     """One volume to create from one image.
 
     ``cloned`` is called with a volume directly after the driver cloned it.
+    Without a ``journal`` a killed clone leaves its data.
     """
 
     backend: DriverBackend
     call: CreateCall
     cloned: Callable[[Any], None]
+    journal: WorkJournal | None = None
 
     @functools.cached_property
     def _ports(self) -> Ports:
@@ -86,17 +109,34 @@ class CreateFromImage:
         )
 
     def decide(self) -> Decision | None:
-        """Decide and report, as `DriverBackend.decide`."""
-        return self.backend.decide(
-            "create",
-            self.call.context,
-            lambda: gather_create(
-                self.call.image_id,
-                volume_from_object(self.call.volume),
-                self.backend.config(),
-                self._ports,
-                conversion_free=_conversion_free(),
-            ),
+        """Decide and report, as `DriverBackend.enforce`."""
+        return self.backend.enforce("create", self.call.context, self._gather)
+
+    @contextlib.contextmanager
+    def shadow(self, driver: Any) -> Iterator[_Watched]:
+        """Decide, let Cinder act in the block, then report.
+
+        The block uses what is yielded in the place of the driver.
+        """
+        watched = _Watched(driver)
+        decision = self.backend.decide("create", self._gather)
+        try:
+            yield watched
+        finally:
+            if decision is not None:
+                self.backend.report(
+                    self.call.context,
+                    decision,
+                    driver_cloned=watched.cloned,
+                )
+
+    def _gather(self) -> CreateRequest:
+        return gather_create(
+            self.call.image_id,
+            volume_from_object(self.call.volume),
+            self.backend.config(),
+            self._ports,
+            conversion_free=_conversion_free(),
         )
 
     def clone(self, decision: Decision | None) -> Outcome | None:
@@ -108,7 +148,18 @@ class CreateFromImage:
         """
         if not isinstance(decision, Clone) or self.backend.declines(decision):
             return None
-        outcome = execute(Plan(tuple(_clones(decision))), self._ports)
+        plan = Plan(tuple(_clones(decision)))
+        if not plan.attempts:
+            return None
+        if self.journal is None:
+            outcome = execute(plan, self._ports)
+        else:
+            with self.journal.noted(
+                self.call.volume.id, self.call.image_id, CLONING
+            ) as work:
+                if work is None:
+                    return None
+                outcome = execute(plan, self._ports, journal=work)
         log_failures(outcome)
         if not outcome.settled:
             raise exception.VolumeBackendAPIException(
@@ -188,11 +239,16 @@ class CreateTask:
             cinder.exception.CinderException: neither succeeded.
         """
         create = CreateFromImage(
-            self.backend, self.call, self.task._cleanup_cg_in_volume
+            self.backend,
+            self.call,
+            self.task._cleanup_cg_in_volume,
+            self.task.manager.journal,
         )
-        decision = create.decide()
         if not self.backend.enforces:
-            return self.stock(self.task, *self._arguments) or None
+            task = copy.copy(self.task)
+            with create.shadow(task.driver) as task.driver:
+                return self.stock(task, *self._arguments) or None
+        decision = create.decide()
         outcome = create.clone(decision)
         update = None
         if outcome is None or outcome.attempt is None:

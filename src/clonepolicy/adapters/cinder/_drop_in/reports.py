@@ -6,7 +6,7 @@ import datetime
 import functools
 import importlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -40,14 +40,30 @@ _ACTIONS = {
 }
 
 
-def log_decision(decision: Decision, settings: Settings) -> None:
+def log_decision(
+    decision: Decision,
+    settings: Settings,
+    *,
+    driver_cloned: bool,
+    capabilities: Mapping[str, Any],
+) -> None:
     """Write one log line of ``key=value`` pairs, quoted as in logfmt.
 
     In shadow mode the line also says what Cinder does with the same facts,
-    according to the policy CINDER_29.  At level debug the whole explanation
-    follows.
+    according to the policy CINDER_29 and to ``capabilities``, which are the
+    driver's; ``clone`` if the driver has cloned an image that it found by
+    itself.  At level debug the whole explanation follows.
     """
-    LOG.info("clonepolicy %s", log_fields(dict(_fields(decision, settings))))
+    fields = dict(_fields(decision, settings))
+    if settings.mode is Mode.SHADOW:
+        stock = (
+            "clone"
+            if driver_cloned
+            else _stock(decision, capabilities).verdict
+        )
+        fields["stock"] = stock
+        fields["differs"] = "no" if stock == decision.verdict else "yes"
+    LOG.info("clonepolicy %s", log_fields(fields))
     if LOG.isEnabledFor(log.DEBUG):
         LOG.debug("clonepolicy %s", explain(decision))
 
@@ -68,14 +84,26 @@ def _fields(
     yield "reasons", _codes(_reasons(decision))
     if settings.notes is not Notes.IGNORE:
         yield "notes", _codes(note.reason for note in decision.notes)
-    if settings.mode is Mode.SHADOW:
-        schemes = frozenset(cfg.CONF.allowed_direct_url_schemes)
-        config = attrs.evolve(
-            request.config, allowed_direct_url_schemes=schemes
-        )
-        stock = decide(attrs.evolve(request, config=config), CINDER_29).verdict
-        yield "stock", stock
-        yield "differs", "no" if stock == decision.verdict else "yes"
+
+
+def _stock(decision: Decision, capabilities: Mapping[str, Any]) -> Decision:
+    """Decide as Cinder 29: it asks only the driver whether it clones across.
+
+    Neither extra_capabilities nor the code of a driver counts.
+    """
+    request = decision.request
+    schemes = frozenset(cfg.CONF.allowed_direct_url_schemes)
+    across = bool(capabilities.get("clone_across_pools"))
+    return decide(
+        attrs.evolve(
+            request,
+            config=attrs.evolve(
+                request.config, allowed_direct_url_schemes=schemes
+            ),
+            backend=attrs.evolve(request.backend, clone_across_pools=across),
+        ),
+        CINDER_29,
+    )
 
 
 def _source(candidate: Candidate) -> str:

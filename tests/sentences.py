@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - facts have any type
 """What each sentence of a finding claims, of the facts that it shows.
 
 Written from the sentences, not from the rules.  A fact that a finding does
@@ -32,7 +33,9 @@ def full(quota: Quota, size: int, *, limits_volumes: bool = True) -> bool:
     """Say whether a quota has no room for a volume of some GiB."""
     return (
         quota.volumes == 0
+        or quota.type_volumes == 0
         or (quota.gigabytes is not None and quota.gigabytes < size)
+        or (quota.type_gigabytes is not None and quota.type_gigabytes < size)
         or (
             limits_volumes
             and quota.per_volume_gigabytes is not None
@@ -41,11 +44,38 @@ def full(quota: Quota, size: int, *, limits_volumes: bool = True) -> bool:
     )
 
 
+def disk(facts: Facts) -> int:
+    """Return the bytes of the disk in the image; 0 if that is not known."""
+    if facts["image.container_format"] != "bare":
+        return 0
+    sizes = [facts["image.virtual_size"] or 0]
+    if facts["image.disk_format"] in {"raw", "iso"}:
+        sizes.append(facts["image.size"] or 0)
+    return max(sizes)
+
+
 def in_use(facts: Facts) -> bool:
     """Say whether the volume was in use before it was uploading."""
     if facts["volume.status"] == "uploading":
         return bool(facts["volume.previous_status"] == "in-use")
     return bool(facts["volume.status"] == "in-use")
+
+
+def promised(kind: Any) -> Any:
+    """Return a type's extra specs; no type promises nothing."""
+    return frozenset() if kind is None else kind.extra_specs
+
+
+def same_specs(one: Any, two: Any) -> bool:
+    """Say whether two types are one, or are known to promise the same."""
+    if one is not None and two is not None and one.id == two.id:
+        return True
+    return promised(one) is not None and promised(one) == promised(two)
+
+
+def qos(kind: Any) -> str | None:
+    """Return the id of a type's QoS specs."""
+    return None if kind is None else str(kind.qos_specs_id or "") or None
 
 
 def available(facts: Facts) -> bool:
@@ -127,7 +157,7 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "Glance's policy does not let the requester download the image": (
         lambda f: not f["image.downloadable"]
     ),
-    "the image is larger than the volume": lambda f: (
+    "the image's file is larger than the volume": lambda f: (
         f["image.size"] > f["volume.size"] * GIB
     ),
     "the volume is smaller than the image's min_disk": lambda f: (
@@ -216,6 +246,14 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     ),
     "the image-volume cache has no entry for the image": lambda f: (
         f["cache_entries"] == () and f["cache_missing"] is None
+    ),
+    "the disk in the image is larger than the image-volume cache may become, "
+    "so that no create can fill the cache": lambda f: (
+        disk(f) > f["config.image_volume_cache_max_size_gb"] * GIB
+    ),
+    "the internal tenant has no quota left for an entry of the image-volume "
+    "cache, so that no create can fill the cache": lambda f: full(
+        f["cache_quota"], -(-disk(f) // GIB) or 1, limits_volumes=False
     ),
     "allowed_direct_url_schemes does not list cinder": lambda f: (
         "cinder" not in f["config.allowed_direct_url_schemes"]
@@ -319,9 +357,8 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "the source is larger than the requested size": lambda f: (
         f["source.size"] > f["volume.size"]
     ),
-    "the source is too small to hold the image": lambda f: (
-        f["source.size"] * GIB
-        < max(f["image.size"] or 0, f["image.virtual_size"] or 0)
+    "the source is smaller than the disk in the image": lambda f: (
+        f["source.size"] * GIB < disk(f)
     ),
     "the clone must be extended and the array cannot extend": lambda f: (
         f["source.size"] < f["volume.size"]
@@ -359,9 +396,26 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
         f["image.updated_at"] is None
         or f["candidate.image_updated_at"] != f["image.updated_at"]
     ),
-    "the source's volume type is not known to be compatible": lambda f: (
-        f["source.volume_type"] != f["volume.volume_type"]
+    "the volumes' types are not known to promise the same by their extra "
+    "specs": lambda f: (
+        not same_specs(f["source.volume_type"], f["volume.volume_type"])
     ),
+    "the volumes' types do not have the same QoS specs": lambda f: (
+        qos(f["source.volume_type"]) != qos(f["volume.volume_type"])
+    ),
+    "the source is in use, and the array is not known to clone a volume in "
+    "use": lambda f: (
+        f["source.status"] == "in-use"
+        and f["backend.clone_in_use"] is not True
+    ),
+    "the volume is in use, and the array is not known to clone a volume in "
+    "use": lambda f: in_use(f) and f["backend.clone_in_use"] is not True,
+    "the driver looks for images by itself; it is not asked, because what it "
+    "finds is not known to be the image's own data": lambda f: f[
+        "backend.finds_images"
+    ],
+    "Cinder asks the driver first, which looks for images by itself; what it "
+    "finds is not known": lambda f: f["backend.finds_images"],
     "the image's owner does not own the source, and no trusted project "
     "vouches for that owner": lambda f: (
         f["source.project_id"] != f["image.owner"] and not vouched(f)
