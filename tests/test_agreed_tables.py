@@ -31,6 +31,7 @@ from clonepolicy.ports import Missing
 from clonepolicy.scenarios import (
     ALICE,
     ARRAY,
+    AXES,
     BOB,
     IMAGE_ID,
     INTERNAL,
@@ -258,6 +259,24 @@ CREATE_TABLES: Mapping[str, Facts] = {
         "candidate.missing": GONE,
     },
 }
+CREATE_TABLES = {
+    **CREATE_TABLES,
+    "two locations": {
+        "image_volumes": tuple(
+            (*one, *two)
+            for one, two in itertools.combinations(AXES["image_volumes"], 2)
+        ),
+        "image.owner": (ALICE, None),
+    },
+    "data": {
+        "image_volumes": AXES["image_volumes"],
+        "array_images": ABSENT,
+        "image.locations_from": tuple(LocationsFrom),
+        "glance.show_multiple_locations": BOTH,
+        "image.encryption_key_id": KEYS,
+        "volume.encryption_key_id": KEYS,
+    },
+}
 UPLOAD_TABLES: Mapping[str, Facts] = {
     "statuses": {
         "volume.status": (*STATUSES, "uploading"),
@@ -282,10 +301,19 @@ UPLOAD_TABLES: Mapping[str, Facts] = {
     "owners": {
         "image.owner": (ALICE, BOB, INTERNAL, None),
         "project_id": (ALICE, BOB, INTERNAL),
+        "volume.project_id": (ALICE, BOB, INTERNAL),
         "config.image_upload_use_internal_tenant": BOTH,
         "config.cinder_internal_tenant_project_id": (None, INTERNAL),
         "config.cinder_internal_tenant_user_id": (None, "user"),
-        "image.visibility": ("private", "shared", "community", "public"),
+    },
+    "sizes": {
+        "volume.size": (0, 1, 2),
+        "image.size": (None, 0, GiB, GiB + 1),
+        "image.virtual_size": (None, 0, GiB, GiB + 1),
+        "image.min_disk": (0, 1, 3),
+        "backend.can_extend": THREE,
+        "volume.host": _hosts(None, "h1"),
+        "volume.cluster_name": _hosts(None, "c1"),
     },
     "backends": {
         "backend.can_clone": THREE,
@@ -300,6 +328,7 @@ UPLOAD_TABLES: Mapping[str, Facts] = {
         "glance.has_location_api": THREE,
         "glance.show_multiple_locations": BOTH,
         "glance.missing": (None, Missing.UNAVAILABLE),
+        "glance.set_image_location": THREE,
         "glance.service_roles": (
             *map(frozenset, ((), ("admin",), ("service",))),
             frozenset({"admin", "service"}),
@@ -307,6 +336,7 @@ UPLOAD_TABLES: Mapping[str, Facts] = {
         "image.visibility": ("private", "shared", "community", "public"),
     },
     "stores": {
+        "glance.has_location_api": THREE,
         "volume.volume_type": (
             *(None, GOLD, PLAIN),
             VolumeType(id="t", name="gold", store_id="s1"),
@@ -319,7 +349,7 @@ UPLOAD_TABLES: Mapping[str, Facts] = {
                 )
                 for at, (name, read_only) in enumerate(stores)
             )
-            for size in range(4)
+            for size in range(3)
             for stores in itertools.product(
                 itertools.product((None, "gold"), BOTH), repeat=size
             )

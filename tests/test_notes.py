@@ -85,9 +85,7 @@ def test_a_decision_that_does_not_clone_carries_no_notes(
     route: Route,
 ) -> None:
     """Notes are about the clone only."""
-    scenario = with_facts(
-        CLONEABLE[route], {"image.encryption_key_id": "key-1"}
-    )
+    scenario = with_facts(CLONEABLE[route], {"image.container_format": "ovf"})
     assert () == decide(scenario).notes
     upload = with_facts(REGISTERABLE, {"image.status": "active"})
     assert () == decide(upload).notes

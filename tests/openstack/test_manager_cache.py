@@ -129,6 +129,30 @@ def test_an_entry_that_cannot_be_evicted_does_not_stop_a_create(
     assert cloud.driver.held[volume.id] == ("image data", 1)
 
 
+@pytest.mark.parametrize("notes", ["log", "decline"])
+def test_if_no_clone_is_made_forbidden_data_is_not_downloaded(
+    start: Start, notes: str
+) -> None:
+    """Because the clone of the entry fails, or its note forbids it."""
+    cloud = start(options=CACHED, notes=notes)
+    image = cloud.images.add()
+    entry = cached(cloud, image)
+    cloud.add_image_volume(image, project_id="stranger")
+    # the clone is larger than its source, of which a note tells
+    if notes == "decline":
+        with pytest.raises(exception.ImageUnacceptable):
+            cloud.create(image, size=2)
+        assert cloud.driver.names() == []
+        return
+    volume = cloud.create(image)
+    assert cloud.clones_of(volume) == [entry.id]
+    cloud.driver.calls.clear()
+    cloud.driver.failing[CLONE] = [OSError(5, "no")]
+    with pytest.raises(exception.ImageUnacceptable):
+        cloud.create(image)
+    assert COPY not in cloud.driver.names()
+
+
 def test_filling_the_cache_does_not_clone_a_forbidden_entry(
     start: Start,
 ) -> None:

@@ -28,7 +28,7 @@ from reference.unknown import (
     unread_locations,
     why_missing,
 )
-from reference.urls import parse
+from reference.urls import lenient_volume_id, parse
 
 
 def safe_shared_gates(request: Any) -> set[str]:
@@ -200,10 +200,11 @@ def safe_image_volume(request: Any, candidate: Any) -> set[str]:
         if parse(str(candidate.location))["volume"] != source.id:  # B19
             found.add("source-not-found")
     found |= safe_volume(request, candidate)
-    if image.owner is not None and source.project_id != image.owner:  # 4.3
-        if not is_trusted(request.config, source.project_id):
-            found.add("owner-mismatch")
-        elif source.image_owner != image.owner:
+    if image.owner is not None:  # 4.3
+        effective = source.project_id
+        if is_trusted(request.config, source.project_id):
+            effective = source.image_owner
+        if effective != image.owner:
             found.add("owner-mismatch")
     return found
 
@@ -232,21 +233,64 @@ def safe_cache_entry(request: Any, candidate: Any) -> set[str]:
 
 def store_is_unresolved(request: Any) -> bool:
     """Say whether no one store takes the volume (G9, X8)."""
-    stores = request.glance.stores
-    if not stores:
+    if not request.glance.stores:
         return False
     kind = request.volume.volume_type
-    matches = []
-    for store in stores:
-        if kind is not None and kind.store_id is not None:  # P12
+    for store in request.glance.stores:
+        if kind is None or store.read_only:
+            continue
+        before_29 = request.glance.has_location_api is False
+        if before_29 and kind.store_id is not None:  # P12
             if store.id == kind.store_id:
-                matches.append(store)
-        elif kind is None:
-            if store.cinder_volume_type is None:
-                matches.append(store)
-        elif store.cinder_volume_type == kind.name:
-            matches.append(store)
-    return len(matches) != 1 or matches[0].read_only
+                return False
+        elif store.cinder_volume_type is not None:  # G9
+            if store.cinder_volume_type == kind.name:
+                return False
+    return True
+
+
+def forbidden_by_glance(request: Any) -> set[str]:
+    """Say why Glance would not take a location."""
+    glance = request.glance
+    found = set()
+    if glance.missing is not None:
+        found.add("glance-unknown")
+    elif glance.has_location_api is not True:  # G1
+        if not glance.show_multiple_locations:
+            found.add("legacy-write-disabled")
+    if glance.has_location_api is not True:
+        if glance.set_image_location is False:
+            found.add("set-location-forbidden")
+    if glance.has_location_api is True:  # G5, X5
+        if "service" not in glance.service_roles:
+            found.add("service-role-missing")
+    hidden = request.image.visibility not in {"public", "community"}
+    if hidden and glance.missing is None:  # L6, X4
+        legacy = glance.has_location_api is False  # the requester's token
+        if not legacy and "admin" not in glance.service_roles:
+            found.add("admin-role-missing")
+    return found
+
+
+def never_clonable(request: Any) -> set[str]:
+    """Say why no create could clone what an upload registers."""
+    image = request.image
+    volume = request.volume
+    found = set()
+    verifies = request.config.verify_glance_signatures != "disabled"
+    if image.signed and verifies:  # K9
+        found.add("signature-required")
+    if image.encryption_key_id is not None:  # 1.11
+        found.add("image-data-encrypted")
+    if text_of(volume.host) is None and not is_clustered(volume):  # C5
+        found.add("different-host")
+    for size in (image.size, image.virtual_size):  # A8, A10
+        if size is not None and size > volume.size * 1024**3:
+            found.add("source-smaller-than-image")
+    if image.min_disk > volume.size:  # A9
+        if request.backend.can_extend is not True:
+            found.add("below-min-disk")
+    return found
 
 
 def uploaded_in_use(request: Any) -> set[str]:
@@ -281,15 +325,14 @@ def safe_register_gates(request: Any) -> set[str]:
         found.add("encrypted-source")
     if volume.migration_status not in {None, "none", "success", "error"}:
         found.add("source-status")  # P4
-    project = request.project_id
+    found |= never_clonable(request)
     if config.image_upload_use_internal_tenant:  # P5, X9
-        if has_internal_tenant(config):
-            project = config.cinder_internal_tenant_project_id
-        else:
+        if not has_internal_tenant(config):
             found.add("no-internal-tenant")
-    if project == request.project_id:  # U10
-        if image.owner is not None and image.owner != project:
-            found.add("owner-mismatch")
+    if volume.project_id != request.project_id:  # U2
+        found.add("owner-mismatch")
+    if image.owner is not None and image.owner != request.project_id:  # U10
+        found.add("owner-mismatch")
     found |= quota_against(request.clone_quota, volume.size, "clone-quota")
     if request.backend.clone_while_uploading is not True:  # P9, B20
         found.add("clone-while-uploading-unsupported")
@@ -298,23 +341,64 @@ def safe_register_gates(request: Any) -> set[str]:
         found.add("content-refused")
     if store_is_unresolved(request):
         found.add("store-unresolved")
-    return found | glance_against(request)
+    return found | forbidden_by_glance(request)
 
 
-def glance_against(request: Any) -> set[str]:
-    """Collect what Glance has against a location, as far as it is known."""
-    glance = request.glance
+UNATTACHABLE = {
+    "deleting",
+    "error",
+    "error_deleting",
+    "error_managing",
+    "error_restoring",
+    "error_backing-up",
+    "error_extending",
+    "maintenance",
+    "awaiting-transfer",
+}
+
+
+def defects_of_data(request: Any, candidate: Any) -> set[str]:
+    """Say why a location's volume is no data to download."""
+    image = request.image
+    source = candidate.source
+    found: set[str] = set()
+    if source is None:
+        return found
+    if lenient_volume_id(str(candidate.location)) != source.id:
+        return found
+    gets_key = image.encryption_key_id is not None  # 1.11, A13
+    if request.volume.encryption_key_id is None:
+        gets_key = False
+    if source.encryption_key_id is not None and not gets_key:
+        found.add("source-encrypted")
+    if source.status in UNATTACHABLE:
+        found.add("source-status")
+    if image.owner is not None and image.owner != source.project_id:
+        if not is_trusted(request.config, source.project_id):
+            found.add("owner-mismatch")
+    if source.glance_image_id is not None:
+        if source.glance_image_id != image.id:
+            found.add("backref-mismatch")
+    return found
+
+
+def safe_download_gates(request: Any) -> set[str]:
+    """Collect what the image's data closes the download for in SAFE."""
     found = set()
-    if glance.missing is not None:
-        found.add("glance-unknown")
-    elif glance.has_location_api is not True:  # G1
-        if not glance.show_multiple_locations:
-            found.add("legacy-write-disabled")
-    if glance.has_location_api is True:  # G5, X5
-        if "service" not in glance.service_roles:
-            found.add("service-role-missing")
-    hidden = request.image.visibility not in {"public", "community"}
-    if hidden and glance.missing is None:
-        if "admin" not in glance.service_roles:  # L6, X4
-            found.add("admin-role-missing")
+    if request.image.encryption_key_id is not None:  # 1.11
+        if request.volume.encryption_key_id is None:
+            found.add("image-data-encrypted")
+    if request.array_images or not request.image_volumes:
+        return found
+    if request.image.locations_from == "image":  # G1
+        if not request.glance.show_multiple_locations:
+            return found
+    elif request.image.locations_from != "locations-api":
+        return found
+    defects = [
+        defects_of_data(request, candidate)
+        for candidate in request.image_volumes
+    ]
+    if all(defects):
+        found = found.union(*defects)
     return found

@@ -13,7 +13,7 @@ from reference.cinder29 import (
     cinder_image_volume,
 )
 from reference.liberty import liberty_gates, liberty_image_volume
-from reference.questions import label
+from reference.questions import has_internal_tenant, label
 from reference.ranks import (
     cinder_cache_rank,
     cinder_volume_rank,
@@ -23,6 +23,7 @@ from reference.ranks import (
 from reference.safe import (
     safe_array_image,
     safe_cache_entry,
+    safe_download_gates,
     safe_gates,
     safe_image_volume,
     safe_register_gates,
@@ -61,7 +62,7 @@ def create(request: Any, policy_name: str) -> Created:
         refusals = api_refusals(request)
         if not request.image.downloadable:  # B22, S8
             refusals.add("download-forbidden")
-        closed = ordinary_closed(request)
+        closed = ordinary_closed(request) | safe_download_gates(request)
         preconditions = safe_gates(request)
         judges = SAFE_JUDGES
     elif policy_name == "LIBERTY":
@@ -120,6 +121,19 @@ def create(request: Any, policy_name: str) -> Created:
     return ("download", None, None, everything, against)
 
 
+def manager_quota(quota: Any, size: int) -> set[str]:
+    """Say what the manager's reservation fails for (P6)."""
+    if quota.missing is not None:
+        return {"clone-quota-unknown"}
+    for volumes in (quota.volumes, quota.type_volumes):
+        if volumes is not None and volumes < 1:
+            return {"clone-quota"}
+    for left in (quota.gigabytes, quota.type_gigabytes):
+        if left is not None and left < size:
+            return {"clone-quota"}
+    return set()
+
+
 def upload(request: Any, policy_name: str) -> Uploaded:
     """Decide how to make an image of a volume."""
     image = request.image
@@ -140,6 +154,10 @@ def upload(request: Any, policy_name: str) -> Uploaded:
             preconditions.add("disk-format-not-raw")
         if not config.image_upload_use_cinder_backend:
             preconditions.add("upload-backend-disabled")
+        # the clone is the internal tenant's if that is wanted
+        if config.image_upload_use_internal_tenant:
+            if not has_internal_tenant(config):
+                preconditions.add("no-internal-tenant")
     elif policy_name == "CINDER_29":
         refusals = upload_refusals(request)
         if image.disk_format != "raw":  # P3
@@ -149,18 +167,7 @@ def upload(request: Any, policy_name: str) -> Uploaded:
         if not config.image_upload_use_cinder_backend:  # P2
             preconditions.add("upload-backend-disabled")
         if not preconditions:  # P6
-            quota, size = request.clone_quota, request.volume.size
-            if quota.missing is not None:
-                refusals.add("clone-quota-unknown")
-            elif quota.volumes is not None and quota.volumes < 1:
-                refusals.add("clone-quota")
-            elif quota.gigabytes is not None and quota.gigabytes < size:
-                refusals.add("clone-quota")
-            if quota.type_volumes is not None and quota.type_volumes < 1:
-                refusals.add("clone-quota")
-            of_type = quota.type_gigabytes
-            if of_type is not None and of_type < size:
-                refusals.add("clone-quota")
+            refusals |= manager_quota(request.clone_quota, request.volume.size)
         if converts:  # U13, P16
             closed.add("conversion-disabled")
     else:

@@ -54,6 +54,9 @@ class GlanceConfig:
     has_location_api: bool | None = None
     """API 2.17, GET and POST /v2/images/{id}/locations; None: not known."""
     show_multiple_locations: bool = False
+    set_image_location: bool | None = None
+    """Glance's policy ``set_image_location`` lets requesters set locations
+    of their images by the image API; None: not known."""
     service_roles: frozenset[str] = frozenset()
     """Roles of the ``[glance]`` user of cinder.conf."""
     stores: tuple[GlanceStore, ...] = ()

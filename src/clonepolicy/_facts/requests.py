@@ -195,20 +195,28 @@ class UploadRequest:
 
     @property
     def store(self) -> GlanceStore | None:
-        """The Glance store that the clone's location must name.
+        """The Glance store that the clone's location names.
 
-        ``image_service:store_id`` of the volume type names it.  Without
-        that, it is the only store whose ``cinder_volume_type`` is the
-        volume's type (glance 33.0.0 ``store_utils.update_cinder_location``).
-        None: there is no such store, or several.
+        It is the first writable store whose ``cinder_volume_type`` is the
+        volume's type.  Glance 33 reads no store from the location, but finds
+        one by the volume's type (``store_utils``,
+        ``_update_cinder_location_and_store_id``).  A Glance without the
+        locations API (before 29.0.0) takes the store that the location
+        names, and so ``image_service:store_id`` of the volume type.  None:
+        there is no such store.
         """
-        kind, stores = self.volume.volume_type, self.glance.stores
-        if kind is not None and kind.store_id is not None:
-            found = [s for s in stores if s.id == kind.store_id]
+        kind, glance = self.volume.volume_type, self.glance
+        if kind is None:
+            return None
+        writable = [s for s in glance.stores if not s.read_only]
+        if glance.has_location_api is False and kind.store_id is not None:
+            found = [s for s in writable if s.id == kind.store_id]
+        elif kind.name is not None:
+            name = kind.name
+            found = [s for s in writable if s.cinder_volume_type == name]
         else:
-            name = None if kind is None else kind.name
-            found = [s for s in stores if s.cinder_volume_type == name]
-        return found[0] if len(found) == 1 else None
+            found = []
+        return found[0] if found else None
 
     @property
     def store_id(self) -> str | None:

@@ -205,12 +205,15 @@ class Reason(StrEnum):
     GLANCE_UNKNOWN = ("glance-unknown", Subject.GLANCE,
         "what Glance offers could not be read")
     STORE_UNRESOLVED = ("store-unresolved", Subject.GLANCE,
-        "no single writable Glance store matches the volume's type")
+        "no writable Glance store is for the volume's type")
     STORE_ID_UNSUPPORTED_BY_API = ("store-id-unsupported-by-api",
         Subject.GLANCE,
         "Cinder sends the store in a way the locations API rejects")
     LEGACY_WRITE_DISABLED = ("legacy-write-disabled", Subject.GLANCE,
         "Glance is not known to take locations by any API")
+    SET_LOCATION_FORBIDDEN = ("set-location-forbidden", Subject.GLANCE,
+        ("Glance is not known to have a locations API, and its policy does "
+         "not let the requester set locations"))
     SERVICE_ROLE_MISSING = ("service-role-missing", Subject.GLANCE,
         "Cinder's [glance] user lacks the role service")
     ADMIN_ROLE_MISSING = ("admin-role-missing", Subject.GLANCE,
@@ -231,6 +234,9 @@ class Reason(StrEnum):
         "the source cannot be deleted while its clone shares its data")
     EXTEND_REQUIRED = ("extend-required", Subject.NEW_VOLUME,
         "the clone is extended to the requested size")
+    NO_HEADER_ROOM = ("no-header-room", Subject.NEW_VOLUME,
+        ("the header of an encrypted volume takes room, and the image may "
+         "not fit beside it"))
     ASYNC_REGISTRATION = ("async-registration", Subject.GLANCE,
         "Glance accepts the location first and checks it later")
     FALLBACK_INTERNAL_TENANT = ("fallback-internal-tenant", Subject.CONFIG,

@@ -11,6 +11,7 @@ from clonepolicy.policy._rules import (
     cache,
     cinder29,
     cloning,
+    data,
     location,
     missing,
     place,
@@ -176,7 +177,15 @@ SAFE = Policy(
                 source_notes=(source.no_extension,),
             ),
         ),
-        download=_DOWNLOAD,
+        download=(
+            *_DOWNLOAD,
+            data.data_not_ciphertext,
+            data.data_attachable,
+            data.data_owned,
+            data.data_of_image,
+            data.key_taken_over,
+        ),
+        download_notes=(data.data_vouched, data.header_fits),
     ),
     upload=UploadTables(
         refuse=(*_API_UPLOAD, request.conversion_allowed, upload.image_queued),
@@ -189,7 +198,12 @@ SAFE = Policy(
             upload.upload_backend_enabled,
             upload.uploaded_unencrypted,
             upload.uploaded_settled,
-            upload.clone_in_owners_project,
+            cloning.signature_not_required,
+            cloning.image_unencrypted,
+            upload.one_project,
+            upload.uploaded_placed,
+            upload.uploaded_holds_image,
+            upload.clones_reach_min_disk,
             upload.wanted_tenant_set,
             upload.clone_quota_known,
             upload.clone_quota_suffices,
@@ -201,6 +215,7 @@ SAFE = Policy(
             upload.glance_known,
             upload.store_resolved,
             upload.location_writable,
+            upload.location_settable,
             upload.has_service_role,
             upload.sees_private_images,
         ),
@@ -241,10 +256,18 @@ LIBERTY = Policy(
         )
     ),
     upload=UploadTables(
-        register=(cloning.disk_format_raw, upload.upload_backend_enabled)
+        register=(
+            cloning.disk_format_raw,
+            upload.upload_backend_enabled,
+            upload.wanted_tenant_set,
+        )
     ),
 )
-"""The Liberty specification to the letter, and nothing more."""
+"""The Liberty specification to the letter, and nothing more.
+
+"In the format of cinder://" is read as ``cinder://[store/]volume-id`` in its
+canonical form: the specification writes the first, Cinder later the store.
+"""
 
 CINDER_29 = Policy(
     name="CINDER_29",

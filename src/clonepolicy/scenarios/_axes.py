@@ -9,12 +9,15 @@ from typing import Any
 import attrs
 
 from clonepolicy import (
+    CinderLocation,
     CloneKind,
     GiB,
     GlanceStore,
     Host,
+    ImageVolume,
     LocationsFrom,
     Quota,
+    Route,
     VolumeType,
     parse_location,
 )
@@ -23,6 +26,7 @@ from clonepolicy.scenarios._requests import (
     ALICE,
     ARRAY,
     BOB,
+    CLONEABLE,
     IMAGE_ID,
     INTERNAL,
     NEW_ID,
@@ -54,6 +58,35 @@ _CLUSTERS = (
     None,
     *(Host.parse(text) for text in ("c1@b1#p1", "c1@b1#p2", "c2@b1#p1")),
 )
+_ARRAY_IMAGES = CLONEABLE[Route.ARRAY_IMAGE].array_images
+(_BACKING,) = CLONEABLE[Route.IMAGE_VOLUME].image_volumes
+
+
+def _backing(
+    volume_id: str = SOURCE_ID,
+    **facts: Any,  # noqa: ANN401 - of any field
+) -> ImageVolume:
+    """Change the volume behind the image."""
+    source = _BACKING.source
+    assert source is not None  # noqa: S101 - tells the type
+    return attrs.evolve(
+        _BACKING,
+        location=CinderLocation(volume_id),
+        source=attrs.evolve(source, id=volume_id, **facts),
+    )
+
+
+_DEFECTS: tuple[Mapping[str, Any], ...] = (
+    {"encryption_key_id": "key-1"},
+    {"status": "error"},
+    {"project_id": BOB},
+    {"glance_image_id": OTHER_ID},
+    {"project_id": STORE, "image_owner": BOB},
+    {"project_id": INTERNAL, "image_owner": BOB},
+)
+"""What can make a volume no data to download."""
+
+
 _YES_NO_UNKNOWN = (True, False, None)
 _OWNERS = (ALICE, BOB, None)
 _KEYS = (None, "key-1")
@@ -156,6 +189,18 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "quota": _QUOTAS,
         "conversion_free": (None, GiB, 3 * GiB),
         "cache_missing": _MISSING,
+        "array_images": ((), _ARRAY_IMAGES),
+        "image_volumes": (
+            (),
+            (_BACKING,),
+            (attrs.evolve(_BACKING, source=None, missing=Missing.ABSENT),),
+            *((_backing(**defect),) for defect in _DEFECTS),
+            (_backing(status="deleting"),),
+            tuple(
+                _backing(f"{SOURCE_ID[:-1]}{number}", **defect)
+                for number, defect in enumerate(_DEFECTS)
+            ),
+        ),
         "candidate.location": _LOCATIONS,
         "candidate.missing": (None, *Missing),
         "candidate.backend.array_id": _ARRAYS,
@@ -188,7 +233,15 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "image.disk_format": ("raw", "qcow2"),
         "image.container_format": ("bare", "ovf", "compressed"),
         "image.visibility": ("private", "public", "shared"),
+        "image.encryption_key_id": _KEYS,
+        "image.signed": (False, True),
+        "image.size": (None, GiB, 2 * GiB),
+        "image.virtual_size": (None, GiB, 2 * GiB),
+        "image.min_disk": (0, 1, 2),
+        "volume.project_id": (ALICE, BOB, STORE),
         "volume.size": (1, 2),
+        "volume.host": (*_HOSTS, None),
+        "volume.cluster_name": _CLUSTERS,
         "volume.status": ("uploading", "available", "in-use", "error"),
         "volume.previous_status": ("available", "in-use", None),
         "volume.encryption_key_id": _KEYS,
@@ -202,12 +255,14 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "backend.clone_kind": (*CloneKind, None),
         "backend.clone_while_uploading": _YES_NO_UNKNOWN,
         "backend.clone_in_use": _YES_NO_UNKNOWN,
+        "backend.can_extend": _YES_NO_UNKNOWN,
         "backend.clone_limit": (None, 1),
         "backend.frozen": (False, True),
         "config.allowed_direct_url_schemes": (
             frozenset({"cinder"}),
             frozenset(),
         ),
+        "config.verify_glance_signatures": ("enabled", "disabled"),
         "config.cinder_internal_tenant_project_id": (INTERNAL, None),
         "config.cinder_internal_tenant_user_id": ("cinder", None),
         "config.image_upload_use_cinder_backend": (True, False),
@@ -218,6 +273,7 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "config.trusted_projects": (frozenset({STORE}), frozenset()),
         "glance.has_location_api": _YES_NO_UNKNOWN,
         "glance.show_multiple_locations": (False, True),
+        "glance.set_image_location": _YES_NO_UNKNOWN,
         "glance.service_roles": (
             frozenset({"service", "admin"}),
             frozenset({"service"}),

@@ -70,23 +70,24 @@ def outcomes_of(
 
 
 def variants(
-    base: Request, facts: frozenset[str]
+    base: Request, facts: frozenset[str], step: int = 1
 ) -> Iterator[tuple[Values, Request]]:
-    """Iterate over every combination of values of some facts.
+    """Iterate over every ``step``-th combination of values of some facts.
 
-    A field of candidates is as in ``base``, or empty.
+    A field of candidates is first as in ``base``.
     """
     paths = sorted(facts)
-    for chosen in itertools.product(*(_values_of(base, p) for p in paths)):
+    choices = itertools.product(*(_values_of(base, p) for p in paths))
+    for chosen in itertools.islice(choices, 0, None, step):
         given = zip(paths, chosen, strict=True)
         values = {path: value for path, value in given if value is not _AS_IS}
         yield values, with_facts(base, values)
 
 
 def _values_of(base: Request, path: str) -> tuple[Any, ...]:
-    if path in _CANDIDATES:
-        return (_AS_IS, ())
     axes = UPLOAD_AXES if base.operation is Operation.UPLOAD else AXES
+    if path in _CANDIDATES:
+        return (_AS_IS, *axes.get(path, ((),)))
     candidate, values = candidate_of(base), axes[path]
     return tuple(v for v in values if can_have(candidate, path, v)) or values
 
@@ -107,18 +108,18 @@ class Combinations:
         """Return how many there are, with a source and without one."""
         return sum(math.prod(map(len, case)) for case in self.cases)
 
-    def __getitem__(self, at: int) -> tuple[frozenset[str], Request]:
-        """Return the names of the failing rules, and a request."""
+    def __iter__(self) -> Iterator[tuple[frozenset[str], Request]]:
+        """Iterate over the names of the failing rules, each with a request."""
+        return self.every(1)
+
+    def every(self, step: int) -> Iterator[tuple[frozenset[str], Request]]:
+        """Iterate over every ``step``-th of them, and make no other."""
+        at = 0
         for case in self.cases:
             count = math.prod(map(len, case))
-            if at < count:
-                return self._made(case, at)
-            at -= count
-        raise IndexError(at)
-
-    def __iter__(self) -> Iterator[tuple[frozenset[str], Request]]:
-        """Iterate over all of them."""
-        return map(self.__getitem__, range(len(self)))
+            for number in range(at, count, step):
+                yield self._made(case, number)
+            at = (at - count) % step
 
     def _made(
         self, case: tuple[_Outcomes, ...], at: int
@@ -173,9 +174,7 @@ def independent_faults(
     faults: list[tuple[str, Values]] = []
     for facts, members in components(rules):
         for values, request in variants(base, facts):
-            if any(values.get(f) == () for f in _CANDIDATES) or (
-                values.get(_MISSING) is not None
-            ):
+            if values.get(_MISSING) is not None or _CANDIDATES & values.keys():
                 continue
             failing = [r.name for r in members if not holds(r, request)]
             if len(failing) == 1 and all(holds(r, request) for r in keeping):

@@ -26,10 +26,11 @@ def candidate_of(request: Request) -> Candidate | None:
 def with_facts(request: R, values: Values) -> R:
     """Return a scenario with other values, by the paths that rules read.
 
-    A scenario has at most one candidate.  If ``candidate.missing`` says why
-    there is no source, there is none.  Set a field of candidates only to
-    ``()`` (no candidate).  What the candidate cannot have is ignored: a
-    field that its kind lacks, and a volume of unknown size.
+    A scenario has at most one candidate, whose facts have the paths
+    ``source…`` and ``candidate…``.  If ``candidate.missing`` says why there
+    is no source, there is none.  Whole candidates replace those of their
+    field.  What the candidate cannot have is ignored: a field that its kind
+    lacks, and a volume of unknown size.
     """
     candidate = candidate_of(request)
     known = {

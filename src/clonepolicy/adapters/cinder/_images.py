@@ -179,5 +179,8 @@ def glance_images(context: Any, settings: Settings) -> GlanceImages:
         service_roles=frozenset(roles or ()),
         stores=settings.glance_stores,
         show_multiple_locations=settings.show_multiple_locations,
+        set_image_location=(
+            False if settings.set_image_location_restricted else None
+        ),
         asks_download=settings.download_image_restricted,
     )

@@ -78,6 +78,9 @@ class GlanceImages:
         stores: Glance's cinder stores.
         show_multiple_locations: this option of glance-api.conf, which no API
             shows.
+        set_image_location: whether Glance's policy of this name lets the
+            requester set locations by the image API; no API shows it, and
+            None means not known.
         asks_download: if true, open the image's data to learn whether the
             requester may download it; for a cinder store Glance then
             attaches the volume.  If false, everybody who sees an image may
@@ -93,6 +96,7 @@ class GlanceImages:
     )
     stores: tuple[GlanceStore, ...] = attrs.field(default=(), kw_only=True)
     show_multiple_locations: bool = attrs.field(default=False, kw_only=True)
+    set_image_location: bool | None = attrs.field(default=None, kw_only=True)
     asks_download: bool = attrs.field(default=False, kw_only=True)
     patience: Patience = attrs.field(factory=Patience, kw_only=True)
 
@@ -110,6 +114,7 @@ class GlanceImages:
         return GlanceConfig(
             has_location_api=self._requester.has_location_api(),
             show_multiple_locations=self.show_multiple_locations,
+            set_image_location=self.set_image_location,
             service_roles=self.service_roles,
             stores=self.stores,
         )

@@ -125,7 +125,7 @@ def new_volume_unencrypted(request: CreateRequest) -> bool:
         ),
     ),
 )
-def image_unencrypted(request: CreateRequest) -> bool:
+def image_unencrypted(request: CreateRequest | UploadRequest) -> bool:
     return request.image.encryption_key_id is None
 
 
@@ -136,6 +136,7 @@ def image_unencrypted(request: CreateRequest) -> bool:
     citations=(spec("Proposed change, 4th condition"), _CLONE),
     differs="In Cinder, an image without an owner matches every volume "
     "without image_owner.",
+    upload_differs="Cinder does not check this.",
     cures=(
         Cure(
             "give the image an owner",
@@ -220,7 +221,7 @@ def size_known(request: CreateRequest) -> bool:
         ),
     ),
 )
-def signature_not_required(request: CreateRequest) -> bool:
+def signature_not_required(request: CreateRequest | UploadRequest) -> bool:
     return (
         not request.image.signed
         or request.config.verify_glance_signatures == "disabled"
@@ -233,6 +234,8 @@ def signature_not_required(request: CreateRequest) -> bool:
     reads=("backend.can_clone",),
     citations=(cinder("driver.create_cloned_volume"),),
     differs="Cinder tries to clone, and moves the data if that fails.",
+    upload_differs="Cinder tries to clone. If the driver has no cloning, the "
+    "upload fails, and an image volume stays behind.",
     cures=(
         Cure(
             "implement cloning in the driver, and declare it",

@@ -117,9 +117,11 @@ def _fewer_clones(
 
 
 @rule(
-    "The image's owner owns the source, or a trusted project vouches for "
-    "that owner.",
+    "The image's owner owns the source or, if a trusted project owns it, is "
+    "its image_owner.",
     Reason.OWNER_MISMATCH,
+    meaning="the source is not known to be the image owner's: its project or, "
+    "if that is trusted, its image_owner is another",
     reads=(*_OWNERS, *_TRUSTED),
     citations=(spec("Proposed change, 4th condition"), _CLONE),
     differs="Cinder compares the image's owner with the new volume's "
@@ -140,15 +142,11 @@ def _fewer_clones(
 )
 def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
     source, owner = candidate.source, request.image.owner
-    return (
-        source is None
-        or owner is None
-        or source.project_id == owner
-        or (
-            source.image_owner == owner
-            and request.config.trusts(source.project_id)
-        )
-    )
+    if source is None or owner is None:
+        return True
+    if request.config.trusts(source.project_id):
+        return source.image_owner == owner
+    return source.project_id == owner
 
 
 @rule(

@@ -28,7 +28,10 @@ from clonepolicy import (
     execute,
     gather_create,
 )
-from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
+from clonepolicy.adapters.cinder._drop_in.backend import (
+    DriverBackend,
+    refused,
+)
 from clonepolicy.adapters.cinder._drop_in.journal import WorkJournal
 from clonepolicy.adapters.cinder._drop_in.note import CLONING
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
@@ -142,12 +145,26 @@ class CreateFromImage:
     def clone(self, decision: Decision | None) -> Outcome | None:
         """Try the plan's clones in order; None if the plan has none.
 
+        Afterwards Cinder downloads the image if no clone was made.
+
         Raises:
+            cinder.exception.ImageUnacceptable: no clone was made, and the
+                plan has no download.
             cinder.exception.VolumeBackendAPIException: a failed clone could
                 not be erased, so that no data may be written over it.
         """
-        if not isinstance(decision, Clone) or self.backend.declines(decision):
+        if not isinstance(decision, Clone):
             return None
+        outcome = None
+        if not self.backend.declines(decision):
+            outcome = self._execute(decision)
+        made = outcome is not None and outcome.attempt is not None
+        routes = {attempt.route for attempt in decision.plan.attempts}
+        if not made and Route.DOWNLOAD not in routes:
+            raise refused(decision)
+        return outcome
+
+    def _execute(self, decision: Clone) -> Outcome | None:
         plan = Plan(tuple(_clones(decision)))
         if not plan.attempts:
             return None
