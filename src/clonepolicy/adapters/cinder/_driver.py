@@ -235,9 +235,12 @@ class CinderArray:
             return _inspection.inspect(image.read, image.size())
 
     def find_image(self, location: Location) -> StoredImage | None:
-        """Open an RBD snapshot to learn its size; None for other kinds."""
-        if not isinstance(location, RbdLocation):
-            return None
+        """Open an RBD snapshot to learn its size.
+
+        Raises:
+            UnsupportedError: it is another driver, or the snapshot is in
+                another cluster.
+        """
         try:
             with (
                 translate_errors(f"looking up image {location}"),
@@ -250,9 +253,10 @@ class CinderArray:
     def _open_snapshot(self, location: Location) -> Any:
         if (
             not isinstance(location, RbdLocation)
+            or not is_rbd(self.driver)
             or self.driver._get_fsid() != location.fsid
         ):
-            raise NotFoundError(f"{location} is no image of this array")
+            raise UnsupportedError(f"{location} is no image of this array")
         return _open_rbd(
             self.driver,
             location.image,

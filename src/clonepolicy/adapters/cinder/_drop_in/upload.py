@@ -166,7 +166,8 @@ class UploadToImage:
             image = printable(self.image_id)
             raise exception.VolumeBackendAPIException(
                 data=f"image {image} may use image volume {left}, "
-                "which could not be removed: delete the image, then that "
+                "which could not be removed: if the image is not active, "
+                "delete it, then that "
                 "volume"
             )
         return done
