@@ -57,6 +57,8 @@ from clonepolicy.scenarios import (
 )
 from clonepolicy.testing import strategies as some
 
+pytestmark = pytest.mark.one_python
+
 Values: TypeAlias = Mapping[str, tuple[Any, ...]]
 
 BASES: dict[Rule[Any], list[Request]] = {}
@@ -166,6 +168,8 @@ ODDER: Values = {
     ),
     "quota": _QUOTAS,
     "clone_quota": _QUOTAS,
+    "cache_quota": _QUOTAS,
+    "config.image_volume_cache_max_size_gb": (2,),
     "conversion_free": _BYTES,
     "candidate.image_updated_at": _MOMENTS,
     "candidate.last_used": _MOMENTS,

@@ -42,6 +42,8 @@ from clonepolicy.scenarios import (
     with_facts,
 )
 
+pytestmark = pytest.mark.one_python
+
 Facts: TypeAlias = Mapping[str, tuple[Any, ...]]
 
 GOLD = VolumeType(id="gold", name="gold", volume_backend_name="fast")
@@ -133,6 +135,14 @@ CREATE_TABLES: Mapping[str, Facts] = {
         "image.virtual_size": (None, 0, 2 * GiB),
         "backend.can_extend": THREE,
     },
+    "disks": {
+        "image.disk_format": ("raw", "qcow2", "iso", "vhd", None),
+        "image.container_format": ("bare", "compressed", None),
+        "image.size": (None, 0, GiB, GiB + 1),
+        "image.virtual_size": (None, 0, GiB, GiB + 1),
+        "source.size": (0, 1, 2),
+        "volume.size": (1, 2),
+    },
     "limits": {
         "volume.size": (0, 1, 2),
         "volume.volume_type": (
@@ -199,6 +209,20 @@ CREATE_TABLES: Mapping[str, Facts] = {
         "config.image_volume_cache_enabled": BOTH,
         "config.cinder_internal_tenant_project_id": (None, INTERNAL),
         "config.cinder_internal_tenant_user_id": (None, "user"),
+    },
+    "filling the cache": {
+        "cache_entries": ABSENT,
+        "array_images": ABSENT,
+        "image.disk_format": ("raw", "qcow2"),
+        "image.container_format": ("bare", "compressed"),
+        "image.size": (None, GiB, GiB + 1),
+        "image.virtual_size": (None, 0, GiB + 1),
+        "config.image_volume_cache_max_size_gb": (0, 1, 2),
+        "cache_quota": (
+            *(None, Quota(volumes=0), Quota(volumes=1)),
+            *(Quota(gigabytes=left) for left in (0, 1, 2)),
+            Quota(per_volume_gigabytes=0),
+        ),
     },
     "array images": {
         "array_images": PRESENT,

@@ -54,6 +54,34 @@ def test_what_tenants_write_is_escaped(
         assert "\nclone" not in result.stdout
 
 
+@pytest.mark.parametrize(
+    "options", [(), ("--tenant",), ("--what-would-it-take",), ("--json",)]
+)
+def test_no_command_shows_a_users_key(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """What ``decide --json`` writes has no key either, and can be read."""
+    url = "s3+https://user:s3cr3t@host/b/o?X-Amz-Signature=s3cr3t"
+    body = wire.to_dict(CLONEABLE[Route.ARRAY_IMAGE])
+    body["array_images"][0]["location"] = url
+    body["image"]["direct_url"] = url
+    path, stored = tmp_path / "request.json", tmp_path / "decision.json"
+    path.write_text(json.dumps(body))
+    decided = run("decide", "create", str(path), "--json")
+    assert "s3+https://***@host/b/o?***" in decided.stdout
+    stored.write_text(decided.stdout)
+    path.write_text(json.dumps({**body, "image": url}))
+    for result in (
+        decided,
+        run("explain", str(stored), *options),
+        run("decide", "create", str(path)),
+        run("decide", "create", str(path), "--json"),
+        run("decide", "create", url, "--json"),
+    ):
+        assert result.exit_code in {Exit.DONE, Exit.USAGE}
+        assert "s3cr3t" not in result.output
+
+
 def test_an_error_of_a_file_is_escaped(tmp_path: Path) -> None:
     """Also the names of unknown and of repeated keys."""
     path = tmp_path / "request.json"

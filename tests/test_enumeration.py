@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from clonepolicy import (
+    CINDER_29,
     POLICIES,
     SAFE,
     Clone,
@@ -29,7 +30,9 @@ from clonepolicy import (
     scenarios,
 )
 from clonepolicy.policy import Policy, Rule
-from clonepolicy.scenarios import CLONEABLE, with_facts
+from clonepolicy.scenarios import CLONEABLE, differences, with_facts
+
+pytestmark = pytest.mark.one_python
 
 TABLES = [
     (policy, table)
@@ -152,3 +155,16 @@ def test_tables_cross_as_the_verdict_says(route: Route) -> None:
         else:
             wanted = Refuse if closed["download"] else Download
         assert wanted is type(decision), (clone_table.route, closed)
+
+
+def test_a_difference_of_an_upload_says_what_an_upload_does() -> None:
+    """Cinder falls back from a clone in a create, and not in an upload."""
+    why = {
+        each.table: each.why
+        for each in differences(SAFE, CINDER_29)
+        if each.rule == "array_can_clone"
+    }
+    uploading = why.pop("upload.register")
+    assert "stays behind" in uploading
+    assert why
+    assert uploading not in why.values()

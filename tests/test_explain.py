@@ -148,9 +148,9 @@ def test_a_tenant_reads_a_refusal_and_its_remedy() -> None:
     scenario = with_facts(SCENARIO, {"image.size": 2 * GiB})
     expected = (
         f"Cannot make volume {NEW_ID} from image {IMAGE_ID}.\n"
-        "- the image is larger than the volume "
+        "- the image's file is larger than the volume "
         "[image-larger-than-volume]. "
-        "Remedy: ask for a volume at least as large as the image."
+        "Remedy: ask for a volume at least as large as the image's file."
     )
     assert expected == explain_to_tenant(decide(scenario))
 

@@ -69,6 +69,12 @@ def test_a_create_is_explained_to_the_operator_line_by_line() -> None:
         "source.project_id=alice, config.trusted_projects=store, "
         "config.cinder_internal_tenant_project_id=internal"
     )
+    cache = (
+        "cache_entries=none, config.image_volume_cache_max_size_gb=0, "
+        "cache_quota=not set, image.size=1073741824, "
+        "image.virtual_size=not set, image.disk_format=raw, "
+        "image.container_format=bare"
+    )
     decision = decide(with_a_worse_source({"volume.size": 2}))
     found = {f.reason: f for f in (*decision.findings, *decision.notes)}
 
@@ -79,7 +85,7 @@ def test_a_create_is_explained_to_the_operator_line_by_line() -> None:
 clone volume {NEW_ID} from cinder://{SOURCE_ID}, extended to 2 GiB (policy \
 {SAFE})
 the request:
-{lines(Reason.CACHE_MISS, "cache_entries=none")}
+{lines(Reason.CACHE_MISS, cache)}
     closes: cache-entry
   not used here: array-image (no-array-image)
 image-volume cinder://{SOURCE_ID}: acceptable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import sys
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -120,6 +121,45 @@ def test_a_create_without_a_quota_has_no_limit() -> None:
     ports, quota = cloud.ports(TENANT), Quota(volumes=0)
     request = gather_create(image_id, volume, cloud.config, ports, quota=quota)
     assert quota == request.quota
+
+
+def cache_quota(cloud: MemoryCloud, *failing: str) -> Quota | None:
+    """Gather a create of an image without locations."""
+    return create(cloud, located(cloud), *failing).cache_quota
+
+
+def test_the_quota_of_the_caches_owner_is_asked_if_it_counts() -> None:
+    """The next create would add an entry."""
+    cloud = MemoryCloud()
+    tenant = cloud.config.cinder_internal_tenant_project_id
+    assert tenant is not None
+    cloud.limits[tenant] = Quota(volumes=0)
+    assert Quota(volumes=0) == cache_quota(cloud)
+    assert cache_quota(cloud, "volumes.get_quota") is None
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"image_volume_cache_enabled": False},
+        {"cinder_internal_tenant_project_id": None},
+    ],
+    ids=list,
+)
+def test_the_quota_of_no_cache_is_not_asked(option: dict[str, Any]) -> None:
+    """Its rules would not depend on it."""
+    cloud = MemoryCloud()
+    cloud.config = attrs.evolve(cloud.config, **option)
+    assert cache_quota(cloud) is None
+
+
+def test_the_quota_of_a_cache_with_an_entry_is_not_asked() -> None:
+    """Nothing would be added."""
+    cloud = MemoryCloud()
+    image_id = located(cloud)
+    source = cloud.volume(add_source(cloud).volume_id)
+    cloud.cache.append(CacheEntry(image_id=image_id, source=source))
+    assert create(cloud, image_id).cache_quota is None
 
 
 def test_a_create_records_that_locations_cannot_be_read() -> None:

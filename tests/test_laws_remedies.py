@@ -36,7 +36,9 @@ from clonepolicy.policy._change import changed
 from clonepolicy.scenarios import candidate_of, with_facts
 from clonepolicy.testing import strategies as some
 from laws import EVERY, ROWS, every_policy, over
-from reference.sentences import SENTENCES, Facts
+from sentences import SENTENCES, Facts
+
+pytestmark = pytest.mark.one_python
 
 
 def finding_of(

@@ -37,6 +37,8 @@ from laws import (
     rules_in,
 )
 
+pytestmark = pytest.mark.one_python
+
 
 class TestAlone:
     """For every rule, a request exists in which only it fails in its table."""

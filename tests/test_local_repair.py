@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import local_support
 from clonepolicy import AdapterError, Volume, recover
-from clonepolicy.adapters._files import paths, sparse
-from clonepolicy.adapters.local import LocalCloud, _process_lock
+from clonepolicy.adapters._files import paths, process_lock, sparse
+from clonepolicy.adapters.local import LocalCloud
 from clonepolicy.plan import AddLocation, CloneVolume, PublishVolume, Step
 from clonepolicy.ports import Observer
 from local_support import (
@@ -250,10 +250,10 @@ def test_a_process_is_alive_while_it_holds_its_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lock file that was removed while it was made is not used."""
-    lock, other = (_process_lock.ProcessLock(tmp_path) for _ in range(2))
+    lock, other = (process_lock.ProcessLock(tmp_path) for _ in range(2))
     assert list(tmp_path.iterdir()) == []
     answers = iter([False, True])
-    monkeypatch.setattr(_process_lock, "_is_at", lambda *_: next(answers))
+    monkeypatch.setattr(process_lock, "_is_at", lambda *_: next(answers))
     token = lock.token
     monkeypatch.undo()
     assert not other.is_dead(token)
@@ -263,7 +263,7 @@ def test_a_process_is_alive_while_it_holds_its_lock(
     assert other.is_dead(gone)
     other.remove_stale()
     assert [p.name for p in tmp_path.iterdir()] == [token]
-    assert not _process_lock._is_at(lock._held[1], tmp_path / "gone")  # type: ignore[index]
+    assert not process_lock._is_at(lock._held[1], tmp_path / "gone")  # type: ignore[index]
     lock.release()
 
 
@@ -272,7 +272,7 @@ def test_what_no_process_wrote_is_no_token(
     token: object, tmp_path: Path
 ) -> None:
     """A damaged record is not taken for the work of a dead process."""
-    assert not _process_lock.ProcessLock(tmp_path).is_dead(token)
+    assert not process_lock.ProcessLock(tmp_path).is_dead(token)
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link", "data"])
@@ -286,7 +286,7 @@ def test_only_a_lock_file_is_removed_as_one(kind: str, tmp_path: Path) -> None:
             path.symlink_to(tmp_path / "nothing")
         case _:
             path.write_text("data")
-    _process_lock.ProcessLock(tmp_path).remove_stale()
+    process_lock.ProcessLock(tmp_path).remove_stale()
     assert [path] == list(tmp_path.iterdir())
 
 

@@ -99,8 +99,8 @@ OTHERS: Mapping[str, str] = {
     "clonepolicy.testing.strategies": """
         array_images backends cache_entries configs create_requests
         glance_configs hosts image_ids image_volumes images locations
-        moments near_misses project_ids quotas stored_images upload_requests
-        volume_ids volume_types volumes
+        moments near_misses project_ids quotas stored_images
+        upload_near_misses upload_requests volume_ids volume_types volumes
     """,
 }
 """The other public modules, which need extras."""

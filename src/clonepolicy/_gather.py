@@ -16,6 +16,7 @@ from clonepolicy._facts.records import (
     Inspection,
     LocationsFrom,
     Volume,
+    VolumeType,
 )
 from clonepolicy._facts.requests import (
     ArrayImage,
@@ -56,6 +57,7 @@ def gather_create(  # noqa: PLR0913 - one for each fact
         image = attrs.evolve(image, locations_from=LocationsFrom.UNREADABLE)
     distinct = tuple(dict.fromkeys(locations))
     backend = ports.array.get_backend()
+    entries = _cache_entries(image_id, backend, ports)
     return CreateRequest(
         image=image,
         volume=volume,
@@ -74,7 +76,12 @@ def gather_create(  # noqa: PLR0913 - one for each fact
             for location in distinct
             if concerns_volumes(location)
         ),
-        cache_entries=_cache_entries(image_id, backend, ports),
+        cache_entries=entries,
+        cache_quota=(
+            None
+            if entries
+            else _cache_quota(config, volume.volume_type, ports)
+        ),
     )
 
 
@@ -100,6 +107,19 @@ def _cache_entries(
         )
         for entry in entries
     )
+
+
+def _cache_quota(
+    config: Config, kind: VolumeType | None, ports: Ports
+) -> Quota | None:
+    """Read the quota that the next entry of the cache would be taken from."""
+    owner = config.cinder_internal_tenant_project_id
+    if owner is None or not config.image_volume_cache_enabled:
+        return None
+    try:
+        return ports.volumes.get_quota(owner, kind)
+    except AdapterError:
+        return None
 
 
 def _as_stored(

@@ -317,10 +317,9 @@ def _parse(text: str) -> object:
         place = f"line {error.lineno}, column {error.colno}"
         raise FactError(place, error.msg, "JSON") from None
     except RecursionError:
-        raise FactError("JSON", text[:_SHOWN], "less nesting") from None
+        raise FactError("JSON", text, "less nesting") from None
 
 
-_SHOWN = 120
 _MOST_DIGITS = 640
 """Python reads that many digits, however it is configured."""
 
@@ -341,7 +340,7 @@ def _no_constant(name: str) -> NoReturn:
 def _integer(digits: str) -> int:
     if len(digits) > _MOST_DIGITS:
         expected = f"a number of at most {_MOST_DIGITS} digits"
-        raise FactError("JSON", digits[:_SHOWN], expected)
+        raise FactError("JSON", digits, expected)
     return int(digits)
 
 

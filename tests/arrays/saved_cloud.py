@@ -37,7 +37,7 @@ from clonepolicy import (
     gather_upload,
 )
 from clonepolicy.adapters._files import paths, sparse
-from clonepolicy.adapters.local._process_lock import ProcessLock
+from clonepolicy.adapters._files.process_lock import ProcessLock
 from clonepolicy.adapters.memory import (
     INTERNAL,
     POOL,

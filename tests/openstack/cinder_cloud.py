@@ -97,26 +97,39 @@ class CinderCloud:
     def create(self, image_id: str, **fields: Any) -> Any:
         """Create a volume from an image, as by RPC; return its object."""
         volume = self.add_volume(**{"status": "creating", "size": 1, **fields})
+        self.run_create(volume.id, image_id)
+        return self.read(volume.id)
+
+    def run_create(self, volume_id: str, image_id: str) -> None:
+        """Create a volume whose row cinder-api has made."""
         spec = objects.RequestSpec(image_id=image_id)
         self.manager.create_volume(
             self.context,
-            volume,
+            self.read(volume_id),
             request_spec=spec,
             filter_properties={},
             allow_reschedule=False,
         )
-        return self.read(volume.id)
 
     def upload(self, volume: Any, **fields: Any) -> str:
         """Upload a volume, as by RPC; return the image's id."""
+        image_id = self.ask_upload(volume, **fields)
+        self.run_upload(volume.id, image_id)
+        return image_id
+
+    def ask_upload(self, volume: Any, **fields: Any) -> str:
+        """Do what cinder-api does for an upload; return the image's id."""
         wanted = {"status": "queued", "size": None, **fields}
         image_id = self.images.add(**wanted)
         volume.previous_status = volume.status
         volume.status = "uploading"
         volume.save()
-        meta = self.images.show(None, image_id)
-        self.manager.copy_volume_to_image(self.context, volume.id, meta)
         return image_id
+
+    def run_upload(self, volume_id: str, image_id: str) -> None:
+        """Upload a volume to an image that cinder-api has made."""
+        meta = dict(self.images.metas[image_id])
+        self.manager.copy_volume_to_image(self.context, volume_id, meta)
 
     def decisions(self) -> list[dict[str, str]]:
         """Return the fields of each log line about a decision."""
@@ -265,3 +278,4 @@ def empty_database() -> None:
             for name in ("QuotaUsage", "Reservation", "Quota"):
                 admin.session.query(getattr(db.models, name)).delete()
             admin.session.query(db.models.Message).delete()
+            admin.session.query(db.models.VolumeAdminMetadata).delete()

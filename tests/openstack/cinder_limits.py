@@ -14,19 +14,23 @@ from urllib.parse import urlsplit
 import attrs
 
 from clonepolicy import (
+    CINDER_29,
     ArrayImage,
     CacheEntry,
     CreateRequest,
     FileLocation,
+    Host,
     ImageVolume,
     Location,
     LocationsFrom,
     MalformedLocation,
     RbdLocation,
     Request,
+    Route,
     StoredImage,
     UploadRequest,
     Volume,
+    decide,
     parse_location,
 )
 from clonepolicy._facts.locations import cinder_volume_id, concerns_volumes
@@ -245,6 +249,41 @@ def unplaced(request: Request) -> bool:
     return request.volume.host is None
 
 
+def _lower(place: Host | None) -> Host | None:
+    return None if place is None else Host.parse(str(place).lower())
+
+
+def _in_lower_case(volume: Volume) -> Volume:
+    return attrs.evolve(
+        volume,
+        host=_lower(volume.host),
+        cluster_name=_lower(volume.cluster_name),
+    )
+
+
+def letter_case(request: CreateRequest) -> bool:
+    """Some place matches only if case does not count, as in SQLite's LIKE."""
+    lower = attrs.evolve(
+        request,
+        volume=_in_lower_case(request.volume),
+        image_volumes=tuple(
+            attrs.evolve(
+                each, source=each.source and _in_lower_case(each.source)
+            )
+            for each in request.image_volumes
+        ),
+    )
+    one, two = (
+        {
+            (result.candidate.label, bool(result.findings))
+            for result in decide(each, CINDER_29).candidates
+            if result.route is Route.IMAGE_VOLUME
+        }
+        for each in (request, lower)
+    )
+    return one != two
+
+
 LIMITS: Mapping[str, tuple[Explains, ...]] = {
     "The order of RBD locations": (rbd_order,),
     "Other spellings of RBD locations": (rbd_spelling,),
@@ -258,6 +297,7 @@ LIMITS: Mapping[str, tuple[Explains, ...]] = {
     "`file` in `allowed_direct_url_schemes`": (local_file,),
     "Locations that are no URLs": (unreadable_url,),
     "A volume without a host": (unplaced,),
+    "The case of letters in hosts": (letter_case,),
 }
 """By the words with which docs/explanation/cinder-29.md begins each limit."""
 

@@ -9,7 +9,12 @@ from typing import Any
 import attrs
 from cinder import exception
 
-from clonepolicy import AdapterError, CinderLocation, GlanceConfig
+from clonepolicy import (
+    AdapterError,
+    CinderLocation,
+    GlanceConfig,
+    NotFoundError,
+)
 
 TENANT = "tenant"
 GIB = 1 << 30
@@ -103,11 +108,14 @@ class FakeImages:
 
     def add_location(self, image_id: str, location: CinderLocation) -> None:
         self._called("add_location")
-        self.locations[image_id].append(str(location))
-        self.metas[image_id]["status"] = "active"
+        meta = self._find(image_id)
+        if str(location) not in self.locations[image_id]:
+            self.locations[image_id].append(str(location))
+            meta["status"] = "active"
 
     def verify_location(self, image_id: str, location: CinderLocation) -> None:
         self._called("verify_location")
+        self._find(image_id)
         if str(location) not in self.locations[image_id]:
             raise AdapterError
 
@@ -115,5 +123,18 @@ class FakeImages:
         self, image_id: str, location: CinderLocation
     ) -> None:
         self._called("withdraw_location")
-        if str(location) in self.locations[image_id]:
+        if str(location) in self.locations.get(image_id, ()):
             raise AdapterError
+
+    def discard(self, image_id: str) -> None:
+        self._called("discard")
+        if image_id in self.metas and self._find(image_id)["status"] in {
+            "queued",
+            "saving",
+        }:
+            del self.metas[image_id]
+
+    def _find(self, image_id: str) -> dict[str, Any]:
+        if image_id not in self.metas:
+            raise NotFoundError(f"image {image_id}")
+        return self.metas[image_id]

@@ -14,6 +14,7 @@ from clonepolicy import (
     ArrayImage,
     CreateRequest,
     FileLocation,
+    Host,
     Quota,
     Route,
     StoredImage,
@@ -27,6 +28,7 @@ from clonepolicy.scenarios import (
     NOW,
     OTHER_ID,
     REGISTERABLE,
+    SOURCE_ID,
     THEN,
     with_facts,
 )
@@ -34,9 +36,11 @@ from clonepolicy.scenarios import (
 pytest.importorskip("cinder", reason="run nox -s openstack")
 
 import glanceclient.exc
+import sqlalchemy
 from cinder import exception
 from cinder.api.schemas import volume_actions as schema
 from cinder.api.validation import validators
+from cinder.db import models
 from cinder_limits import LIMITS, explained
 from observed import expected
 from real_cinder import RealCinder, real_cinder
@@ -231,6 +235,73 @@ def test_errors_of_the_driver_are_no_facts(
         seen.error,
     )
     assert (error is None) == ("copy_image_to_volume" in seen.asked)
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (exception.VolumeBackendAPIException(data="none"), None),
+        (exception.SnapshotLimitReached(set_limit=1), None),
+        (NotImplementedError(), "NotImplementedError"),
+        (OSError(), "OSError"),
+    ],
+    ids=["driver", "limit", "not-implemented", "other"],
+)
+def test_a_clone_that_fails_in_an_upload_is_not_always_followed_by_bytes(
+    real_cinder: RealCinder, failure: Exception, error: str | None
+) -> None:
+    """policy-diff.md says so: other errors leave an image volume."""
+
+    def fail(changed: RealCinder) -> None:
+        changed.driver.failure = failure
+
+    seen = real_cinder.run_upload(REGISTERABLE, before=fail)
+    assert ("register", error) == (seen.verdict, seen.error)
+    assert (error is None) == ("copy_volume_to_image" in seen.asked)
+    rows = models.Volume.__table__
+    (deleted,) = real_cinder.database.execute(
+        sqlalchemy.select(rows.c.deleted).where(
+            rows.c.display_name == f"image-{REGISTERABLE.image.id}"
+        )
+    ).fetchone()
+    assert not (error and deleted)
+
+
+def test_hosts_are_compared_as_the_database_does(
+    real_cinder: RealCinder,
+) -> None:
+    """SQLite's LIKE ignores the case of ASCII letters; here case counts."""
+    request = with_facts(
+        BACKED,
+        {
+            "volume.host": Host.parse("H1@b1"),
+            "source.host": Host.parse("h1@b1#p1"),
+        },
+    )
+    assert "clone" == real_cinder.run_create(request).verdict
+    assert "download" == decide(request, CINDER_29).verdict
+    assert ["letter_case"] == explained(request)
+
+
+def test_an_empty_image_owner_is_not_a_missing_one(
+    real_cinder: RealCinder,
+) -> None:
+    """To Cinder; no record can tell them apart."""
+    request = with_facts(
+        BACKED, {"image.owner": None, "source.image_owner": None}
+    )
+
+    def empty(changed: RealCinder) -> None:
+        changed.database.insert(
+            models.VolumeMetadata,
+            volume_id=SOURCE_ID,
+            key="image_owner",
+            value="",
+        )
+
+    assert "clone" == decide(request, CINDER_29).verdict
+    assert "clone" == real_cinder.run_create(request).verdict
+    assert "download" == real_cinder.run_create(request, before=empty).verdict
 
 
 def test_only_the_download_verifies_a_signature(

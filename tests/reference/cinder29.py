@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from reference.places import database_finds, is_clustered, text_of
-from reference.questions import has_internal_tenant, lacks_space
+from reference.questions import (
+    has_internal_tenant,
+    lacks_space,
+    why_cache_stays_empty,
+)
 from reference.urls import lenient_volume_id, parse
 
 
@@ -41,8 +45,7 @@ def cinder_gates(request: Any) -> dict[str, set[str]]:
         cache.add("no-internal-tenant")
     if lacks_space(request):  # K1
         cache.add("conversion-space")
-    if not request.cache_entries:
-        cache.add("cache-miss")
+    cache |= why_cache_stays_empty(request)
     return {
         "array-image": array,
         "image-volume": volumes,

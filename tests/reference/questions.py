@@ -15,6 +15,22 @@ def gigabytes(size: int) -> int:
     return whole
 
 
+def disk_bytes(image: Any) -> int | None:
+    """Tell how large the disk in an image is; None where nobody knows.
+
+    qemu-img takes an ISO for raw (IU:134-139).  Glance looks at bare files
+    only, and 0 means that it found no size (A10).
+    """
+    if image.container_format != "bare":
+        return None
+    sizes = []
+    if image.virtual_size:
+        sizes.append(image.virtual_size)
+    if image.disk_format in {"raw", "iso"} and image.size:
+        sizes.append(image.size)
+    return max(sizes, default=None)
+
+
 def exceeds_quota(quota: Any, size: int) -> bool:
     """Say whether one more volume of that size is too much (A15, P6)."""
     if quota.volumes is not None and quota.volumes < 1:
@@ -27,6 +43,29 @@ def exceeds_quota(quota: Any, size: int) -> bool:
         return True
     per_volume = quota.per_volume_gigabytes
     return per_volume is not None and per_volume < size
+
+
+def why_cache_stays_empty(request: Any) -> set[str]:
+    """Tell why there is no entry in the cache, and whether one can come.
+
+    Cinder makes room by evicting others (V4), and reserves volumes and
+    gigabytes, but compares nothing with the limit for one volume (V5).
+    """
+    if request.cache_entries:
+        return set()
+    disk = disk_bytes(request.image)
+    size = 1 if disk is None else gigabytes(disk)
+    most = request.config.image_volume_cache_max_size_gb
+    found = set()
+    if most > 0 and size > most:  # V4
+        found.add("cache-size-limit")
+    quota = request.cache_quota
+    if quota is not None:  # V5
+        if quota.volumes == 0:
+            found.add("cache-quota")
+        if quota.gigabytes is not None and quota.gigabytes < size:
+            found.add("cache-quota")
+    return found or {"cache-miss"}
 
 
 def has_internal_tenant(config: Any) -> bool:

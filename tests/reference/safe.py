@@ -13,11 +13,14 @@ from reference.places import (
     text_of,
 )
 from reference.questions import (
+    GIGABYTE,
     at_limit,
     compatible_types,
+    disk_bytes,
     exceeds_quota,
     has_internal_tenant,
     is_trusted,
+    why_cache_stays_empty,
 )
 from reference.urls import parse
 
@@ -73,8 +76,7 @@ def safe_gates(request: Any) -> dict[str, set[str]]:
         cache.add("cache-disabled")
     if not has_internal_tenant(request.config):  # K2
         cache.add("no-internal-tenant")
-    if not request.cache_entries:
-        cache.add("cache-miss")
+    cache |= why_cache_stays_empty(request)
     return {
         "array-image": array,
         "image-volume": volumes,
@@ -98,10 +100,8 @@ def safe_source(request: Any, source: Any) -> set[str]:
         found.add("snapshot-limit")
     if source.inspection == "refused":  # OSSA-2024-001
         found.add("content-refused")
-    needs = request.image.size or 0
-    if request.image.virtual_size is not None:
-        needs = max(needs, request.image.virtual_size)
-    if source.size * 1024**3 < needs:  # B19
+    disk = disk_bytes(request.image)
+    if disk is not None and source.size * GIGABYTE < disk:  # B19
         found.add("source-smaller-than-image")
     return found
 

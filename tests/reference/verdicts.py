@@ -13,7 +13,7 @@ from reference.cinder29 import (
     cinder_image_volume,
 )
 from reference.liberty import liberty_gates, liberty_image_volume
-from reference.questions import label
+from reference.questions import has_internal_tenant, label
 from reference.ranks import (
     cinder_cache_rank,
     cinder_volume_rank,
@@ -135,6 +135,10 @@ def upload(request: Any, policy_name: str) -> Uploaded:
             preconditions.add("disk-format-not-raw")
         if not config.image_upload_use_cinder_backend:
             preconditions.add("upload-backend-disabled")
+        # the clone is the internal tenant's if that is wanted
+        if config.image_upload_use_internal_tenant:
+            if not has_internal_tenant(config):
+                preconditions.add("no-internal-tenant")
     elif policy_name == "CINDER_29":
         refusals = upload_refusals(request)
         if image.disk_format != "raw":  # P3

@@ -18,6 +18,8 @@ class Config:
     image_upload_use_cinder_backend: bool = False
     image_upload_use_internal_tenant: bool = False
     image_volume_cache_enabled: bool = False
+    image_volume_cache_max_size_gb: int = 0
+    """GiB; 0: no limit."""
     image_conversion_disable: bool = False
     allow_compression_on_image_upload: bool = False
     enable_force_upload: bool = False

@@ -5,7 +5,8 @@ Records are frozen and hashable.  Sizes are GiB where Cinder counts in GiB
 bytes (``Image.size``, ``virtual_size``).  ``None`` means *not known* or
 *not set*; no rule treats it as a yes.
 
-Records do not convert values: adapters do.  Constructing a record with an
+Records do not convert values: adapters do.  Only user, key and query of a
+URL are masked, so that no record holds them.  Constructing a record with an
 invalid value raises `FactError`.
 """
 
@@ -18,6 +19,7 @@ import attrs
 
 from clonepolicy._errors import FactError
 from clonepolicy._facts.checks import checked
+from clonepolicy._facts.locations import without_key
 
 GiB = 1024**3
 
@@ -26,6 +28,10 @@ AT_REST = frozenset({"available", "in-use"})
 
 NOT_MIGRATING = frozenset({None, "none", "success", "error"})
 """Each ``migration_status`` of a volume that is not being migrated."""
+
+
+FILE_IS_DISK = frozenset({"raw", "iso"})
+"""Each ``disk_format`` that Cinder writes to a volume as it is."""
 
 
 LONGEST_HOST = 255
@@ -166,9 +172,9 @@ class Image:
     disk_format: str | None = None
     container_format: str | None = None
     size: int | None = None
-    """Bytes."""
+    """Bytes of the image's file."""
     virtual_size: int | None = None
-    """Bytes."""
+    """Bytes of the disk in it; Glance writes 0, too, if it does not know."""
     min_disk: int = 0
     """GiB."""
     visibility: str = "private"
@@ -184,7 +190,23 @@ class Image:
     os_hash_value: str | None = None
     updated_at: datetime.datetime | None = None
     locations_from: LocationsFrom = LocationsFrom.UNREADABLE
-    direct_url: str | None = None
+    direct_url: str | None = attrs.field(
+        default=None, converter=attrs.converters.optional(without_key)
+    )
+    """User, key and query are masked, as in locations."""
+
+    @property
+    def disk_size(self) -> int | None:
+        """Bytes of the disk in the image; None: not known.
+
+        The file of a VHD, a VDI or a full qcow2 is larger than the disk in
+        it.  Glance does not look into a container (glance 33.0.0
+        ``location.ImageProxy.set_data``).
+        """
+        if self.container_format != "bare":
+            return None
+        file = self.size if self.disk_format in FILE_IS_DISK else None
+        return max(file or 0, self.virtual_size or 0) or None
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)

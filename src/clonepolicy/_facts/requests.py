@@ -89,6 +89,9 @@ class CreateRequest:
     glance: GlanceConfig = GlanceConfig()
     quota: Quota = Quota()
     """The quota of the new volume's project."""
+    cache_quota: Quota | None = None
+    """The quota of the internal tenant, which owns the volumes of the cache;
+    None: not known."""
     conversion_free: int | None = None
     """Free bytes in ``image_conversion_dir``; None: not limited."""
     array_images: tuple[ArrayImage, ...] = ()

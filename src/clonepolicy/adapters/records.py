@@ -104,17 +104,17 @@ def locations_from_v2(
     Raises:
         FactError: it is not a list of objects, each with a text ``url``.
     """
-    urls: dict[str, None] = {}
     if isinstance(body, Mapping):
-        _add_urls(urls, body.get("locations", ()))
+        urls = _urls(body.get("locations", ()))
         direct = body.get("direct_url")
         if direct is not None:
             if type(direct) is not str:
                 raise FactError("Image.direct_url", direct, "text or None")
-            urls[direct] = None
+            urls.append(direct)
     else:
-        _add_urls(urls, body)
-    return tuple(map(parse_location, urls))
+        urls = _urls(body)
+    # urls that differ in what is masked are one location
+    return tuple(dict.fromkeys(map(parse_location, urls)))
 
 
 def volume_from_row(row: Mapping[str, Any]) -> Volume:
@@ -197,16 +197,18 @@ def stored_moment(field: str, value: object) -> datetime.datetime | None:
     return datetime.datetime.combine(value, value.time(), datetime.UTC)
 
 
-def _add_urls(urls: dict[str, None], locations: object) -> None:
+def _urls(locations: object) -> list[str]:
     if not isinstance(locations, (list, tuple)):
         raise FactError("Image.locations", locations, "a list of locations")
+    urls = []
     for at, location in enumerate(locations):
         url = location.get("url") if isinstance(location, Mapping) else None
         if type(url) is not str:
             raise FactError(
                 f"Image.locations[{at}]", location, "a mapping with a text url"
             )
-        urls[url] = None
+        urls.append(url)
+    return urls
 
 
 def _host(field: str, value: object) -> Host | None:

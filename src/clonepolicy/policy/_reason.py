@@ -53,7 +53,7 @@ class Reason(StrEnum):
     DOWNLOAD_FORBIDDEN = ("download-forbidden", Subject.IMAGE,
         "Glance's policy does not let the requester download the image")
     IMAGE_LARGER_THAN_VOLUME = ("image-larger-than-volume", Subject.IMAGE,
-        "the image is larger than the volume")
+        "the image's file is larger than the volume")
     BELOW_MIN_DISK = ("below-min-disk", Subject.IMAGE,
         "the volume is smaller than the image's min_disk")
     VIRTUAL_SIZE_TOO_BIG = ("virtual-size-too-big", Subject.IMAGE,
@@ -95,6 +95,12 @@ class Reason(StrEnum):
         "the image-volume cache has no entry for the image")
     CACHE_DISABLED = ("cache-disabled", Subject.CONFIG,
         "the image-volume cache is not enabled for the backend")
+    CACHE_SIZE_LIMIT = ("cache-size-limit", Subject.CONFIG,
+        ("the disk in the image is larger than the image-volume cache may "
+         "become, so that no create can fill the cache"))
+    CACHE_QUOTA = ("cache-quota", Subject.CONFIG,
+        ("the internal tenant has no quota left for an entry of the "
+         "image-volume cache, so that no create can fill the cache"))
     NO_INTERNAL_TENANT = ("no-internal-tenant", Subject.CONFIG,
         "the internal tenant is not configured")
     DISK_FORMAT_NOT_RAW = ("disk-format-not-raw", Subject.IMAGE,
@@ -149,7 +155,7 @@ class Reason(StrEnum):
     SOURCE_LARGER_THAN_REQUEST = ("source-larger-than-request", Subject.SOURCE,
         "the source is larger than the requested size")
     SOURCE_SMALLER_THAN_IMAGE = ("source-smaller-than-image", Subject.SOURCE,
-        "the source is too small to hold the image")
+        "the source is smaller than the disk in the image")
     SOURCE_IS_NEW_VOLUME = ("source-is-new-volume", Subject.SOURCE,
         "the source is the new volume itself")
     EXTEND_UNSUPPORTED = ("extend-unsupported", Subject.BACKEND,

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from clonepolicy._facts.requests import ArrayImage, CacheEntry, ImageVolume
 from clonepolicy.policy._order import last_used_first, newest_first
 from clonepolicy.policy._rules import (
+    cache,
     cinder29,
     cloning,
     location,
@@ -141,6 +142,8 @@ SAFE = Policy(
                     cloning.cache_enabled,
                     cloning.internal_tenant_set,
                     cloning.has_cache_entry,
+                    cache.cache_large_enough,
+                    cache.cache_quota_suffices,
                 ),
                 source_rules=(
                     *_VOLUME_SOURCE,
@@ -211,10 +214,18 @@ LIBERTY = Policy(
         )
     ),
     upload=UploadTables(
-        register=(cloning.disk_format_raw, upload.upload_backend_enabled)
+        register=(
+            cloning.disk_format_raw,
+            upload.upload_backend_enabled,
+            upload.wanted_tenant_set,
+        )
     ),
 )
-"""The Liberty specification to the letter, and nothing more."""
+"""The Liberty specification to the letter, and nothing more.
+
+"In the format of cinder://" is read as ``cinder://[store/]volume-id`` in its
+canonical form: the specification writes the first, Cinder later the store.
+"""
 
 CINDER_29 = Policy(
     name="CINDER_29",
@@ -275,6 +286,8 @@ CINDER_29 = Policy(
                     cloning.internal_tenant_set,
                     request.conversion_space,
                     cloning.has_cache_entry,
+                    cache.cache_large_enough,
+                    cache.cache_quota_suffices,
                 ),
                 source_rules=(
                     source.source_found,

@@ -98,8 +98,13 @@ class CloneTable(Generic[Kind]):
         self, request: Request, usable: list[Candidate]
     ) -> list[Candidate]:
         """Return the candidates to try, best first, each source once."""
+
+        def key(candidate: Candidate) -> tuple[object, str]:
+            # two that contradict each other may be equal in the order
+            return self.order(request, candidate), repr(candidate)
+
         best: dict[str, Candidate] = {}
-        for candidate in sorted(usable, key=lambda c: self.order(request, c)):
+        for candidate in sorted(usable, key=key):
             source = candidate.source
             name = source.id if isinstance(source, Volume) else candidate.label
             best.setdefault(name, candidate)

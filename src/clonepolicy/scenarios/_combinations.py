@@ -19,7 +19,10 @@ from clonepolicy.policy import CANDIDATE_FIELDS, Rule, Values
 from clonepolicy.scenarios._axes import AXES, UPLOAD_AXES
 from clonepolicy.scenarios._put import candidate_of, with_facts
 
-_PRESENCE = frozenset({"source", *CANDIDATE_FIELDS.values()})
+_ABSENT = {"source": None, **dict.fromkeys(CANDIDATE_FIELDS.values(), ())}
+"""For each path that can be absent, the value that it has then."""
+
+_SOURCE = frozenset({"source"})
 
 
 def components(
@@ -61,16 +64,18 @@ def outcomes_of(
 def variants(
     base: Request, facts: frozenset[str]
 ) -> Iterator[tuple[Values, Request]]:
-    """Iterate over every combination of values of some facts."""
+    """Iterate over every combination of values of some facts.
+
+    A source or candidate is there, as in ``base``, or absent.
+    """
     axes = UPLOAD_AXES if base.operation is Operation.UPLOAD else AXES
-    paths = sorted(facts)
-    for path in _PRESENCE.intersection(facts):
-        for values in ({}, {path: None if path == "source" else ()}):
+    present = sorted(facts - _ABSENT.keys())
+    absent = sorted(facts & _ABSENT.keys())
+    for gone in itertools.product((False, True), repeat=len(absent)):
+        without = {p: _ABSENT[p] for p in itertools.compress(absent, gone)}
+        for chosen in itertools.product(*(axes[path] for path in present)):
+            values = {**dict(zip(present, chosen, strict=True)), **without}
             yield values, with_facts(base, values)
-        return
-    for chosen in itertools.product(*(axes[path] for path in paths)):
-        values = dict(zip(paths, chosen, strict=True))
-        yield values, with_facts(base, values)
 
 
 @attrs.frozen
@@ -82,20 +87,20 @@ class Combinations:
 
     def __len__(self) -> int:
         """Return how many there are, with a source and without one."""
-        plain = [(f, len(o)) for f, o in self.parts if not f & _PRESENCE]
+        plain = [(f, len(o)) for f, o in self.parts if f != _SOURCE]
         absent = [count for f, count in plain if not _about_source(f)]
-        some_presence = len(plain) < len(self.parts)
+        can_be_absent = len(plain) < len(self.parts)
         return math.prod(count for _, count in plain) + (
-            math.prod(absent) if some_presence else 0
+            math.prod(absent) if can_be_absent else 0
         )
 
     def __iter__(self) -> Iterator[tuple[frozenset[str], Request]]:
         """Iterate over the names of the failing rules, each with a request."""
-        plain = [(f, o) for f, o in self.parts if not f & _PRESENCE]
+        plain = [(f, o) for f, o in self.parts if f != _SOURCE]
         present = [[*outcomes.items()] for _, outcomes in plain]
         yield from self._requests(present, frozenset(), {})
         for facts, outcomes in self.parts:
-            if facts & _PRESENCE:
+            if facts == _SOURCE:
                 ((failing, values),) = (o for o in outcomes.items() if o[0])
                 rest = [[*o.items()] for f, o in plain if not _about_source(f)]
                 yield from self._requests(rest, failing, values)
@@ -143,7 +148,7 @@ def independent_faults(
     """
     faults: list[tuple[str, Values]] = []
     for facts, members in components(rules):
-        if facts & _PRESENCE:
+        if facts <= _ABSENT.keys():
             continue
         for values, request in variants(base, facts):
             failing = [r.name for r in members if not holds(r, request)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from clonepolicy import Reason, Request, Route, decide
+from clonepolicy import Operation, Reason, Request, Route, decide
 from clonepolicy.policy import Policy, Rule
 from clonepolicy.scenarios._combinations import (
     components,
@@ -106,6 +106,7 @@ def _difference(
         if not holds(rule, request)
     ]
     request = next((r for r in failing if _differ(r, a, b)), failing[0])
+    upload = request.operation is Operation.UPLOAD
     return Difference(
         rule=rule.name,
         table=table.name,
@@ -114,7 +115,9 @@ def _difference(
         request=request,
         verdict_a=decide(request, a).verdict,
         verdict_b=decide(request, b).verdict,
-        why=rule.differs or rule.requirement,
+        why=(upload and rule.upload_differs)
+        or rule.differs
+        or rule.requirement,
     )
 
 

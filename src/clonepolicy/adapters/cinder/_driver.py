@@ -289,10 +289,7 @@ class CinderArray:
         """
         with contextlib.ExitStack() as stack:
             with translate_errors(f"locking volume {source.id}"):
-                lock = coordination.COORDINATOR.get_lock(
-                    f"{source.id}-delete_volume"
-                )
-                stack.enter_context(lock)
+                stack.enter_context(self.deletion_lock(source.id))
             found = self.volumes.get_object(source.id)
             with translate_errors(f"reading volume {source.id}"):
                 now = volume_from_object(found)
@@ -301,6 +298,11 @@ class CinderArray:
                     f"volume {source.id} has changed since the decision"
                 )
             yield found
+
+    def deletion_lock(self, volume_id: str) -> Any:
+        """Return the lock that Cinder takes to delete a volume."""
+        name = f"{volume_id}-delete_volume"
+        return coordination.COORDINATOR.get_lock(name)
 
     def clone_image(
         self, volume_id: str, location: RbdLocation | FileLocation

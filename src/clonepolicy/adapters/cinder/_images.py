@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
+from cinder import context as cinder_context
 from cinder.image import glance
 from keystoneauth1 import loading
 from oslo_config import cfg
 
 from clonepolicy import (
     CinderLocation,
+    ForbiddenError,
     GlanceConfig,
     Image,
     Location,
@@ -107,6 +109,51 @@ class CinderImages:
     def discard(self, image_id: str) -> None:
         """Delete an image that has no data; leave any other alone."""
         self.glance.discard(image_id)
+
+
+@attrs.define(kw_only=True, slots=False)
+class ServiceImages(CinderImages):
+    """Images as the user of ``[glance]`` sees them, when no user asks.
+
+    Raises:
+        ForbiddenError: that user has not the role admin, without which
+            Glance hides private images: a hidden image looks deleted.
+    """
+
+    @functools.cached_property
+    def glance(self) -> GlanceImages:
+        """The client of Glance, with the credentials of ``[glance]``."""
+        with translate_errors("making a client of Glance"):
+            found = glance_images(_service_context(), self.settings)
+        if "admin" not in found.get_config().service_roles:
+            raise ForbiddenError("give the user of [glance] the role admin")
+        return found
+
+
+def _service_context() -> Any:
+    """Make a context whose requests have the credentials of ``[glance]``."""
+    conf = cfg.CONF
+    if not conf.glance.auth_type:
+        return cinder_context.get_admin_context()
+    auth: Any = loading.load_auth_from_conf_options(conf, "glance")
+    catalog = []
+    if conf.glance_api_servers is None:
+        kind, _, interface = conf.glance_catalog_info.split(":")
+        region = conf.glance.region_name
+        url = auth.get_endpoint(
+            loading.load_session_from_conf_options(conf, "glance", auth=auth),
+            service_type=kind,
+            interface=interface.removesuffix("URL"),
+            region_name=region,
+        )
+        endpoint = {interface: url, "region": region}
+        catalog.append({"type": kind, "endpoints": [endpoint]})
+    return cinder_context.RequestContext(
+        is_admin=True,
+        overwrite=False,
+        service_catalog=catalog,
+        user_auth_plugin=auth,
+    )
 
 
 def glance_images(context: Any, settings: Settings) -> GlanceImages:

@@ -214,9 +214,9 @@ def config_from(conf: cfg.ConfigOpts, configuration: Any) -> Config:
     for name in _INTERNAL_TENANT:
         values[name] = values[name] or None  # as Cinder reads an empty one
     for opt in backend:
-        # None: the driver does not know the option, which Cinder reads as no
+        # None: the driver does not know the option; the default is off
         value = configuration.safe_get(opt.name)
-        values[opt.name] = False if value is None else value
+        values[opt.name] = opt.default if value is None else value
     return Config(**values)
 
 

@@ -37,7 +37,9 @@ _COPIED = (
     "multiattach",
 )
 _QUOTAS = ("volumes", "gigabytes", "per_volume_gigabytes")
-_IN_CREATION = frozenset({"creating", "downloading"})
+IN_CREATION = frozenset({"creating", "downloading"})
+_IN_ERROR = frozenset({"error", "error_deleting"})
+_UNUSED = _IN_ERROR | {"available", "creating"}
 
 
 @attrs.frozen(kw_only=True)
@@ -159,10 +161,10 @@ class CinderVolumes:
         own = project_id == self.context.project_id
         with (
             translate_errors(f"creating image volume {volume_id}"),
-            self._reserved(source, project_id, 1),
+            self._counted(source, project_id, 1) as admin,
         ):
             db.volume_create(
-                self._admin,
+                admin,
                 {
                     **{name: source[name] for name in _COPIED},
                     "id": volume_id,
@@ -172,26 +174,29 @@ class CinderVolumes:
                     "user_id": (
                         self.context.user_id if own else self.internal_user_id
                     ),
-                    "display_name": f"image-volume-{volume_id}",
+                    "display_name": _image_volume_name(volume_id),
                     "source_volid": source.id,
                 },
             )
 
     @contextlib.contextmanager
-    def _reserved(
+    def _counted(
         self, like: Any, project_id: str, count: int
-    ) -> Iterator[None]:
-        """Count volumes of one kind in a quota if the block succeeds."""
+    ) -> Iterator[Any]:
+        """Count volumes of one kind in a quota, in one transaction.
+
+        The block uses the context that is yielded, and belongs to the
+        transaction: a kill leaves neither a reservation nor a volume that is
+        not counted.
+        """
         quotas, admin = quota.QUOTAS, self._admin
         deltas = {"volumes": count, "gigabytes": count * like.size}
         quotas.add_volume_type_opts(admin, deltas, like.volume_type_id)
-        reserved = quotas.reserve(admin, project_id=project_id, **deltas)
-        try:
-            yield
-        except BaseException:
-            quotas.rollback(admin, reserved, project_id=project_id)
-            raise
-        quotas.commit(admin, reserved, project_id=project_id)
+        with db.main_context_manager.writer.using(admin):
+            # first, because it commits if the project was never counted
+            reserved = quotas.reserve(admin, project_id=project_id, **deltas)
+            yield admin
+            quotas.commit(admin, reserved, project_id=project_id)
 
     def set_metadata(self, volume_id: str, key: str, value: str) -> None:
         """Write one metadata item, and leave the others."""
@@ -209,17 +214,31 @@ class CinderVolumes:
 
     def publish(self, volume_id: str) -> None:
         """Make a volume in creation available."""
-        _set_status(self.get_object(volume_id), _IN_CREATION, "available")
+        _set_status(self.get_object(volume_id), IN_CREATION, "available")
 
     def unpublish(self, volume_id: str) -> None:
         """Set an available volume back to ``creating``, if it exists."""
         if volume := self.find_object(volume_id):
             _set_status(volume, {"available"}, "creating")
 
+    def keep(self, volume_id: str, status: str) -> None:
+        """Set the status of a volume that was not deleted and is not used."""
+        volume = self.get_object(volume_id)
+        with translate_errors(f"setting status of volume {volume_id}"):
+            volume.conditional_update(
+                {"status": status}, {"status": [*_UNUSED]}
+            )
+
+    def retry_deletion(self, volume_id: str) -> None:
+        """Set a volume that is in error to ``creating``, if it exists."""
+        volume = self.find_object(volume_id)
+        if volume is not None and volume.status in _IN_ERROR:
+            _set_status(volume, _IN_ERROR, "creating")
+
     def fail(self, volume_id: str) -> None:
         """Set a volume in creation to ``error``, if it exists."""
         if volume := self.find_object(volume_id):
-            _set_status(volume, _IN_CREATION, "error")
+            _set_status(volume, IN_CREATION, "error")
 
     def restore(self, volume_id: str) -> None:
         """Give an uploading volume its previous status, if it exists.
@@ -239,9 +258,9 @@ class CinderVolumes:
             return
         with (
             translate_errors(f"deleting image volume {volume_id}"),
-            self._reserved(volume, volume.project_id, -1),
+            self._counted(volume, volume.project_id, -1) as admin,
         ):
-            volume.destroy()
+            db.volume_destroy(admin, volume_id)
 
 
 def _set_status(volume: Any, expected: AbstractSet[str], status: str) -> None:
@@ -254,6 +273,16 @@ def _set_status(volume: Any, expected: AbstractSet[str], status: str) -> None:
         raise ConflictError(
             f"volume {volume.id} is {volume.status}: it cannot become {status}"
         )
+
+
+def is_image_volume(volume: Any, source_id: str) -> bool:
+    """Return whether `create_image_volume` made this volume."""
+    name = _image_volume_name(volume.id)
+    return (volume.source_volid, volume.display_name) == (source_id, name)
+
+
+def _image_volume_name(volume_id: str) -> str:
+    return f"image-volume-{volume_id}"
 
 
 def _left(found: Mapping[str, int] | None) -> int | None:

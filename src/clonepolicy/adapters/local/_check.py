@@ -11,10 +11,10 @@ import attrs
 
 from clonepolicy import AdapterError, CinderLocation, Quota
 from clonepolicy.adapters._files import paths
+from clonepolicy.adapters._files.process_lock import is_token
 from clonepolicy.adapters.local._catalogue import Row
 from clonepolicy.adapters.local._journal import read_entry
 from clonepolicy.adapters.local._make import EXPECTED
-from clonepolicy.adapters.local._process_lock import is_token
 from clonepolicy.adapters.local._records import (
     as_image,
     as_volume,

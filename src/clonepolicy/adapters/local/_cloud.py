@@ -19,6 +19,7 @@ from clonepolicy import (
     Quota,
     Volume,
 )
+from clonepolicy.adapters._files.process_lock import ProcessLock
 from clonepolicy.adapters.local import (
     _check,
     _make,
@@ -38,7 +39,6 @@ from clonepolicy.adapters.local._check import Problem
 from clonepolicy.adapters.local._images import LocalImages
 from clonepolicy.adapters.local._journal import LocalJournal
 from clonepolicy.adapters.local._operations import Operation
-from clonepolicy.adapters.local._process_lock import ProcessLock
 from clonepolicy.adapters.local._records import (
     Created,
     ImageRow,

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 import attrs
 
 from clonepolicy import AdapterError
+from clonepolicy.adapters._files.process_lock import ProcessLock, is_token
 from clonepolicy.adapters.local._catalogue import Catalogue, Row
-from clonepolicy.adapters.local._process_lock import ProcessLock, is_token
 from clonepolicy.plan import Plan, VolumeRef
 from clonepolicy.ports import JournalEntry, Phase, check_volume_id
 from clonepolicy.wire import loads, to_dict

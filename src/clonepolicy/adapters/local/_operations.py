@@ -28,6 +28,7 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _formats
 from clonepolicy.adapters._files import paths, sparse
+from clonepolicy.adapters._files.process_lock import is_token
 from clonepolicy.adapters.local import _reserve
 from clonepolicy.adapters.local._catalogue import Row, translate_errors
 from clonepolicy.adapters.local._images import (
@@ -37,7 +38,6 @@ from clonepolicy.adapters.local._images import (
     insert_image,
 )
 from clonepolicy.adapters.local._journal import LocalJournal, planned_ids
-from clonepolicy.adapters.local._process_lock import is_token
 from clonepolicy.adapters.local._records import (
     Created,
     Uploaded,

@@ -9,10 +9,10 @@ from pathlib import Path
 from clonepolicy import AdapterError, Config, ConflictError, NotFoundError
 from clonepolicy.adapters import _sizes
 from clonepolicy.adapters._files import paths
+from clonepolicy.adapters._files.process_lock import is_token
 from clonepolicy.adapters.local import _reserve
 from clonepolicy.adapters.local._catalogue import Row, now
 from clonepolicy.adapters.local._check import problems
-from clonepolicy.adapters.local._process_lock import is_token
 from clonepolicy.adapters.local._records import as_volume, printable_id
 from clonepolicy.adapters.local._store import WHOLE, Store, check_not_directory
 from clonepolicy.ports import check_volume_id

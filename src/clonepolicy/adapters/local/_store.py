@@ -17,12 +17,12 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _sizes
 from clonepolicy.adapters._files import paths
+from clonepolicy.adapters._files.process_lock import ProcessLock
 from clonepolicy.adapters.local._catalogue import (
     Catalogue,
     Row,
     translate_errors,
 )
-from clonepolicy.adapters.local._process_lock import ProcessLock
 from clonepolicy.adapters.reflink import ReflinkArray
 from clonepolicy.ports import check_volume_id
 

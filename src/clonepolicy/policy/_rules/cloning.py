@@ -14,6 +14,11 @@ from clonepolicy._facts.requests import (
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
+from clonepolicy.policy._rules.cache import (
+    FILLABLE,
+    fillable,
+    sure_to_fill,
+)
 from clonepolicy.policy._rules.new_source import (
     NEW_OWNER,
     array_image,
@@ -42,6 +47,16 @@ def _owned(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
 def _stored_on_array(request: CreateRequest) -> Mapping[str, Any] | None:
     image = array_image(request)
     return None if image is None else {"array_images": (image,)}
+
+
+def _filled(request: CreateRequest) -> Mapping[str, Any] | None:
+    entries = {"cache_entries": (cache_entry(request),)}
+    return entries if sure_to_fill(request) else None
+
+
+def _perhaps_filled(request: CreateRequest) -> Mapping[str, Any] | None:
+    entries = {"cache_entries": (cache_entry(request),)}
+    return None if sure_to_fill(request) else entries
 
 
 def _with_cinder(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
@@ -93,6 +108,7 @@ def image_unencrypted(request: CreateRequest) -> bool:
     citations=(spec("Proposed change, 4th condition"), _CLONE),
     differs="In Cinder, an image without an owner matches every volume "
     "without image_owner.",
+    upload_differs="Cinder does not check this.",
     cures=(
         Cure(
             "give the image an owner",
@@ -190,6 +206,8 @@ def signature_not_required(request: CreateRequest) -> bool:
     reads=("backend.can_clone",),
     citations=(cinder("driver.create_cloned_volume"),),
     differs="Cinder tries to clone, and moves the data if that fails.",
+    upload_differs="Cinder tries to clone. If the driver has no cloning, the "
+    "upload fails, and an image volume stays behind.",
     cures=(
         Cure(
             "implement cloning in the driver, and declare it",
@@ -368,22 +386,30 @@ def internal_tenant_set(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The cache has an entry for the image.",
+    "The cache has an entry for the image, or it is known why it gets none.",
     Reason.CACHE_MISS,
-    reads=("cache_entries",),
+    reads=("cache_entries", *FILLABLE),
     citations=(cinder("image.cache.ImageVolumeCache.get_entry"),),
     cures=(
         Cure(
             "create one volume from the image, which fills the cache",
             Responsible.OPERATOR,
-            lambda request: {"cache_entries": (cache_entry(request),)},
+            _filled,
+            Cost.DATA,
+            waiting_helps=True,
+        ),
+        Cure(
+            "create one volume from the image, which fills the cache if its "
+            "limit and the quota of the internal tenant have room",
+            Responsible.OPERATOR,
+            _perhaps_filled,
             Cost.DATA,
             waiting_helps=True,
         ),
     ),
 )
 def has_cache_entry(request: CreateRequest) -> bool:
-    return bool(request.cache_entries)
+    return bool(request.cache_entries) or not fillable(request)
 
 
 @rule(

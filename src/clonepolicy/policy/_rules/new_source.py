@@ -23,6 +23,14 @@ from clonepolicy._facts.requests import (
 _ID = "00000000-0000-4000-8000-000000000000"
 """Stands for the id that Cinder will choose."""
 
+DISK_SIZE = (
+    "image.size",
+    "image.virtual_size",
+    "image.disk_format",
+    "image.container_format",
+)
+"""What `Image.disk_size` is derived from."""
+
 NEW_TENANT = "the internal tenant"
 """Stands for the project that the operator will choose."""
 
@@ -37,9 +45,8 @@ def gib(size: int | None) -> int:
 
 
 def disk(request: CreateRequest) -> int:
-    """Return the GiB that hold the image; 1 if no size is known."""
-    image = request.image
-    return gib(max(image.size or 1, image.virtual_size or 1))
+    """Return the GiB of the disk in the image; 1 if that is not known."""
+    return gib(request.image.disk_size or 1)
 
 
 def trusted_project(request: CreateRequest) -> str | None:

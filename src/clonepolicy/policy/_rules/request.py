@@ -137,13 +137,13 @@ def image_downloadable(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The image is no larger than the volume.",
+    "The image's file is no larger than the volume.",
     Reason.IMAGE_LARGER_THAN_VOLUME,
     reads=("image.size", "volume.size"),
     citations=(_VALIDATE,),
     cures=(
         Cure(
-            "ask for a volume at least as large as the image",
+            "ask for a volume at least as large as the image's file",
             Responsible.REQUESTER,
             lambda request: {"volume.size": gib(request.image.size)},
         ),

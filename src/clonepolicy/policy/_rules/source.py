@@ -26,7 +26,9 @@ from clonepolicy._facts.requests import (
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
+from clonepolicy.policy._rules.cache import fillable
 from clonepolicy.policy._rules.new_source import (
+    DISK_SIZE,
     NEW_TENANT,
     disk,
     replaced,
@@ -77,7 +79,9 @@ def _refreshed(
     request: CreateRequest, _candidate: CacheEntry
 ) -> Mapping[str, Any] | None:
     changed = request.image.updated_at
-    return None if changed is None else {"candidate.image_updated_at": changed}
+    if changed is None or not fillable(request):
+        return None
+    return {"candidate.image_updated_at": changed}
 
 
 def _settled(
@@ -371,10 +375,12 @@ def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     return source is None or source.size <= request.volume.size
 
 
+# Only a cache entry is cloned for an image whose disk's size is not known:
+# Cinder made it from that disk.  Other rules close the other routes.
 @rule(
-    "The source is large enough to hold the image.",
+    "The source is no smaller than the disk in the image, if that is known.",
     Reason.SOURCE_SMALLER_THAN_IMAGE,
-    reads=("source.size", "image.size", "image.virtual_size"),
+    reads=("source.size", *DISK_SIZE),
     citations=(cinder("image_utils.check_virtual_size"),),
     differs="Cinder does not check this.",
     cures=(
@@ -387,10 +393,8 @@ def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     ),
 )
 def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
-    source, image = candidate.source, request.image
-    return source is None or source.size * GiB >= max(
-        image.size or 0, image.virtual_size or 0
-    )
+    source, disk = candidate.source, request.image.disk_size
+    return source is None or disk is None or source.size * GiB >= disk
 
 
 @rule(

@@ -288,7 +288,8 @@ def _uploading_declared(request: UploadRequest) -> Mapping[str, Any] | None:
     Reason.CLONE_WHILE_UPLOADING_UNSUPPORTED,
     reads=("backend.clone_while_uploading",),
     citations=(cinder("RemoteFSSnapDriverBase._create_cloned_volume"),),
-    differs="Cinder tries to clone, and uploads if that fails.",
+    differs="Cinder tries to clone, and uploads after an error of its own. "
+    "Any other error fails the upload and leaves an image volume behind.",
     cures=(
         Cure(
             "declare clone_while_uploading in extra_capabilities, if the "
@@ -343,7 +344,8 @@ def uploaded_in_use_cloned(request: UploadRequest) -> bool:
     Reason.SNAPSHOT_LIMIT,
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
-    differs="Cinder tries to clone, and uploads if that fails.",
+    differs="Cinder tries to clone, and uploads after an error of its own. "
+    "Any other error fails the upload and leaves an image volume behind.",
     cures=(
         Cure(
             "delete clones of the volume",

@@ -29,6 +29,8 @@ from clonepolicy import (
     gather_create,
 )
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
+from clonepolicy.adapters.cinder._drop_in.journal import WorkJournal
+from clonepolicy.adapters.cinder._drop_in.note import CLONING
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._images import CinderImages
@@ -79,11 +81,13 @@ class CreateFromImage:
     """One volume to create from one image.
 
     ``cloned`` is called with a volume directly after the driver cloned it.
+    Without a ``journal`` a killed clone leaves its data.
     """
 
     backend: DriverBackend
     call: CreateCall
     cloned: Callable[[Any], None]
+    journal: WorkJournal | None = None
 
     @functools.cached_property
     def _ports(self) -> Ports:
@@ -144,7 +148,18 @@ class CreateFromImage:
         """
         if not isinstance(decision, Clone) or self.backend.declines(decision):
             return None
-        outcome = execute(Plan(tuple(_clones(decision))), self._ports)
+        plan = Plan(tuple(_clones(decision)))
+        if not plan.attempts:
+            return None
+        if self.journal is None:
+            outcome = execute(plan, self._ports)
+        else:
+            with self.journal.noted(
+                self.call.volume.id, self.call.image_id, CLONING
+            ) as work:
+                if work is None:
+                    return None
+                outcome = execute(plan, self._ports, journal=work)
         log_failures(outcome)
         if not outcome.settled:
             raise exception.VolumeBackendAPIException(
@@ -222,7 +237,10 @@ class CreateTask:
             cinder.exception.CinderException: neither succeeded.
         """
         create = CreateFromImage(
-            self.backend, self.call, self.task._cleanup_cg_in_volume
+            self.backend,
+            self.call,
+            self.task._cleanup_cg_in_volume,
+            self.task.manager.journal,
         )
         if not self.backend.enforces:
             task = copy.copy(self.task)

@@ -24,6 +24,9 @@ from clonepolicy.adapters.cinder._drop_in.create import (
     CreateFromImage,
     CreateTask,
 )
+from clonepolicy.adapters.cinder._drop_in.journal import Work, WorkJournal
+from clonepolicy.adapters.cinder._drop_in.note import COPYING
+from clonepolicy.adapters.cinder._drop_in.recovery import recover_work
 from clonepolicy.adapters.cinder._drop_in.reports import register_messages
 from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
 from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
@@ -56,6 +59,7 @@ class PolicyVolumeManager(manager.VolumeManager):
             settings=settings,
             extra=self.extra_capabilities,
         )
+        self.journal = WorkJournal.of(self.host)
         register_messages()
         _decide_in_flow()
         if self.backend.enforces:
@@ -67,8 +71,22 @@ class PolicyVolumeManager(manager.VolumeManager):
     ) -> None:
         """Decide, then call Cinder's method, which asks for the decision."""
         image_id = image_meta["id"]
+        if not self.backend.enforces:
+            self._upload(context, volume_id, image_meta, None)
+            return
+        with self.journal.noted(volume_id, image_id, COPYING) as work:
+            self._upload(context, volume_id, image_meta, work)
+
+    def _upload(
+        self,
+        context: Any,
+        volume_id: str,
+        image_meta: dict[str, Any],
+        work: Work | None,
+    ) -> None:
+        image_id = image_meta["id"]
         upload = UploadToImage(
-            self.backend, self, context, volume_id, image_id
+            self.backend, self, context, volume_id, image_id, work
         )
         # on an error, do what Cinder does when an upload fails
         try:
@@ -102,6 +120,15 @@ class PolicyVolumeManager(manager.VolumeManager):
             return done
         known = self._uploads.get(image_meta.get("id", ""))
         return known is not None and known.register()
+
+    def do_cleanup(self, context: Any, cleanup_request: Any) -> None:
+        """End the work that a service left, then clean up as Cinder does.
+
+        Cinder calls this when the service starts, and in a cluster if an
+        administrator asks for the cleanup of a service that is down.
+        """
+        recover_work(self, cleanup_request.service_id)
+        super().do_cleanup(context, cleanup_request)
 
 
 def backend_of(task: Any) -> DriverBackend | None:

@@ -25,7 +25,12 @@ cinder.volume.manager:VolumeManager.
   _clone_image_volume_and_add_location ctx volume image_service image_meta
   _delete_image context image_id image_service
   create_volume context volume request_spec filter_properties allow_reschedule
-  delete_volume context volume unmanage_only cascade
+  do_cleanup context cleanup_request
+  driver_delete_volume volume
+  _check_is_our_resource resource
+  _is_our_backend host cluster_name
+  _notify_about_volume_usage context volume event_suffix extra_usage_info
+  _update_allocated_capacity vol decrement host
 cinder.image.glance:GlanceImageService.
   get_location context image_id
   show context image_id
@@ -44,6 +49,7 @@ cinder.volume.driver:VolumeDriver.
   clone_image context volume image_location image_meta image_service
   extend_volume volume new_size
   delete_volume volume
+  remove_export context volume
   copy_image_to_volume context volume image_service image_id disable_sparse
   copy_volume_to_image context volume image_service image_meta
 cinder.db.api:
@@ -51,6 +57,7 @@ cinder.db.api:
   image_volume_cache_get_by_volume_id context volume_id
   message_create context values
   volume_create context values
+  volume_destroy context volume_id
   volume_metadata_update context volume_id metadata delete meta_type
   volume_admin_metadata_update context volume_id metadata delete add update
   volume_update_status_based_on_attachment context volume_id
@@ -61,7 +68,6 @@ cinder.volume.configuration:Configuration.
 cinder.quota:QuotaEngine.
   reserve context expire project_id deltas
   commit context reservations project_id
-  rollback context reservations project_id
   add_volume_type_opts context opts volume_type_id
   get_project_quotas context project_id quota_class defaults usages
 """

@@ -22,6 +22,7 @@ from clonepolicy import (
 from clonepolicy._text import printable
 from clonepolicy.adapters.cinder._driver import CinderArray
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
+from clonepolicy.adapters.cinder._drop_in.journal import Work
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
@@ -56,20 +57,40 @@ class ManagerArray(CinderArray):
             raise AdapterError(f"{action}: the clone is {target.status}")
 
     def discard(self, volume_id: str) -> None:
-        """Have the manager delete the volume, with its row and its quota.
+        """Have the driver delete the data, as the manager deletes volumes.
+
+        The row and its quota stay: `delete_image_volume` deletes both in one
+        transaction, which the manager does not.
 
         Raises:
-            ConflictError: the manager found the volume busy and left it.
-            AdapterError: the deletion failed.
+            ConflictError: the driver found the volume busy; it is available.
+            AdapterError: the deletion failed; the volume is error_deleting.
         """
         found = self.volumes.find_object(volume_id)
         if found is None or volume_id not in self.created:
             return
-        with translate_errors(f"deleting volume {volume_id}"):
-            self.manager.delete_volume(self.volumes.context, found)
-        if self.volumes.find_object(volume_id) is not None:
-            message = f"volume {volume_id} is busy and was not deleted"
-            raise ConflictError(message)
+        try:
+            with (
+                translate_errors(f"deleting volume {volume_id}"),
+                self.deletion_lock(volume_id),
+            ):
+                self._delete_data(found)
+        except ConflictError:
+            self.volumes.keep(volume_id, "available")
+            raise
+        except AdapterError:
+            self.volumes.keep(volume_id, "error_deleting")
+            raise
+        self.created.remove(volume_id)
+
+    def _delete_data(self, found: Any) -> None:
+        manager, context = self.manager, self.volumes.context.elevated()
+        manager._check_is_our_resource(found)
+        manager._notify_about_volume_usage(context, found, "delete.start")
+        self.driver.remove_export(context, found)
+        manager.driver_delete_volume(found)
+        manager._notify_about_volume_usage(context, found, "delete.end")
+        manager._update_allocated_capacity(found, decrement=True)
 
 
 @attrs.frozen(slots=False)
@@ -81,6 +102,8 @@ class UploadToImage:
     context: Any
     volume_id: str
     image_id: str
+    work: Work | None
+    """The journal of this upload; None: it cannot be noted."""
 
     @functools.cached_property
     def _ports(self) -> Ports:
@@ -125,9 +148,14 @@ class UploadToImage:
                 the location, so that no data may be uploaded to it.
         """
         made = self.decision
-        if not isinstance(made, Register) or self.backend.declines(made):
+        if (
+            not isinstance(made, Register)
+            or self.backend.declines(made)
+            or self.work is None
+        ):
             return False
-        outcome = execute(Plan(made.plan.attempts[:1]), self._ports)
+        plan = Plan(made.plan.attempts[:1])
+        outcome = execute(plan, self._ports, journal=self.work)
         log_failures(outcome)
         done = outcome.attempt is not None
         if not done and any(

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - facts have any type
 """What each sentence of a finding claims, of the facts that it shows.
 
 Written from the sentences, not from the rules.  A fact that a finding does
@@ -41,6 +42,16 @@ def full(quota: Quota, size: int, *, limits_volumes: bool = True) -> bool:
             and quota.per_volume_gigabytes < size
         )
     )
+
+
+def disk(facts: Facts) -> int:
+    """Return the bytes of the disk in the image; 0 if that is not known."""
+    if facts["image.container_format"] != "bare":
+        return 0
+    sizes = [facts["image.virtual_size"] or 0]
+    if facts["image.disk_format"] in {"raw", "iso"}:
+        sizes.append(facts["image.size"] or 0)
+    return max(sizes)
 
 
 def in_use(facts: Facts) -> bool:
@@ -138,7 +149,7 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "Glance's policy does not let the requester download the image": (
         lambda f: not f["image.downloadable"]
     ),
-    "the image is larger than the volume": lambda f: (
+    "the image's file is larger than the volume": lambda f: (
         f["image.size"] > f["volume.size"] * GIB
     ),
     "the volume is smaller than the image's min_disk": lambda f: (
@@ -204,6 +215,14 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "no location names a volume": lambda f: f["image_volumes"] == (),
     "the image-volume cache has no entry for the image": lambda f: (
         f["cache_entries"] == ()
+    ),
+    "the disk in the image is larger than the image-volume cache may become, "
+    "so that no create can fill the cache": lambda f: (
+        disk(f) > f["config.image_volume_cache_max_size_gb"] * GIB
+    ),
+    "the internal tenant has no quota left for an entry of the image-volume "
+    "cache, so that no create can fill the cache": lambda f: full(
+        f["cache_quota"], -(-disk(f) // GIB) or 1, limits_volumes=False
     ),
     "allowed_direct_url_schemes does not list cinder": lambda f: (
         "cinder" not in f["config.allowed_direct_url_schemes"]
@@ -277,9 +296,8 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "the source is larger than the requested size": lambda f: (
         f["source.size"] > f["volume.size"]
     ),
-    "the source is too small to hold the image": lambda f: (
-        f["source.size"] * GIB
-        < max(f["image.size"] or 0, f["image.virtual_size"] or 0)
+    "the source is smaller than the disk in the image": lambda f: (
+        f["source.size"] * GIB < disk(f)
     ),
     "the clone must be extended and the array cannot extend": lambda f: (
         f["source.size"] < f["volume.size"]

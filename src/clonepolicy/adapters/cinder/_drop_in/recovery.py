@@ -1,0 +1,153 @@
+"""End the work that a dead cinder-volume left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from cinder import context as cinder_context
+from cinder import objects
+from oslo_log import log
+
+from clonepolicy import (
+    AdapterError,
+    GlanceConfig,
+    Image,
+    UploadRequest,
+    recover,
+)
+from clonepolicy._text import log_fields
+from clonepolicy.adapters.cinder._drop_in.journal import Work
+from clonepolicy.adapters.cinder._drop_in.note import REGISTERING
+from clonepolicy.adapters.cinder._drop_in.reports import log_failures
+from clonepolicy.adapters.cinder._drop_in.upload import ManagerArray
+from clonepolicy.adapters.cinder._errors import traced
+from clonepolicy.adapters.cinder._images import ServiceImages
+from clonepolicy.adapters.cinder._options import Settings
+from clonepolicy.adapters.cinder._volumes import (
+    IN_CREATION,
+    CinderVolumes,
+    is_image_volume,
+)
+from clonepolicy.plan import DiscardImage, DiscardVolume, FailVolume, Plan
+from clonepolicy.plan._build import plan_upload
+from clonepolicy.ports import Phase
+
+LOG = log.getLogger(__name__)
+
+
+def recover_work(manager: Any, service_id: int) -> None:
+    """End what dead processes of a service left; log errors, and go on.
+
+    What cannot be ended stays noted, for the next start.
+    """
+    try:
+        host = _dead_host(manager, service_id)
+        if host is not None:
+            for work in manager.journal.interrupted(host):
+                _recover(manager, work)
+    except Exception as error:  # noqa: BLE001 - the service has to start
+        LOG.warning("clonepolicy could not read its notes\n%s", traced(error))
+
+
+def _dead_host(manager: Any, service_id: int) -> str | None:
+    """Return the host of a service that starts or is down, or else None."""
+    if service_id == manager.service_id:
+        return str(manager.host)
+    admin = cinder_context.get_admin_context()
+    service = objects.Service.get_by_id(admin, service_id)
+    return None if service.is_up else str(service.host)
+
+
+def _recover(manager: Any, work: Work) -> None:
+    done = False
+    try:
+        done = _end(manager, work)
+    except Exception as error:  # noqa: BLE001 - other work has to be ended
+        LOG.warning(
+            "clonepolicy could not recover volume %s\n%s",
+            work.volume_id,
+            traced(error),
+        )
+    fields = {
+        "recovered": "create" if work.is_create else "upload",
+        "volume": work.volume_id,
+        "image": work.image_id,
+        "image_volume": work.note.image_volume or "-",
+        "done": "yes" if done else "no",
+    }
+    (LOG.info if done else LOG.warning)("clonepolicy %s", log_fields(fields))
+
+
+def _end(manager: Any, work: Work) -> bool:
+    images = ServiceImages(
+        context=cinder_context.get_admin_context(),
+        image_service=None,
+        settings=manager.backend.settings,
+    )
+    if work.is_create:
+        ports = manager.backend.ports(images)
+        plan = _create_plan(manager, work)
+    else:
+        image_volume = work.note.image_volume
+        ports = manager.backend.ports(
+            images, ManagerArray, manager=manager, created={image_volume}
+        )
+        # this does not depend on Glance; a later upload has its own note
+        if work.is_newest:
+            ports.volumes.restore(work.volume_id)
+        plan = _upload_plan(work, images.settings)
+        if image_volume is not None and work.note.phase is Phase.UNDOING:
+            ports.volumes.retry_deletion(image_volume)
+    (outcome,) = recover(work.resume(plan), ports)
+    log_failures(outcome)
+    return work.close()
+
+
+def _create_plan(manager: Any, work: Work) -> Plan:
+    """Discard the data, if the volume is still in creation here."""
+    volume = _volumes().find_object(work.volume_id)
+    if (
+        volume is None
+        or volume.status not in IN_CREATION
+        or not manager._is_our_backend(volume.host, volume.cluster_name)
+    ):
+        return Plan(())
+    volume_id = work.volume_id
+    return Plan((), abandon=(DiscardVolume(volume_id), FailVolume(volume_id)))
+
+
+def _upload_plan(work: Work, settings: Settings) -> Plan:
+    """Make the plan again, because a note has only its ids.
+
+    Raises:
+        AdapterError: the note names a volume that is no image volume.
+    """
+    abandon = (DiscardImage(work.image_id),)
+    image_volume = work.note.image_volume
+    if image_volume is None:
+        return Plan((), abandon=abandon)
+    found = _volumes().find_object(image_volume)
+    if found is not None:
+        if not is_image_volume(found, work.volume_id):
+            message = f"volume {image_volume} is no image volume: it stays"
+            raise AdapterError(message)
+        if "glance_image_id" in found.metadata:
+            # Cinder may write an old note again with other admin metadata
+            work.note = attrs.evolve(work.note, step=REGISTERING)
+    # the source may have been deleted meanwhile
+    source = _volumes(read_deleted="yes").get_volume(work.volume_id)
+    request = UploadRequest(
+        image=Image(id=work.image_id, status="queued"),
+        volume=source,
+        project_id=source.project_id,
+        glance=GlanceConfig(stores=settings.glance_stores),
+    )
+    made = plan_upload(request, register=True, upload=False)
+    return Plan(made.attempts, abandon=abandon)
+
+
+def _volumes(read_deleted: str = "no") -> CinderVolumes:
+    return CinderVolumes(
+        context=cinder_context.get_admin_context(read_deleted=read_deleted)
+    )
