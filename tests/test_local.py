@@ -17,6 +17,7 @@ from clonepolicy import (
     Config,
     ConflictError,
     Download,
+    FactError,
     GiB,
     IntegrityError,
     NotFoundError,
@@ -349,3 +350,16 @@ def test_progress_is_reported(tmp_path: Path, source: Path) -> None:
         )
     assert reports[-1] == (3 * MIB, 3 * MIB)
     assert sorted(reports) == reports
+
+
+@pytest.mark.parametrize("name", ["type_volumes", "type_gigabytes"])
+def test_a_quota_of_a_volume_type_is_refused(
+    tmp_path: Path, name: str
+) -> None:
+    """A local cloud has no volume types."""
+    with (
+        LocalCloud.init(tmp_path / "c") as cloud,
+        pytest.raises(FactError, match="no volume types") as caught,
+    ):
+        cloud.set_quota("p", Quota(**{name: 1}))
+    assert caught.value.field == f"Quota.{name}"
