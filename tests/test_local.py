@@ -361,5 +361,5 @@ def test_a_quota_of_a_volume_type_is_refused(
         LocalCloud.init(tmp_path / "c") as cloud,
         pytest.raises(FactError, match="no volume types") as caught,
     ):
-        cloud.set_quota("p", Quota(**{name: 1}))
+        cloud.set_quota("p", attrs.evolve(Quota(), **{name: 1}))
     assert caught.value.field == f"Quota.{name}"
