@@ -16,7 +16,11 @@ from clonepolicy.scenarios._combinations import (
     variants,
 )
 from clonepolicy.scenarios._put import with_facts
-from clonepolicy.scenarios._requests import CLONEABLE, REGISTERABLE
+from clonepolicy.scenarios._requests import (
+    CLONEABLE,
+    DOWNLOADED,
+    REGISTERABLE,
+)
 
 
 @attrs.frozen
@@ -35,6 +39,8 @@ def scenarios_of(policy: Policy) -> Iterator[Table]:
         operation, _, rest = name.partition(".")
         if operation == "upload":
             yield Table(name, rules, REGISTERABLE)
+        elif rest.startswith("download"):
+            yield Table(name, rules, DOWNLOADED)
         else:
             route = rest.partition(".")[0]
             known = route in set(CLONEABLE)

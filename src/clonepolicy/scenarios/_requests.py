@@ -150,6 +150,9 @@ CLONEABLE: Mapping[Route, CreateRequest] = MappingProxyType(
 )
 """For each clone route, a request that SAFE clones by it."""
 
+DOWNLOADED = _CREATE
+"""A request without candidates, which SAFE downloads without a note."""
+
 REGISTERABLE = UploadRequest(
     image=Image(
         id=IMAGE_ID,
