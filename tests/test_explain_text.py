@@ -70,8 +70,9 @@ def test_a_create_is_explained_to_the_operator_line_by_line() -> None:
         "config.cinder_internal_tenant_project_id=internal"
     )
     cache = (
-        "cache_entries=none, config.image_volume_cache_max_size_gb=0, "
-        "cache_quota=not set, image.size=1073741824, "
+        "cache_entries=none, cache_missing=not set, "
+        "config.image_volume_cache_max_size_gb=0, cache_quota=not set, "
+        "image.size=1073741824, "
         "image.virtual_size=not set, image.disk_format=raw, "
         "image.container_format=bare"
     )

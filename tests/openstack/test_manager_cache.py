@@ -129,6 +129,30 @@ def test_an_entry_that_cannot_be_evicted_does_not_stop_a_create(
     assert cloud.driver.held[volume.id] == ("image data", 1)
 
 
+@pytest.mark.parametrize("notes", ["log", "decline"])
+def test_if_no_clone_is_made_forbidden_data_is_not_downloaded(
+    start: Start, notes: str
+) -> None:
+    """Because the clone of the entry fails, or its note forbids it."""
+    cloud = start(options=CACHED, notes=notes)
+    image = cloud.images.add()
+    entry = cached(cloud, image)
+    cloud.add_image_volume(image, project_id="stranger")
+    # the clone is larger than its source, of which a note tells
+    if notes == "decline":
+        with pytest.raises(exception.ImageUnacceptable):
+            cloud.create(image, size=2)
+        assert cloud.driver.names() == []
+        return
+    volume = cloud.create(image)
+    assert cloud.clones_of(volume) == [entry.id]
+    cloud.driver.calls.clear()
+    cloud.driver.failing[CLONE] = [OSError(5, "no")]
+    with pytest.raises(exception.ImageUnacceptable):
+        cloud.create(image)
+    assert COPY not in cloud.driver.names()
+
+
 def test_filling_the_cache_does_not_clone_a_forbidden_entry(
     start: Start,
 ) -> None:
@@ -191,15 +215,16 @@ def of_disk(
 
 @either_manager
 @pytest.mark.parametrize(
-    ("resource", "left"), [("volumes", 0), ("gigabytes", 0)]
+    "resource",
+    ["volumes", "gigabytes", "volumes___DEFAULT__", "gigabytes___DEFAULT__"],
 )
 def test_without_quota_for_its_owner_the_cache_stays_empty(
-    start: Start, kind: type, resource: str, left: int
+    start: Start, kind: type, resource: str
 ) -> None:
     """Cinder logs a warning; the quota of one volume mends it."""
     cloud = start(kind=kind, options=CACHED)
     admin = context.get_admin_context()
-    db.quota_create(admin, INTERNAL, resource, left)
+    db.quota_create(admin, INTERNAL, resource, 0)
     image = cloud.images.add()
     for _ in range(3):
         volume = cloud.create(image)
@@ -210,18 +235,21 @@ def test_without_quota_for_its_owner_the_cache_stays_empty(
     assert [image] == entries()
 
 
-def test_it_is_told_that_the_caches_owner_has_no_quota(start: Start) -> None:
+@pytest.mark.parametrize("resource", ["volumes", "volumes___DEFAULT__"])
+def test_it_is_told_that_the_caches_owner_has_no_quota(
+    start: Start, resource: str
+) -> None:
     """For as long as that is so, with a remedy that mends it."""
     cloud = start(options=CACHED)
     cloud.log.set_level(logging.DEBUG, logger="clonepolicy")
     admin = context.get_admin_context()
-    db.quota_create(admin, INTERNAL, "volumes", 0)
+    db.quota_create(admin, INTERNAL, resource, 0)
     image = cloud.images.add()
     for _ in range(3):
         assert {"cache-quota"} == told(cloud, image)
         assert "operator: raise the quota of the internal" in cloud.log.text
         assert "fills the cache" not in cloud.log.text
-    db.quota_update(admin, INTERNAL, "volumes", 1)
+    db.quota_update(admin, INTERNAL, resource, 1)
     assert {"cache-miss"} == told(cloud, image)
     assert set() == told(cloud, image)
 

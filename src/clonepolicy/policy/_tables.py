@@ -153,6 +153,7 @@ class CreateTables(_Tables):
     clone: tuple[CloneTable[Any], ...]
     """In order of preference."""
     download: tuple[CreateRule, ...] = ()
+    download_notes: tuple[CreateRule, ...] = ()
 
     @property
     def routes(self) -> Mapping[Route, tuple[CreateRule, ...]]:
@@ -210,6 +211,7 @@ class Policy:
             yield f"create.{table.route}.notes", table.notes
             yield f"create.{table.route}.source_notes", table.source_notes
         yield "create.download", self.create.download
+        yield "create.download_notes", self.create.download_notes
         yield "upload.refuse", self.upload.refuse
         yield "upload.register", self.upload.register
         yield "upload.upload", self.upload.upload

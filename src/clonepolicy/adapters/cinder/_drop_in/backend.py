@@ -173,15 +173,23 @@ class DriverBackend:
             return None
         self.report(context, decision)
         if self.enforces and isinstance(decision, Refuse):
-            raise exception.ImageUnacceptable(
-                image_id=printable(decision.request.image.id),
-                reason=explain_to_tenant(decision),
-            )
+            raise refused(decision)
         return decision
 
     def declines(self, decision: Decision) -> bool:
         """Return whether to copy the data because of the notes."""
         return bool(decision.notes) and self.settings.notes is Notes.DECLINE
+
+
+def refused(decision: Decision) -> exception.ImageUnacceptable:
+    """Return the error of a request that is not carried out.
+
+    Cinder does not send such a request to another host.
+    """
+    return exception.ImageUnacceptable(
+        image_id=printable(decision.request.image.id),
+        reason=explain_to_tenant(decision),
+    )
 
 
 def _is_frozen(host: str) -> bool:

@@ -28,7 +28,10 @@ from clonepolicy import (
     execute,
     gather_create,
 )
-from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
+from clonepolicy.adapters.cinder._drop_in.backend import (
+    DriverBackend,
+    refused,
+)
 from clonepolicy.adapters.cinder._drop_in.journal import WorkJournal
 from clonepolicy.adapters.cinder._drop_in.note import CLONING
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
@@ -142,13 +145,26 @@ class CreateFromImage:
     def clone(self, decision: Decision | None) -> Outcome | None:
         """Try the plan's clones in order; None if the plan has none.
 
+        Afterwards Cinder downloads the image if no clone was made.
+
         Raises:
+            cinder.exception.ImageUnacceptable: no clone was made, and the
+                plan has no download.
             cinder.exception.VolumeBackendAPIException: a failed clone could
                 not be erased, so that no data may be written over it.
         """
-        if not isinstance(decision, Clone) or self.backend.declines(decision):
+        if not isinstance(decision, Clone):
             return None
-        plan = Plan(tuple(_clones(decision)))
+        outcome = None
+        if not self.backend.declines(decision):
+            outcome = self._execute(Plan(tuple(_clones(decision))))
+        made = outcome is not None and outcome.attempt is not None
+        routes = {attempt.route for attempt in decision.plan.attempts}
+        if not made and Route.DOWNLOAD not in routes:
+            raise refused(decision)
+        return outcome
+
+    def _execute(self, plan: Plan) -> Outcome | None:
         if not plan.attempts:
             return None
         if self.journal is None:
@@ -173,7 +189,8 @@ def _clones(decision: Clone) -> Iterator[Attempt]:
     """Yield the plan's clones that Cinder and its options allow.
 
     Three limits hold for every policy: an encrypted volume is neither source
-    nor target of a clone, nothing is cloned into a smaller volume, and
+    nor target of a clone, nothing is cloned that may be larger than the
+    volume, and
     Cinder's own options stay in force.  `PublishVolume` is left out, because
     the last task of Cinder's flow makes the volume available.
     """
@@ -190,6 +207,7 @@ def _clones(decision: Clone) -> Iterator[Attempt]:
             and volume.encryption_key_id is None
             and isinstance(clone, (CloneVolume, CloneImage))
             and clone.source.encryption_key_id is None
+            and clone.source.size is not None
             and clone.source.size <= volume.size
         ):
             steps = tuple(

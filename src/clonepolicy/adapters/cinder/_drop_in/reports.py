@@ -24,6 +24,7 @@ from clonepolicy import (
     Operation,
     Outcome,
     Reason,
+    Refuse,
     Register,
     decide,
     explain,
@@ -187,7 +188,7 @@ def register_messages(_extension_manager: object = None) -> None:
     ``osapi_volume_extension`` calls this function.
     """
     known = dict(message_field.Detail.ALL)
-    new = (_detail(None), *map(_detail, Reason))
+    new = (_UNTOLD, _UNTOLD_REFUSAL, *map(_detail, Reason))
     details: Any = message_field.Detail
     details.ALL += tuple(detail for detail in new if detail[0] not in known)
 
@@ -201,7 +202,12 @@ def write_message(context: Any, decision: Decision) -> None:
     if context.project_id is None:
         return  # no user made the request
     action_id = _ACTIONS[decision.request.operation][0]
+    refused = isinstance(decision, Refuse)
     reason = _first_reason(decision)
+    if reason is not None:
+        detail = _detail(reason)
+    else:
+        detail = _UNTOLD_REFUSAL if refused else _UNTOLD
     lifetime = datetime.timedelta(seconds=cfg.CONF.message_ttl)
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     db.message_create(
@@ -212,27 +218,34 @@ def write_message(context: Any, decision: Decision) -> None:
             "resource_type": message_field.Resource.VOLUME,
             "resource_uuid": decision.request.volume.id,
             "action_id": action_id,
-            "message_level": "INFO",
+            "message_level": "ERROR" if refused else "INFO",
             "event_id": f"VOLUME_VOLUME_{action_id}_{reason or 'clonepolicy'}",
-            "detail_id": _detail(reason)[0],
+            "detail_id": detail[0],
             "expires_at": now + lifetime,
         },
     )
 
 
-def _detail(reason: Reason | None) -> tuple[str, str]:
+_UNTOLD = ("cpolicy", "Made by clone or by copy, as the cloud decided.")
+_UNTOLD_REFUSAL = ("cprefused", "Not made. Ask the operator for the reason.")
+
+
+def _detail(reason: Reason) -> tuple[str, str]:
     """Return the id and the text of a message.
 
     An id has at most ten characters, and is the same in every process.
     """
-    if reason is None:
-        return ("cpolicy", "Made by clone or by copy, as the cloud decided.")
     detail_id = f"cp{zlib.crc32(reason.encode()):08x}"
     return (detail_id, f"{reason.meaning} [{reason}].")
 
 
 def _first_reason(decision: Decision) -> Reason | None:
-    """Return the first reason for a tenant that forbids every clone."""
-    clones = {*decision.efficient}
+    """Return the first reason for a tenant that forbids every clone.
+
+    For a request that is refused, the first that forbids the copy.
+    """
+    closed = {*decision.efficient}
     findings = tenant_findings(decision)
-    return next((f.reason for f in findings if clones <= {*f.blocks}), None)
+    if isinstance(decision, Refuse):
+        closed = {decision.ordinary}
+    return next((f.reason for f in findings if closed <= {*f.blocks}), None)
