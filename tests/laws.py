@@ -28,6 +28,7 @@ from clonepolicy.policy import (
     Policy,
     Rule,
     UploadTables,
+    Values,
 )
 from clonepolicy.scenarios import AXES, UPLOAD_AXES
 
@@ -54,7 +55,7 @@ MANY = 2_000
 
 def some_variants(
     rule: Rule[Any], base: Request
-) -> Iterator[tuple[scenarios.Values, Request]]:
+) -> Iterator[tuple[Values, Request]]:
     """Iterate over combinations of the facts that a rule reads."""
     axes = AXES if isinstance(base, CreateRequest) else UPLOAD_AXES
     count = math.prod(len(axes.get(path, ())) or 2 for path in rule.reads)

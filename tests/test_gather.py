@@ -31,6 +31,7 @@ from clonepolicy import (
     Upload,
     UploadRequest,
     Volume,
+    VolumeType,
     decide,
     gather_create,
     gather_upload,
@@ -134,8 +135,15 @@ def test_the_quota_of_the_caches_owner_is_asked_if_it_counts() -> None:
     cloud = MemoryCloud()
     tenant = cloud.config.cinder_internal_tenant_project_id
     assert tenant is not None
-    cloud.limits[tenant] = Quota(volumes=0)
-    assert Quota(volumes=0) == cache_quota(cloud)
+    for limit in (Quota(volumes=0), Quota(type_volumes=0)):
+        cloud.limits[tenant] = limit
+        volume = attrs.evolve(
+            cloud.add_volume(TENANT, 5), volume_type=VolumeType(id="t")
+        )
+        request = gather_create(
+            located(cloud), volume, cloud.config, cloud.ports(TENANT)
+        )
+        assert limit == request.cache_quota
     unknown = Quota(missing=Missing.UNAVAILABLE)
     assert unknown == cache_quota(cloud, "volumes.get_quota")
 

@@ -214,6 +214,7 @@ def create_from(upload: Register) -> CreateRequest:
     request = upload.request
     assert isinstance(request, UploadRequest)
     image, volume = request.image, request.volume
+    assert image.owner is not None
     clone = attrs.evolve(
         volume,
         id=SOURCE_ID,

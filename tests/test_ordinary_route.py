@@ -49,7 +49,10 @@ DEFECTS: dict[Reason, dict[str, Any]] = {
 }
 
 
-def at(volume_id: str, **facts: object) -> ImageVolume:
+def at(
+    volume_id: str,
+    **facts: Any,  # noqa: ANN401 - of any field
+) -> ImageVolume:
     """Give a location whose volume has other facts than a good one."""
     assert BACKING.source is not None
     return attrs.evolve(
@@ -188,7 +191,7 @@ class TestOpen:
     def test_one_good_volume_is_enough(self, facts: dict[str, Any]) -> None:
         """Also a volume that cannot be cloned here, or was not found."""
         bad = at(SOURCE_ID, **facts)
-        far = at(OTHER_ID, volume_type=None)
+        far = at(OTHER_ID, size=2)
         lost = attrs.evolve(at(OTHER_ID), source=None, missing=Missing.ABSENT)
         wrong = attrs.evolve(bad, location=CinderLocation(OTHER_ID))
         for other in (far, lost, wrong):

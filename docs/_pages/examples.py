@@ -55,13 +55,15 @@ def facts(record: Any, prefix: str = "") -> Iterator[tuple[str, Any, bool]]:  # 
         value = getattr(record, field.name)
         path = f"{prefix}{field.name}"
         if field.name in CANDIDATE_FIELDS.values() and value:
-            (candidate,) = value
-            yield from facts(candidate, "candidate.")
+            for number, candidate in enumerate(value):
+                which = f"[{number}]" if number else ""
+                yield from facts(candidate, f"candidate{which}.")
         elif not attrs.has(type(value)) or isinstance(
             value, (Host, *LOCATIONS)
         ):
             yield path, value, value != field.default
         else:
+            # the only candidate's source has a path of its own
             root = "source" if path == "candidate.source" else path
             yield from facts(value, f"{root}.")
 

@@ -61,10 +61,12 @@ def why_cache_stays_empty(request: Any) -> set[str]:
         found.add("cache-size-limit")
     quota = request.cache_quota
     if quota is not None and quota.missing is None:  # V5
-        if quota.volumes == 0:
-            found.add("cache-quota")
-        if quota.gigabytes is not None and quota.gigabytes < size:
-            found.add("cache-quota")
+        for count in (quota.volumes, quota.type_volumes):
+            if count == 0:
+                found.add("cache-quota")
+        for left in (quota.gigabytes, quota.type_gigabytes):
+            if left is not None and left < size:
+                found.add("cache-quota")
     return found or {"cache-miss"}
 
 

@@ -388,6 +388,25 @@ class CinderArray:
         with translate_errors(f"deleting data of volume {volume_id}"):
             self.driver.delete_volume(target)
 
+    def remove_clone_snapshot(self, target: Any) -> None:
+        """Remove the snapshot of its source that an RBD driver cloned.
+
+        The driver keeps it when the clone is deleted, and when it is killed
+        before it clones.  Call this after the deletion.
+        """
+        source_id = target.source_volid
+        if not is_rbd(self.driver) or source_id is None:
+            return
+        source, name = self.get_object(source_id), f"{target.name}.clone_snap"
+        with (
+            translate_errors(f"removing snapshot {name}"),
+            _open_rbd(self.driver, source.name, read_only=False) as stored,
+        ):
+            if name in {snapshot["name"] for snapshot in stored.list_snaps()}:
+                if stored.is_protected_snap(name):
+                    stored.unprotect_snap(name)
+                stored.remove_snap(name)
+
     def get_object(self, volume_id: str) -> Any:
         """Return the caller's object of a volume, or read it."""
         known = self.known.get(volume_id)
@@ -443,7 +462,9 @@ class _ImageFile:
         sparse.fill(self.file.fileno(), chunks)
 
 
-def _open_rbd(driver: Any, name: str, **more: Any) -> Any:
+def _open_rbd(
+    driver: Any, name: str, *, read_only: bool = True, **more: Any
+) -> Any:
     from cinder.volume.drivers import rbd  # noqa: PLC0415 - needs librbd
 
-    return rbd.RBDVolumeProxy(driver, name, read_only=True, **more)
+    return rbd.RBDVolumeProxy(driver, name, read_only=read_only, **more)

@@ -157,15 +157,14 @@ class CreateFromImage:
             return None
         outcome = None
         if not self.backend.declines(decision):
-            outcome = self._execute(decision)
+            outcome = self._execute(Plan(tuple(_clones(decision))))
         made = outcome is not None and outcome.attempt is not None
         routes = {attempt.route for attempt in decision.plan.attempts}
         if not made and Route.DOWNLOAD not in routes:
             raise refused(decision)
         return outcome
 
-    def _execute(self, decision: Clone) -> Outcome | None:
-        plan = Plan(tuple(_clones(decision)))
+    def _execute(self, plan: Plan) -> Outcome | None:
         if not plan.attempts:
             return None
         if self.journal is None:
