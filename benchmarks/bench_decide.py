@@ -142,8 +142,12 @@ def _compare_cache(request: CreateRequest) -> int:
         if limit and size > limit:
             code |= 536870912
         if quota is not None and (
-            quota.volumes == 0
+            0 in {quota.volumes, quota.type_volumes}
             or (quota.gigabytes is not None and quota.gigabytes < (size or 1))
+            or (
+                quota.type_gigabytes is not None
+                and quota.type_gigabytes < (size or 1)
+            )
         ):
             code |= 1073741824
     return code or 33554432

@@ -21,7 +21,7 @@ from clonepolicy import (
     RbdLocation,
     parse_location,
 )
-from clonepolicy.ports import Inspection
+from clonepolicy.ports import Inspection, Missing
 
 Facts: TypeAlias = Mapping[str, Any]
 """The values of a finding, by their paths."""
@@ -138,6 +138,14 @@ def gets_key(facts: Facts) -> bool:
     )
 
 
+def locations_known(facts: Facts) -> bool:
+    """Say whether an interface of Glance has shown the locations."""
+    return facts["image.locations_from"] in {
+        LocationsFrom.LOCATIONS_API,
+        LocationsFrom.IMAGE,
+    }
+
+
 DEFECTS: Mapping[str, Callable[[Facts, Any], bool]] = {
     "encrypted": lambda f, volume: (
         volume.encryption_key_id is not None and not gets_key(f)
@@ -244,7 +252,28 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     ),
     # about Glance and the configuration
     "Glance did not return the image's locations": lambda f: (
-        f["image.locations_from"] is LocationsFrom.UNREADABLE
+        f["image.locations_from"]
+        not in {
+            LocationsFrom.LOCATIONS_API,
+            LocationsFrom.IMAGE,
+            LocationsFrom.HIDDEN,
+        }
+    ),
+    "Glance does not show Cinder where the image lies": lambda f: (
+        f["image.locations_from"]
+        in {LocationsFrom.HIDDEN, LocationsFrom.FORBIDDEN}
+    ),
+    "the quota that the project has left could not be read": lambda f: (
+        f["quota"].missing is not None
+    ),
+    "the quota of the image volume's project could not be read": lambda f: (
+        f["clone_quota"].missing is not None
+    ),
+    "the image-volume cache could not be read": lambda f: (
+        f["cache_missing"] is not None
+    ),
+    "what Glance offers could not be read": lambda f: (
+        f["glance.missing"] is not None
     ),
     "Cinder ignores the locations because the direct URL is hidden": (
         lambda f: (
@@ -253,11 +282,13 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
         )
     ),
     "no location names an image that an array stores": lambda f: (
-        f["array_images"] == ()
+        f["array_images"] == () and locations_known(f)
     ),
-    "no location names a volume": lambda f: f["image_volumes"] == (),
+    "no location names a volume": lambda f: (
+        f["image_volumes"] == () and locations_known(f)
+    ),
     "the image-volume cache has no entry for the image": lambda f: (
-        f["cache_entries"] == ()
+        f["cache_entries"] == () and f["cache_missing"] is None
     ),
     "the disk in the image is larger than the image-volume cache may become, "
     "so that no create can fill the cache": lambda f: (
@@ -294,9 +325,11 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "the location names another volume": lambda f: (
         f["candidate.location"].volume_id != f["source.id"]
     ),
-    "the array cannot clone from a location of this scheme": lambda f: (
-        str(f["candidate.location"]).split(":")[0]
-        not in f["backend.image_schemes"]
+    "the image lies in a kind of store that the array cannot clone from": (
+        lambda f: (
+            str(f["candidate.location"]).split(":")[0]
+            not in f["backend.image_schemes"]
+        )
     ),
     "the location is not known to be in the array's Ceph cluster": (
         lambda f: f["candidate.location"].fsid != f["backend.array_id"]
@@ -326,7 +359,35 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
         )
     ),
     # about the source
-    "the source does not exist": lambda f: f["source"] is None,
+    "the source was looked up, and is not there": lambda f: (
+        f["candidate.missing"] is Missing.ABSENT
+    ),
+    "looking the source up is forbidden; it may well be there": lambda f: (
+        f["candidate.missing"] is Missing.FORBIDDEN
+    ),
+    "looking the source up failed; it may well be there": lambda f: (
+        f["candidate.missing"] in {Missing.UNAVAILABLE, Missing.FAILED}
+    ),
+    "the source was not looked up; it may well be there": lambda f: (
+        f["candidate.missing"] in {Missing.UNSUPPORTED, Missing.NOT_ASKED}
+    ),
+    "the image lies where the array does not look for images": lambda f: (
+        f["candidate.missing"] is Missing.ELSEWHERE
+    ),
+    "the array does not tell the source's size": lambda f: (
+        f["source.size"] is None
+    ),
+    "the array limits the clones of a source, and does not tell how many "
+    "this one has": lambda f: (
+        f["backend.clone_limit"] is not None
+        and f.get("source.clones", f.get("volume.clones")) is None
+    ),
+    "the source's data could not be inspected; a download inspects it": (
+        lambda f: (
+            f.get("source.inspection", f.get("volume.inspection"))
+            is Inspection.UNREADABLE
+        )
+    ),
     "the source is neither available nor in use, or is being migrated": (
         lambda f: (
             f["source.status"] not in {"available", "in-use"}
@@ -349,9 +410,9 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "the clone is extended to the requested size": lambda f: (
         f["source.size"] < f["volume.size"]
     ),
-    "the source may have as many clones as the array allows": lambda f: (
+    "the source has as many clones as the array allows": lambda f: (
         f.get("source.clones", f.get("volume.clones"))
-        in {None, f["backend.clone_limit"]}
+        >= f["backend.clone_limit"]
     ),
     "a download of the source's data as a raw image would be refused": (
         lambda f: (
@@ -523,12 +584,12 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
             if not store.read_only
         )
     ),
-    "Glance has no locations API, and its policy does not let the requester "
-    "set locations": lambda f: (
+    "Glance is not known to have a locations API, and its policy does not let "
+    "the requester set locations": lambda f: (
         f["glance.has_location_api"] is not True
         and f["glance.set_image_location"] is False
     ),
-    "Glance has no locations API, and its image API writes no locations": (
+    "Glance is not known to take locations by any API": (
         lambda f: (
             f["glance.has_location_api"] is not True
             and not f["glance.show_multiple_locations"]

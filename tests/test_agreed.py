@@ -140,10 +140,10 @@ _VOLUME: Values = {
     "created_at": _MOMENTS,
     "clones": _COUNTS,
 }
-_QUOTAS = tuple(
-    Quota(**{limit: left})
-    for limit in ("volumes", "gigabytes", "per_volume_gigabytes")
-    for left in _COUNTS
+_QUOTAS = (
+    *(Quota(volumes=left) for left in _COUNTS),
+    *(Quota(gigabytes=left) for left in _COUNTS),
+    *(Quota(per_volume_gigabytes=left) for left in _COUNTS),
 )
 _STORES = tuple(
     GlanceStore(id=name, cinder_volume_type=kind, read_only=read_only)
@@ -212,7 +212,6 @@ def _about_source(path: str) -> bool:
 ABOUT_SOURCE: Values = {
     **{path: values for path, values in AXES.items() if _about_source(path)},
     **{path: values for path, values in ODDER.items() if _about_source(path)},
-    "source": (None,),
 }
 ABOUT_REQUEST: Values = {
     path: values for path, values in AXES.items() if not _about_source(path)

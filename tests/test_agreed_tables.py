@@ -27,6 +27,7 @@ from clonepolicy import (
     VolumeType,
     parse_location,
 )
+from clonepolicy.ports import Missing
 from clonepolicy.scenarios import (
     ALICE,
     ARRAY,
@@ -71,7 +72,7 @@ def quotas(
 BOTH = (False, True)
 ABSENT = (..., ())
 PRESENT = (...,)
-GONE = (..., None)
+GONE = (None, *Missing)
 THREE = (None, False, True)
 KEYS = (None, "key")
 STATUSES = ("available", "in-use", "creating", "deleting", "error")
@@ -105,7 +106,7 @@ CREATE_TABLES: Mapping[str, Facts] = {
             *("migrating", "starting", "completing"),
         ),
         "array_images": ABSENT,
-        "source": GONE,
+        "candidate.missing": GONE,
     },
     "hosts": {
         "volume.host": _hosts(
@@ -130,7 +131,7 @@ CREATE_TABLES: Mapping[str, Facts] = {
     },
     "sizes": {
         "volume.size": (0, 1, 2, 3),
-        "source.size": (0, 1, 2, 3),
+        "source.size": (None, 0, 1, 2, 3),
         "image.size": (None, 0, 1, GiB, GiB + 1, 3 * GiB),
         "image.min_disk": (0, 1, 3),
         "image.virtual_size": (None, 0, 2 * GiB),
@@ -154,8 +155,11 @@ CREATE_TABLES: Mapping[str, Facts] = {
                 for high in (None, 0, 1)
             ),
         ),
-        "quota": quotas((None, 0, 1), (None, 0, 1), (None, 1, 2)),
-        "source": GONE,
+        "quota": (
+            *quotas((None, 0, 1), (None, 0, 1), (None, 1, 2)),
+            Quota(volumes=0, missing=Missing.UNAVAILABLE),
+        ),
+        "candidate.missing": GONE,
     },
     "types": {
         "volume.volume_type": (None, GOLD, FAST, BARE, BARE_RENAMED, PLAIN),
@@ -176,7 +180,7 @@ CREATE_TABLES: Mapping[str, Facts] = {
         "backend.clone_limit": (None, 0, 1, 2),
         "source.clones": (None, 0, 1, 2),
         "array_images": ABSENT,
-        "source": GONE,
+        "candidate.missing": GONE,
     },
     "images": {
         "image.status": ("active", "queued", "deactivated"),
@@ -201,7 +205,8 @@ CREATE_TABLES: Mapping[str, Facts] = {
     },
     "cache": {
         "cache_entries": ABSENT,
-        "source": GONE,
+        "cache_missing": (None, Missing.FAILED),
+        "candidate.missing": GONE,
         "image_volumes": ABSENT,
         "image.updated_at": (None, THEN, NOW),
         "candidate.image_updated_at": (None, THEN, NOW),
@@ -251,7 +256,7 @@ CREATE_TABLES: Mapping[str, Facts] = {
         "config.trusted_image_pools": (
             *map(frozenset, ((), ("images",), ("/images",))),
         ),
-        "source": GONE,
+        "candidate.missing": GONE,
     },
 }
 CREATE_TABLES = {
@@ -288,7 +293,10 @@ UPLOAD_TABLES: Mapping[str, Facts] = {
         "config.image_conversion_disable": BOTH,
         "config.allow_compression_on_image_upload": BOTH,
         "config.image_upload_use_cinder_backend": BOTH,
-        "clone_quota": quotas((None, 0), (None,), (None,)),
+        "clone_quota": (
+            *quotas((None, 0), (None,), (None,)),
+            Quota(volumes=0, missing=Missing.FORBIDDEN),
+        ),
     },
     "owners": {
         "image.owner": (ALICE, BOB, INTERNAL, None),
@@ -319,6 +327,7 @@ UPLOAD_TABLES: Mapping[str, Facts] = {
     "glance": {
         "glance.has_location_api": THREE,
         "glance.show_multiple_locations": BOTH,
+        "glance.missing": (None, Missing.UNAVAILABLE),
         "glance.set_image_location": THREE,
         "glance.service_roles": (
             *map(frozenset, ((), ("admin",), ("service",))),

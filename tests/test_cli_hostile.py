@@ -15,6 +15,7 @@ from cli_support import run
 from clonepolicy import CreateRequest, Route, parse_location, wire
 from clonepolicy._terminal.errors import CliError, Exit, line
 from clonepolicy._terminal.render import pairs, say, show, table
+from clonepolicy.ports import Missing
 from clonepolicy.scenarios import CLONEABLE, with_facts
 
 ESCAPES = "\x1b[2J\r\x07\x9b31m\u2028\u202e"
@@ -30,7 +31,9 @@ def hostile() -> CreateRequest:
         SCENARIO,
         dict.fromkeys(("image.id", "image.status", "volume.id"), FORGED),
     )
-    found = attrs.evolve(candidate, location=location, source=None)
+    found = attrs.evolve(
+        candidate, location=location, source=None, missing=Missing.ABSENT
+    )
     return attrs.evolve(request, image_volumes=(found,))
 
 

@@ -70,8 +70,9 @@ def test_a_create_is_explained_to_the_operator_line_by_line() -> None:
         "config.cinder_internal_tenant_project_id=internal"
     )
     cache = (
-        "cache_entries=none, config.image_volume_cache_max_size_gb=0, "
-        "cache_quota=not set, image.size=1073741824, "
+        "cache_entries=none, cache_missing=not set, "
+        "config.image_volume_cache_max_size_gb=0, cache_quota=not set, "
+        "image.size=1073741824, "
         "image.virtual_size=not set, image.disk_format=raw, "
         "image.container_format=bare"
     )
@@ -139,8 +140,8 @@ def test_a_volume_type_is_shown_with_what_it_promises() -> None:
         "volume.volume_type=fast (replication_enabled=<is> True, QoS specs q1)"
     )
     assert shown in text
-    assert "extra specs of the two volume types are not known to" in text
-    assert "the two volume types have different QoS specs" in text
+    assert "not known to promise the same by their extra specs" in text
+    assert "the volumes' types do not have the same QoS specs" in text
 
 
 @pytest.mark.parametrize(

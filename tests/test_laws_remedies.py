@@ -33,6 +33,7 @@ from clonepolicy import (
 from clonepolicy._decide.finding import make_finding
 from clonepolicy.policy import CANDIDATE_FIELDS, Policy, Rule
 from clonepolicy.policy._change import changed
+from clonepolicy.ports import Missing
 from clonepolicy.scenarios import candidate_of, with_facts
 from clonepolicy.testing import strategies as some
 from laws import EVERY, ROWS, every_policy, over, some_variants
@@ -106,7 +107,8 @@ class TestCurable:
         del policy
         about_source = "source_" in table.name
         for values, scenario in some_variants(rule, table.base):
-            for other in (scenario, with_facts(scenario, {"source": None})):
+            gone = with_facts(scenario, {"candidate.missing": Missing.ABSENT})
+            for other in (scenario, gone):
                 source = candidate_of(other) if about_source else None
                 if not about_source or source is not None:
                     assert finding_of(rule, other, source).rule, values

@@ -40,10 +40,11 @@ CORE: Mapping[str, str] = {
     """,
     "clonepolicy.ports": """
         API_VERSION ARRAY_BACKENDS OLDEST_API_VERSION ArrayBackend ArrayKind
-        ImageService Inspection InstalledArray Journal JournalEntry Observer
-        Phase Ports
+        ImageService Inspection InstalledArray Journal JournalEntry Missing
+        Observer Phase Ports
         StoredVolume VolumeService check_array_kind check_source
         check_volume_id installed_arrays load_array volume_changed
+        why_missing why_unread
     """,
     "clonepolicy.scenarios": """
         ALICE ARRAY AXES BOB CLONEABLE HERE IMAGE_ID INTERNAL NEW_ID NOW

@@ -152,6 +152,7 @@ class TestData:
         """If the source is smaller, the plan extends the clone."""
         source, size = decision.source.source, request_of(decision).volume.size
         assert source is not None
+        assert source.size is not None
         assert source.size <= size
         steps = decision.plan.attempts[0].steps
         grown = [s.size for s in steps if isinstance(s, ExtendVolume)]

@@ -51,6 +51,7 @@ from clonepolicy._facts.records import (
     Host,
     Inspection,
     LocationsFrom,
+    Missing,
 )
 from clonepolicy._facts.requests import CreateRequest, Request, UploadRequest
 from clonepolicy._text import shown
@@ -167,7 +168,7 @@ def _converter() -> Converter:
     made.register_structure_hook(str, _text)
     made.register_structure_hook(int, _strict(int, "a whole number"))
     made.register_structure_hook(bool, _strict(bool, "true or false"))
-    for kind in (LocationsFrom, CloneKind, Inspection, Route):
+    for kind in (LocationsFrom, CloneKind, Inspection, Missing, Route):
         made.register_structure_hook(kind, _enum)
         made.register_unstructure_hook(kind, str)
     made.register_structure_hook_func(_is_texts, _texts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,19 +51,59 @@ SKIPPED = {
 """The checks that do not apply to the driver."""
 
 
-def test_the_driver_is_certified_with_known_failures(
-    ceph: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every check passes that is not listed as a known failure."""
+@pytest.fixture
+def cinder_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open Cinder's database, or skip the test without Cinder."""
     if importlib.util.find_spec("cinder") is None:
         pytest.skip("no cinder: nox -s arrays installs it")
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "openstack")
     import cinder_cloud  # noqa: PLC0415 - the same
-    import harness_cinder_rbd  # noqa: PLC0415 - it needs Cinder
 
     cinder_cloud.prepare_cinder(tmp_path)
     (tmp_path / "conversion").mkdir()
     monkeypatch.setattr("cinder.utils.get_root_helper", lambda: "env")
+
+
+@pytest.mark.usefixtures("cinder_database")
+@pytest.mark.parametrize("at", ["snapshot", "clone", "nothing"])
+def test_the_snapshot_of_a_source_is_removed_with_its_clone(
+    ceph: Cluster, at: str
+) -> None:
+    """The driver is killed after the snapshot, after the clone, or before."""
+    import harness_cinder_rbd  # noqa: PLC0415 - it needs Cinder
+    from cinder.volume.drivers import rbd  # noqa: PLC0415 - it is Cinder's
+
+    harness = harness_cinder_rbd.make_harness(ceph)
+    array: Any = harness.array
+    driver = array.driver
+    source, made = (harness.new_volume(1, "available") for _ in range(2))
+    driver.create_volume(array.get_object(source.id))
+    target = array.get_object(made.id)
+    target.source_volid = source.id
+    name = array.get_object(source.id).name
+    snapshot = f"{target.name}.clone_snap"
+    if at == "clone":
+        driver.create_cloned_volume(target, array.get_object(source.id))
+    with rbd.RBDVolumeProxy(driver, name) as stored:
+        if at == "snapshot":
+            stored.create_snap(snapshot)
+            stored.protect_snap(snapshot)
+        before = [found["name"] for found in stored.list_snaps()]
+    assert before == ([] if at == "nothing" else [snapshot])
+    driver.delete_volume(target)
+    array.remove_clone_snapshot(target)
+    with rbd.RBDVolumeProxy(driver, name) as stored:
+        assert list(stored.list_snaps()) == []
+    driver.delete_volume(array.get_object(source.id))
+    assert harness.holds() == set()
+    harness.close()
+
+
+@pytest.mark.usefixtures("cinder_database")
+def test_the_driver_is_certified_with_known_failures(ceph: Cluster) -> None:
+    """Every check passes that is not listed as a known failure."""
+    import harness_cinder_rbd  # noqa: PLC0415 - it needs Cinder
+
     harness = harness_cinder_rbd.make_harness(ceph)
     report = run(ARRAYS, harness)
     harness.close()

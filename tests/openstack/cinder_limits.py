@@ -34,6 +34,7 @@ from clonepolicy import (
     parse_location,
 )
 from clonepolicy._facts.locations import cinder_volume_id, concerns_volumes
+from clonepolicy.ports import Missing
 
 Explains: TypeAlias = Callable[[CreateRequest], bool]
 DELETABLE = frozenset(
@@ -75,6 +76,9 @@ def consistent(request: CreateRequest) -> CreateRequest:
             ArrayImage(
                 location=location,
                 source=source if isinstance(source, StoredImage) else None,
+                missing=_absent_without(
+                    source if isinstance(source, StoredImage) else None
+                ),
             )
             for location, source in locations.items()
             if not concerns_volumes(location)
@@ -83,6 +87,9 @@ def consistent(request: CreateRequest) -> CreateRequest:
             ImageVolume(
                 location=location,
                 source=known.get(cinder_volume_id(location) or ""),
+                missing=_absent_without(
+                    known.get(cinder_volume_id(location) or "")
+                ),
             )
             for location in locations
             if concerns_volumes(location)
@@ -91,12 +98,19 @@ def consistent(request: CreateRequest) -> CreateRequest:
     )
 
 
+def _absent_without(source: object) -> Missing | None:
+    return Missing.ABSENT if source is None else None
+
+
 def _locations(
     request: CreateRequest,
 ) -> Mapping[Location, StoredImage | Volume | None]:
     """Return the locations of the image, each with its source."""
     found: dict[Location, StoredImage | Volume | None] = {}
-    if request.image.locations_from is LocationsFrom.UNREADABLE:
+    if request.image.locations_from not in {
+        LocationsFrom.LOCATIONS_API,
+        LocationsFrom.IMAGE,
+    }:
         return found
     for candidate in _located(request):
         found.setdefault(candidate.location, candidate.source)
@@ -244,6 +258,15 @@ def unreadable_url(request: CreateRequest) -> bool:
     return False
 
 
+def unanswered(request: Request) -> bool:
+    """The database does not answer, which the database here always does."""
+    if isinstance(request, UploadRequest):
+        return request.clone_quota.missing is not None
+    return (
+        request.quota.missing is not None or request.cache_missing is not None
+    )
+
+
 def unplaced(request: Request) -> bool:
     """The volume has no host, which cannot happen in the manager."""
     return request.volume.host is None
@@ -296,6 +319,7 @@ LIMITS: Mapping[str, tuple[Explains, ...]] = {
     ),
     "`file` in `allowed_direct_url_schemes`": (local_file,),
     "Locations that are no URLs": (unreadable_url,),
+    "A database that does not answer": (unanswered,),
     "A volume without a host": (unplaced,),
     "The case of letters in hosts": (letter_case,),
 }
@@ -305,6 +329,7 @@ LIMITS: Mapping[str, tuple[Explains, ...]] = {
 def explained(request: Request) -> list[str]:
     """Return the names of the limits that apply to a request."""
     if isinstance(request, UploadRequest):
-        return ["unplaced"] if unplaced(request) else []
+        of_uploads = (unanswered, unplaced)
+        return [limit.__name__ for limit in of_uploads if limit(request)]
     limits = (limit for limits in LIMITS.values() for limit in limits)
     return [limit.__name__ for limit in limits if limit(request)]

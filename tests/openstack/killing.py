@@ -21,8 +21,8 @@ from cinder.db import models
 from cinder_cloud import INTERNAL, CinderCloud
 from fake_image_service import FakeImages
 
-SERVICE = 1
-"""The id of the service that is killed and started again."""
+SERVICE = 1000
+"""The id of the service that is killed; no row has it."""
 
 
 @attrs.define

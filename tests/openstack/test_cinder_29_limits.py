@@ -21,6 +21,7 @@ from clonepolicy import (
     decide,
     parse_location,
 )
+from clonepolicy.ports import Missing
 from clonepolicy.scenarios import (
     ARRAY,
     CLONEABLE,
@@ -40,9 +41,11 @@ import sqlalchemy
 from cinder import exception
 from cinder.api.schemas import volume_actions as schema
 from cinder.api.validation import validators
+from cinder.db import api as db_api
 from cinder.db import models
 from cinder_limits import LIMITS, explained
 from observed import expected
+from oslo_db import exception as db_exception
 from real_cinder import RealCinder, real_cinder
 
 __all__ = ["real_cinder"]
@@ -82,6 +85,23 @@ def test_cinder_clones_the_first_rbd_location_of_the_list(
     assert "p/b@snap" == real_cinder.run_create(request).source
     assert "p/a@snap" == expected(request).source
     assert ["rbd_order"] == explained(request)
+
+
+def test_cinder_fails_if_its_database_cannot_read_the_cache(
+    real_cinder: RealCinder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CINDER_29 only closes the route of the cache."""
+
+    def fail(*_args: object, **_more: object) -> None:
+        raise db_exception.DBError
+
+    monkeypatch.setattr(
+        db_api, "image_volume_cache_get_and_update_last_used", fail
+    )
+    request = attrs.evolve(DOWNLOADED, cache_missing=Missing.UNAVAILABLE)
+    assert "refuse" == real_cinder.run_create(request).verdict
+    assert "download" == expected(request).verdict
+    assert ["unanswered"] == explained(request)
 
 
 def test_cinder_clones_an_rbd_url_that_is_not_canonical(

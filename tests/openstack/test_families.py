@@ -19,7 +19,7 @@ from cinder import exception, objects
 
 objects.register_all()  # the drivers name its classes
 
-from cinder.volume.drivers import lvm, nfs  # noqa: E402 - the same
+from cinder.volume.drivers import lightos, lvm, nfs  # noqa: E402 - the same
 
 from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
     backend_from_driver,
@@ -193,7 +193,14 @@ class Other(lvm.LVMVolumeDriver):  # type: ignore[misc] # untyped
         del volume, src_vref
 
 
-@pytest.mark.parametrize("kind", [Silent, Other])
+class Snapshots(lightos.LightOSVolumeDriver):  # type: ignore[misc] # untyped
+    """Makes the snapshots that it clones in a way of its own."""
+
+    def _create_snapshot(self, *args: object) -> None:
+        del args
+
+
+@pytest.mark.parametrize("kind", [Silent, Other, Snapshots])
 def test_nothing_is_known_of_a_driver_that_overrides_a_method(
     kind: type,
 ) -> None:

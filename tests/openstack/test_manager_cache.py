@@ -215,15 +215,16 @@ def of_disk(
 
 @either_manager
 @pytest.mark.parametrize(
-    ("resource", "left"), [("volumes", 0), ("gigabytes", 0)]
+    "resource",
+    ["volumes", "gigabytes", "volumes___DEFAULT__", "gigabytes___DEFAULT__"],
 )
 def test_without_quota_for_its_owner_the_cache_stays_empty(
-    start: Start, kind: type, resource: str, left: int
+    start: Start, kind: type, resource: str
 ) -> None:
     """Cinder logs a warning; the quota of one volume mends it."""
     cloud = start(kind=kind, options=CACHED)
     admin = context.get_admin_context()
-    db.quota_create(admin, INTERNAL, resource, left)
+    db.quota_create(admin, INTERNAL, resource, 0)
     image = cloud.images.add()
     for _ in range(3):
         volume = cloud.create(image)
@@ -234,18 +235,21 @@ def test_without_quota_for_its_owner_the_cache_stays_empty(
     assert [image] == entries()
 
 
-def test_it_is_told_that_the_caches_owner_has_no_quota(start: Start) -> None:
+@pytest.mark.parametrize("resource", ["volumes", "volumes___DEFAULT__"])
+def test_it_is_told_that_the_caches_owner_has_no_quota(
+    start: Start, resource: str
+) -> None:
     """For as long as that is so, with a remedy that mends it."""
     cloud = start(options=CACHED)
     cloud.log.set_level(logging.DEBUG, logger="clonepolicy")
     admin = context.get_admin_context()
-    db.quota_create(admin, INTERNAL, "volumes", 0)
+    db.quota_create(admin, INTERNAL, resource, 0)
     image = cloud.images.add()
     for _ in range(3):
         assert {"cache-quota"} == told(cloud, image)
         assert "operator: raise the quota of the internal" in cloud.log.text
         assert "fills the cache" not in cloud.log.text
-    db.quota_update(admin, INTERNAL, "volumes", 1)
+    db.quota_update(admin, INTERNAL, resource, 1)
     assert {"cache-miss"} == told(cloud, image)
     assert set() == told(cloud, image)
 

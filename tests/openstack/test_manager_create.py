@@ -366,15 +366,28 @@ def test_a_deactivated_image_is_refused(
     assert volume.status == "error"
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            exception.GlanceConnectionFailed(reason="down"),
+            "locations-unavailable",
+        ),
+        (exception.ImageNotAuthorized(image_id="i"), "locations-hidden"),
+    ],
+)
 def test_unreadable_locations_lead_to_a_download(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    reason: str,
 ) -> None:
-    """The log has the reason."""
+    """The log has the reason, by the kind of the error."""
     cloud = start()
     image = cloud.images.add()
 
-    def fail(*_: object) -> None:
-        raise exception.GlanceConnectionFailed(reason="down")
+    def fail(*_: object, **_more: object) -> None:
+        raise error
 
     service = glance.GlanceImageService()
     monkeypatch.setattr(service, "_client", None)
@@ -383,7 +396,8 @@ def test_unreadable_locations_lead_to_a_download(
     monkeypatch.setattr(cloud.images, "get_location", lambda *_: found)
     volume = cloud.create(image)
     assert cloud.driver.held[volume.id] == ("image data", 1)
-    assert "locations-unavailable" in cloud.reasons()
+    assert reason in cloud.reasons()
+    assert "no-locations" not in cloud.reasons()
 
 
 def test_unreadable_facts_lead_to_a_download(start: Start) -> None:

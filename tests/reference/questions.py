@@ -60,11 +60,13 @@ def why_cache_stays_empty(request: Any) -> set[str]:
     if most > 0 and size > most:  # V4
         found.add("cache-size-limit")
     quota = request.cache_quota
-    if quota is not None:  # V5
-        if quota.volumes == 0:
-            found.add("cache-quota")
-        if quota.gigabytes is not None and quota.gigabytes < size:
-            found.add("cache-quota")
+    if quota is not None and quota.missing is None:  # V5
+        for count in (quota.volumes, quota.type_volumes):
+            if count == 0:
+                found.add("cache-quota")
+        for left in (quota.gigabytes, quota.type_gigabytes):
+            if left is not None and left < size:
+                found.add("cache-quota")
     return found or {"cache-miss"}
 
 
@@ -89,13 +91,20 @@ def lacks_space(request: Any) -> bool:
     return not request.conversion_free > (request.image.size or 0)
 
 
-def at_limit(backend: Any, clones: int | None) -> bool:
-    """Say whether the array makes no further clone (K5, 1.9)."""
+def quota_against(quota: Any, size: int, reason: str) -> set[str]:
+    """Collect what a quota has against one more volume of that size."""
+    if quota.missing is not None:
+        return {reason.replace("-exceeded", "") + "-unknown"}
+    return {reason} if exceeds_quota(quota, size) else set()
+
+
+def clones_against(backend: Any, clones: int | None) -> set[str]:
+    """Collect what an array has against a further clone (K5, 1.9)."""
     if backend.clone_limit is None:
-        return False
+        return set()
     if clones is None:
-        return True
-    return bool(clones >= backend.clone_limit)
+        return {"clones-unknown"}
+    return {"snapshot-limit"} if clones >= backend.clone_limit else set()
 
 
 def compatible_types(one: Any, other: Any) -> bool:

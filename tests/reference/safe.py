@@ -14,13 +14,19 @@ from reference.places import (
 )
 from reference.questions import (
     GIGABYTE,
-    at_limit,
+    clones_against,
     compatible_types,
     disk_bytes,
-    exceeds_quota,
     has_internal_tenant,
     is_trusted,
-    why_cache_stays_empty,
+    quota_against,
+)
+from reference.unknown import (
+    lies_outside,
+    no_candidates,
+    no_entry,
+    unread_locations,
+    why_missing,
 )
 from reference.urls import lenient_volume_id, parse
 
@@ -54,9 +60,7 @@ def safe_location_gates(request: Any) -> set[str]:
         found.add("disk-format-not-raw")
     if image.size is None:
         found.add("size-unknown")
-    if image.locations_from == "unreadable":  # B21
-        found.add("locations-unavailable")
-    return found
+    return found | unread_locations(image)
 
 
 def safe_gates(request: Any) -> dict[str, set[str]]:
@@ -64,19 +68,17 @@ def safe_gates(request: Any) -> dict[str, set[str]]:
     array = safe_location_gates(request)
     if request.backend.finds_images:  # 1.9
         array.add("driver-finds-images")
-    if not request.array_images:
-        array.add("no-array-image")
+    array |= no_candidates(request, "array_images", "no-array-image")
     volumes = safe_location_gates(request)
     if "cinder" not in request.config.allowed_direct_url_schemes:  # D2, S11
         volumes.add("scheme-not-allowed")
-    if not request.image_volumes:
-        volumes.add("no-locations")
+    volumes |= no_candidates(request, "image_volumes", "no-locations")
     cache = safe_shared_gates(request)
     if not request.config.image_volume_cache_enabled:  # V1
         cache.add("cache-disabled")
     if not has_internal_tenant(request.config):  # K2
         cache.add("no-internal-tenant")
-    cache |= why_cache_stays_empty(request)
+    cache |= no_entry(request)
     return {
         "array-image": array,
         "image-volume": volumes,
@@ -91,15 +93,17 @@ def safe_source(request: Any, source: Any) -> set[str]:
         found.add("source-status")
     if source.encryption_key_id is not None:  # B5, S6
         found.add("source-encrypted")
+    found |= clones_against(request.backend, source.clones)
+    if source.inspection == "refused":  # OSSA-2024-001
+        found.add("content-refused")
+    if source.size is None:
+        found.add("source-size-unknown")
+        return found
     if source.size > request.volume.size:  # B6, S5
         found.add("source-larger-than-request")
     if source.size < request.volume.size:
         if request.backend.can_extend is not True:
             found.add("extend-unsupported")
-    if at_limit(request.backend, source.clones):
-        found.add("snapshot-limit")
-    if source.inspection == "refused":  # OSSA-2024-001
-        found.add("content-refused")
     disk = disk_bytes(request.image)
     if disk is not None and source.size * GIGABYTE < disk:  # B19
         found.add("source-smaller-than-image")
@@ -154,18 +158,18 @@ def safe_array_image(request: Any, candidate: Any) -> set[str]:
     location = parse(str(candidate.location))
     kind = location["kind"]
     found = set()
-    if candidate.source is None:
-        found.add("source-not-found")
-    else:
+    if candidate.source is not None:
         found |= safe_source(request, candidate.source)
+    outside = lies_outside(request, location)
+    if outside:
+        found.add(outside)
+    told = outside is not None or kind == "malformed"
+    found |= why_missing(candidate, outside=told)
     if kind == "malformed":
         found.add("location-malformed")
-    elif kind not in {"rbd", "file"} or kind not in backend.image_schemes:
-        if not backend.finds_images:
-            found.add("scheme-unsupported")
+    if outside or candidate.missing == "elsewhere":
+        return found
     if kind == "rbd":
-        if location["fsid"] != backend.array_id:  # 1.9, RBD
-            found.add("different-fsid")
         if location["pool"] not in pools:  # B16
             found.add("pool-not-allowed")
         if location["image"] != image.id:  # 5.3, 3
@@ -191,8 +195,7 @@ def safe_image_volume(request: Any, candidate: Any) -> set[str]:
     if parse(str(candidate.location))["kind"] != "cinder":  # 1.6
         found.add("location-malformed")
     if source is None:
-        found.add("source-not-found")
-        return found
+        return found | why_missing(candidate)
     if parse(str(candidate.location))["kind"] == "cinder":
         if parse(str(candidate.location))["volume"] != source.id:  # B19
             found.add("source-not-found")
@@ -211,7 +214,7 @@ def safe_cache_entry(request: Any, candidate: Any) -> set[str]:
     image = request.image
     source = candidate.source
     if source is None:
-        found = {"source-not-found"}
+        found = why_missing(candidate)
     else:
         found = safe_volume(request, candidate)
         if not is_trusted(request.config, source.project_id):  # V5
@@ -250,15 +253,19 @@ def forbidden_by_glance(request: Any) -> set[str]:
     """Say why Glance would not take a location."""
     glance = request.glance
     found = set()
-    if glance.has_location_api is not True:  # G1
+    if glance.missing is not None:
+        found.add("glance-unknown")
+    elif glance.has_location_api is not True:  # G1
         if not glance.show_multiple_locations:
             found.add("legacy-write-disabled")
+    if glance.has_location_api is not True:
         if glance.set_image_location is False:
             found.add("set-location-forbidden")
     if glance.has_location_api is True:  # G5, X5
         if "service" not in glance.service_roles:
             found.add("service-role-missing")
-    if request.image.visibility not in {"public", "community"}:  # L6, X4
+    hidden = request.image.visibility not in {"public", "community"}
+    if hidden and glance.missing is None:  # L6, X4
         legacy = glance.has_location_api is False  # the requester's token
         if not legacy and "admin" not in glance.service_roles:
             found.add("admin-role-missing")
@@ -326,12 +333,10 @@ def safe_register_gates(request: Any) -> set[str]:
         found.add("owner-mismatch")
     if image.owner is not None and image.owner != request.project_id:  # U10
         found.add("owner-mismatch")
-    if exceeds_quota(request.clone_quota, volume.size):  # P6, B10
-        found.add("clone-quota")
+    found |= quota_against(request.clone_quota, volume.size, "clone-quota")
     if request.backend.clone_while_uploading is not True:  # P9, B20
         found.add("clone-while-uploading-unsupported")
-    if at_limit(request.backend, volume.clones):
-        found.add("snapshot-limit")
+    found |= clones_against(request.backend, volume.clones)
     if volume.inspection == "refused":  # OSSA-2024-001
         found.add("content-refused")
     if store_is_unresolved(request):

@@ -74,7 +74,11 @@ def create(request: Any, policy_name: str) -> Created:
         refusals = api_refusals(request)
         if request.image.size is None:  # A8
             refusals.add("size-unknown")
-        if request.image.locations_from == "unreadable":  # L2, M2
+        if request.image.locations_from not in {
+            "locations-api",
+            "image",
+            "hidden",
+        }:  # L2, M2
             refusals.add("locations-unavailable")
         closed = ordinary_closed(request)
         if not request.image.downloadable:
@@ -108,12 +112,26 @@ def create(request: Any, policy_name: str) -> Created:
         return ("refuse", None, None, everything, against)
     if chosen is not None:
         extend_to = None
-        if chosen.source.size < request.volume.size:
+        size = chosen.source.size
+        if size is None or size < request.volume.size:
             extend_to = request.volume.size
         return ("clone", label(chosen), extend_to, everything, against)
     if closed:
         return ("refuse", None, None, everything, against)
     return ("download", None, None, everything, against)
+
+
+def manager_quota(quota: Any, size: int) -> set[str]:
+    """Say what the manager's reservation fails for (P6)."""
+    if quota.missing is not None:
+        return {"clone-quota-unknown"}
+    for volumes in (quota.volumes, quota.type_volumes):
+        if volumes is not None and volumes < 1:
+            return {"clone-quota"}
+    for left in (quota.gigabytes, quota.type_gigabytes):
+        if left is not None and left < size:
+            return {"clone-quota"}
+    return set()
 
 
 def upload(request: Any, policy_name: str) -> Uploaded:
@@ -149,16 +167,7 @@ def upload(request: Any, policy_name: str) -> Uploaded:
         if not config.image_upload_use_cinder_backend:  # P2
             preconditions.add("upload-backend-disabled")
         if not preconditions:  # P6
-            quota, size = request.clone_quota, request.volume.size
-            if quota.volumes is not None and quota.volumes < 1:
-                refusals.add("clone-quota")
-            if quota.gigabytes is not None and quota.gigabytes < size:
-                refusals.add("clone-quota")
-            if quota.type_volumes is not None and quota.type_volumes < 1:
-                refusals.add("clone-quota")
-            of_type = quota.type_gigabytes
-            if of_type is not None and of_type < size:
-                refusals.add("clone-quota")
+            refusals |= manager_quota(request.clone_quota, request.volume.size)
         if converts:  # U13, P16
             closed.add("conversion-disabled")
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from clonepolicy._facts.checks import checked
+from clonepolicy._facts.records import Missing
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
@@ -60,11 +61,16 @@ class GlanceConfig:
     """Roles of the ``[glance]`` user of cinder.conf."""
     stores: tuple[GlanceStore, ...] = ()
     """The cinder stores; empty: Glance has one store, without a name."""
+    missing: Missing | None = None
+    """Why what Glance offers is not known; None: it was read."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class Quota:
-    """The quota that a project has left; None: no limit."""
+    """The quota that a project has left; None: no limit.
+
+    If ``missing`` is set, the limits are not known.
+    """
 
     volumes: int | None = None
     gigabytes: int | None = None
@@ -75,15 +81,22 @@ class Quota:
     """``volumes_<type>`` of the volume's type."""
     type_gigabytes: int | None = None
     """``gigabytes_<type>`` of the volume's type, GiB."""
+    missing: Missing | None = None
+    """Why the quota is not known; None: it was read."""
 
     def admits(self, size: int) -> bool:
-        """Return whether the quota has room for a volume of ``size`` GiB."""
+        """Return whether the quota has room for a volume of ``size`` GiB.
+
+        A quota that is not known admits none.
+        """
         volumes = (self.volumes, self.type_volumes)
         gigabytes = (
             self.gigabytes,
             self.type_gigabytes,
             self.per_volume_gigabytes,
         )
-        return all(left is None or left >= 1 for left in volumes) and all(
-            left is None or left >= size for left in gigabytes
+        return (
+            self.missing is None
+            and all(left is None or left >= 1 for left in volumes)
+            and all(left is None or left >= size for left in gigabytes)
         )

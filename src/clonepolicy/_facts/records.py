@@ -80,16 +80,48 @@ class Host:
         return f"{self.host}{backend}{pool}"
 
 
+class Missing(StrEnum):
+    """Why something is missing: only one of these says that it is not there.
+
+    The others say why it is not known.
+    """
+
+    ABSENT = "absent"
+    """It was looked for in the place where it would be, and is not there."""
+    ELSEWHERE = "elsewhere"
+    """It is in a store of another kind, another cluster or another array."""
+    FORBIDDEN = "forbidden"
+    """Looking it up was not allowed."""
+    UNAVAILABLE = "unavailable"
+    """The array or service did not answer."""
+    UNSUPPORTED = "unsupported"
+    """The array or service cannot look it up."""
+    FAILED = "failed"
+    """Looking it up failed in another way."""
+    NOT_ASKED = "not-asked"
+    """Nobody looked it up."""
+
+
 class LocationsFrom(StrEnum):
-    """The Glance interface that returned the image's locations."""
+    """The Glance interface that returned the image's locations, or why none.
+
+    An image that has data has a location.  If no interface shows one, the
+    locations are hidden.
+    """
 
     LOCATIONS_API = "locations-api"
     """GET /v2/images/{id}/locations, Glance 2024.2 and later."""
     IMAGE = "image"
-    """The image's own field, with ``show_multiple_locations``; also if
-    neither interface returned any location."""
+    """The image's own fields, with ``show_multiple_locations`` or
+    ``show_image_direct_url``; also if the image has no data yet."""
+    HIDDEN = "hidden"
+    """Glance answered, but no interface shows the locations."""
+    FORBIDDEN = "forbidden"
+    """Reading them was not allowed."""
+    UNAVAILABLE = "unavailable"
+    """Glance did not answer."""
     UNREADABLE = "unreadable"
-    """Reading them failed."""
+    """Reading them failed in another way, or nobody read them."""
 
 
 class CloneKind(StrEnum):
@@ -112,7 +144,9 @@ class Inspection(StrEnum):
     REFUSED = "refused"
     """A download of the same data as a raw image would be refused."""
     NOT_INSPECTED = "not-inspected"
-    """The array does not inspect data, or could not be asked."""
+    """The array does not inspect data, or was not asked."""
+    UNREADABLE = "unreadable"
+    """The array was asked, and could not read the data."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
@@ -213,8 +247,8 @@ class Image:
 class StoredImage:
     """An image that an array stores, found by its location."""
 
-    size: int
-    """GiB, rounded up."""
+    size: int | None = None
+    """GiB, rounded up; None: the array cannot tell."""
     status: str = "available"
     encryption_key_id: str | None = None
     clones: int | None = None

@@ -8,10 +8,17 @@ from typing import ClassVar, Literal, TypeAlias
 
 import attrs
 
+from clonepolicy._errors import FactError
 from clonepolicy._facts.checks import checked
 from clonepolicy._facts.config import Config, GlanceConfig, GlanceStore, Quota
 from clonepolicy._facts.locations import Location
-from clonepolicy._facts.records import Backend, Image, StoredImage, Volume
+from clonepolicy._facts.records import (
+    Backend,
+    Image,
+    Missing,
+    StoredImage,
+    Volume,
+)
 
 
 class Operation(StrEnum):
@@ -23,15 +30,37 @@ class Operation(StrEnum):
     """Upload a volume to an image."""
 
 
+def _default_missing(candidate: Candidate) -> Missing | None:
+    return Missing.NOT_ASKED if candidate.source is None else None
+
+
+_WHY_MISSING = attrs.Factory(_default_missing, takes_self=True)
+
+
+def _check_missing(candidate: Candidate) -> None:
+    """Check that a candidate has a source, or says why it has none."""
+    if (candidate.missing is None) == (candidate.source is None):
+        raise FactError(
+            f"{type(candidate).__name__}.missing",
+            candidate.missing,
+            "None if there is a source, else why there is none",
+        )
+
+
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class ArrayImage:
-    """A candidate: an image that already lies on an array."""
+    """A candidate: an image that may lie on an array."""
 
     location: Location
     source: StoredImage | None = None
-    """None: the array finds no image at the location."""
+    missing: Missing | None = _WHY_MISSING
+    """Why there is no source; None: there is one."""
     backend: Backend = Backend()
-    """The array that stores the image."""
+    """The array that was asked."""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a source that is missing, and none without the reason."""
+        _check_missing(self)
 
     @property
     def label(self) -> str:
@@ -45,9 +74,14 @@ class ImageVolume:
 
     location: Location
     source: Volume | None = None
-    """None: Cinder finds no volume of that id."""
+    missing: Missing | None = _WHY_MISSING
+    """Why there is no source; None: there is one."""
     backend: Backend = Backend()
     """The array that stores the volume."""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a source that is missing, and none without the reason."""
+        _check_missing(self)
 
     @property
     def label(self) -> str:
@@ -63,7 +97,13 @@ class CacheEntry:
     image_updated_at: datetime.datetime | None = None
     last_used: datetime.datetime | None = None
     source: Volume | None = None
+    missing: Missing | None = _WHY_MISSING
+    """Why there is no source; None: there is one."""
     backend: Backend = Backend()
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a source that is missing, and none without the reason."""
+        _check_missing(self)
 
     @property
     def label(self) -> str:
@@ -97,16 +137,22 @@ class CreateRequest:
     array_images: tuple[ArrayImage, ...] = ()
     image_volumes: tuple[ImageVolume, ...] = ()
     cache_entries: tuple[CacheEntry, ...] = ()
+    cache_missing: Missing | None = None
+    """Why the cache's entries are not known; None: these are all."""
 
 
 def size_to_extend_to(
     request: CreateRequest, candidate: Candidate
 ) -> int | None:
-    """Return the size in GiB to extend a clone to; None: it fits already."""
-    source = candidate.source
-    if source is None or source.size >= request.volume.size:
+    """Return the size in GiB to extend a clone to; None: it fits already.
+
+    A clone of unknown size is extended, too: if it has the size already, it
+    stays as it is.
+    """
+    source, wanted = candidate.source, request.volume.size
+    if source is None or (source.size is not None and source.size >= wanted):
         return None
-    return request.volume.size
+    return wanted
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)

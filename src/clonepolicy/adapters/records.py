@@ -29,6 +29,8 @@ __all__ = ["image_from_v2", "locations_from_v2", "volume_from_row"]
 # ``type(x) is dict or isinstance(x, Mapping)`` below: isinstance with an
 # abstract class takes longer than reading a field
 _WHOLE = re.compile(r"[0-9]{1,18}")
+HAS_DATA = ("active", "deactivated")
+"""Each status of an image that has data, and so has a location."""
 _SIGNATURE = "img_signature"
 _MIN_SIZE = "provisioning:min_vol_size"
 _MAX_SIZE = "provisioning:max_vol_size"

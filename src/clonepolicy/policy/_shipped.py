@@ -13,6 +13,7 @@ from clonepolicy.policy._rules import (
     cloning,
     data,
     location,
+    missing,
     place,
     request,
     source,
@@ -35,6 +36,7 @@ _API_CREATE = (
     request.min_disk_met,
     request.virtual_size_fits,
     request.multiattach_unencrypted,
+    request.quota_known,
     request.quota_suffices,
 )
 _DOWNLOAD = (
@@ -62,14 +64,23 @@ _LOCATED_CLONE = (
     cloning.disk_format_raw,
     cloning.size_known,
     cloning.locations_readable,
+    cloning.locations_shown,
 )
+_MISSING = (
+    missing.source_found,
+    missing.source_permitted,
+    missing.source_answered,
+)
+_MISSING_IMAGE = (*_MISSING, missing.source_asked, missing.image_here)
+_MISSING_VOLUME = (*_MISSING, missing.source_asked, missing.source_here)
+_MISSING_ENTRY = (*_MISSING, missing.entry_asked, missing.source_here)
 _ANY_SOURCE = (
-    source.source_found,
     source.source_ready,
     source.source_unencrypted,
     source.source_fits,
     source.source_holds_image,
     source.extend_possible,
+    source.clones_known,
     source.below_clone_limit,
     source.source_not_refused,
 )
@@ -105,7 +116,9 @@ SAFE = Policy(
                     cloning.has_array_image,
                 ),
                 source_rules=(
+                    *_MISSING_IMAGE,
                     *_ANY_SOURCE,
+                    source.source_size_known,
                     location.location_well_formed,
                     location.scheme_supported,
                     location.same_fsid,
@@ -114,7 +127,11 @@ SAFE = Policy(
                     location.location_names_image,
                 ),
                 notes=(cloning.image_parent_free, *_IMAGE_NOTES),
-                source_notes=(source.no_extension, source.source_inspected),
+                source_notes=(
+                    source.no_extension,
+                    source.source_inspected,
+                    source.source_readable,
+                ),
             ),
             CloneTable[ImageVolume](
                 route=Route.IMAGE_VOLUME,
@@ -124,6 +141,7 @@ SAFE = Policy(
                     cloning.has_image_volume,
                 ),
                 source_rules=(
+                    *_MISSING_VOLUME,
                     *_VOLUME_SOURCE,
                     location.location_names_volume,
                     location.source_is_named,
@@ -133,6 +151,7 @@ SAFE = Policy(
                 source_notes=(
                     source.no_extension,
                     source.source_inspected,
+                    source.source_readable,
                     source.source_immutable,
                 ),
             ),
@@ -142,11 +161,13 @@ SAFE = Policy(
                     *_ANY_CLONE,
                     cloning.cache_enabled,
                     cloning.internal_tenant_set,
+                    cloning.cache_readable,
                     cloning.has_cache_entry,
                     cache.cache_large_enough,
                     cache.cache_quota_suffices,
                 ),
                 source_rules=(
+                    *_MISSING_ENTRY,
                     *_VOLUME_SOURCE,
                     source.cache_vouched,
                     source.entry_is_for_image,
@@ -184,11 +205,14 @@ SAFE = Policy(
             upload.uploaded_holds_image,
             upload.clones_reach_min_disk,
             upload.wanted_tenant_set,
+            upload.clone_quota_known,
             upload.clone_quota_suffices,
             upload.clones_while_uploading,
+            upload.uploaded_clones_known,
             upload.uploaded_in_use_cloned,
             upload.uploaded_below_limit,
             upload.uploaded_not_refused,
+            upload.glance_known,
             upload.store_resolved,
             upload.location_writable,
             upload.location_settable,
@@ -199,6 +223,7 @@ SAFE = Policy(
             cloning.scheme_allowed,
             cloning.parent_free,
             upload.uploaded_inspected,
+            upload.uploaded_readable,
             upload.registered_at_once,
             upload.clone_immutable,
         ),
@@ -216,11 +241,13 @@ LIBERTY = Policy(
                 preconditions=(
                     cloning.disk_format_raw,
                     cloning.scheme_allowed,
+                    cloning.locations_readable,
+                    cloning.locations_shown,
                     cloning.has_image_volume,
                 ),
                 source_rules=(
+                    *_MISSING_VOLUME,
                     location.location_names_volume,
-                    source.source_found,
                     cinder29.spec_same_host,
                     cinder29.spec_same_owner,
                 ),
@@ -257,12 +284,13 @@ CINDER_29 = Policy(
                 preconditions=(
                     cloning.new_volume_unencrypted,
                     cloning.disk_format_raw,
+                    cinder29.cinder_sees_locations,
                     cinder29.cinder_locations_shown,
                     cinder29.cinder_driver_goes_by_locations,
                     cloning.has_array_image,
                 ),
                 source_rules=(
-                    source.source_found,
+                    *_MISSING_IMAGE,
                     location.location_well_formed,
                     location.scheme_supported,
                     location.same_fsid,
@@ -278,11 +306,12 @@ CINDER_29 = Policy(
                     cloning.disk_format_raw,
                     cloning.container_bare,
                     cloning.scheme_allowed,
+                    cinder29.cinder_sees_locations,
                     cinder29.cinder_locations_shown,
                     cloning.has_image_volume,
                 ),
                 source_rules=(
-                    source.source_found,
+                    *_MISSING_VOLUME,
                     cinder29.cinder_names_volume,
                     cinder29.cinder_same_host,
                     cinder29.cinder_same_cluster,
@@ -300,12 +329,13 @@ CINDER_29 = Policy(
                     cloning.cache_enabled,
                     cloning.internal_tenant_set,
                     request.conversion_space,
+                    cloning.cache_readable,
                     cloning.has_cache_entry,
                     cache.cache_large_enough,
                     cache.cache_quota_suffices,
                 ),
                 source_rules=(
-                    source.source_found,
+                    *_MISSING_ENTRY,
                     source.entry_is_for_image,
                     source.entry_fresh,
                     cinder29.cinder_cache_place,
@@ -319,7 +349,11 @@ CINDER_29 = Policy(
         download=(*_DOWNLOAD, request.image_downloadable),
     ),
     upload=UploadTables(
-        refuse=(*_API_UPLOAD, cinder29.cinder_clone_quota),
+        refuse=(
+            *_API_UPLOAD,
+            cinder29.cinder_clone_quota_known,
+            cinder29.cinder_clone_quota,
+        ),
         register=(
             upload.upload_backend_enabled,
             cloning.disk_format_raw,

@@ -21,7 +21,7 @@ from clonepolicy import (
     VolumeType,
     parse_location,
 )
-from clonepolicy.ports import Inspection
+from clonepolicy.ports import Inspection, Missing
 from clonepolicy.scenarios._requests import (
     ALICE,
     ARRAY,
@@ -91,6 +91,7 @@ _YES_NO_UNKNOWN = (True, False, None)
 _OWNERS = (ALICE, BOB, None)
 _KEYS = (None, "key-1")
 _ARRAYS = (ARRAY, OTHER_ARRAY, None)
+_MISSING = (None, Missing.UNAVAILABLE)
 _LOCATIONS = tuple(
     parse_location(url)
     for url in (
@@ -118,6 +119,7 @@ _QUOTAS = (
     Quota(gigabytes=1),
     Quota(type_volumes=0),
     Quota(type_gigabytes=1),
+    Quota(missing=Missing.UNAVAILABLE),
 )
 
 AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
@@ -186,11 +188,12 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "cache_quota": (None, *_QUOTAS),
         "quota": _QUOTAS,
         "conversion_free": (None, GiB, 3 * GiB),
+        "cache_missing": _MISSING,
         "array_images": ((), _ARRAY_IMAGES),
         "image_volumes": (
             (),
             (_BACKING,),
-            (attrs.evolve(_BACKING, source=None),),
+            (attrs.evolve(_BACKING, source=None, missing=Missing.ABSENT),),
             *((_backing(**defect),) for defect in _DEFECTS),
             (_backing(status="deleting"),),
             tuple(
@@ -199,12 +202,13 @@ AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
             ),
         ),
         "candidate.location": _LOCATIONS,
+        "candidate.missing": (None, *Missing),
         "candidate.backend.array_id": _ARRAYS,
         "candidate.image_id": (IMAGE_ID, OTHER_ID),
         "candidate.image_updated_at": (THEN, NOW, None),
         "source.id": (SOURCE_ID, OTHER_ID),
         "source.project_id": (ALICE, BOB, INTERNAL, STORE),
-        "source.size": (1, 0, 2),
+        "source.size": (1, 0, 2, None),
         "source.status": ("available", "in-use", "error", "deleting"),
         "source.migration_status": (None, "success", "migrating"),
         "source.host": (*_HOSTS, None),
@@ -276,6 +280,7 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
             frozenset({"admin"}),
             frozenset(),
         ),
+        "glance.missing": _MISSING,
         "glance.stores": (
             (),
             (GlanceStore(id="s1", cinder_volume_type="plain"),),

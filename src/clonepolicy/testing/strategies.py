@@ -41,6 +41,7 @@ from clonepolicy import (
     VolumeType,
     parse_location,
 )
+from clonepolicy.ports import Missing
 from clonepolicy.scenarios import (
     ALICE,
     AXES,
@@ -257,7 +258,7 @@ def images(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[Image]:
 def stored_images() -> st.SearchStrategy[StoredImage]:
     """What an array may find under a location."""
     special = {
-        "size": st.integers(0, 3),
+        "size": _maybe(st.integers(0, 3)),
         "status": st.sampled_from(("available", "deleting")),
         "clones": _maybe(st.integers(0, 2)),
     }
@@ -270,36 +271,43 @@ def backends() -> st.SearchStrategy[Backend]:
     return _record(Backend, ("backend.",), special, {})
 
 
+def missing() -> st.SearchStrategy[Missing]:
+    """Why there is no source."""
+    return st.sampled_from(Missing)
+
+
+def _candidates(
+    kind: type[Record],
+    sources: st.SearchStrategy[Any],
+    **fields: st.SearchStrategy[Any],
+) -> st.SearchStrategy[Record]:
+    """Draw candidates that have a source, or say why they have none."""
+    fields["backend"] = backends()
+    there = {**fields, "source": sources, "missing": st.none()}
+    gone = {**fields, "source": st.none(), "missing": missing()}
+    roots = ("candidate.",)
+    return _record(kind, roots, there, {}) | _record(kind, roots, gone, {})
+
+
 def array_images() -> st.SearchStrategy[ArrayImage]:
     """Candidates on an array, found or not."""
-    special = {
-        "location": locations(),
-        "source": _maybe(stored_images()),
-        "backend": backends(),
-    }
-    return _record(ArrayImage, ("candidate.",), special, {})
+    return _candidates(ArrayImage, stored_images(), location=locations())
 
 
 def image_volumes() -> st.SearchStrategy[ImageVolume]:
     """Candidates behind a location, found or not."""
-    special = {
-        "location": locations(),
-        "source": _maybe(volumes()),
-        "backend": backends(),
-    }
-    return _record(ImageVolume, ("candidate.",), special, {})
+    return _candidates(ImageVolume, volumes(), location=locations())
 
 
 def cache_entries() -> st.SearchStrategy[CacheEntry]:
     """Candidates in the image-volume cache, found or not."""
-    special = {
-        "image_id": image_ids(),
-        "image_updated_at": moments(),
-        "last_used": moments(),
-        "source": _maybe(volumes()),
-        "backend": backends(),
-    }
-    return _record(CacheEntry, ("candidate.",), special, {})
+    return _candidates(
+        CacheEntry,
+        volumes(),
+        image_id=image_ids(),
+        image_updated_at=moments(),
+        last_used=moments(),
+    )
 
 
 def configs() -> st.SearchStrategy[Config]:
@@ -323,7 +331,11 @@ def quotas() -> st.SearchStrategy[Quota]:
     """Quotas with and without limits."""
     left = _maybe(st.integers(0, 3))
     return st.builds(
-        Quota, volumes=left, gigabytes=left, per_volume_gigabytes=left
+        Quota,
+        volumes=left,
+        gigabytes=left,
+        per_volume_gigabytes=left,
+        missing=st.sampled_from((None, None, None, *Missing)),
     )
 
 

@@ -235,9 +235,12 @@ class CinderArray:
             return _inspection.inspect(image.read, image.size())
 
     def find_image(self, location: Location) -> StoredImage | None:
-        """Open an RBD snapshot to learn its size; None for other kinds."""
-        if not isinstance(location, RbdLocation):
-            return None
+        """Open an RBD snapshot to learn its size.
+
+        Raises:
+            UnsupportedError: it is another driver, or the snapshot is in
+                another cluster.
+        """
         try:
             with (
                 translate_errors(f"looking up image {location}"),
@@ -250,9 +253,10 @@ class CinderArray:
     def _open_snapshot(self, location: Location) -> Any:
         if (
             not isinstance(location, RbdLocation)
+            or not is_rbd(self.driver)
             or self.driver._get_fsid() != location.fsid
         ):
-            raise NotFoundError(f"{location} is no image of this array")
+            raise UnsupportedError(f"{location} is no image of this array")
         return _open_rbd(
             self.driver,
             location.image,
@@ -384,6 +388,25 @@ class CinderArray:
         with translate_errors(f"deleting data of volume {volume_id}"):
             self.driver.delete_volume(target)
 
+    def remove_clone_snapshot(self, target: Any) -> None:
+        """Remove the snapshot of its source that an RBD driver cloned.
+
+        The driver keeps it when the clone is deleted, and when it is killed
+        before it clones.  Call this after the deletion.
+        """
+        source_id = target.source_volid
+        if not is_rbd(self.driver) or source_id is None:
+            return
+        source, name = self.get_object(source_id), f"{target.name}.clone_snap"
+        with (
+            translate_errors(f"removing snapshot {name}"),
+            _open_rbd(self.driver, source.name, read_only=False) as stored,
+        ):
+            if name in {snapshot["name"] for snapshot in stored.list_snaps()}:
+                if stored.is_protected_snap(name):
+                    stored.unprotect_snap(name)
+                stored.remove_snap(name)
+
     def get_object(self, volume_id: str) -> Any:
         """Return the caller's object of a volume, or read it."""
         known = self.known.get(volume_id)
@@ -439,7 +462,9 @@ class _ImageFile:
         sparse.fill(self.file.fileno(), chunks)
 
 
-def _open_rbd(driver: Any, name: str, **more: Any) -> Any:
+def _open_rbd(
+    driver: Any, name: str, *, read_only: bool = True, **more: Any
+) -> Any:
     from cinder.volume.drivers import rbd  # noqa: PLC0415 - needs librbd
 
-    return rbd.RBDVolumeProxy(driver, name, read_only=True, **more)
+    return rbd.RBDVolumeProxy(driver, name, read_only=read_only, **more)

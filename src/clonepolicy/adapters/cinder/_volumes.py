@@ -26,6 +26,7 @@ from clonepolicy import (
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.records import stored_moment
+from clonepolicy.ports import Missing
 
 # the tenant of the source can write its other fields
 _COPIED = (
@@ -113,15 +114,17 @@ class CinderVolumes:
     def _cache_entry(self, row: Mapping[str, Any]) -> CacheEntry:
         found = self.find_object(row["volume_id"])
         source = None if found is None else volume_from_object(found)
-        moments = {
-            name: stored_moment(f"CacheEntry.{name}", row[name])
+        changed, used = (
+            stored_moment(f"CacheEntry.{name}", row[name])
             for name in ("image_updated_at", "last_used")
-        }
+        )
         return CacheEntry(
             image_id=row["image_id"],
+            image_updated_at=changed,
+            last_used=used,
             source=source,
+            missing=Missing.ABSENT if source is None else None,
             backend=Backend() if source is None else self.get_backend(source),
-            **moments,
         )
 
     def get_quota(
@@ -130,13 +133,18 @@ class CinderVolumes:
         """Return what is left of a project's quota, also for one type."""
         with translate_errors(f"reading quota of project {project_id}"):
             found = quota.QUOTAS.get_project_quotas(self._admin, project_id)
-        names = {name: name for name in _QUOTAS}
-        if volume_type is not None:
-            # as VolumeTypeQuotaEngine names its resources
-            names["type_volumes"] = f"volumes_{volume_type.name}"
-            names["type_gigabytes"] = f"gigabytes_{volume_type.name}"
+        kind = "" if volume_type is None else volume_type.name
+        # as VolumeTypeQuotaEngine names its resources
+        names = (*_QUOTAS, f"volumes_{kind}", f"gigabytes_{kind}")
+        volumes, gigabytes, each, of_type, gigabytes_of_type = (
+            _left(found.get(name)) for name in names
+        )
         return Quota(
-            **{field: _left(found.get(name)) for field, name in names.items()}
+            volumes=volumes,
+            gigabytes=gigabytes,
+            per_volume_gigabytes=each,
+            type_volumes=of_type,
+            type_gigabytes=gigabytes_of_type,
         )
 
     def create_image_volume(

@@ -181,7 +181,7 @@ class LocalCloud:
 
         Raises:
             FactError: the project's id is not valid, or the quota limits a
-                volume type, of which this cloud has none.
+                volume type, of which this cloud has none, or is not known.
         """
         _records.check_project(project_id)
         for name in ("type_volumes", "type_gigabytes"):
@@ -189,6 +189,8 @@ class LocalCloud:
             if limit is not None:
                 expected = "None: a local cloud has no volume types"
                 raise FactError(f"Quota.{name}", limit, expected)
+        if quota.missing is not None:
+            raise FactError("Quota.missing", quota.missing, "None")
         self._store.catalogue.execute(
             f"setting the quota of {project_id}",
             "INSERT OR REPLACE INTO quota VALUES (?, ?, ?, ?)",

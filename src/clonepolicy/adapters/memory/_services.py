@@ -12,7 +12,6 @@ from clonepolicy import (
     CacheEntry,
     CinderLocation,
     ConflictError,
-    ForbiddenError,
     GlanceConfig,
     Image,
     IntegrityError,
@@ -58,11 +57,8 @@ class MemoryImages:
         """Return the image's locations, if the requester sees the image."""
         self.get_image(image_id)
         row = self.cloud.image_row(image_id)
-        if row.record.locations_from is LocationsFrom.UNREADABLE:
-            raise ForbiddenError(
-                f"Glance does not show the locations of image {image_id}: "
-                "enable its locations API"
-            )
+        if row.record.locations_from is LocationsFrom.HIDDEN:
+            return ()
         return row.locations
 
     def add_location(self, image_id: str, location: CinderLocation) -> None:
@@ -98,7 +94,7 @@ class MemoryImages:
             if not self.cloud.can_withdraw:
                 raise ConflictError(
                     f"{location} is the only location of image {image_id}: "
-                    "delete the image instead"
+                    "if nobody needs the image, delete it"
                 )
             self.cloud.set_image(image_id, status="queued", size=None)
         row.locations = rest

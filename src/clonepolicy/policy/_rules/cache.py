@@ -40,7 +40,11 @@ def _has_room(quota: Quota, size: int) -> bool:
 
 def _within_quota(request: CreateRequest) -> bool:
     quota = request.cache_quota
-    return quota is None or _has_room(quota, disk(request))
+    return (
+        quota is None
+        or quota.missing is not None
+        or _has_room(quota, disk(request))
+    )
 
 
 def fillable(request: CreateRequest) -> bool:

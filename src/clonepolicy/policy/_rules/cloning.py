@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from clonepolicy._facts.records import CloneKind, GiB, LocationsFrom
@@ -21,6 +21,7 @@ from clonepolicy.policy._rules.cache import (
 )
 from clonepolicy.policy._rules.new_source import (
     NEW_OWNER,
+    SHOWN_DIRECTLY,
     array_image,
     cache_entry,
     image_volume,
@@ -33,6 +34,33 @@ _CREATE = cinder("CreateVolumeFromSpecTask._create_from_image")
 _DOWNLOAD = cinder(
     "CreateVolumeFromSpecTask._create_from_image_cache_or_download"
 )
+
+
+def _read_if(
+    why: LocationsFrom,
+) -> Callable[[CreateRequest], Mapping[str, Any] | None]:
+    shown = {"image.locations_from": LocationsFrom.LOCATIONS_API}
+    return lambda request: (
+        shown if request.image.locations_from is why else None
+    )
+
+
+SHOW_LOCATIONS = (
+    Cure(
+        "give Cinder's [glance] user the roles service and admin",
+        Responsible.OPERATOR,
+        always({"image.locations_from": LocationsFrom.LOCATIONS_API}),
+    ),
+    Cure(
+        "set show_image_direct_url in glance-api.conf, if every user may see "
+        "where images lie",
+        Responsible.OPERATOR,
+        always(SHOWN_DIRECTLY),
+        Cost.RESTART,
+    ),
+)
+_UNREAD = frozenset({LocationsFrom.UNAVAILABLE, LocationsFrom.UNREADABLE})
+_HIDDEN = frozenset({LocationsFrom.HIDDEN, LocationsFrom.FORBIDDEN})
 
 
 def _owned(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
@@ -247,21 +275,42 @@ def backend_thawed(request: CreateRequest | UploadRequest) -> bool:
     differs="If Cinder cannot read the locations, the create usually fails.",
     cures=(
         Cure(
-            "give Cinder's [glance] user the roles service and admin",
+            "bring Glance back",
             Responsible.OPERATOR,
-            always({"image.locations_from": LocationsFrom.LOCATIONS_API}),
+            _read_if(LocationsFrom.UNAVAILABLE),
+            waiting_helps=True,
+        ),
+        Cure(
+            "mend what the log says about reading the locations",
+            Responsible.OPERATOR,
+            _read_if(LocationsFrom.UNREADABLE),
             waiting_helps=True,
         ),
     ),
 )
 def locations_readable(request: CreateRequest) -> bool:
-    return request.image.locations_from is not LocationsFrom.UNREADABLE
+    return request.image.locations_from not in _UNREAD
 
 
 @rule(
-    "A location names an image that an array stores.",
+    "Glance shows the image's locations.",
+    Reason.LOCATIONS_HIDDEN,
+    reads=("image.locations_from",),
+    citations=(
+        cinder("GlanceImageService.get_location"),
+        glance("policy get_image_location"),
+    ),
+    cures=SHOW_LOCATIONS,
+)
+def locations_shown(request: CreateRequest) -> bool:
+    return request.image.locations_from not in _HIDDEN
+
+
+@rule(
+    "A location names an image that an array stores, or the locations are "
+    "not known.",
     Reason.NO_ARRAY_IMAGE,
-    reads=("array_images",),
+    reads=("array_images", "image.locations_from"),
     citations=(cinder("driver.clone_image"),),
     cures=(
         Cure(
@@ -274,7 +323,7 @@ def locations_readable(request: CreateRequest) -> bool:
     switch=True,
 )
 def has_array_image(request: CreateRequest) -> bool:
-    return bool(request.array_images)
+    return bool(request.array_images) or not _are_known(request)
 
 
 FINDS_NO_IMAGES = Cure(
@@ -304,9 +353,9 @@ def driver_goes_by_locations(request: CreateRequest) -> bool:
 
 
 @rule(
-    "A location names a volume.",
+    "A location names a volume, or the locations are not known.",
     Reason.NO_LOCATIONS,
-    reads=("image_volumes",),
+    reads=("image_volumes", "image.locations_from"),
     citations=(spec("Proposed change, 2nd condition"), _CLONE),
     cures=(
         Cure(
@@ -319,7 +368,11 @@ def driver_goes_by_locations(request: CreateRequest) -> bool:
     ),
 )
 def has_image_volume(request: CreateRequest) -> bool:
-    return bool(request.image_volumes)
+    return bool(request.image_volumes) or not _are_known(request)
+
+
+def _are_known(request: CreateRequest) -> bool:
+    return request.image.locations_from not in _UNREAD | _HIDDEN
 
 
 @rule(
@@ -386,9 +439,29 @@ def internal_tenant_set(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The cache has an entry for the image, or it is known why it gets none.",
+    "The entries of the cache were read.",
+    Reason.CACHE_UNREADABLE,
+    reads=("cache_missing",),
+    citations=(cinder("image.cache.ImageVolumeCache.get_entry"),),
+    differs="Cinder fails the create.",
+    cures=(
+        Cure(
+            "mend what the log says about reading the cache",
+            Responsible.OPERATOR,
+            always({"cache_missing": None}),
+            waiting_helps=True,
+        ),
+    ),
+)
+def cache_readable(request: CreateRequest) -> bool:
+    return request.cache_missing is None
+
+
+@rule(
+    "The cache has an entry for the image, its entries are not known, or it "
+    "is known why it gets none.",
     Reason.CACHE_MISS,
-    reads=("cache_entries", *FILLABLE),
+    reads=("cache_entries", "cache_missing", *FILLABLE),
     citations=(cinder("image.cache.ImageVolumeCache.get_entry"),),
     cures=(
         Cure(
@@ -409,7 +482,11 @@ def internal_tenant_set(request: CreateRequest) -> bool:
     ),
 )
 def has_cache_entry(request: CreateRequest) -> bool:
-    return bool(request.cache_entries) or not fillable(request)
+    return (
+        bool(request.cache_entries)
+        or request.cache_missing is not None
+        or not fillable(request)
+    )
 
 
 @rule(
@@ -443,22 +520,20 @@ def locations_protected(request: CreateRequest) -> bool:
 
 
 @rule(
-    "A clone does not need its source.",
+    "The array is not known to clone in a way that needs the source.",
     Reason.PARENT_PINNED,
     reads=("backend.clone_kind",),
     citations=(glance("glance_store rbd driver: image in use by clones"),),
 )
 def parent_free(request: CreateRequest | UploadRequest) -> bool:
-    kind = request.backend.clone_kind
-    return kind is not None and kind is not CloneKind.COPY_ON_WRITE
+    return request.backend.clone_kind is not CloneKind.COPY_ON_WRITE
 
 
 @rule(
-    "A clone of a stored image does not need that image.",
+    "The array is not known to clone a stored image in a way that needs it.",
     Reason.PARENT_PINNED,
     reads=("backend.image_clone_kind",),
     citations=(glance("glance_store rbd driver: image in use by clones"),),
 )
 def image_parent_free(request: CreateRequest) -> bool:
-    kind = request.backend.image_clone_kind
-    return kind is not None and kind is not CloneKind.COPY_ON_WRITE
+    return request.backend.image_clone_kind is not CloneKind.COPY_ON_WRITE

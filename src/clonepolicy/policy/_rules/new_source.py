@@ -9,8 +9,15 @@ from clonepolicy._facts.locations import (
     CinderLocation,
     FileLocation,
     RbdLocation,
+    cinder_volume_id,
 )
-from clonepolicy._facts.records import GiB, Inspection, StoredImage, Volume
+from clonepolicy._facts.records import (
+    GiB,
+    Inspection,
+    LocationsFrom,
+    StoredImage,
+    Volume,
+)
 from clonepolicy._facts.requests import (
     ArrayImage,
     CacheEntry,
@@ -23,6 +30,11 @@ from clonepolicy._facts.requests import (
 _ID = "00000000-0000-4000-8000-000000000000"
 """Stands for the id that Cinder will choose."""
 
+SHOWN_DIRECTLY: Mapping[str, Any] = {
+    "image.locations_from": LocationsFrom.IMAGE,
+    "image.direct_url": f"cinder://{_ID}",
+}
+"""What changes if the image itself shows its location."""
 DISK_SIZE = (
     "image.size",
     "image.virtual_size",
@@ -71,10 +83,12 @@ def with_internal_tenant(request: Request) -> Mapping[str, Any]:
     }
 
 
-def _volume(request: CreateRequest, project_id: str | None) -> Volume:
+def _volume(
+    request: CreateRequest, project_id: str | None, id_: str = _ID
+) -> Volume:
     image, volume = request.image, request.volume
     return Volume(
-        id=_ID,
+        id=id_,
         project_id=project_id or image.owner or NEW_OWNER,
         size=disk(request),
         status="available",
@@ -123,10 +137,29 @@ def array_image(request: CreateRequest) -> ArrayImage | None:
         location = FileLocation(f"{(*folders, '/images')[0]}/{name}")
     else:
         return None
-    source = StoredImage(
+    source = _stored_image(request)
+    return ArrayImage(location=location, source=source, backend=here)
+
+
+def _stored_image(request: CreateRequest) -> StoredImage:
+    return StoredImage(
         size=disk(request), clones=0, inspection=Inspection.PASSED
     )
-    return ArrayImage(location=location, source=source, backend=here)
+
+
+def looked_up(
+    request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any]:
+    """Return the source that a look-up finds if nothing is wrong with it."""
+    match candidate:
+        case ArrayImage():
+            return {"source": _stored_image(request)}
+        case ImageVolume(location=location):
+            project = trusted_project(request)
+            id_ = cinder_volume_id(location) or _ID
+            return {"source": _volume(request, project, id_)}
+        case CacheEntry():
+            return {"source": cache_entry(request).source}
 
 
 def replaced(

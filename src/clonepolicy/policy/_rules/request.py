@@ -213,7 +213,25 @@ def multiattach_unencrypted(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The project has quota left for the volume.",
+    "The quota that the project has left is known.",
+    Reason.QUOTA_UNKNOWN,
+    reads=("quota",),
+    citations=(cinder("QuotaReserveTask"),),
+    cures=(
+        Cure(
+            "mend what the log says about reading the quota",
+            Responsible.OPERATOR,
+            always({"quota": Quota()}),
+            waiting_helps=True,
+        ),
+    ),
+)
+def quota_known(request: CreateRequest) -> bool:
+    return request.quota.missing is None
+
+
+@rule(
+    "The project has quota left for the volume, as far as that is known.",
     Reason.QUOTA_EXCEEDED,
     reads=("quota", "volume.size"),
     citations=(cinder("QuotaReserveTask"),),
@@ -227,7 +245,8 @@ def multiattach_unencrypted(request: CreateRequest) -> bool:
     ),
 )
 def quota_suffices(request: CreateRequest) -> bool:
-    return request.quota.admits(request.volume.size)
+    quota = request.quota
+    return quota.missing is not None or quota.admits(request.volume.size)
 
 
 @rule(

@@ -1,6 +1,6 @@
 """Rules about the source itself: its owner, its state, its size.
 
-Every rule here except `source_found` holds if the source is missing.
+Every rule here holds if the source is missing; rules in ``missing`` fail.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def _settled(
 def _as_large(
     _request: CreateRequest, candidate: Candidate
 ) -> Mapping[str, Any] | None:
-    source = candidate.source
-    return None if source is None else {"volume.size": source.size}
+    size = _size(candidate)
+    return None if size is None else {"volume.size": size}
 
 
 def _of_its_type(
@@ -114,25 +114,6 @@ def _fewer_clones(
 ) -> Mapping[str, Any] | None:
     limit = request.backend.clone_limit
     return {"source.clones": limit - 1} if limit else None
-
-
-@rule(
-    "The source exists.",
-    Reason.SOURCE_NOT_FOUND,
-    reads=("source",),
-    citations=(_CLONE,),
-    cures=(
-        Cure(
-            "upload the image from a volume with "
-            "image_upload_use_cinder_backend",
-            Responsible.OPERATOR,
-            replaced,
-            Cost.DATA,
-        ),
-    ),
-)
-def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
-    return candidate.source is not None
 
 
 @rule(
@@ -355,6 +336,24 @@ def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
 
 
 @rule(
+    "The source's size is known.",
+    Reason.SOURCE_SIZE_UNKNOWN,
+    reads=("source.size",),
+    citations=(cinder("driver.clone_image"),),
+    differs="Cinder leaves this to the driver.",
+    cures=(
+        Cure(
+            "report the size in the driver",
+            Responsible.DRIVER_AUTHOR,
+            lambda request, _: {"source.size": disk(request)},
+        ),
+    ),
+)
+def source_size_known(_request: CreateRequest, candidate: Candidate) -> bool:
+    return candidate.source is None or candidate.source.size is not None
+
+
+@rule(
     "The source is no larger than the new volume.",
     Reason.SOURCE_LARGER_THAN_REQUEST,
     reads=("source.size", "volume.size"),
@@ -369,8 +368,8 @@ def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
     ),
 )
 def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
-    source = candidate.source
-    return source is None or source.size <= request.volume.size
+    size = _size(candidate)
+    return size is None or size <= request.volume.size
 
 
 # Only a cache entry is cloned for an image whose disk's size is not known:
@@ -391,8 +390,8 @@ def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     ),
 )
 def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
-    source, disk = candidate.source, request.image.disk_size
-    return source is None or disk is None or source.size * GiB >= disk
+    size, disk_size = _size(candidate), request.image.disk_size
+    return size is None or disk_size is None or size * GiB >= disk_size
 
 
 @rule(
@@ -437,10 +436,10 @@ def source_is_another(
     ),
 )
 def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
-    source = candidate.source
+    size = _size(candidate)
     return (
-        source is None
-        or source.size >= request.volume.size
+        size is None
+        or size >= request.volume.size
         or request.backend.can_extend is True
     )
 
@@ -503,7 +502,31 @@ def type_qos_equal(request: CreateRequest, candidate: VolumeCandidate) -> bool:
 
 
 @rule(
-    "The source has fewer clones than the array allows.",
+    "The number of the source's clones is known, if the array limits it.",
+    Reason.CLONES_UNKNOWN,
+    reads=("source.clones", "backend.clone_limit"),
+    citations=(cinder("exception.SnapshotLimitReached"),),
+    differs="Cinder tries to clone, and downloads if that fails.",
+    cures=(
+        Cure(
+            "count clones in the driver",
+            Responsible.DRIVER_AUTHOR,
+            always({"source.clones": 0}),
+            waiting_helps=True,
+        ),
+    ),
+)
+def clones_known(request: CreateRequest, candidate: Candidate) -> bool:
+    return (
+        candidate.source is None
+        or request.backend.clone_limit is None
+        or candidate.source.clones is not None
+    )
+
+
+@rule(
+    "The source has fewer clones than the array allows, as far as their "
+    "number is known.",
     Reason.SNAPSHOT_LIMIT,
     reads=("source.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
@@ -522,7 +545,8 @@ def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
     return (
         source is None
         or limit is None
-        or (source.clones is not None and source.clones < limit)
+        or source.clones is None
+        or source.clones < limit
     )
 
 
@@ -565,6 +589,25 @@ def source_inspected(_request: CreateRequest, candidate: Candidate) -> bool:
 
 
 @rule(
+    "The source's data could be read, if the array was asked to inspect it.",
+    Reason.CONTENT_UNREADABLE,
+    reads=("source.inspection",),
+    citations=(advisory("OSSA-2024-001"),),
+    cures=(
+        Cure(
+            "mend what the log says about reading the source",
+            Responsible.OPERATOR,
+            INSPECTED,
+            waiting_helps=True,
+        ),
+    ),
+)
+def source_readable(_request: CreateRequest, candidate: Candidate) -> bool:
+    source = candidate.source
+    return source is None or source.inspection is not Inspection.UNREADABLE
+
+
+@rule(
     "No tenant can write to the source.",
     Reason.TENANT_MUTABLE,
     reads=("source.project_id", *_TRUSTED),
@@ -597,5 +640,9 @@ def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
     ),
 )
 def no_extension(request: CreateRequest, candidate: Candidate) -> bool:
-    source = candidate.source
-    return source is None or source.size >= request.volume.size
+    size = _size(candidate)
+    return size is None or size >= request.volume.size
+
+
+def _size(candidate: Candidate) -> int | None:
+    return None if candidate.source is None else candidate.source.size

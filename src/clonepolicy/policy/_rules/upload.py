@@ -310,7 +310,26 @@ def wanted_tenant_set(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The clone's project has quota left for it.",
+    "The quota of the clone's project is known.",
+    Reason.CLONE_QUOTA_UNKNOWN,
+    reads=("clone_quota",),
+    citations=(cinder("VolumeManager._clone_image_volume"),),
+    differs="Cinder fails the upload.",
+    cures=(
+        Cure(
+            "mend what the log says about reading the quota",
+            Responsible.OPERATOR,
+            always({"clone_quota": Quota()}),
+            waiting_helps=True,
+        ),
+    ),
+)
+def clone_quota_known(request: UploadRequest) -> bool:
+    return request.clone_quota.missing is None
+
+
+@rule(
+    "The clone's project has quota left for it, as far as that is known.",
     Reason.CLONE_QUOTA,
     reads=("clone_quota", "volume.size"),
     citations=(cinder("VolumeManager._clone_image_volume"),),
@@ -325,7 +344,8 @@ def wanted_tenant_set(request: UploadRequest) -> bool:
     ),
 )
 def clone_quota_suffices(request: UploadRequest) -> bool:
-    return request.clone_quota.admits(request.volume.size)
+    quota = request.clone_quota
+    return quota.missing is not None or quota.admits(request.volume.size)
 
 
 def _uploading_declared(request: UploadRequest) -> Mapping[str, Any] | None:
@@ -390,7 +410,30 @@ def uploaded_in_use_cloned(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The volume has fewer clones than the array allows.",
+    "The number of the volume's clones is known, if the array limits it.",
+    Reason.CLONES_UNKNOWN,
+    reads=("volume.clones", "backend.clone_limit"),
+    citations=(cinder("exception.SnapshotLimitReached"),),
+    differs="Cinder tries to clone, and uploads if that fails.",
+    cures=(
+        Cure(
+            "count clones in the driver",
+            Responsible.DRIVER_AUTHOR,
+            always({"volume.clones": 0}),
+            waiting_helps=True,
+        ),
+    ),
+)
+def uploaded_clones_known(request: UploadRequest) -> bool:
+    return (
+        request.backend.clone_limit is None
+        or request.volume.clones is not None
+    )
+
+
+@rule(
+    "The volume has fewer clones than the array allows, as far as their "
+    "number is known.",
     Reason.SNAPSHOT_LIMIT,
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
@@ -407,7 +450,7 @@ def uploaded_in_use_cloned(request: UploadRequest) -> bool:
 )
 def uploaded_below_limit(request: UploadRequest) -> bool:
     clones, limit = request.volume.clones, request.backend.clone_limit
-    return limit is None or (clones is not None and clones < limit)
+    return limit is None or clones is None or clones < limit
 
 
 @rule(
@@ -431,6 +474,25 @@ def uploaded_below_limit(request: UploadRequest) -> bool:
 )
 def uploaded_not_refused(request: UploadRequest) -> bool:
     return request.volume.inspection is not Inspection.REFUSED
+
+
+@rule(
+    "What Glance offers is known.",
+    Reason.GLANCE_UNKNOWN,
+    reads=("glance.missing",),
+    citations=(glance("GET /versions"),),
+    differs="Cinder notices this after cloning.",
+    cures=(
+        Cure(
+            "mend what the log says about asking Glance",
+            Responsible.OPERATOR,
+            always({"glance.missing": None}),
+            waiting_helps=True,
+        ),
+    ),
+)
+def glance_known(request: UploadRequest) -> bool:
+    return request.glance.missing is None
 
 
 @rule(
@@ -458,7 +520,11 @@ def store_resolved(request: UploadRequest) -> bool:
 @rule(
     "Glance has the locations API, or its image API accepts locations.",
     Reason.LEGACY_WRITE_DISABLED,
-    reads=("glance.has_location_api", "glance.show_multiple_locations"),
+    reads=(
+        "glance.has_location_api",
+        "glance.show_multiple_locations",
+        "glance.missing",
+    ),
     citations=(glance("ImagesController._do_add_locations"),),
     differs="Cinder notices this after cloning.",
     cures=(
@@ -472,7 +538,8 @@ def store_resolved(request: UploadRequest) -> bool:
 )
 def location_writable(request: UploadRequest) -> bool:
     return (
-        request.glance.has_location_api is True
+        request.glance.missing is not None
+        or request.glance.has_location_api is True
         or request.glance.show_multiple_locations
     )
 
@@ -529,6 +596,7 @@ def has_service_role(request: UploadRequest) -> bool:
         "image.visibility",
         "glance.has_location_api",
         "glance.service_roles",
+        "glance.missing",
     ),
     citations=(
         glance("glance/db/utils.py is_image_visible"),
@@ -545,7 +613,8 @@ def has_service_role(request: UploadRequest) -> bool:
 )
 def sees_private_images(request: UploadRequest) -> bool:
     return (
-        request.image.visibility in {"public", "community"}
+        request.glance.missing is not None
+        or request.image.visibility in {"public", "community"}
         or request.glance.has_location_api is False
         or "admin" in request.glance.service_roles
     )
@@ -580,6 +649,24 @@ def registered_at_once(request: UploadRequest) -> bool:
 )
 def uploaded_inspected(request: UploadRequest) -> bool:
     return request.volume.inspection is not Inspection.NOT_INSPECTED
+
+
+@rule(
+    "The volume's data could be read, if the array was asked to inspect it.",
+    Reason.CONTENT_UNREADABLE,
+    reads=("volume.inspection",),
+    citations=(advisory("OSSA-2024-001"),),
+    cures=(
+        Cure(
+            "mend what the log says about reading the volume",
+            Responsible.OPERATOR,
+            always({"volume.inspection": Inspection.PASSED}),
+            waiting_helps=True,
+        ),
+    ),
+)
+def uploaded_readable(request: UploadRequest) -> bool:
+    return request.volume.inspection is not Inspection.UNREADABLE
 
 
 @rule(

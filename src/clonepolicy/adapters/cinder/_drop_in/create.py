@@ -189,7 +189,8 @@ def _clones(decision: Clone) -> Iterator[Attempt]:
     """Yield the plan's clones that Cinder and its options allow.
 
     Three limits hold for every policy: an encrypted volume is neither source
-    nor target of a clone, nothing is cloned into a smaller volume, and
+    nor target of a clone, nothing is cloned that may be larger than the
+    volume, and
     Cinder's own options stay in force.  `PublishVolume` is left out, because
     the last task of Cinder's flow makes the volume available.
     """
@@ -206,6 +207,7 @@ def _clones(decision: Clone) -> Iterator[Attempt]:
             and volume.encryption_key_id is None
             and isinstance(clone, (CloneVolume, CloneImage))
             and clone.source.encryption_key_id is None
+            and clone.source.size is not None
             and clone.source.size <= volume.size
         ):
             steps = tuple(

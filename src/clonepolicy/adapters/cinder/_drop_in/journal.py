@@ -154,6 +154,11 @@ class WorkJournal:
             raise
         _close(work)
 
+    def remove_stale_locks(self) -> None:
+        """Remove the lock files of dead processes."""
+        if self.lock.directory.exists():
+            self.lock.remove_stale()
+
     def interrupted(self, host: str) -> Iterator[Work]:
         """Take over and yield the work that dead processes of a host left.
 

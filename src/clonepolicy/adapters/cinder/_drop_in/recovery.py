@@ -46,6 +46,7 @@ def recover_work(manager: Any, service_id: int) -> None:
         if host is not None:
             for work in manager.journal.interrupted(host):
                 _recover(manager, work)
+        manager.journal.remove_stale_locks()
     except Exception as error:  # noqa: BLE001 - the service has to start
         LOG.warning("clonepolicy could not read its notes\n%s", traced(error))
 

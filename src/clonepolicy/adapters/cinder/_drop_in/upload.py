@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 from cinder import exception
 from cinder.image import glance
+from oslo_log import log
 
 from clonepolicy import (
     AdapterError,
@@ -24,10 +25,12 @@ from clonepolicy.adapters.cinder._driver import CinderArray
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
 from clonepolicy.adapters.cinder._drop_in.journal import Work
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
-from clonepolicy.adapters.cinder._errors import translate_errors
+from clonepolicy.adapters.cinder._errors import traced, translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.plan import Plan, WithdrawLocation
 from clonepolicy.ports import Ports
+
+LOG = log.getLogger(__name__)
 
 
 @attrs.frozen(kw_only=True)
@@ -89,6 +92,10 @@ class ManagerArray(CinderArray):
         manager._notify_about_volume_usage(context, found, "delete.start")
         self.driver.remove_export(context, found)
         manager.driver_delete_volume(found)
+        try:
+            self.remove_clone_snapshot(found)
+        except AdapterError as error:
+            LOG.warning("clonepolicy cannot tidy up\n%s", traced(error))
         manager._notify_about_volume_usage(context, found, "delete.end")
         manager._update_allocated_capacity(found, decrement=True)
 
@@ -166,7 +173,8 @@ class UploadToImage:
             image = printable(self.image_id)
             raise exception.VolumeBackendAPIException(
                 data=f"image {image} may use image volume {left}, "
-                "which could not be removed: delete the image, then that "
+                "which could not be removed: if the image is not active, "
+                "delete it, then that "
                 "volume"
             )
         return done
