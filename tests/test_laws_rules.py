@@ -242,6 +242,11 @@ class TestFindings:
             source = candidate_of(scenario)
             if not table.name.endswith(".source_rules"):
                 source = None
+            as_it_is = {
+                path: getattr(table.base, path)
+                for path in CANDIDATE_FIELDS.values()
+                if path in rule.reads
+            }
             assert (
                 rule.reason,
                 rule.requirement,
@@ -250,7 +255,7 @@ class TestFindings:
                 rule.reads,
                 {
                     path: None if lacks(scenario, path) else value
-                    for path, value in values.items()
+                    for path, value in (as_it_is | {**values}).items()
                 },
             ) == (
                 finding.reason,

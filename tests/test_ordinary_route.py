@@ -27,6 +27,7 @@ from clonepolicy import (
     explain_to_tenant,
     parse_location,
 )
+from clonepolicy.ports import Missing
 from clonepolicy.scenarios import (
     ALICE,
     BOB,
@@ -158,6 +159,7 @@ class TestOpen:
                         CLONEABLE[Route.ARRAY_IMAGE].array_images[0],
                         location=FileLocation("/images/copy"),
                         source=None,
+                        missing=Missing.ELSEWHERE,
                     ),
                 )
             },
@@ -190,7 +192,7 @@ class TestOpen:
         """Also a volume that cannot be cloned here, or was not found."""
         bad = at(SOURCE_ID, **facts)
         far = at(OTHER_ID, size=2)
-        lost = attrs.evolve(at(OTHER_ID), source=None)
+        lost = attrs.evolve(at(OTHER_ID), source=None, missing=Missing.ABSENT)
         wrong = attrs.evolve(bad, location=CinderLocation(OTHER_ID))
         for other in (far, lost, wrong):
             assert isinstance(decide(backed_by(bad, other)), Download)

@@ -52,14 +52,20 @@ one_fault_of = cache(one_fault)
 
 
 def facts(record: Any, prefix: str = "") -> Iterator[tuple[str, Any, bool]]:  # noqa: ANN401 - any record
-    """Give the path and value of each fact, and if it has no default."""
+    """Give the path and value of each fact, and if it has no default.
+
+    The facts of the only candidate of the last field that has one begin with
+    ``candidate``, those of others with their place.
+    """
+    listed = [f for f in CANDIDATE_FIELDS.values() if getattr(record, f, ())]
     for field in attrs.fields(type(record)):
         value = getattr(record, field.name)
         path = f"{prefix}{field.name}"
         if field.name in CANDIDATE_FIELDS.values() and value:
+            alone = field.name == listed[-1] and len(value) == 1
             for number, candidate in enumerate(value):
-                which = f"[{number}]" if number else ""
-                yield from facts(candidate, f"candidate{which}.")
+                place = "candidate" if alone else f"{path}[{number}]"
+                yield from facts(candidate, f"{place}.")
         elif not attrs.has(type(value)) or isinstance(
             value, (Host, *LOCATIONS)
         ):

@@ -237,7 +237,7 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "image.signed": (False, True),
         "image.size": (None, GiB, 2 * GiB),
         "image.virtual_size": (None, GiB, 2 * GiB),
-        "image.min_disk": (0, 1, 2),
+        "image.min_disk": (0, 2, 3),
         "volume.project_id": (ALICE, BOB, STORE),
         "volume.size": (1, 2),
         "volume.host": (*_HOSTS, None),

@@ -30,7 +30,8 @@ def with_facts(request: R, values: Values) -> R:
     ``source…`` and ``candidate…``.  If ``candidate.missing`` says why there
     is no source, there is none.  Whole candidates replace those of their
     field.  What the candidate cannot have is ignored: a field that its kind
-    lacks, and a volume of unknown size.
+    lacks, a volume of unknown size, and a source that is not missing where
+    there is none.
     """
     candidate = candidate_of(request)
     known = {
@@ -51,6 +52,8 @@ def can_have(candidate: Candidate | None, path: str, value: object) -> bool:
         return True
     if not fields:
         return candidate is not None
+    if path == "candidate.missing" and value is None:
+        return candidate is not None and candidate.source is not None
     if path == "source.size" and isinstance(record, Volume):
         return value is not None
     return record is not None and fields[0] in attrs.fields_dict(type(record))

@@ -282,11 +282,10 @@ def _candidates(
     **fields: st.SearchStrategy[Any],
 ) -> st.SearchStrategy[Record]:
     """Draw candidates that have a source, or say why they have none."""
-    fields["backend"] = backends()
-    there = {**fields, "source": sources, "missing": st.none()}
-    gone = {**fields, "source": st.none(), "missing": missing()}
-    roots = ("candidate.",)
-    return _record(kind, roots, there, {}) | _record(kind, roots, gone, {})
+    own = {"backend": backends(), "source": sources, "missing": st.none()}
+    found = _record(kind, ("candidate.",), {**fields, **own}, {})
+    gone = st.fixed_dictionaries({"source": st.none(), "missing": missing()})
+    return st.one_of(found, found, found, st.builds(_evolved, found, gone))
 
 
 def array_images() -> st.SearchStrategy[ArrayImage]:

@@ -151,6 +151,7 @@ def scheme_supported(request: CreateRequest, candidate: ArrayImage) -> bool:
 _OWN = (
     "candidate.location",
     "candidate.missing",
+    "backend.finds_images",
     "backend.image_schemes",
     "backend.array_id",
 )

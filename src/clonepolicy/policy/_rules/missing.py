@@ -170,6 +170,7 @@ def source_here(_request: CreateRequest, candidate: VolumeCandidate) -> bool:
     reads=(
         *_READS,
         "candidate.location",
+        "backend.finds_images",
         "backend.image_schemes",
         "backend.array_id",
     ),
