@@ -117,7 +117,7 @@ def compare(request: CreateRequest) -> tuple[int, int]:  # noqa: C901, PLR0912, 
     ):
         code |= 16777216
     if not request.cache_entries:
-        code |= 33554432
+        code |= _compare_cache(request)
     # what closes the download
     if image.disk_format != "raw" and config.image_conversion_disable:
         code |= 67108864
@@ -130,6 +130,27 @@ def compare(request: CreateRequest) -> tuple[int, int]:  # noqa: C901, PLR0912, 
     if free is not None and free <= (image.size or 0):
         code |= 268435456
     return code, _compare_source(request, request.image_volumes[0])
+
+
+def _compare_cache(request: CreateRequest) -> int:
+    image, quota = request.image, request.cache_quota
+    limit, code = request.config.image_volume_cache_max_size_gb, 0
+    if limit or quota is not None:
+        file = image.size if image.disk_format in {"raw", "iso"} else 0
+        disk = max(file or 0, image.virtual_size or 0)
+        size = -(-disk // GiB) if image.container_format == "bare" else 0
+        if limit and size > limit:
+            code |= 536870912
+        if quota is not None and (
+            0 in {quota.volumes, quota.type_volumes}
+            or (quota.gigabytes is not None and quota.gigabytes < (size or 1))
+            or (
+                quota.type_gigabytes is not None
+                and quota.type_gigabytes < (size or 1)
+            )
+        ):
+            code |= 1073741824
+    return code or 33554432
 
 
 def _compare_source(  # noqa: C901, PLR0912, PLR0915 - the point
@@ -213,7 +234,10 @@ def _compare_source(  # noqa: C901, PLR0912, PLR0915 - the point
         and source.glance_image_id != image.id
     ):
         code |= 16384
-    if source.size * GiB < max(image.size or 0, image.virtual_size or 0):
+    file = image.size if image.disk_format in {"raw", "iso"} else 0
+    if image.container_format == "bare" and source.size * GiB < max(
+        file or 0, image.virtual_size or 0
+    ):
         code |= 32768
     if source.id == volume.id:
         code |= 65536
@@ -259,6 +283,7 @@ def _row(volume: Volume) -> dict[str, Any]:
             "id": kind.id,
             "name": kind.name,
             "extra_specs": {"volume_backend_name": kind.volume_backend_name},
+            "qos_specs_id": None,
         },
         "multiattach": False,
         "migration_status": None,

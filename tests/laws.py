@@ -6,6 +6,7 @@ A rule is under test as soon as it stands in a table: nothing names one.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -27,7 +28,9 @@ from clonepolicy.policy import (
     Policy,
     Rule,
     UploadTables,
+    Values,
 )
+from clonepolicy.scenarios import AXES, UPLOAD_AXES
 
 EVERY = tuple(POLICIES.values())
 every_policy = pytest.mark.parametrize("policy", EVERY, ids=lambda p: p.name)
@@ -45,6 +48,21 @@ VERDICT_ROWS = [row for row in ROWS if not row[1].name.endswith("notes")]
 RULES: dict[Rule[Any], list[Request]] = {}
 for _, _table, _rule in ROWS:
     RULES.setdefault(_rule, []).append(_table.base)
+
+MANY = 2_000
+"""Of more combinations of the facts of a rule, some are taken."""
+
+
+def some_variants(
+    rule: Rule[Any], base: Request
+) -> Iterator[tuple[Values, Request]]:
+    """Iterate over combinations of the facts that a rule reads."""
+    axes = AXES if isinstance(base, CreateRequest) else UPLOAD_AXES
+    count = math.prod(len(axes.get(path, ())) or 2 for path in rule.reads)
+    # an odd step meets every value of the facts that have two
+    step = count // MANY | 1
+    return scenarios.variants(base, frozenset(rule.reads), step)
+
 
 one_fault = functools.cache(scenarios.one_fault)
 

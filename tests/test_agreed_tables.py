@@ -27,9 +27,11 @@ from clonepolicy import (
     VolumeType,
     parse_location,
 )
+from clonepolicy.ports import Missing
 from clonepolicy.scenarios import (
     ALICE,
     ARRAY,
+    AXES,
     BOB,
     IMAGE_ID,
     INTERNAL,
@@ -41,6 +43,8 @@ from clonepolicy.scenarios import (
     THEN,
     with_facts,
 )
+
+pytestmark = pytest.mark.one_python
 
 Facts: TypeAlias = Mapping[str, tuple[Any, ...]]
 
@@ -68,7 +72,7 @@ def quotas(
 BOTH = (False, True)
 ABSENT = (..., ())
 PRESENT = (...,)
-GONE = (..., None)
+GONE = (None, *Missing)
 THREE = (None, False, True)
 KEYS = (None, "key")
 STATUSES = ("available", "in-use", "creating", "deleting", "error")
@@ -102,7 +106,7 @@ CREATE_TABLES: Mapping[str, Facts] = {
             *("migrating", "starting", "completing"),
         ),
         "array_images": ABSENT,
-        "source": GONE,
+        "candidate.missing": GONE,
     },
     "hosts": {
         "volume.host": _hosts(
@@ -127,11 +131,19 @@ CREATE_TABLES: Mapping[str, Facts] = {
     },
     "sizes": {
         "volume.size": (0, 1, 2, 3),
-        "source.size": (0, 1, 2, 3),
+        "source.size": (None, 0, 1, 2, 3),
         "image.size": (None, 0, 1, GiB, GiB + 1, 3 * GiB),
         "image.min_disk": (0, 1, 3),
         "image.virtual_size": (None, 0, 2 * GiB),
         "backend.can_extend": THREE,
+    },
+    "disks": {
+        "image.disk_format": ("raw", "qcow2", "iso", "vhd", None),
+        "image.container_format": ("bare", "compressed", None),
+        "image.size": (None, 0, GiB, GiB + 1),
+        "image.virtual_size": (None, 0, GiB, GiB + 1),
+        "source.size": (0, 1, 2),
+        "volume.size": (1, 2),
     },
     "limits": {
         "volume.size": (0, 1, 2),
@@ -143,8 +155,11 @@ CREATE_TABLES: Mapping[str, Facts] = {
                 for high in (None, 0, 1)
             ),
         ),
-        "quota": quotas((None, 0, 1), (None, 0, 1), (None, 1, 2)),
-        "source": GONE,
+        "quota": (
+            *quotas((None, 0, 1), (None, 0, 1), (None, 1, 2)),
+            Quota(volumes=0, missing=Missing.UNAVAILABLE),
+        ),
+        "candidate.missing": GONE,
     },
     "types": {
         "volume.volume_type": (None, GOLD, FAST, BARE, BARE_RENAMED, PLAIN),
@@ -165,7 +180,7 @@ CREATE_TABLES: Mapping[str, Facts] = {
         "backend.clone_limit": (None, 0, 1, 2),
         "source.clones": (None, 0, 1, 2),
         "array_images": ABSENT,
-        "source": GONE,
+        "candidate.missing": GONE,
     },
     "images": {
         "image.status": ("active", "queued", "deactivated"),
@@ -190,7 +205,8 @@ CREATE_TABLES: Mapping[str, Facts] = {
     },
     "cache": {
         "cache_entries": ABSENT,
-        "source": GONE,
+        "cache_missing": (None, Missing.FAILED),
+        "candidate.missing": GONE,
         "image_volumes": ABSENT,
         "image.updated_at": (None, THEN, NOW),
         "candidate.image_updated_at": (None, THEN, NOW),
@@ -199,6 +215,20 @@ CREATE_TABLES: Mapping[str, Facts] = {
         "config.image_volume_cache_enabled": BOTH,
         "config.cinder_internal_tenant_project_id": (None, INTERNAL),
         "config.cinder_internal_tenant_user_id": (None, "user"),
+    },
+    "filling the cache": {
+        "cache_entries": ABSENT,
+        "array_images": ABSENT,
+        "image.disk_format": ("raw", "qcow2"),
+        "image.container_format": ("bare", "compressed"),
+        "image.size": (None, GiB, GiB + 1),
+        "image.virtual_size": (None, 0, GiB + 1),
+        "config.image_volume_cache_max_size_gb": (0, 1, 2),
+        "cache_quota": (
+            *(None, Quota(volumes=0), Quota(volumes=1)),
+            *(Quota(gigabytes=left) for left in (0, 1, 2)),
+            Quota(per_volume_gigabytes=0),
+        ),
     },
     "array images": {
         "array_images": PRESENT,
@@ -226,7 +256,25 @@ CREATE_TABLES: Mapping[str, Facts] = {
         "config.trusted_image_pools": (
             *map(frozenset, ((), ("images",), ("/images",))),
         ),
-        "source": GONE,
+        "candidate.missing": GONE,
+    },
+}
+CREATE_TABLES = {
+    **CREATE_TABLES,
+    "two locations": {
+        "image_volumes": tuple(
+            (*one, *two)
+            for one, two in itertools.combinations(AXES["image_volumes"], 2)
+        ),
+        "image.owner": (ALICE, None),
+    },
+    "data": {
+        "image_volumes": AXES["image_volumes"],
+        "array_images": ABSENT,
+        "image.locations_from": tuple(LocationsFrom),
+        "glance.show_multiple_locations": BOTH,
+        "image.encryption_key_id": KEYS,
+        "volume.encryption_key_id": KEYS,
     },
 }
 UPLOAD_TABLES: Mapping[str, Facts] = {
@@ -245,15 +293,27 @@ UPLOAD_TABLES: Mapping[str, Facts] = {
         "config.image_conversion_disable": BOTH,
         "config.allow_compression_on_image_upload": BOTH,
         "config.image_upload_use_cinder_backend": BOTH,
-        "clone_quota": quotas((None, 0), (None,), (None,)),
+        "clone_quota": (
+            *quotas((None, 0), (None,), (None,)),
+            Quota(volumes=0, missing=Missing.FORBIDDEN),
+        ),
     },
     "owners": {
         "image.owner": (ALICE, BOB, INTERNAL, None),
         "project_id": (ALICE, BOB, INTERNAL),
+        "volume.project_id": (ALICE, BOB, INTERNAL),
         "config.image_upload_use_internal_tenant": BOTH,
         "config.cinder_internal_tenant_project_id": (None, INTERNAL),
         "config.cinder_internal_tenant_user_id": (None, "user"),
-        "image.visibility": ("private", "shared", "community", "public"),
+    },
+    "sizes": {
+        "volume.size": (0, 1, 2),
+        "image.size": (None, 0, GiB, GiB + 1),
+        "image.virtual_size": (None, 0, GiB, GiB + 1),
+        "image.min_disk": (0, 1, 3),
+        "backend.can_extend": THREE,
+        "volume.host": _hosts(None, "h1"),
+        "volume.cluster_name": _hosts(None, "c1"),
     },
     "backends": {
         "backend.can_clone": THREE,
@@ -267,6 +327,8 @@ UPLOAD_TABLES: Mapping[str, Facts] = {
     "glance": {
         "glance.has_location_api": THREE,
         "glance.show_multiple_locations": BOTH,
+        "glance.missing": (None, Missing.UNAVAILABLE),
+        "glance.set_image_location": THREE,
         "glance.service_roles": (
             *map(frozenset, ((), ("admin",), ("service",))),
             frozenset({"admin", "service"}),
@@ -274,6 +336,7 @@ UPLOAD_TABLES: Mapping[str, Facts] = {
         "image.visibility": ("private", "shared", "community", "public"),
     },
     "stores": {
+        "glance.has_location_api": THREE,
         "volume.volume_type": (
             *(None, GOLD, PLAIN),
             VolumeType(id="t", name="gold", store_id="s1"),
@@ -286,7 +349,7 @@ UPLOAD_TABLES: Mapping[str, Facts] = {
                 )
                 for at, (name, read_only) in enumerate(stores)
             )
-            for size in range(4)
+            for size in range(3)
             for stores in itertools.product(
                 itertools.product((None, "gold"), BOTH), repeat=size
             )

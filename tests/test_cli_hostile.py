@@ -15,6 +15,7 @@ from cli_support import run
 from clonepolicy import CreateRequest, Route, parse_location, wire
 from clonepolicy._terminal.errors import CliError, Exit, line
 from clonepolicy._terminal.render import pairs, say, show, table
+from clonepolicy.ports import Missing
 from clonepolicy.scenarios import CLONEABLE, with_facts
 
 ESCAPES = "\x1b[2J\r\x07\x9b31m\u2028\u202e"
@@ -30,7 +31,9 @@ def hostile() -> CreateRequest:
         SCENARIO,
         dict.fromkeys(("image.id", "image.status", "volume.id"), FORGED),
     )
-    found = attrs.evolve(candidate, location=location, source=None)
+    found = attrs.evolve(
+        candidate, location=location, source=None, missing=Missing.ABSENT
+    )
     return attrs.evolve(request, image_volumes=(found,))
 
 
@@ -52,6 +55,34 @@ def test_what_tenants_write_is_escaped(
     ):
         assert result.stdout.replace("\n", "").isprintable()
         assert "\nclone" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--tenant",), ("--what-would-it-take",), ("--json",)]
+)
+def test_no_command_shows_a_users_key(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """What ``decide --json`` writes has no key either, and can be read."""
+    url = "s3+https://user:s3cr3t@host/b/o?X-Amz-Signature=s3cr3t"
+    body = wire.to_dict(CLONEABLE[Route.ARRAY_IMAGE])
+    body["array_images"][0]["location"] = url
+    body["image"]["direct_url"] = url
+    path, stored = tmp_path / "request.json", tmp_path / "decision.json"
+    path.write_text(json.dumps(body))
+    decided = run("decide", "create", str(path), "--json")
+    assert "s3+https://***@host/b/o?***" in decided.stdout
+    stored.write_text(decided.stdout)
+    path.write_text(json.dumps({**body, "image": url}))
+    for result in (
+        decided,
+        run("explain", str(stored), *options),
+        run("decide", "create", str(path)),
+        run("decide", "create", str(path), "--json"),
+        run("decide", "create", url, "--json"),
+    ):
+        assert result.exit_code in {Exit.DONE, Exit.USAGE}
+        assert "s3cr3t" not in result.output
 
 
 def test_an_error_of_a_file_is_escaped(tmp_path: Path) -> None:

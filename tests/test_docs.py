@@ -14,6 +14,8 @@ from typing import TypeAlias
 
 import pytest
 
+pytestmark = pytest.mark.one_python
+
 DOCS = Path(__file__).parents[1] / "docs"
 REMEDY = "is stale; run: python docs/generate.py --write"
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from clonepolicy import (
+    CINDER_29,
     POLICIES,
     SAFE,
     Clone,
@@ -29,7 +30,9 @@ from clonepolicy import (
     scenarios,
 )
 from clonepolicy.policy import Policy, Rule
-from clonepolicy.scenarios import CLONEABLE, with_facts
+from clonepolicy.scenarios import CLONEABLE, differences, with_facts
+
+pytestmark = pytest.mark.one_python
 
 TABLES = [
     (policy, table)
@@ -42,6 +45,8 @@ every_table = pytest.mark.parametrize(
 )
 SAMPLE = 4_000
 """How many combinations of a table are decided by default."""
+MOST = 1_000_000
+"""How many are decided of a table that has more."""
 CENSUS = Path(__file__).parents[1] / "docs/reference/census.md"
 
 
@@ -54,11 +59,13 @@ def expected(scenario: Request, policy: Policy) -> type:
     if isinstance(scenario, CreateRequest):
         create = policy.create
         can_clone = any(
-            clone_table.candidates(scenario)
-            and not shut(
-                (*clone_table.preconditions, *clone_table.source_rules)
+            not shut(clone_table.preconditions)
+            and all(
+                rule.holds(scenario, candidate)
+                for rule in clone_table.source_rules
             )
             for clone_table in create.clone
+            for candidate in clone_table.candidates(scenario)
         )
         closed, efficient = shut(create.download), can_clone
         refused = shut(create.refuse)
@@ -76,8 +83,8 @@ def check(policy: Policy, table: scenarios.Table, stride: int) -> int:
     """Decide every ``stride``-th combination; return how many."""
     seen = 0
     names = {rule.name for rule in table.rules}
-    every = iter(scenarios.combinations(table.base, table.rules))
-    for failing, scenario in itertools.islice(every, 0, None, stride):
+    combinations = scenarios.combinations(table.base, table.rules)
+    for failing, scenario in combinations.every(stride):
         decision = decide(scenario, policy)
         assert failing == {f.rule for f in decision.findings} & names
         assert expected(scenario, policy) is type(decision)
@@ -124,8 +131,10 @@ def test_the_census_counts_every_table() -> None:
 def test_every_combination_of_every_table(
     policy: Policy, table: scenarios.Table
 ) -> None:
-    """As many are decided as the census counts."""
-    assert census()[policy.name, table.name] == check(policy, table, 1)
+    """As many are decided as the census counts, or `MOST` of them."""
+    count = census()[policy.name, table.name]
+    step = 1 + (count - 1) // MOST
+    assert -(-count // step) == check(policy, table, step)
 
 
 @pytest.mark.parametrize("route", CLONEABLE)
@@ -135,8 +144,8 @@ def test_tables_cross_as_the_verdict_says(route: Route) -> None:
     base = CLONEABLE[route]
     faults: dict[str, dict[str, Any]] = {
         "refuse": {"image.status": "queued"},
-        "gate": {"image.encryption_key_id": "key-1"},
-        "rule": {"source.status": "error"},
+        "gate": {"image.container_format": "ovf"},
+        "rule": {"source.size": 2},
         "download": {"conversion_free": 0},
     }
     for shut in itertools.product((False, True), repeat=4):
@@ -152,3 +161,16 @@ def test_tables_cross_as_the_verdict_says(route: Route) -> None:
         else:
             wanted = Refuse if closed["download"] else Download
         assert wanted is type(decision), (clone_table.route, closed)
+
+
+def test_a_difference_of_an_upload_says_what_an_upload_does() -> None:
+    """Cinder falls back from a clone in a create, and not in an upload."""
+    why = {
+        each.table: each.why
+        for each in differences(SAFE, CINDER_29)
+        if each.rule == "array_can_clone"
+    }
+    uploading = why.pop("upload.register")
+    assert "stays behind" in uploading
+    assert why
+    assert uploading not in why.values()

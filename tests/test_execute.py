@@ -276,6 +276,7 @@ SECOND: tuple[FaultKind, ...] = (
 )
 
 
+@pytest.mark.one_python
 def test_a_plan_survives_every_second_fault() -> None:
     """16242 runs: the second fault hits a step, an undoing or a recovery."""
     runs = 0

@@ -46,7 +46,7 @@ REGISTERS = (
             f"{CLONES}, extended to 3 GiB",
         ),
         (
-            {"source.status": "error"},
+            {"source.size": 2},
             f"download image {IMAGE_ID} into volume {NEW_ID}",
         ),
         (
@@ -93,15 +93,17 @@ def test_the_operator_reads_reason_values_remedy_and_plan() -> None:
     """Also who can remedy it, and the plan that follows."""
     text = explain(decide(with_facts(SCENARIO, {"source.project_id": "bob"})))
     for part in (
-        "owner-mismatch: the image's owner does not own the source",
+        "owner-mismatch: the source is not known to be the image owner's",
+        "owner-mismatch: no location of the image can be used",
         "image.owner=alice",
         "source.project_id=bob",
         "operator: upload the image anew with ",
         f"image-volume cinder://{SOURCE_ID}: refused",
-        "1. download: DownloadImage, PublishVolume",
-        "else FailVolume",
+        "plan:\n  else FailVolume",
     ):
         assert part in text
+    text = explain(decide(with_facts(SCENARIO, {"source.size": 2})))
+    assert "1. download: DownloadImage, PublishVolume" in text
 
 
 def test_facts_of_the_source_and_of_the_volume_have_different_names() -> None:
@@ -148,9 +150,9 @@ def test_a_tenant_reads_a_refusal_and_its_remedy() -> None:
     scenario = with_facts(SCENARIO, {"image.size": 2 * GiB})
     expected = (
         f"Cannot make volume {NEW_ID} from image {IMAGE_ID}.\n"
-        "- the image is larger than the volume "
+        "- the image's file is larger than the volume "
         "[image-larger-than-volume]. "
-        "Remedy: ask for a volume at least as large as the image."
+        "Remedy: ask for a volume at least as large as the image's file."
     )
     assert expected == explain_to_tenant(decide(scenario))
 

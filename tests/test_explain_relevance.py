@@ -70,13 +70,13 @@ def test_the_reasons_start_with_the_nearest_route() -> None:
     scenario = with_facts(
         SCENARIO,
         {
-            "source.status": "error",
+            "source.size": 2,
             "config.cinder_internal_tenant_user_id": None,
         },
     )
     relevant = [finding.reason for finding in decide(scenario).relevant]
     assert [
-        Reason.SOURCE_STATUS,
+        Reason.SOURCE_LARGER_THAN_REQUEST,
         Reason.NO_INTERNAL_TENANT,
         Reason.CACHE_MISS,
     ] == relevant

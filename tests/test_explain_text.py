@@ -69,6 +69,13 @@ def test_a_create_is_explained_to_the_operator_line_by_line() -> None:
         "source.project_id=alice, config.trusted_projects=store, "
         "config.cinder_internal_tenant_project_id=internal"
     )
+    cache = (
+        "cache_entries=none, cache_missing=not set, "
+        "config.image_volume_cache_max_size_gb=0, cache_quota=not set, "
+        "image.size=1073741824, "
+        "image.virtual_size=not set, image.disk_format=raw, "
+        "image.container_format=bare"
+    )
     decision = decide(with_a_worse_source({"volume.size": 2}))
     found = {f.reason: f for f in (*decision.findings, *decision.notes)}
 
@@ -79,7 +86,7 @@ def test_a_create_is_explained_to_the_operator_line_by_line() -> None:
 clone volume {NEW_ID} from cinder://{SOURCE_ID}, extended to 2 GiB (policy \
 {SAFE})
 the request:
-{lines(Reason.CACHE_MISS, "cache_entries=none")}
+{lines(Reason.CACHE_MISS, cache)}
     closes: cache-entry
   not used here: array-image (no-array-image)
 image-volume cinder://{SOURCE_ID}: acceptable
@@ -120,11 +127,21 @@ plan:
     assert expected == explain(decision)
 
 
-def test_a_record_is_shown_by_its_id() -> None:
-    """A volume type has one."""
-    scenario = with_facts(SCENARIO, {"volume.volume_type": None})
-    text = explain(decide(scenario))
-    assert "source.volume_type=plain" in text
+def test_a_volume_type_is_shown_with_what_it_promises() -> None:
+    """Types that differ in nothing else have their ids only."""
+    fast = VolumeType(
+        id="fast",
+        extra_specs=frozenset({"replication_enabled=<is> True"}),
+        qos_specs_id="q1",
+    )
+    text = explain(decide(with_facts(SCENARIO, {"volume.volume_type": fast})))
+    shown = (
+        "source.volume_type=plain, "
+        "volume.volume_type=fast (replication_enabled=<is> True, QoS specs q1)"
+    )
+    assert shown in text
+    assert "not known to promise the same by their extra specs" in text
+    assert "the volumes' types do not have the same QoS specs" in text
 
 
 @pytest.mark.parametrize(

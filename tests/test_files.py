@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from clonepolicy import (
     AdapterError,
     ConflictError,
+    ForbiddenError,
     IntegrityError,
     NotFoundError,
     UnavailableError,
@@ -42,7 +43,7 @@ def sqlite_error(code: int) -> sqlite3.Error:
         (OSError(errno.EEXIST, ""), ConflictError, "already"),
         (OSError(errno.ENOSPC, ""), UnavailableError, "no space left"),
         (OSError(errno.EFBIG, ""), UnavailableError, "a file that large"),
-        (OSError(errno.EACCES, "no"), UnavailableError, "who may read"),
+        (OSError(errno.EACCES, "no"), ForbiddenError, "who may read"),
         (OSError(errno.EROFS, "ro"), UnavailableError, "mount"),
         (OSError(errno.EIO, "I/O"), UnavailableError, "I/O"),
         (sqlite_error(sqlite3.SQLITE_NOTADB), UnavailableError, "restore"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import sys
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -25,10 +26,12 @@ from clonepolicy import (
     NotFoundError,
     Quota,
     RbdLocation,
+    Reason,
     UnavailableError,
     Upload,
     UploadRequest,
     Volume,
+    VolumeType,
     decide,
     gather_create,
     gather_upload,
@@ -40,7 +43,7 @@ from clonepolicy.adapters.memory import (
     POOL,
     MemoryCloud,
 )
-from clonepolicy.ports import Inspection
+from clonepolicy.ports import Inspection, Missing
 from clonepolicy.testing.faults import Fault, Faulty
 from memory_support import DATA, TENANT, add_source, store
 
@@ -122,12 +125,59 @@ def test_a_create_without_a_quota_has_no_limit() -> None:
     assert quota == request.quota
 
 
+def cache_quota(cloud: MemoryCloud, *failing: str) -> Quota | None:
+    """Gather a create of an image without locations."""
+    return create(cloud, located(cloud), *failing).cache_quota
+
+
+def test_the_quota_of_the_caches_owner_is_asked_if_it_counts() -> None:
+    """The next create would add an entry."""
+    cloud = MemoryCloud()
+    tenant = cloud.config.cinder_internal_tenant_project_id
+    assert tenant is not None
+    for limit in (Quota(volumes=0), Quota(type_volumes=0)):
+        cloud.limits[tenant] = limit
+        volume = attrs.evolve(
+            cloud.add_volume(TENANT, 5), volume_type=VolumeType(id="t")
+        )
+        request = gather_create(
+            located(cloud), volume, cloud.config, cloud.ports(TENANT)
+        )
+        assert limit == request.cache_quota
+    unknown = Quota(missing=Missing.UNAVAILABLE)
+    assert unknown == cache_quota(cloud, "volumes.get_quota")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"image_volume_cache_enabled": False},
+        {"cinder_internal_tenant_project_id": None},
+    ],
+    ids=list,
+)
+def test_the_quota_of_no_cache_is_not_asked(option: dict[str, Any]) -> None:
+    """Its rules would not depend on it."""
+    cloud = MemoryCloud()
+    cloud.config = attrs.evolve(cloud.config, **option)
+    assert cache_quota(cloud) is None
+
+
+def test_the_quota_of_a_cache_with_an_entry_is_not_asked() -> None:
+    """Nothing would be added."""
+    cloud = MemoryCloud()
+    image_id = located(cloud)
+    source = cloud.volume(add_source(cloud).volume_id)
+    cloud.cache.append(CacheEntry(image_id=image_id, source=source))
+    assert create(cloud, image_id).cache_quota is None
+
+
 def test_a_create_records_that_locations_cannot_be_read() -> None:
     """The image is downloaded."""
     cloud = MemoryCloud()
     image_id = located(cloud, add_source(cloud))
     request = create(cloud, image_id, "images.get_locations")
-    assert request.image.locations_from is LocationsFrom.UNREADABLE
+    assert request.image.locations_from is LocationsFrom.UNAVAILABLE
     assert not request.image_volumes
     assert isinstance(decide(request), Download)
 
@@ -136,8 +186,12 @@ def test_a_create_records_that_glance_hides_locations() -> None:
     """Glance has neither interface; the image is downloaded."""
     cloud = MemoryCloud(glance=GlanceConfig())
     request = create(cloud, located(cloud, add_source(cloud)))
-    assert request.image.locations_from is LocationsFrom.UNREADABLE
-    assert isinstance(decide(request), Download)
+    assert request.image.locations_from is LocationsFrom.HIDDEN
+    decision = decide(request)
+    assert isinstance(decision, Download)
+    reasons = {finding.reason for finding in decision.findings}
+    assert Reason.LOCATIONS_HIDDEN in reasons
+    assert not {Reason.NO_LOCATIONS, Reason.NO_ARRAY_IMAGE} & reasons
 
 
 def test_a_missing_volume_is_a_candidate_without_a_source() -> None:
@@ -280,7 +334,6 @@ def test_every_fact_of_an_upload_is_gathered() -> None:
         "images.get_image",
         "volumes.get_volume",
         "array.get_backend",
-        "volumes.get_quota",
     ],
 )
 def test_a_call_that_every_upload_needs_may_not_fail(failing: str) -> None:

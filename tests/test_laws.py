@@ -71,7 +71,7 @@ class TestExplained:
     """Every path that is not taken has a finding that says why."""
 
     @every_policy
-    @given(request=some.create_requests() | some.near_misses())
+    @given(request=some.create_requests())
     def test_what_is_not_cloned_has_a_reason_for_each_mechanism(
         self, policy: Policy, request: CreateRequest
     ) -> None:
@@ -85,7 +85,7 @@ class TestExplained:
             assert any(Route.DOWNLOAD in f.blocks for f in decision.findings)
 
     @every_policy
-    @given(request=some.create_requests() | some.near_misses())
+    @given(request=some.create_requests())
     def test_a_chosen_source_has_no_finding_against_it(
         self, policy: Policy, request: CreateRequest
     ) -> None:
@@ -123,7 +123,7 @@ class TestHonest:
     """A finding is reported if and only if its rule fails."""
 
     @every_policy
-    @given(request=some.create_requests() | some.near_misses())
+    @given(request=some.create_requests())
     def test_create_findings_are_the_failing_rules(
         self, policy: Policy, request: CreateRequest
     ) -> None:
@@ -145,7 +145,7 @@ class TestOrdered:
     """The order and the repetition of candidates never matter."""
 
     @every_policy
-    @given(request=some.create_requests() | some.near_misses(), data=st.data())
+    @given(request=some.create_requests(), data=st.data())
     def test_shuffled_and_repeated_candidates_change_nothing(
         self, policy: Policy, request: CreateRequest, data: st.DataObject
     ) -> None:
@@ -177,7 +177,7 @@ class TestEnding:
     """A plan ends: each source once, then the ordinary path."""
 
     @every_policy
-    @given(request=some.create_requests() | some.near_misses())
+    @given(request=some.create_requests())
     def test_a_plan_tries_each_source_once_and_then_downloads(
         self, policy: Policy, request: CreateRequest
     ) -> None:
@@ -206,7 +206,7 @@ class TestEnding:
         assert wanted == names
         assert isinstance(decision, Refuse) == (not names)
 
-    @given(request=some.create_requests() | some.near_misses())
+    @given(request=some.create_requests())
     def test_leaving_out_the_source_that_failed_comes_to_an_end(
         self, request: CreateRequest
     ) -> None:

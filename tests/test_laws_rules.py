@@ -25,7 +25,7 @@ from clonepolicy import (
     decide,
     scenarios,
 )
-from clonepolicy.policy import Policy, Rule
+from clonepolicy.policy import CANDIDATE_FIELDS, Policy, Rule
 from clonepolicy.scenarios import AXES, UPLOAD_AXES, candidate_of, with_facts
 from laws import (
     RULES,
@@ -36,6 +36,10 @@ from laws import (
     one_fault,
     rules_in,
 )
+
+pytestmark = pytest.mark.one_python
+WHOLE = frozenset(CANDIDATE_FIELDS.values())
+"""The facts that are candidates."""
 
 
 class TestAlone:
@@ -64,13 +68,23 @@ class TestFramed:
         rule: Rule[Any],
         rng: random.Random,
     ) -> None:
-        """Two requests that agree on the reads agree on the outcome."""
+        """Two requests that agree on the reads agree on the outcome.
+
+        A rule that reads a fact of the source holds if there is none.
+        """
         axes = UPLOAD_AXES if isinstance(table.base, UploadRequest) else AXES
+        # whole candidates would hide the facts of the base's candidate
         one, two = (
-            {path: rng.choice(pool) for path, pool in axes.items()}
+            {
+                path: rng.choice(pool)
+                for path, pool in axes.items()
+                if path in rule.reads or path not in WHOLE
+            }
             for _ in range(2)
         )
         read = {path: one[path] for path in rule.reads if path in axes}
+        if any(path.startswith("source.") for path in rule.reads):
+            read["candidate.missing"] = one["candidate.missing"] = None
         assert scenarios.holds(rule, with_facts(table.base, one)) == (
             scenarios.holds(rule, with_facts(table.base, {**two, **read}))
         )
@@ -80,22 +94,27 @@ class TestFramed:
         self, rule: Rule[Any]
     ) -> None:
         """For each fact, two requests that differ in it alone differ."""
-        used = {
-            path
-            for base in RULES[rule]
-            for path in rule.reads
-            if depends(rule, path, base)
-        }
+        used: set[str] = set()
+        for base in {id(base): base for base in RULES[rule]}.values():
+            used |= dependencies(rule, base)
         assert set(rule.reads) == used
 
 
-def depends(rule: Rule[Any], path: str, base: Request) -> bool:
-    """Look for two requests that differ in one fact and in the outcome."""
-    outcomes: dict[str, set[bool]] = {}
-    for values, scenario in scenarios.variants(base, frozenset(rule.reads)):
-        rest = repr([values.get(p) for p in rule.reads if p != path])
-        outcomes.setdefault(rest, set()).add(scenarios.holds(rule, scenario))
-    return any(len(held) > 1 for held in outcomes.values())
+def dependencies(rule: Rule[Any], base: Request) -> set[str]:
+    """Find facts that alone make two requests differ in the outcome."""
+    asked = [
+        ({p: id(v) for p, v in values.items()}, scenarios.holds(rule, request))
+        for values, request in scenarios.variants(base, frozenset(rule.reads))
+    ]
+    found: set[str] = set()
+    for path in rule.reads:
+        outcomes: dict[tuple[int | None, ...], bool] = {}
+        for values, held in asked:
+            rest = tuple(values.get(p) for p in rule.reads if p != path)
+            if outcomes.setdefault(rest, held) is not held:
+                found.add(path)
+                break
+    return found
 
 
 def without(policy: Policy, table: str, rule: Rule[Any]) -> Policy:
@@ -223,6 +242,11 @@ class TestFindings:
             source = candidate_of(scenario)
             if not table.name.endswith(".source_rules"):
                 source = None
+            as_it_is = {
+                path: getattr(table.base, path)
+                for path in CANDIDATE_FIELDS.values()
+                if path in rule.reads
+            }
             assert (
                 rule.reason,
                 rule.requirement,
@@ -231,7 +255,7 @@ class TestFindings:
                 rule.reads,
                 {
                     path: None if lacks(scenario, path) else value
-                    for path, value in values.items()
+                    for path, value in (as_it_is | {**values}).items()
                 },
             ) == (
                 finding.reason,

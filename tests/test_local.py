@@ -17,6 +17,7 @@ from clonepolicy import (
     Config,
     ConflictError,
     Download,
+    FactError,
     GiB,
     IntegrityError,
     NotFoundError,
@@ -349,3 +350,22 @@ def test_progress_is_reported(tmp_path: Path, source: Path) -> None:
         )
     assert reports[-1] == (3 * MIB, 3 * MIB)
     assert sorted(reports) == reports
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("type_volumes", Quota(type_volumes=1)),
+        ("type_gigabytes", Quota(type_gigabytes=1)),
+    ],
+)
+def test_a_quota_of_a_volume_type_is_refused(
+    tmp_path: Path, name: str, limit: Quota
+) -> None:
+    """A local cloud has no volume types."""
+    with (
+        LocalCloud.init(tmp_path / "c") as cloud,
+        pytest.raises(FactError, match="no volume types") as caught,
+    ):
+        cloud.set_quota("p", limit)
+    assert caught.value.field == f"Quota.{name}"

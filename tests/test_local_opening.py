@@ -21,6 +21,7 @@ from clonepolicy import (
     NotFoundError,
     Quota,
     UnavailableError,
+    UnsupportedError,
 )
 from clonepolicy.adapters.local import LocalCloud
 from local_support import (
@@ -115,7 +116,8 @@ def test_wrong_arguments_are_named(tmp_path: Path, source: Path) -> None:
             cloud.ports("p", "pool9")
         ports = cloud.ports("p", "pool1")
         location = CinderLocation(ports.volumes.new_id())
-        assert ports.array.find_image(location=location) is None
+        with pytest.raises(UnsupportedError):
+            ports.array.find_image(location=location)
         with pytest.raises(NotFoundError):
             ports.volumes.set_readonly("no")
         with pytest.raises(NotFoundError):

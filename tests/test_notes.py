@@ -55,13 +55,18 @@ SCENARIO = CLONEABLE[Route.IMAGE_VOLUME]
             set(),
             {Reason.PARENT_PINNED},
         ),
-        ({"backend.clone_kind": None}, set(), set()),
+        ({"backend.clone_kind": None}, set(), {Reason.PARENT_PINNED}),
         ({"volume.size": 2}, {Reason.EXTEND_REQUIRED}, set()),
         ({"source.project_id": INTERNAL}, set(), {Reason.TENANT_MUTABLE}),
         ({"source.project_id": STORE}, set(), {Reason.TENANT_MUTABLE}),
         (
             {"source.inspection": Inspection.NOT_INSPECTED},
             {Reason.CONTENT_NOT_INSPECTED},
+            set(),
+        ),
+        (
+            {"source.inspection": Inspection.UNREADABLE},
+            {Reason.CONTENT_UNREADABLE},
             set(),
         ),
     ],
@@ -80,9 +85,7 @@ def test_a_decision_that_does_not_clone_carries_no_notes(
     route: Route,
 ) -> None:
     """Notes are about the clone only."""
-    scenario = with_facts(
-        CLONEABLE[route], {"image.encryption_key_id": "key-1"}
-    )
+    scenario = with_facts(CLONEABLE[route], {"image.container_format": "ovf"})
     assert () == decide(scenario).notes
     upload = with_facts(REGISTERABLE, {"image.status": "active"})
     assert () == decide(upload).notes
@@ -118,6 +121,16 @@ def test_a_decision_that_does_not_clone_carries_no_notes(
                 "backend.clone_kind": CloneKind.FULL_COPY,
             },
             set(),
+        ),
+        (
+            SAFE,
+            {"volume.inspection": Inspection.UNREADABLE},
+            {*UPLOADS, Reason.CONTENT_UNREADABLE},
+        ),
+        (
+            SAFE,
+            {"backend.clone_kind": None},
+            UPLOADS - {Reason.PARENT_PINNED},
         ),
         (
             SAFE,

@@ -40,10 +40,11 @@ CORE: Mapping[str, str] = {
     """,
     "clonepolicy.ports": """
         API_VERSION ARRAY_BACKENDS OLDEST_API_VERSION ArrayBackend ArrayKind
-        ImageService Inspection InstalledArray Journal JournalEntry Observer
-        Phase Ports
+        ImageService Inspection InstalledArray Journal JournalEntry Missing
+        Observer Phase Ports
         StoredVolume VolumeService check_array_kind check_source
         check_volume_id installed_arrays load_array volume_changed
+        why_missing why_unread
     """,
     "clonepolicy.scenarios": """
         ALICE ARRAY AXES BOB CLONEABLE HERE IMAGE_ID INTERNAL NEW_ID NOW
@@ -99,8 +100,8 @@ OTHERS: Mapping[str, str] = {
     "clonepolicy.testing.strategies": """
         array_images backends cache_entries configs create_requests
         glance_configs hosts image_ids image_volumes images locations
-        moments near_misses project_ids quotas stored_images upload_requests
-        volume_ids volume_types volumes
+        moments near_misses project_ids quotas stored_images
+        upload_near_misses upload_requests volume_ids volume_types volumes
     """,
 }
 """The other public modules, which need extras."""

@@ -58,6 +58,7 @@ from clonepolicy.policy import (
     nearest_first,
     rule,
 )
+from clonepolicy.ports import Missing
 from clonepolicy.scenarios import CLONEABLE, REGISTERABLE, with_facts
 from clonepolicy.testing import strategies as some
 from zones import Shifting
@@ -184,7 +185,7 @@ def test_records_are_frozen_and_slotted(kind: type) -> None:
     assert "__slots__" in vars(kind)
 
 
-@given(request=some.create_requests() | some.near_misses())
+@given(request=some.create_requests())
 def test_requests_are_values(request: CreateRequest) -> None:
     """A copy is equal and has the same hash."""
     copy = attrs.evolve(request)
@@ -332,7 +333,7 @@ class TestPlans:
         """Only a policy without SAFE's rules can choose such a candidate."""
         request = CLONEABLE[Route.IMAGE_VOLUME]
         (candidate,) = request.image_volumes
-        gone = attrs.evolve(candidate, source=None)
+        gone = attrs.evolve(candidate, source=None, missing=Missing.ABSENT)
         plan = plan_create(
             request, [(Route.IMAGE_VOLUME, gone)], download=False
         )
@@ -353,7 +354,7 @@ class TestPlans:
         )
         scenario = CLONEABLE[Route.CACHE_ENTRY]
         (entry,) = scenario.cache_entries
-        odd = attrs.evolve(entry, source=None)
+        odd = attrs.evolve(entry, source=None, missing=Missing.ABSENT)
         request = attrs.evolve(scenario, cache_entries=(entry, odd))
         decision = decide(request, careless)
         assert decision.plan.attempts

@@ -50,6 +50,12 @@ BODY: dict[Any, Any] = {
     "os_hash_value": "0f",
     "updated_at": "2026-01-01T00:00:00Z",
 }
+KIND: dict[str, object] = {
+    "id": "t",
+    "name": "gold",
+    "extra_specs": {},
+    "qos_specs_id": None,
+}
 ROW = {
     "id": "v",
     "project_id": "alice",
@@ -59,7 +65,7 @@ ROW = {
     "host": "h@b#p",
     "cluster_name": None,
     "encryption_key_id": None,
-    "volume_type": {"id": "t", "name": "gold", "extra_specs": {}},
+    "volume_type": KIND,
     "multiattach": False,
     "migration_status": None,
     "created_at": datetime.datetime(2025, 1, 1),  # noqa: DTZ001 - as stored
@@ -76,7 +82,7 @@ def volume(**changes: object) -> Volume:
 
 def type_of(**extra_specs: object) -> VolumeType | None:
     """Read a volume type with extra specs."""
-    kind = {"id": "t", "name": "gold", "extra_specs": extra_specs}
+    kind = {**KIND, "extra_specs": extra_specs}
     return volume(volume_type=kind).volume_type
 
 
@@ -323,7 +329,7 @@ def test_a_volume_is_read() -> None:
         size=1,
         status="available",
         host=Host("h", "b", "p"),
-        volume_type=VolumeType(id="t", name="gold"),
+        volume_type=VolumeType(id="t", name="gold", extra_specs=frozenset()),
         created_at=THEN,
     )
 
@@ -380,6 +386,8 @@ def test_extra_specs_are_read() -> None:
         "provisioning:min_vol_size": "2",
         "provisioning:max_vol_size": "10",
         "image_service:store_id": "s",
+        "RESKEY:availability_zones": "az1",
+        "replication_enabled": "<is> True",
     }
     expected = VolumeType(
         id="t",
@@ -388,10 +396,12 @@ def test_extra_specs_are_read() -> None:
         min_vol_size=2,
         max_vol_size=10,
         store_id="s",
+        extra_specs=frozenset({"replication_enabled=<is> True"}),
+        qos_specs_id=None,
     )
     assert type_of(**specs) == expected
     rows = [{"key": key, "value": value} for key, value in specs.items()]
-    kind = {"id": "t", "name": "gold", "extra_specs": rows}
+    kind = {**KIND, "extra_specs": rows}
     assert volume(volume_type=kind).volume_type == expected
 
 
@@ -430,10 +440,10 @@ def test_a_row_without_a_column_is_an_error(name: str) -> None:
     assert caught.value.field == f"Volume.{name}"
 
 
-@pytest.mark.parametrize("name", ["id", "name", "extra_specs"])
+@pytest.mark.parametrize("name", ["id", "name", "extra_specs", "qos_specs_id"])
 def test_a_type_without_a_column_is_an_error(name: str) -> None:
     """The error names the column."""
-    kind = {"id": "t", "name": "gold", "extra_specs": {}}
+    kind = {**KIND}
     del kind[name]
     with pytest.raises(FactError) as caught:
         volume(volume_type=kind)
@@ -538,8 +548,15 @@ def test_a_volume_survives_a_round_trip_through_its_row(
             else record.created_at.replace(tzinfo=None)
         ),
     }
+    # a row has its type's extra specs, if only none
+    known = kind and attrs.evolve(
+        kind, extra_specs=kind.extra_specs or frozenset()
+    )
     assert volume_from_row(row) == attrs.evolve(
-        record, clones=None, inspection=Inspection.NOT_INSPECTED
+        record,
+        volume_type=known,
+        clones=None,
+        inspection=Inspection.NOT_INSPECTED,
     )
 
 
@@ -558,7 +575,9 @@ def _type_row(kind: VolumeType) -> dict[str, Any]:
             key: str(value)
             for key, value in specs.items()
             if value is not None
-        },
+        }
+        | dict(spec.split("=", 1) for spec in kind.extra_specs or ()),
+        "qos_specs_id": kind.qos_specs_id,
     }
 
 

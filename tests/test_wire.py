@@ -34,7 +34,7 @@ every_policy = pytest.mark.parametrize(
 )
 
 
-@given(request=some.create_requests() | some.near_misses())
+@given(request=some.create_requests())
 def test_create_requests_survive(request: CreateRequest) -> None:
     """Written and read, a request is the same."""
     assert request == loads(CreateRequest, dumps(request))
@@ -47,7 +47,7 @@ def test_upload_requests_survive(request: UploadRequest) -> None:
 
 
 @every_policy
-@given(request=some.create_requests() | some.near_misses())
+@given(request=some.create_requests())
 def test_create_decisions_and_plans_survive(
     policy: Policy, request: CreateRequest
 ) -> None:

@@ -27,6 +27,7 @@ from clonepolicy import (
 from clonepolicy.policy import CANDIDATE_FIELDS, Policy, Rule
 from clonepolicy.scenarios import (
     CLONEABLE,
+    DOWNLOADED,
     REGISTERABLE,
     Table,
     holds,
@@ -37,6 +38,7 @@ from clonepolicy.scenarios import (
 
 BASES: Mapping[str, Request] = {
     **{str(route): request for route, request in CLONEABLE.items()},
+    "download": DOWNLOADED,
     "upload": REGISTERABLE,
 }
 LOCATIONS = (
@@ -50,18 +52,26 @@ one_fault_of = cache(one_fault)
 
 
 def facts(record: Any, prefix: str = "") -> Iterator[tuple[str, Any, bool]]:  # noqa: ANN401 - any record
-    """Give the path and value of each fact, and if it has no default."""
+    """Give the path and value of each fact, and if it has no default.
+
+    The facts of the only candidate of the last field that has one begin with
+    ``candidate``, those of others with their place.
+    """
+    listed = [f for f in CANDIDATE_FIELDS.values() if getattr(record, f, ())]
     for field in attrs.fields(type(record)):
         value = getattr(record, field.name)
         path = f"{prefix}{field.name}"
         if field.name in CANDIDATE_FIELDS.values() and value:
-            (candidate,) = value
-            yield from facts(candidate, "candidate.")
+            alone = field.name == listed[-1] and len(value) == 1
+            for number, candidate in enumerate(value):
+                place = "candidate" if alone else f"{path}[{number}]"
+                yield from facts(candidate, f"{place}.")
         elif not attrs.has(type(value)) or isinstance(
             value, (Host, *LOCATIONS)
         ):
             yield path, value, value != field.default
         else:
+            # the only candidate's source has a path of its own
             root = "source" if path == "candidate.source" else path
             yield from facts(value, f"{root}.")
 
@@ -96,8 +106,9 @@ def bases() -> Iterator[str]:
     """Write the requests that the examples change."""
     yield "## Base requests"
     yield (
-        "Each of these requests takes an efficient route under SAFE. They "
-        "are `CLONEABLE` and `REGISTERABLE` of `clonepolicy.scenarios`. "
+        "SAFE lets each of these requests take the route of its name. They "
+        "are `CLONEABLE`, `DOWNLOADED` and `REGISTERABLE` of "
+        "`clonepolicy.scenarios`. "
         "Facts that have their default are left out. Sizes are in GiB, those "
         "of images in bytes."
     )
@@ -115,7 +126,10 @@ def bases() -> Iterator[str]:
     yield listing({p: v for p, v in first.items() if p in shared})
     for name, values in written_bases.items():
         yield f"### Base: {name}"
-        field = CANDIDATE_FIELDS[Route(name)]
+        field = CANDIDATE_FIELDS.get(Route(name))
+        if field is None:
+            yield "A create without candidates."
+            continue
         yield f"A create with one candidate, in `{field}`."
         yield listing({p: v for p, v in values.items() if p not in shared})
     yield "### Base: upload"
@@ -128,8 +142,8 @@ def changes(base: Request, request: Request) -> dict[str, str]:
     before = {path: value for path, value, _ in facts(base)}
     return {
         path: written(value)
-        for path, value, _ in facts(request)
-        if path not in before or before[path] != value
+        for path, value, is_set in facts(request)
+        if (before[path] != value if path in before else is_set)
     }
 
 

@@ -64,6 +64,7 @@ def rules() -> Iterator[str]:
             f"- facts it reads: {code(rule.reads)}",
             f"- documented by: {'; '.join(map(str, rule.citations))}",
             f"- Cinder differs: {rule.differs}",
+            f"- Cinder differs for an upload: {rule.upload_differs}",
             f"- if it does not hold: {rule.meaning}",
             *(f"- remedy of the {cure}" for cure in rule.cures),
             f"- tables: {where}",

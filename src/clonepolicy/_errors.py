@@ -26,6 +26,10 @@ class ClonePolicyError(Exception):
         """Return the message in one line of printable text."""
         return printable(super().__str__())
 
+    def __repr__(self) -> str:
+        """Return the class and the message, and not what is not shown."""
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 class FactError(ClonePolicyError, ValueError):
     """A field has an invalid value."""

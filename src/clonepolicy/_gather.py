@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import attrs
 
-from clonepolicy._errors import AdapterError
+from clonepolicy._errors import AdapterError, UnsupportedError
 from clonepolicy._facts.config import Config, GlanceConfig, Quota
 from clonepolicy._facts.locations import (
     Location,
+    MalformedLocation,
     cinder_volume_id,
     concerns_volumes,
 )
 from clonepolicy._facts.records import (
     Backend,
     Inspection,
-    LocationsFrom,
+    Missing,
     Volume,
+    VolumeType,
 )
 from clonepolicy._facts.requests import (
     ArrayImage,
@@ -24,6 +26,7 @@ from clonepolicy._facts.requests import (
     ImageVolume,
     UploadRequest,
 )
+from clonepolicy.ports._checks import why_missing, why_unread
 from clonepolicy.ports._services import Ports
 
 
@@ -42,8 +45,8 @@ def gather_create(  # noqa: PLR0913 - one for each fact
     counted; None: Cinder has reserved it already.  ``conversion_free`` is
     the free space of ``image_conversion_dir`` in bytes; None: not limited.
 
-    If a fact that only cloning needs cannot be read, it counts as
-    unknown, and the volume may still be downloaded.
+    A fact that only cloning needs, and that cannot be read, keeps why: from
+    the error that the port raised.  The volume may still be downloaded.
 
     Raises:
         AdapterError: the image or the backend cannot be read.
@@ -51,11 +54,12 @@ def gather_create(  # noqa: PLR0913 - one for each fact
     image = ports.images.get_image(image_id)
     try:
         locations = ports.images.get_locations(image_id)
-    except AdapterError:
+    except AdapterError as error:
         locations = ()
-        image = attrs.evolve(image, locations_from=LocationsFrom.UNREADABLE)
+        image = attrs.evolve(image, locations_from=why_unread(error))
     distinct = tuple(dict.fromkeys(locations))
     backend = ports.array.get_backend()
+    entries, cache_missing = _cache_entries(image_id, backend, ports)
     return CreateRequest(
         image=image,
         volume=volume,
@@ -74,25 +78,31 @@ def gather_create(  # noqa: PLR0913 - one for each fact
             for location in distinct
             if concerns_volumes(location)
         ),
-        cache_entries=_cache_entries(image_id, backend, ports),
+        cache_entries=entries,
+        cache_missing=cache_missing,
+        cache_quota=(
+            None
+            if entries
+            else _cache_quota(config, volume.volume_type, ports)
+        ),
     )
 
 
 def _glance(ports: Ports) -> GlanceConfig:
     try:
         return ports.images.get_config()
-    except AdapterError:
-        return GlanceConfig()
+    except AdapterError as error:
+        return GlanceConfig(missing=why_missing(error))
 
 
 def _cache_entries(
     image_id: str, here: Backend, ports: Ports
-) -> tuple[CacheEntry, ...]:
+) -> tuple[tuple[CacheEntry, ...], Missing | None]:
     try:
         entries = ports.volumes.get_cache_entries(image_id)
-    except AdapterError:
-        return ()
-    return tuple(
+    except AdapterError as error:
+        return (), why_missing(error)
+    found = tuple(
         attrs.evolve(
             entry,
             source=entry.source
@@ -100,6 +110,20 @@ def _cache_entries(
         )
         for entry in entries
     )
+    return found, None
+
+
+def _cache_quota(
+    config: Config, kind: VolumeType | None, ports: Ports
+) -> Quota | None:
+    """Read the quota that the next entry of the cache would be taken from."""
+    owner = config.cinder_internal_tenant_project_id
+    if owner is None or not config.image_volume_cache_enabled:
+        return None
+    try:
+        return ports.volumes.get_quota(owner, kind)
+    except AdapterError as error:
+        return Quota(missing=why_missing(error))
 
 
 def _as_stored(
@@ -123,21 +147,31 @@ def _as_stored(
 def _inspect(source: str | Location, ports: Ports) -> Inspection:
     try:
         return ports.array.inspect(source)
-    except AdapterError:
+    except UnsupportedError:
         return Inspection.NOT_INSPECTED
+    except AdapterError:
+        return Inspection.UNREADABLE
 
 
 def _array_image(
     location: Location, backend: Backend, ports: Ports
 ) -> ArrayImage:
+    if isinstance(location, MalformedLocation):
+        return ArrayImage(location=location, backend=backend)
     try:
         found = ports.array.find_image(location)
-    except AdapterError:
-        found = None
-    if found is not None:
-        inspection = _inspect(location, ports)
-        found = attrs.evolve(found, inspection=inspection)
-    return ArrayImage(location=location, source=found, backend=backend)
+    except UnsupportedError:
+        looks = backend.finds_images
+        missing = Missing.UNSUPPORTED if looks else Missing.ELSEWHERE
+    except AdapterError as error:
+        missing = why_missing(error)
+    else:
+        if found is not None:
+            inspection = _inspect(location, ports)
+            found = attrs.evolve(found, inspection=inspection)
+            return ArrayImage(location=location, source=found, backend=backend)
+        missing = Missing.ABSENT
+    return ArrayImage(location=location, missing=missing, backend=backend)
 
 
 def _image_volume(
@@ -149,9 +183,16 @@ def _image_volume(
         return ImageVolume(location=location)
     try:
         source = ports.volumes.get_volume(volume_id)
+    except AdapterError as error:
+        return ImageVolume(location=location, missing=why_missing(error))
+    try:
         backend = ports.volumes.get_backend(source)
-    except AdapterError:
-        return ImageVolume(location=location)
+    except AdapterError as error:
+        # the volume is there, whatever is not found of its array
+        missing = why_missing(error)
+        if missing is Missing.ABSENT:
+            missing = Missing.FAILED
+        return ImageVolume(location=location, missing=missing)
     source = _as_stored(source, backend, here, ports)
     return ImageVolume(location=location, source=source, backend=backend)
 
@@ -168,7 +209,7 @@ def gather_upload(  # noqa: PLR0913 - one for each fact
     """Gather the facts that decide how to upload a volume to an image.
 
     Raises:
-        AdapterError: image, volume, backend or quota cannot be read.
+        AdapterError: image, volume or backend cannot be read.
     """
     backend = ports.array.get_backend()
     volume = ports.volumes.get_volume(volume_id)
@@ -181,5 +222,10 @@ def gather_upload(  # noqa: PLR0913 - one for each fact
         config=config,
         glance=_glance(ports),
     )
-    quota = ports.volumes.get_quota(request.clone_project)
+    try:
+        quota = ports.volumes.get_quota(
+            request.clone_project, request.volume.volume_type
+        )
+    except AdapterError as error:
+        quota = Quota(missing=why_missing(error))
     return attrs.evolve(request, clone_quota=quota)

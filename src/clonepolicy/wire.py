@@ -51,6 +51,7 @@ from clonepolicy._facts.records import (
     Host,
     Inspection,
     LocationsFrom,
+    Missing,
 )
 from clonepolicy._facts.requests import CreateRequest, Request, UploadRequest
 from clonepolicy._text import shown
@@ -167,7 +168,7 @@ def _converter() -> Converter:
     made.register_structure_hook(str, _text)
     made.register_structure_hook(int, _strict(int, "a whole number"))
     made.register_structure_hook(bool, _strict(bool, "true or false"))
-    for kind in (LocationsFrom, CloneKind, Inspection, Route):
+    for kind in (LocationsFrom, CloneKind, Inspection, Missing, Route):
         made.register_structure_hook(kind, _enum)
         made.register_unstructure_hook(kind, str)
     made.register_structure_hook_func(_is_texts, _texts)
@@ -317,10 +318,9 @@ def _parse(text: str) -> object:
         place = f"line {error.lineno}, column {error.colno}"
         raise FactError(place, error.msg, "JSON") from None
     except RecursionError:
-        raise FactError("JSON", text[:_SHOWN], "less nesting") from None
+        raise FactError("JSON", text, "less nesting") from None
 
 
-_SHOWN = 120
 _MOST_DIGITS = 640
 """Python reads that many digits, however it is configured."""
 
@@ -341,7 +341,7 @@ def _no_constant(name: str) -> NoReturn:
 def _integer(digits: str) -> int:
     if len(digits) > _MOST_DIGITS:
         expected = f"a number of at most {_MOST_DIGITS} digits"
-        raise FactError("JSON", digits[:_SHOWN], expected)
+        raise FactError("JSON", digits, expected)
     return int(digits)
 
 

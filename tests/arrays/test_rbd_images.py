@@ -144,19 +144,26 @@ def test_only_images_of_the_clusters_listed_pools_are_found(
         attrs.evolve(found, pool="images"),
         attrs.evolve(found, pool="nowhere"),
         attrs.evolve(found, pool=volumes, image=f"volume-{volume.id}"),
-        attrs.evolve(found, image=str(uuid.uuid4())),
         attrs.evolve(found, image=f"{found.image}\0"),
-        attrs.evolve(found, image=""),
         attrs.evolve(found, image="\ud800"),
-        attrs.evolve(found, snapshot="another"),
         attrs.evolve(found, snapshot="snap\0"),
         attrs.evolve(found, snapshot=""),
         FileLocation(f"/{found.image}"),
     ]
+    absent = [
+        attrs.evolve(found, image=str(uuid.uuid4())),
+        attrs.evolve(found, image=""),
+        attrs.evolve(found, snapshot="another"),
+    ]
     target = fixture.target()
     for location in wrong:
-        assert None is fixture.array.find_image(location)
+        with pytest.raises(UnsupportedError):
+            fixture.array.find_image(location)
         assert isinstance(location, (RbdLocation, FileLocation))
+        with pytest.raises(UnsupportedError):
+            fixture.array.clone_image(target.id, location)
+    for location in absent:
+        assert None is fixture.array.find_image(location)
         with pytest.raises(NotFoundError):
             fixture.array.clone_image(target.id, location)
     fixture.require_absent(target)

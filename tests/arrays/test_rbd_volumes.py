@@ -76,6 +76,7 @@ def test_the_arrays_identity_is_the_clusters(ceph: Cluster) -> None:
             image_clone_kind=CloneKind.COPY_ON_WRITE,
             can_extend=True,
             clone_while_uploading=True,
+            clone_in_use=True,
             image_schemes=frozenset({"rbd"}),
         )
         assert expected == array.get_backend()

@@ -20,6 +20,7 @@ from clonepolicy import (
     RbdLocation,
     StoredImage,
     UnavailableError,
+    UnsupportedError,
     Volume,
 )
 from clonepolicy.adapters.memory import (
@@ -109,7 +110,7 @@ class KeepsImagesSmall(MemoryArray):
     "refuses-to-clone-a-missing-source", "refuses-to-clone-a-missing-image"
 )
 class ClonesNothing(MemoryArray):
-    """It creates an empty volume if the source is missing."""
+    """It creates an empty volume if the source is not its own."""
 
     @override
     def clone_volume(self, volume_id: str, source: Volume) -> None:
@@ -124,7 +125,7 @@ class ClonesNothing(MemoryArray):
     ) -> None:
         try:
             super().clone_image(volume_id, location)
-        except NotFoundError:
+        except UnsupportedError:
             self.volumes[volume_id] = BlockMap(MEMORY_GIB)
 
 

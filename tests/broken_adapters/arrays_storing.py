@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +17,6 @@ from clonepolicy import (
     ConflictError,
     Image,
     Location,
-    RbdLocation,
     StoredImage,
     UnavailableError,
     UnsupportedError,
@@ -343,19 +343,21 @@ class FindsEverything(MemoryArray):
 
     @override
     def find_image(self, location: Location) -> StoredImage | None:
-        return super().find_image(location) or StoredImage(size=1)
+        try:
+            return super().find_image(location)
+        except UnsupportedError:
+            return StoredImage(size=1)
 
 
 @broken_array("finds-no-image-at-foreign-locations")
-class ChokesOnForeigners(MemoryArray):
-    """It raises an error for a location of another kind."""
+class TakesForeignersForAbsent(MemoryArray):
+    """It says that an image is not there, wherever it is."""
 
     @override
     def find_image(self, location: Location) -> StoredImage | None:
-        if not isinstance(location, RbdLocation):
-            message = f"{location} is not rbd://"
-            raise UnsupportedError(message)
-        return super().find_image(location)
+        with contextlib.suppress(UnsupportedError):
+            return super().find_image(location)
+        return None
 
 
 @broken_array("extends-a-volume-with-zeros")

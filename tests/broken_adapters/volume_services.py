@@ -6,7 +6,14 @@ import attrs
 from typing_extensions import override
 
 from broken_adapters._registry import broken_volumes
-from clonepolicy import Backend, CacheEntry, Quota, QuotaError, Volume
+from clonepolicy import (
+    Backend,
+    CacheEntry,
+    Quota,
+    QuotaError,
+    Volume,
+    VolumeType,
+)
 from clonepolicy.adapters.memory import POOL, MemoryVolumes
 from memory_harnesses import OWNER
 
@@ -153,7 +160,9 @@ class TellsTheLimit(MemoryVolumes):
     """It returns the whole quota instead of what is left of it."""
 
     @override
-    def get_quota(self, project_id: str) -> Quota:
+    def get_quota(
+        self, project_id: str, volume_type: VolumeType | None = None
+    ) -> Quota:
         return self.cloud.limits.get(project_id, Quota())
 
 
@@ -162,8 +171,10 @@ class TellsZero(MemoryVolumes):
     """It returns no limit as zero."""
 
     @override
-    def get_quota(self, project_id: str) -> Quota:
-        quota = super().get_quota(project_id)
+    def get_quota(
+        self, project_id: str, volume_type: VolumeType | None = None
+    ) -> Quota:
+        quota = super().get_quota(project_id, volume_type)
         return attrs.evolve(quota, volumes=quota.volumes or 0)
 
 

@@ -39,6 +39,7 @@ class MigratedDatabase:
                 "provisioning:min_vol_size": "2",
                 "provisioning:max_vol_size": "9",
                 "image_service:store_id": "s1",
+                "replication_enabled": "<is> True",
             }
             kind = volume_types.create(ADMIN, "gold", specs)
             self.type_id = kind["id"]
@@ -112,6 +113,7 @@ def expected_of(database: MigratedDatabase, created_at: Any) -> Volume:
             min_vol_size=2,
             max_vol_size=9,
             store_id="s1",
+            extra_specs=frozenset({"replication_enabled=<is> True"}),
         ),
         multiattach=True,
         migration_status="starting",

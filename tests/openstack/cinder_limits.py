@@ -14,22 +14,27 @@ from urllib.parse import urlsplit
 import attrs
 
 from clonepolicy import (
+    CINDER_29,
     ArrayImage,
     CacheEntry,
     CreateRequest,
     FileLocation,
+    Host,
     ImageVolume,
     Location,
     LocationsFrom,
     MalformedLocation,
     RbdLocation,
     Request,
+    Route,
     StoredImage,
     UploadRequest,
     Volume,
+    decide,
     parse_location,
 )
 from clonepolicy._facts.locations import cinder_volume_id, concerns_volumes
+from clonepolicy.ports import Missing
 
 Explains: TypeAlias = Callable[[CreateRequest], bool]
 DELETABLE = frozenset(
@@ -71,6 +76,9 @@ def consistent(request: CreateRequest) -> CreateRequest:
             ArrayImage(
                 location=location,
                 source=source if isinstance(source, StoredImage) else None,
+                missing=_absent_without(
+                    source if isinstance(source, StoredImage) else None
+                ),
             )
             for location, source in locations.items()
             if not concerns_volumes(location)
@@ -79,6 +87,9 @@ def consistent(request: CreateRequest) -> CreateRequest:
             ImageVolume(
                 location=location,
                 source=known.get(cinder_volume_id(location) or ""),
+                missing=_absent_without(
+                    known.get(cinder_volume_id(location) or "")
+                ),
             )
             for location in locations
             if concerns_volumes(location)
@@ -87,12 +98,19 @@ def consistent(request: CreateRequest) -> CreateRequest:
     )
 
 
+def _absent_without(source: object) -> Missing | None:
+    return Missing.ABSENT if source is None else None
+
+
 def _locations(
     request: CreateRequest,
 ) -> Mapping[Location, StoredImage | Volume | None]:
     """Return the locations of the image, each with its source."""
     found: dict[Location, StoredImage | Volume | None] = {}
-    if request.image.locations_from is LocationsFrom.UNREADABLE:
+    if request.image.locations_from not in {
+        LocationsFrom.LOCATIONS_API,
+        LocationsFrom.IMAGE,
+    }:
         return found
     for candidate in _located(request):
         found.setdefault(candidate.location, candidate.source)
@@ -154,6 +172,11 @@ def file_drivers(request: CreateRequest) -> bool:
         and candidate.source is not None
         for candidate in request.array_images
     )
+
+
+def finding_drivers(request: CreateRequest) -> bool:
+    """Only a driver that finds images by itself is meant, not RBD's."""
+    return request.backend.finds_images
 
 
 def rbd_order(request: CreateRequest) -> bool:
@@ -235,9 +258,53 @@ def unreadable_url(request: CreateRequest) -> bool:
     return False
 
 
+def unanswered(request: Request) -> bool:
+    """The database does not answer, which the database here always does."""
+    if isinstance(request, UploadRequest):
+        return request.clone_quota.missing is not None
+    return (
+        request.quota.missing is not None or request.cache_missing is not None
+    )
+
+
 def unplaced(request: Request) -> bool:
     """The volume has no host, which cannot happen in the manager."""
     return request.volume.host is None
+
+
+def _lower(place: Host | None) -> Host | None:
+    return None if place is None else Host.parse(str(place).lower())
+
+
+def _in_lower_case(volume: Volume) -> Volume:
+    return attrs.evolve(
+        volume,
+        host=_lower(volume.host),
+        cluster_name=_lower(volume.cluster_name),
+    )
+
+
+def letter_case(request: CreateRequest) -> bool:
+    """Some place matches only if case does not count, as in SQLite's LIKE."""
+    lower = attrs.evolve(
+        request,
+        volume=_in_lower_case(request.volume),
+        image_volumes=tuple(
+            attrs.evolve(
+                each, source=each.source and _in_lower_case(each.source)
+            )
+            for each in request.image_volumes
+        ),
+    )
+    one, two = (
+        {
+            (result.candidate.label, bool(result.findings))
+            for result in decide(each, CINDER_29).candidates
+            if result.route is Route.IMAGE_VOLUME
+        }
+        for each in (request, lower)
+    )
+    return one != two
 
 
 LIMITS: Mapping[str, tuple[Explains, ...]] = {
@@ -246,10 +313,15 @@ LIMITS: Mapping[str, tuple[Explains, ...]] = {
     "Several cache entries for one image": (cache_order,),
     "Filling, refreshing and evicting the cache": (eviction,),
     "Moments that are not known": (unknown_moment,),
-    "The drivers with a clone of their own other than RBD": (file_drivers,),
+    "The drivers with a clone of their own other than RBD": (
+        file_drivers,
+        finding_drivers,
+    ),
     "`file` in `allowed_direct_url_schemes`": (local_file,),
     "Locations that are no URLs": (unreadable_url,),
+    "A database that does not answer": (unanswered,),
     "A volume without a host": (unplaced,),
+    "The case of letters in hosts": (letter_case,),
 }
 """By the words with which docs/explanation/cinder-29.md begins each limit."""
 
@@ -257,6 +329,7 @@ LIMITS: Mapping[str, tuple[Explains, ...]] = {
 def explained(request: Request) -> list[str]:
     """Return the names of the limits that apply to a request."""
     if isinstance(request, UploadRequest):
-        return ["unplaced"] if unplaced(request) else []
+        of_uploads = (unanswered, unplaced)
+        return [limit.__name__ for limit in of_uploads if limit(request)]
     limits = (limit for limits in LIMITS.values() for limit in limits)
     return [limit.__name__ for limit in limits if limit(request)]

@@ -40,7 +40,9 @@ class CinderDatabase:
         """Connect to the database that is in use."""
         self.connection = db.get_engine().connect()
         self.known: set[str] = set()
-        self.default_type = str(volume_types.get_default_volume_type()["id"])
+        default = volume_types.get_default_volume_type()
+        self.default_type = str(default["id"])
+        self.default_name = str(default["name"])
 
     def empty(self) -> None:
         """Delete all rows but the default volume type."""
@@ -69,12 +71,16 @@ class CinderDatabase:
         self.known.add(type_id)
         name = kind.name or kind.id
         self.insert(models.VolumeType, id=type_id, name=name, is_public=True)
-        for key, value in (
-            ("provisioning:min_vol_size", kind.min_vol_size),
-            ("provisioning:max_vol_size", kind.max_vol_size),
-            ("volume_backend_name", kind.volume_backend_name),
-            ("image_service:store_id", kind.store_id),
-        ):
+        specs: dict[str, object] = {
+            "provisioning:min_vol_size": kind.min_vol_size,
+            "provisioning:max_vol_size": kind.max_vol_size,
+            "volume_backend_name": kind.volume_backend_name,
+            "image_service:store_id": kind.store_id,
+        }
+        for spec in sorted(kind.extra_specs or ()):
+            key, _, text = spec.partition("=")
+            specs[key] = text
+        for key, value in specs.items():
             if value is not None:
                 self.put_extra_spec(type_id, key, str(value))
         return type_id
@@ -125,10 +131,19 @@ class CinderDatabase:
                     value=value,
                 )
 
-    def put_quota(self, project_id: str, quota: Quota) -> None:
+    def put_quota(
+        self, project_id: str, quota: Quota, kind: VolumeType | None
+    ) -> None:
         """Insert the quota of a project, of which nothing is used."""
-        for resource in ("volumes", "gigabytes", "per_volume_gigabytes"):
-            left = getattr(quota, resource)
+        name = self.default_name if kind is None else kind.name or kind.id
+        limits = {
+            "volumes": quota.volumes,
+            "gigabytes": quota.gigabytes,
+            "per_volume_gigabytes": quota.per_volume_gigabytes,
+            f"volumes_{name}": quota.type_volumes,
+            f"gigabytes_{name}": quota.type_gigabytes,
+        }
+        for resource, left in limits.items():
             self.insert(
                 models.Quota,
                 project_id=project_id,

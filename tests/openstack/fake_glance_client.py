@@ -84,12 +84,12 @@ class OneImage:
     def get_image_locations(self, image_id: str) -> list[dict[str, Any]]:
         """Return the locations, if the locations API is to be used."""
         match self.image.locations_from:
-            case LocationsFrom.UNREADABLE:
-                raise glanceclient.exc.HTTPInternalServerError
-            case LocationsFrom.IMAGE:
+            case LocationsFrom.IMAGE | LocationsFrom.HIDDEN:
                 raise glanceclient.exc.HTTPNotImplemented
             case LocationsFrom.LOCATIONS_API:
                 pass
+            case _:
+                raise glanceclient.exc.HTTPInternalServerError
         if image_id != self.image.id:
             raise glanceclient.exc.HTTPNotFound
         return self._locations()

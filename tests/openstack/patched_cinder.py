@@ -57,17 +57,31 @@ def test_an_image_volume_of_the_images_owner_is_cloned(start: Start) -> None:
 
 
 def test_the_volume_of_a_foreign_project_is_not_cloned(start: Start) -> None:
-    """The image is downloaded, and the log has the reason."""
+    """Nor is its data downloaded, and the log has the reason."""
     cloud = start()
     image = cloud.images.add()
     cloud.add_image_volume(
         image, project_id="stranger", metadata={"image_owner": TENANT}
     )
-    volume = cloud.create(image)
-    assert CLONE not in cloud.driver.names()
-    assert cloud.driver.held[volume.id] == ("image data", 1)
-    assert volume.status == "available"
+    with pytest.raises(exception.ImageUnacceptable):
+        cloud.create(image)
+    assert cloud.driver.names() == []
     assert "owner-mismatch" in cloud.log.text
+
+
+def test_if_no_clone_is_made_forbidden_data_is_not_downloaded(
+    start: Start,
+) -> None:
+    """The plan has no download."""
+    cloud = start(options=CACHED)
+    image = cloud.images.add()
+    cloud.create(image)
+    cloud.add_image_volume(image, project_id="stranger")
+    cloud.driver.calls.clear()
+    cloud.driver.failing[CLONE] = [OSError(5, "no")]
+    with pytest.raises(exception.ImageUnacceptable):
+        cloud.create(image)
+    assert DOWNLOAD not in cloud.driver.names()
 
 
 def test_after_a_driver_error_the_next_source_is_tried(start: Start) -> None:

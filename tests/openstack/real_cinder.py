@@ -125,7 +125,11 @@ class RealCinder:
             if candidate.source is not None:
                 self.database.put_volume(candidate.source)
         self.database.put_cache_entries(request)
-        self.database.put_quota(request.volume.project_id, request.quota)
+        self.database.put_quota(
+            request.volume.project_id,
+            request.quota,
+            request.volume.volume_type,
+        )
         located: tuple[ArrayImage | ImageVolume, ...]
         located = (*request.array_images, *request.image_volumes)
         locations = tuple(str(candidate.location) for candidate in located)
@@ -268,7 +272,9 @@ class RealCinder:
         self.database.put_volume(
             attrs.evolve(volume, status=status or "unknown")
         )
-        self.database.put_quota(request.clone_project, request.clone_quota)
+        self.database.put_quota(
+            request.clone_project, request.clone_quota, volume.volume_type
+        )
         self.images = OneImage(attrs.evolve(request.image, visible=True), ())
         if request.backend.can_clone is not True:
             self.driver.failure = NotImplementedError()

@@ -14,12 +14,14 @@ from clonepolicy import (
     ArrayImage,
     CreateRequest,
     FileLocation,
+    Host,
     Quota,
     Route,
     StoredImage,
     decide,
     parse_location,
 )
+from clonepolicy.ports import Missing
 from clonepolicy.scenarios import (
     ARRAY,
     CLONEABLE,
@@ -27,6 +29,7 @@ from clonepolicy.scenarios import (
     NOW,
     OTHER_ID,
     REGISTERABLE,
+    SOURCE_ID,
     THEN,
     with_facts,
 )
@@ -34,11 +37,15 @@ from clonepolicy.scenarios import (
 pytest.importorskip("cinder", reason="run nox -s openstack")
 
 import glanceclient.exc
+import sqlalchemy
 from cinder import exception
 from cinder.api.schemas import volume_actions as schema
 from cinder.api.validation import validators
+from cinder.db import api as db_api
+from cinder.db import models
 from cinder_limits import LIMITS, explained
 from observed import expected
+from oslo_db import exception as db_exception
 from real_cinder import RealCinder, real_cinder
 
 __all__ = ["real_cinder"]
@@ -78,6 +85,23 @@ def test_cinder_clones_the_first_rbd_location_of_the_list(
     assert "p/b@snap" == real_cinder.run_create(request).source
     assert "p/a@snap" == expected(request).source
     assert ["rbd_order"] == explained(request)
+
+
+def test_cinder_fails_if_its_database_cannot_read_the_cache(
+    real_cinder: RealCinder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CINDER_29 only closes the route of the cache."""
+
+    def fail(*_args: object, **_more: object) -> None:
+        raise db_exception.DBError
+
+    monkeypatch.setattr(
+        db_api, "image_volume_cache_get_and_update_last_used", fail
+    )
+    request = attrs.evolve(DOWNLOADED, cache_missing=Missing.UNAVAILABLE)
+    assert "refuse" == real_cinder.run_create(request).verdict
+    assert "download" == expected(request).verdict
+    assert ["unanswered"] == explained(request)
 
 
 def test_cinder_clones_an_rbd_url_that_is_not_canonical(
@@ -153,6 +177,16 @@ def test_an_image_in_a_file_is_not_cloned_by_the_rbd_driver(
     assert ["file_drivers"] == explained(request)
 
 
+def test_a_driver_that_finds_images_is_not_compared(
+    real_cinder: RealCinder,
+) -> None:
+    """The RBD driver is asked about the same facts, and clones."""
+    request = with_facts(STORED, {"backend.finds_images": True})
+    assert real_cinder.run_create(request).verdict == "clone"
+    assert decide(request, CINDER_29).verdict == "download"
+    assert ["finding_drivers"] == explained(request)
+
+
 def test_a_local_file_is_read_although_the_download_is_forbidden(
     real_cinder: RealCinder, tmp_path: Path
 ) -> None:
@@ -221,6 +255,73 @@ def test_errors_of_the_driver_are_no_facts(
         seen.error,
     )
     assert (error is None) == ("copy_image_to_volume" in seen.asked)
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (exception.VolumeBackendAPIException(data="none"), None),
+        (exception.SnapshotLimitReached(set_limit=1), None),
+        (NotImplementedError(), "NotImplementedError"),
+        (OSError(), "OSError"),
+    ],
+    ids=["driver", "limit", "not-implemented", "other"],
+)
+def test_a_clone_that_fails_in_an_upload_is_not_always_followed_by_bytes(
+    real_cinder: RealCinder, failure: Exception, error: str | None
+) -> None:
+    """policy-diff.md says so: other errors leave an image volume."""
+
+    def fail(changed: RealCinder) -> None:
+        changed.driver.failure = failure
+
+    seen = real_cinder.run_upload(REGISTERABLE, before=fail)
+    assert ("register", error) == (seen.verdict, seen.error)
+    assert (error is None) == ("copy_volume_to_image" in seen.asked)
+    rows = models.Volume.__table__
+    (deleted,) = real_cinder.database.execute(
+        sqlalchemy.select(rows.c.deleted).where(
+            rows.c.display_name == f"image-{REGISTERABLE.image.id}"
+        )
+    ).fetchone()
+    assert not (error and deleted)
+
+
+def test_hosts_are_compared_as_the_database_does(
+    real_cinder: RealCinder,
+) -> None:
+    """SQLite's LIKE ignores the case of ASCII letters; here case counts."""
+    request = with_facts(
+        BACKED,
+        {
+            "volume.host": Host.parse("H1@b1"),
+            "source.host": Host.parse("h1@b1#p1"),
+        },
+    )
+    assert "clone" == real_cinder.run_create(request).verdict
+    assert "download" == decide(request, CINDER_29).verdict
+    assert ["letter_case"] == explained(request)
+
+
+def test_an_empty_image_owner_is_not_a_missing_one(
+    real_cinder: RealCinder,
+) -> None:
+    """To Cinder; no record can tell them apart."""
+    request = with_facts(
+        BACKED, {"image.owner": None, "source.image_owner": None}
+    )
+
+    def empty(changed: RealCinder) -> None:
+        changed.database.insert(
+            models.VolumeMetadata,
+            volume_id=SOURCE_ID,
+            key="image_owner",
+            value="",
+        )
+
+    assert "clone" == decide(request, CINDER_29).verdict
+    assert "clone" == real_cinder.run_create(request).verdict
+    assert "download" == real_cinder.run_create(request, before=empty).verdict
 
 
 def test_only_the_download_verifies_a_signature(

@@ -45,6 +45,7 @@ image_upload_use_internal_tenant = true
 [nfs]
 image_upload_use_internal_tenant = false
 image_volume_cache_enabled = true
+image_volume_cache_max_size_gb = 200
 
 [clonepolicy]
 trusted_projects = store, other
@@ -67,6 +68,7 @@ NFS = attrs.evolve(
     CEPH,
     image_upload_use_internal_tenant=False,
     image_volume_cache_enabled=True,
+    image_volume_cache_max_size_gb=200,
 )
 
 
@@ -152,6 +154,13 @@ def test_an_invalid_value_in_a_file_is_named(
     text = f"[DEFAULT]\nenabled_backends = ceph\n[{group}]\n{option} = maybe\n"
     with pytest.raises(FactError, match=rf"\[{group}\] {option}: .*maybe"):
         config_from_files([written(text)], "ceph")
+
+
+def test_a_negative_limit_is_refused(written: Callable[[str], Path]) -> None:
+    """It does not mean that there is none: Cinder would cache nothing."""
+    path = written(FULL.replace("gb = 200", "gb = -1"))
+    with pytest.raises(FactError, match=r"max_size_gb: .* from 0 .* got -1"):
+        config_from_files([path], "nfs")
 
 
 def test_a_reference_to_an_unknown_option_is_named(

@@ -109,16 +109,18 @@ class TestReading:
         assert str(location) == image.direct_url
         assert (location,) == images.get_locations(image_id)
 
-    def test_an_image_that_shows_no_locations_has_none(
+    def test_an_image_that_shows_no_locations_hides_them(
         self, glance: Glance
     ) -> None:
-        """Cinder reads it in the same way."""
+        """Only an image without data has none."""
         image_id = queue(glance)
-        fill(glance, image_id)
         images = plain(glance)
+        queued = images.get_image(image_id)
+        fill(glance, image_id)
 
         image = images.get_image(image_id)
-        assert LocationsFrom.IMAGE is image.locations_from
+        assert LocationsFrom.IMAGE is queued.locations_from
+        assert LocationsFrom.HIDDEN is image.locations_from
         assert () == images.get_locations(image_id)
 
     @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ class TestRegistering:
         image_id, images = queue(of), privileged(of)
         images.add_location(image_id, location)
         images.verify_location(image_id, location)
-        with pytest.raises(ConflictError, match="delete the image instead"):
+        with pytest.raises(ConflictError, match="if nobody needs"):
             images.withdraw_location(image_id, location)
 
         assert "active" == status(of, image_id)
@@ -192,8 +192,8 @@ class TestRegistering:
         images.withdraw_location(image_id, location)
 
         image = images.get_image(image_id)
-        assert LocationsFrom.UNREADABLE is image.locations_from
-        with pytest.raises(NotFoundError):
+        assert LocationsFrom.FORBIDDEN is image.locations_from
+        with pytest.raises(ForbiddenError, match="role admin"):
             images.get_locations(image_id)
 
     def test_verifying_without_a_request_times_out(

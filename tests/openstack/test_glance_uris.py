@@ -112,8 +112,8 @@ def test_the_others_accept_every_url_that_clonepolicy_accepts(
     """Its grammar is the strictest, and keeps every character."""
     location = parse_location(url)
 
-    assert url == str(location)
     if isinstance(location, CinderLocation):
+        assert url == str(location)
         assert (
             location.volume_id
             == read_by_glance_store(url)

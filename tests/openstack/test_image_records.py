@@ -97,10 +97,10 @@ FORMS: dict[str, tuple[Any, dict[str, Any], Any, LocationsFrom, list[str]]] = {
         exc.HTTPForbidden(),
         {"locations": BOTH},
         (None, []),
-        LocationsFrom.IMAGE,
+        LocationsFrom.HIDDEN,
         [],
     ),
-    "nothing": ([], {}, (None, []), LocationsFrom.IMAGE, []),
+    "nothing": ([], {}, (None, []), LocationsFrom.HIDDEN, []),
 }
 
 
@@ -235,6 +235,13 @@ def test_a_pair_of_none_is_no_location() -> None:
     """Cinder's docstring allows it."""
     assert () == locations_from_tuple((None, None))
     interface = image_from_meta(image_meta(), (None, None)).locations_from
+    assert LocationsFrom.HIDDEN is interface
+
+
+def test_an_image_without_data_hides_no_location() -> None:
+    """It has none yet."""
+    meta = {**image_meta(), "status": "queued"}
+    interface = image_from_meta(meta, (None, [])).locations_from
     assert LocationsFrom.IMAGE is interface
 
 

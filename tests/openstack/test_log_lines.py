@@ -17,6 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 from clonepolicy import (
     CINDER_29,
     SAFE,
+    ArrayImage,
     Clone,
     Failure,
     NotFoundError,
@@ -65,7 +66,9 @@ def test_a_location_cannot_forge_a_field_or_a_line(
     decision = decide(REQUEST, CINDER_29)
     assert isinstance(decision, Clone)
     settings = attrs.evolve(Settings(), policy=CINDER_29, mode=Mode.SHADOW)
-    reports.log_decision(decision, settings)
+    reports.log_decision(
+        decision, settings, driver_cloned=False, capabilities={}
+    )
     line, explained = lines()
     assert line.isprintable()
     fields = parsed(line)
@@ -108,6 +111,37 @@ def test_an_error_cannot_forge_a_field_or_a_line(
         "unreadable": FORGED,
     } == parsed(unreadable)
     assert (failed + unreadable).isprintable()
+
+
+def test_no_line_shows_a_users_key(lines: Callable[[], list[str]]) -> None:
+    """Neither that of a location nor that of an error of a store."""
+    store, key = "swift+https://a%3Ab:s3cr3t@host:5000/v3/c/o", "s3cr3t"
+    assert VOLUME.source
+    url = f"cinder://a:{key}@store/{VOLUME.source.id}?{key}"
+    clones = attrs.evolve(VOLUME, location=parse_location(url))
+    shadow = attrs.evolve(Settings(), policy=CINDER_29, mode=Mode.SHADOW)
+    request = attrs.evolve(
+        with_facts(SCENARIO, {"image.direct_url": store}),
+        image_volumes=(clones,),
+        array_images=(ArrayImage(location=parse_location(store)),),
+    )
+    decision = decide(request, CINDER_29)
+    reports.log_decision(
+        decision, shadow, driver_cloned=False, capabilities={}
+    )
+    (attempt, *_) = decision.plan.attempts
+    error = NotFoundError(f"no {clones.location}")
+    error.__cause__ = OSError(store)
+    failure = Failure(attempt=attempt, step=attempt.steps[0], error=error)
+    reports.log_failures(
+        Outcome(attempt=None, failures=(failure,), settled=True, ids={})
+    )
+    reports.log_undecided("create", ValueError(f"cannot read {store}"))
+    written = lines()
+    assert key not in "".join(written)
+    shown = f"cinder://***@store/{VOLUME.source.id}?***"
+    assert shown == parsed(written[0])["source"]
+    assert "swift+https://***@host:5000/v3/c/o" in written[1]
 
 
 def test_a_message_gives_a_reason_that_reads_a_volume_type() -> None:

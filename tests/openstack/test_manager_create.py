@@ -156,8 +156,7 @@ def test_a_source_cannot_be_deleted_while_it_is_cloned(start: Start) -> None:
 
 # -- downloading --------------------------------------------------------------
 
-
-@pytest.mark.parametrize(
+FORBIDDEN = pytest.mark.parametrize(
     ("fields", "reason"),
     [
         ({"project_id": "stranger"}, "owner-mismatch"),
@@ -167,19 +166,26 @@ def test_a_source_cannot_be_deleted_while_it_is_cloned(start: Start) -> None:
         ),
         ({"status": "error"}, "source-status"),
         ({"status": "deleting"}, "source-status"),
-        ({"size": 2}, "source-larger-than-request"),
         ({"encryption_key_id": "a-key"}, "source-encrypted"),
-        ({"host": "node@array#other"}, "different-pool"),
-        ({"host": "elsewhere@array#pool"}, "different-host"),
         ({"metadata": {"glance_image_id": "other"}}, "backref-mismatch"),
     ],
     ids=[
         *("a stranger's", "vouched for by a stranger", "in error"),
-        *("being deleted", "larger", "encrypted", "another pool"),
-        *("another host", "of another image"),
+        *("being deleted", "encrypted", "of another image"),
     ],
 )
-def test_a_forbidden_source_leads_to_a_download(
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"size": 2}, "source-larger-than-request"),
+        ({"host": "node@array#other"}, "different-pool"),
+        ({"host": "elsewhere@array#pool"}, "different-host"),
+    ],
+    ids=["larger", "another pool", "another host"],
+)
+def test_a_source_that_cannot_be_cloned_leads_to_a_download(
     start: Start, fields: dict[str, Any], reason: str
 ) -> None:
     """The driver is not asked to clone, and the log has the reason."""
@@ -191,6 +197,49 @@ def test_a_forbidden_source_leads_to_a_download(
     assert cloud.driver.held[volume.id] == ("image data", 1)
     assert CLONE not in cloud.driver.names()
     assert reason in cloud.reasons()
+
+
+@FORBIDDEN
+def test_forbidden_data_is_not_downloaded_either(
+    start: Start, fields: dict[str, Any], reason: str
+) -> None:
+    """Cinder would download, or try to; the volume gets status error."""
+    cloud = start()
+    image = cloud.images.add()
+    cloud.add_image_volume(image, **fields)
+    with pytest.raises(exception.ImageUnacceptable):
+        cloud.create(image)
+    assert cloud.driver.names() == []
+    assert cloud.decisions()[0]["verdict"] == "refuse"
+    assert reason in cloud.reasons()
+
+
+@FORBIDDEN
+def test_another_location_keeps_the_download_open(
+    start: Start, fields: dict[str, Any], reason: str
+) -> None:
+    """Glance may read the data from there."""
+    cloud = start()
+    image = cloud.images.add()
+    cloud.add_image_volume(image, **fields)
+    cloud.images.locations[image].append(f"file:///images/{image}")
+    volume = cloud.create(image)
+    assert cloud.driver.held[volume.id] == ("image data", 1)
+    assert CLONE not in cloud.driver.names()
+    assert reason in cloud.reasons()
+
+
+def test_an_image_that_was_given_away_is_downloaded(start: Start) -> None:
+    """Its volume is in the internal tenant and names the former owner."""
+    cloud = start()
+    image = cloud.images.add()
+    cloud.add_image_volume(
+        image, project_id=INTERNAL, metadata={"image_owner": "former"}
+    )
+    volume = cloud.create(image)
+    assert cloud.driver.held[volume.id] == ("image data", 1)
+    assert CLONE not in cloud.driver.names()
+    assert "owner-mismatch" in cloud.decisions()[0]["notes"]
 
 
 def test_a_clone_across_pools_stays_within_one_service(start: Start) -> None:
@@ -317,15 +366,28 @@ def test_a_deactivated_image_is_refused(
     assert volume.status == "error"
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            exception.GlanceConnectionFailed(reason="down"),
+            "locations-unavailable",
+        ),
+        (exception.ImageNotAuthorized(image_id="i"), "locations-hidden"),
+    ],
+)
 def test_unreadable_locations_lead_to_a_download(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    reason: str,
 ) -> None:
-    """The log has the reason."""
+    """The log has the reason, by the kind of the error."""
     cloud = start()
     image = cloud.images.add()
 
-    def fail(*_: object) -> None:
-        raise exception.GlanceConnectionFailed(reason="down")
+    def fail(*_: object, **_more: object) -> None:
+        raise error
 
     service = glance.GlanceImageService()
     monkeypatch.setattr(service, "_client", None)
@@ -334,7 +396,8 @@ def test_unreadable_locations_lead_to_a_download(
     monkeypatch.setattr(cloud.images, "get_location", lambda *_: found)
     volume = cloud.create(image)
     assert cloud.driver.held[volume.id] == ("image data", 1)
-    assert "locations-unavailable" in cloud.reasons()
+    assert reason in cloud.reasons()
+    assert "no-locations" not in cloud.reasons()
 
 
 def test_unreadable_facts_lead_to_a_download(start: Start) -> None:

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
 
 import cinder_cloud
+from cinder import exception
 from cinder.db import api as db
 from cinder.message import message_field
 from cinder.volume import manager
@@ -36,7 +37,7 @@ def test_in_shadow_mode_cinder_acts_and_the_log_shows_the_difference(
     volume = cloud.create(image)
     assert cloud.clones_of(volume) == [backing.id]
     (line,) = cloud.decisions()
-    assert line["verdict"] == "download"
+    assert line["verdict"] == "refuse"
     assert line["stock"] == "clone"
     assert line["differs"] == "yes"
 
@@ -125,9 +126,26 @@ def test_a_user_message_says_nothing_of_other_projects(start: Start) -> None:
     cloud = start()
     image = cloud.images.add()
     cloud.add_image_volume(image, project_id="stranger")
-    cloud.create(image)
+    with pytest.raises(exception.ImageUnacceptable):
+        cloud.create(image)
     (message,) = messages(cloud)
     assert message["event_id"] == "VOLUME_VOLUME_005_clonepolicy"
+    assert message["message_level"] == "ERROR"
+    text = dict(message_field.Detail.ALL)[message["detail_id"]]
+    assert text == "Not made. Ask the operator for the reason."
+
+
+def test_a_user_message_about_a_refusal_has_the_reason_if_it_may_be_known(
+    start: Start,
+) -> None:
+    """It is about the image as its user sees it."""
+    cloud = start()
+    key = {"cinder_encryption_key_id": "a-key"}
+    with pytest.raises(exception.ImageUnacceptable):
+        cloud.create(cloud.images.add(properties=key))
+    (message,) = messages(cloud)
+    assert message["event_id"] == "VOLUME_VOLUME_005_image-data-encrypted"
+    assert message["message_level"] == "ERROR"
 
 
 def test_a_user_message_about_a_clone_has_no_reason_of_the_download(

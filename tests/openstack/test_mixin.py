@@ -42,12 +42,13 @@ def test_an_image_volume_is_cloned(start: Start) -> None:
 
 
 def test_the_volume_of_a_foreign_project_is_not_cloned(start: Start) -> None:
-    """The image is downloaded."""
+    """Nor is its data downloaded."""
     cloud = mixed(start)
     image = cloud.images.add()
     cloud.add_image_volume(image, project_id="stranger")
-    volume = cloud.create(image)
-    assert cloud.driver.held[volume.id] == ("image data", 1)
+    with pytest.raises(exception.ImageUnacceptable):
+        cloud.create(image)
+    assert cloud.driver.names() == []
     assert "owner-mismatch" in cloud.decisions()[0]["reasons"]
 
 

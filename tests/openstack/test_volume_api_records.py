@@ -57,7 +57,12 @@ BODY = {
     "created_at": "2026-01-01T00:00:00.000000",
     "metadata": {"image_owner": "bob"},
 }
-GOLD = {"id": TYPE_ID, "name": "gold", "extra_specs": {}}
+GOLD: dict[str, Any] = {
+    "id": TYPE_ID,
+    "name": "gold",
+    "extra_specs": {},
+    "qos_specs_id": None,
+}
 
 
 def answer(
@@ -92,7 +97,7 @@ def answer(
 def type_of(database: MigratedDatabase) -> dict[str, Any]:
     """Return the volume's type as the API shows it to admins."""
     kind = volume_types.get_volume_type(ADMIN, database.type_id)
-    return {name: kind[name] for name in ("id", "name", "extra_specs")}
+    return {name: kind[name] for name in GOLD}
 
 
 def test_an_answer_to_an_admin_is_read(database: MigratedDatabase) -> None:

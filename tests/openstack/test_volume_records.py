@@ -52,7 +52,9 @@ FIELDS = {
     "created_at": UPDATED,
     "multiattach": False,
     "volume_type_id": None,
-    "volume_type": SimpleNamespace(id="t", name=None, extra_specs=[]),
+    "volume_type": SimpleNamespace(
+        id="t", name=None, extra_specs=[], qos_specs_id=None
+    ),
     "metadata": {"image_owner": "bob"},
     "volume_metadata": [SimpleNamespace(key="image_owner", value="bob")],
 }
@@ -193,7 +195,9 @@ def test_a_changed_object_or_row_is_a_record_or_an_error(
             with contextlib.suppress(FactError):
                 assert isinstance(read(source), Volume)
     rows = [SimpleNamespace(key=value, value=value)]
-    specs = SimpleNamespace(id="t", name=None, extra_specs=rows)
+    specs = SimpleNamespace(
+        id="t", name=None, extra_specs=rows, qos_specs_id=None
+    )
     for field, related in (("volume_metadata", rows), ("volume_type", specs)):
         with contextlib.suppress(FactError):
             volume_from_model(SimpleNamespace(**{**FIELDS, field: related}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reference.questions import exceeds_quota, gigabytes, lacks_space
+from reference.questions import gigabytes, lacks_space, quota_against
 
 
 def api_refusals(request: Any) -> set[str]:
@@ -32,9 +32,7 @@ def api_refusals(request: Any) -> set[str]:
         found.add("virtual-size-too-big")  # A10
     if volume.multiattach and volume.encryption_key_id is not None:  # A14
         found.add("multiattach-encrypted")
-    if exceeds_quota(request.quota, volume.size):  # A15
-        found.add("quota-exceeded")
-    return found
+    return found | quota_against(request.quota, volume.size, "quota-exceeded")
 
 
 def ordinary_closed(request: Any) -> set[str]:

@@ -6,6 +6,12 @@ from typing import Any
 
 from reference.places import database_finds, is_clustered, text_of
 from reference.questions import has_internal_tenant, lacks_space
+from reference.unknown import (
+    lies_outside,
+    no_candidates,
+    no_entry,
+    why_missing,
+)
 from reference.urls import lenient_volume_id, parse
 
 
@@ -26,21 +32,23 @@ def cinder_gates(request: Any) -> dict[str, set[str]]:
         volumes.add("container-not-bare")
     if "cinder" not in request.config.allowed_direct_url_schemes:  # D2
         volumes.add("scheme-not-allowed")
+    if image.locations_from == "hidden":  # L4
+        array.add("locations-hidden")
+        volumes.add("locations-hidden")
     if image.locations_from == "image" and image.direct_url is None:  # L4
         array.add("locations-hidden-no-direct-url")
         volumes.add("locations-hidden-no-direct-url")
-    if not request.array_images:
-        array.add("no-array-image")
-    if not request.image_volumes:
-        volumes.add("no-locations")
+    if request.backend.finds_images:  # 1.9, not modelled
+        array.add("driver-finds-images")
+    array |= no_candidates(request, "array_images", "no-array-image")
+    volumes |= no_candidates(request, "image_volumes", "no-locations")
     if not request.config.image_volume_cache_enabled:  # V1
         cache.add("cache-disabled")
     if not has_internal_tenant(request.config):  # K2
         cache.add("no-internal-tenant")
     if lacks_space(request):  # K1
         cache.add("conversion-space")
-    if not request.cache_entries:
-        cache.add("cache-miss")
+    cache |= no_entry(request)
     return {
         "array-image": array,
         "image-volume": volumes,
@@ -51,17 +59,14 @@ def cinder_gates(request: Any) -> dict[str, set[str]]:
 def cinder_array_image(request: Any, candidate: Any) -> set[str]:
     """Judge an image on an array as the RBD driver does (1.9)."""
     location = parse(str(candidate.location))
-    kind = location["kind"]
-    schemes = request.backend.image_schemes
-    found = set()
-    if candidate.source is None:
-        found.add("source-not-found")
-    if kind == "malformed":
+    outside = lies_outside(request, location)
+    malformed = location["kind"] == "malformed"
+    told = outside is not None or malformed
+    found = why_missing(candidate, outside=told)
+    if outside:
+        found.add(outside)
+    if malformed:
         found.add("location-malformed")
-    elif kind not in {"rbd", "file"} or kind not in schemes:
-        found.add("scheme-unsupported")
-    if kind == "rbd" and location["fsid"] != request.backend.array_id:
-        found.add("different-fsid")
     return found
 
 
@@ -74,8 +79,7 @@ def cinder_image_volume(request: Any, candidate: Any) -> set[str]:
     if lenient_volume_id(str(candidate.location)) is None:  # C4
         found.add("location-malformed")
     if source is None:
-        found.add("source-not-found")
-        return found
+        return found | why_missing(candidate)
     if request.backend.clone_across_pools is not True:  # C5, C6
         if is_clustered(new):
             if not database_finds(new.cluster_name, source.cluster_name):
@@ -100,7 +104,7 @@ def cinder_cache_entry(request: Any, candidate: Any) -> set[str]:
     elif candidate.image_updated_at != image.updated_at:
         found.add("cache-stale")
     if source is None:
-        found.add("source-not-found")
+        found |= why_missing(candidate)
     elif is_clustered(new):  # V2
         if text_of(new.cluster_name) != text_of(source.cluster_name):
             found.add("different-host")

@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from reference.places import text_of
+from reference.unknown import (
+    no_candidates,
+    unread_locations,
+    why_missing,
+)
 from reference.urls import parse
 
 
@@ -15,8 +20,8 @@ def liberty_gates(request: Any) -> dict[str, set[str]]:
         found.add("disk-format-not-raw")
     if "cinder" not in request.config.allowed_direct_url_schemes:
         found.add("scheme-not-allowed")
-    if not request.image_volumes:
-        found.add("no-locations")
+    found |= unread_locations(request.image)
+    found |= no_candidates(request, "image_volumes", "no-locations")
     return {"image-volume": found}
 
 
@@ -27,8 +32,7 @@ def liberty_image_volume(request: Any, candidate: Any) -> set[str]:
     if parse(str(candidate.location))["kind"] != "cinder":
         found.add("location-malformed")
     if source is None:
-        found.add("source-not-found")
-        return found
+        return found | why_missing(candidate)
     mine = text_of(request.volume.host)
     if mine is None or mine != text_of(source.host):
         found.add("different-host")

@@ -13,13 +13,22 @@ from reference.places import (
     text_of,
 )
 from reference.questions import (
-    at_limit,
+    GIGABYTE,
+    clones_against,
     compatible_types,
-    exceeds_quota,
+    disk_bytes,
     has_internal_tenant,
     is_trusted,
+    quota_against,
 )
-from reference.urls import parse
+from reference.unknown import (
+    lies_outside,
+    no_candidates,
+    no_entry,
+    unread_locations,
+    why_missing,
+)
+from reference.urls import lenient_volume_id, parse
 
 
 def safe_shared_gates(request: Any) -> set[str]:
@@ -51,28 +60,25 @@ def safe_location_gates(request: Any) -> set[str]:
         found.add("disk-format-not-raw")
     if image.size is None:
         found.add("size-unknown")
-    if image.locations_from == "unreadable":  # B21
-        found.add("locations-unavailable")
-    return found
+    return found | unread_locations(image)
 
 
 def safe_gates(request: Any) -> dict[str, set[str]]:
     """Collect, for each route, what closes it in SAFE."""
     array = safe_location_gates(request)
-    if not request.array_images:
-        array.add("no-array-image")
+    if request.backend.finds_images:  # 1.9
+        array.add("driver-finds-images")
+    array |= no_candidates(request, "array_images", "no-array-image")
     volumes = safe_location_gates(request)
     if "cinder" not in request.config.allowed_direct_url_schemes:  # D2, S11
         volumes.add("scheme-not-allowed")
-    if not request.image_volumes:
-        volumes.add("no-locations")
+    volumes |= no_candidates(request, "image_volumes", "no-locations")
     cache = safe_shared_gates(request)
     if not request.config.image_volume_cache_enabled:  # V1
         cache.add("cache-disabled")
     if not has_internal_tenant(request.config):  # K2
         cache.add("no-internal-tenant")
-    if not request.cache_entries:
-        cache.add("cache-miss")
+    cache |= no_entry(request)
     return {
         "array-image": array,
         "image-volume": volumes,
@@ -87,19 +93,19 @@ def safe_source(request: Any, source: Any) -> set[str]:
         found.add("source-status")
     if source.encryption_key_id is not None:  # B5, S6
         found.add("source-encrypted")
+    found |= clones_against(request.backend, source.clones)
+    if source.inspection == "refused":  # OSSA-2024-001
+        found.add("content-refused")
+    if source.size is None:
+        found.add("source-size-unknown")
+        return found
     if source.size > request.volume.size:  # B6, S5
         found.add("source-larger-than-request")
     if source.size < request.volume.size:
         if request.backend.can_extend is not True:
             found.add("extend-unsupported")
-    if at_limit(request.backend, source.clones):
-        found.add("snapshot-limit")
-    if source.inspection == "refused":  # OSSA-2024-001
-        found.add("content-refused")
-    needs = request.image.size or 0
-    if request.image.virtual_size is not None:
-        needs = max(needs, request.image.virtual_size)
-    if source.size * 1024**3 < needs:  # B19
+    disk = disk_bytes(request.image)
+    if disk is not None and source.size * GIGABYTE < disk:  # B19
         found.add("source-smaller-than-image")
     return found
 
@@ -117,6 +123,9 @@ def safe_volume(request: Any, candidate: Any) -> set[str]:
             found.add("backref-mismatch")
     if source.migration_status not in {None, "none", "success", "error"}:
         found.add("source-status")  # C10
+    if source.status == "in-use":  # V11, P9
+        if request.backend.clone_in_use is not True:
+            found.add("source-in-use")
     if not compatible_types(new.volume_type, source.volume_type):  # V7
         found.add("type-incompatible")
     mine = place_of(new, new)
@@ -149,17 +158,18 @@ def safe_array_image(request: Any, candidate: Any) -> set[str]:
     location = parse(str(candidate.location))
     kind = location["kind"]
     found = set()
-    if candidate.source is None:
-        found.add("source-not-found")
-    else:
+    if candidate.source is not None:
         found |= safe_source(request, candidate.source)
+    outside = lies_outside(request, location)
+    if outside:
+        found.add(outside)
+    told = outside is not None or kind == "malformed"
+    found |= why_missing(candidate, outside=told)
     if kind == "malformed":
         found.add("location-malformed")
-    elif kind not in {"rbd", "file"} or kind not in backend.image_schemes:
-        found.add("scheme-unsupported")
+    if outside or candidate.missing == "elsewhere":
+        return found
     if kind == "rbd":
-        if location["fsid"] != backend.array_id:  # 1.9, RBD
-            found.add("different-fsid")
         if location["pool"] not in pools:  # B16
             found.add("pool-not-allowed")
         if location["image"] != image.id:  # 5.3, 3
@@ -185,16 +195,16 @@ def safe_image_volume(request: Any, candidate: Any) -> set[str]:
     if parse(str(candidate.location))["kind"] != "cinder":  # 1.6
         found.add("location-malformed")
     if source is None:
-        found.add("source-not-found")
-        return found
+        return found | why_missing(candidate)
     if parse(str(candidate.location))["kind"] == "cinder":
         if parse(str(candidate.location))["volume"] != source.id:  # B19
             found.add("source-not-found")
     found |= safe_volume(request, candidate)
-    if image.owner is not None and source.project_id != image.owner:  # 4.3
-        if not is_trusted(request.config, source.project_id):
-            found.add("owner-mismatch")
-        elif source.image_owner != image.owner:
+    if image.owner is not None:  # 4.3
+        effective = source.project_id
+        if is_trusted(request.config, source.project_id):
+            effective = source.image_owner
+        if effective != image.owner:
             found.add("owner-mismatch")
     return found
 
@@ -204,7 +214,7 @@ def safe_cache_entry(request: Any, candidate: Any) -> set[str]:
     image = request.image
     source = candidate.source
     if source is None:
-        found = {"source-not-found"}
+        found = why_missing(candidate)
     else:
         found = safe_volume(request, candidate)
         if not is_trusted(request.config, source.project_id):  # V5
@@ -223,21 +233,74 @@ def safe_cache_entry(request: Any, candidate: Any) -> set[str]:
 
 def store_is_unresolved(request: Any) -> bool:
     """Say whether no one store takes the volume (G9, X8)."""
-    stores = request.glance.stores
-    if not stores:
+    if not request.glance.stores:
         return False
     kind = request.volume.volume_type
-    matches = []
-    for store in stores:
-        if kind is not None and kind.store_id is not None:  # P12
+    for store in request.glance.stores:
+        if kind is None or store.read_only:
+            continue
+        before_29 = request.glance.has_location_api is False
+        if before_29 and kind.store_id is not None:  # P12
             if store.id == kind.store_id:
-                matches.append(store)
-        elif kind is None:
-            if store.cinder_volume_type is None:
-                matches.append(store)
-        elif store.cinder_volume_type == kind.name:
-            matches.append(store)
-    return len(matches) != 1 or matches[0].read_only
+                return False
+        elif store.cinder_volume_type is not None:  # G9
+            if store.cinder_volume_type == kind.name:
+                return False
+    return True
+
+
+def forbidden_by_glance(request: Any) -> set[str]:
+    """Say why Glance would not take a location."""
+    glance = request.glance
+    found = set()
+    if glance.missing is not None:
+        found.add("glance-unknown")
+    elif glance.has_location_api is not True:  # G1
+        if not glance.show_multiple_locations:
+            found.add("legacy-write-disabled")
+    if glance.has_location_api is not True:
+        if glance.set_image_location is False:
+            found.add("set-location-forbidden")
+    if glance.has_location_api is True:  # G5, X5
+        if "service" not in glance.service_roles:
+            found.add("service-role-missing")
+    hidden = request.image.visibility not in {"public", "community"}
+    if hidden and glance.missing is None:  # L6, X4
+        legacy = glance.has_location_api is False  # the requester's token
+        if not legacy and "admin" not in glance.service_roles:
+            found.add("admin-role-missing")
+    return found
+
+
+def never_clonable(request: Any) -> set[str]:
+    """Say why no create could clone what an upload registers."""
+    image = request.image
+    volume = request.volume
+    found = set()
+    verifies = request.config.verify_glance_signatures != "disabled"
+    if image.signed and verifies:  # K9
+        found.add("signature-required")
+    if image.encryption_key_id is not None:  # 1.11
+        found.add("image-data-encrypted")
+    if text_of(volume.host) is None and not is_clustered(volume):  # C5
+        found.add("different-host")
+    for size in (image.size, image.virtual_size):  # A8, A10
+        if size is not None and size > volume.size * 1024**3:
+            found.add("source-smaller-than-image")
+    if image.min_disk > volume.size:  # A9
+        if request.backend.can_extend is not True:
+            found.add("below-min-disk")
+    return found
+
+
+def uploaded_in_use(request: Any) -> set[str]:
+    """Say whether the volume is attached, and cannot be cloned then (P9)."""
+    before = request.volume.status
+    if before == "uploading":
+        before = request.volume.previous_status
+    if before == "in-use" and request.backend.clone_in_use is not True:
+        return {"source-in-use"}
+    return set()
 
 
 def safe_register_gates(request: Any) -> set[str]:
@@ -245,8 +308,7 @@ def safe_register_gates(request: Any) -> set[str]:
     image = request.image
     volume = request.volume
     config = request.config
-    glance = request.glance
-    found = set()
+    found = uploaded_in_use(request)
     if image.disk_format != "raw":  # P3
         found.add("disk-format-not-raw")
     if image.container_format != "bare":  # P3
@@ -263,32 +325,80 @@ def safe_register_gates(request: Any) -> set[str]:
         found.add("encrypted-source")
     if volume.migration_status not in {None, "none", "success", "error"}:
         found.add("source-status")  # P4
-    project = request.project_id
+    found |= never_clonable(request)
     if config.image_upload_use_internal_tenant:  # P5, X9
-        if has_internal_tenant(config):
-            project = config.cinder_internal_tenant_project_id
-        else:
+        if not has_internal_tenant(config):
             found.add("no-internal-tenant")
-    if project == request.project_id:  # U10
-        if image.owner is not None and image.owner != project:
-            found.add("owner-mismatch")
-    if exceeds_quota(request.clone_quota, volume.size):  # P6, B10
-        found.add("clone-quota")
+    if volume.project_id != request.project_id:  # U2
+        found.add("owner-mismatch")
+    if image.owner is not None and image.owner != request.project_id:  # U10
+        found.add("owner-mismatch")
+    found |= quota_against(request.clone_quota, volume.size, "clone-quota")
     if request.backend.clone_while_uploading is not True:  # P9, B20
         found.add("clone-while-uploading-unsupported")
-    if at_limit(request.backend, volume.clones):
-        found.add("snapshot-limit")
+    found |= clones_against(request.backend, volume.clones)
     if volume.inspection == "refused":  # OSSA-2024-001
         found.add("content-refused")
     if store_is_unresolved(request):
         found.add("store-unresolved")
-    if glance.has_location_api is not True:  # G1
-        if not glance.show_multiple_locations:
-            found.add("legacy-write-disabled")
-    if glance.has_location_api is True:  # G5, X5
-        if "service" not in glance.service_roles:
-            found.add("service-role-missing")
-    if image.visibility not in {"public", "community"}:  # L6, X4
-        if "admin" not in glance.service_roles:
-            found.add("admin-role-missing")
+    return found | forbidden_by_glance(request)
+
+
+UNATTACHABLE = {
+    "deleting",
+    "error",
+    "error_deleting",
+    "error_managing",
+    "error_restoring",
+    "error_backing-up",
+    "error_extending",
+    "maintenance",
+    "awaiting-transfer",
+}
+
+
+def defects_of_data(request: Any, candidate: Any) -> set[str]:
+    """Say why a location's volume is no data to download."""
+    image = request.image
+    source = candidate.source
+    found: set[str] = set()
+    if source is None:
+        return found
+    if lenient_volume_id(str(candidate.location)) != source.id:
+        return found
+    gets_key = image.encryption_key_id is not None  # 1.11, A13
+    if request.volume.encryption_key_id is None:
+        gets_key = False
+    if source.encryption_key_id is not None and not gets_key:
+        found.add("source-encrypted")
+    if source.status in UNATTACHABLE:
+        found.add("source-status")
+    if image.owner is not None and image.owner != source.project_id:
+        if not is_trusted(request.config, source.project_id):
+            found.add("owner-mismatch")
+    if source.glance_image_id is not None:
+        if source.glance_image_id != image.id:
+            found.add("backref-mismatch")
+    return found
+
+
+def safe_download_gates(request: Any) -> set[str]:
+    """Collect what the image's data closes the download for in SAFE."""
+    found = set()
+    if request.image.encryption_key_id is not None:  # 1.11
+        if request.volume.encryption_key_id is None:
+            found.add("image-data-encrypted")
+    if request.array_images or not request.image_volumes:
+        return found
+    if request.image.locations_from == "image":  # G1
+        if not request.glance.show_multiple_locations:
+            return found
+    elif request.image.locations_from != "locations-api":
+        return found
+    defects = [
+        defects_of_data(request, candidate)
+        for candidate in request.image_volumes
+    ]
+    if all(defects):
+        found = found.union(*defects)
     return found

@@ -13,7 +13,7 @@ from reference.cinder29 import (
     cinder_image_volume,
 )
 from reference.liberty import liberty_gates, liberty_image_volume
-from reference.questions import label
+from reference.questions import has_internal_tenant, label
 from reference.ranks import (
     cinder_cache_rank,
     cinder_volume_rank,
@@ -23,6 +23,7 @@ from reference.ranks import (
 from reference.safe import (
     safe_array_image,
     safe_cache_entry,
+    safe_download_gates,
     safe_gates,
     safe_image_volume,
     safe_register_gates,
@@ -61,7 +62,7 @@ def create(request: Any, policy_name: str) -> Created:
         refusals = api_refusals(request)
         if not request.image.downloadable:  # B22, S8
             refusals.add("download-forbidden")
-        closed = ordinary_closed(request)
+        closed = ordinary_closed(request) | safe_download_gates(request)
         preconditions = safe_gates(request)
         judges = SAFE_JUDGES
     elif policy_name == "LIBERTY":
@@ -73,7 +74,11 @@ def create(request: Any, policy_name: str) -> Created:
         refusals = api_refusals(request)
         if request.image.size is None:  # A8
             refusals.add("size-unknown")
-        if request.image.locations_from == "unreadable":  # L2, M2
+        if request.image.locations_from not in {
+            "locations-api",
+            "image",
+            "hidden",
+        }:  # L2, M2
             refusals.add("locations-unavailable")
         closed = ordinary_closed(request)
         if not request.image.downloadable:
@@ -107,12 +112,26 @@ def create(request: Any, policy_name: str) -> Created:
         return ("refuse", None, None, everything, against)
     if chosen is not None:
         extend_to = None
-        if chosen.source.size < request.volume.size:
+        size = chosen.source.size
+        if size is None or size < request.volume.size:
             extend_to = request.volume.size
         return ("clone", label(chosen), extend_to, everything, against)
     if closed:
         return ("refuse", None, None, everything, against)
     return ("download", None, None, everything, against)
+
+
+def manager_quota(quota: Any, size: int) -> set[str]:
+    """Say what the manager's reservation fails for (P6)."""
+    if quota.missing is not None:
+        return {"clone-quota-unknown"}
+    for volumes in (quota.volumes, quota.type_volumes):
+        if volumes is not None and volumes < 1:
+            return {"clone-quota"}
+    for left in (quota.gigabytes, quota.type_gigabytes):
+        if left is not None and left < size:
+            return {"clone-quota"}
+    return set()
 
 
 def upload(request: Any, policy_name: str) -> Uploaded:
@@ -135,6 +154,10 @@ def upload(request: Any, policy_name: str) -> Uploaded:
             preconditions.add("disk-format-not-raw")
         if not config.image_upload_use_cinder_backend:
             preconditions.add("upload-backend-disabled")
+        # the clone is the internal tenant's if that is wanted
+        if config.image_upload_use_internal_tenant:
+            if not has_internal_tenant(config):
+                preconditions.add("no-internal-tenant")
     elif policy_name == "CINDER_29":
         refusals = upload_refusals(request)
         if image.disk_format != "raw":  # P3
@@ -144,11 +167,7 @@ def upload(request: Any, policy_name: str) -> Uploaded:
         if not config.image_upload_use_cinder_backend:  # P2
             preconditions.add("upload-backend-disabled")
         if not preconditions:  # P6
-            quota, size = request.clone_quota, request.volume.size
-            if quota.volumes is not None and quota.volumes < 1:
-                refusals.add("clone-quota")
-            if quota.gigabytes is not None and quota.gigabytes < size:
-                refusals.add("clone-quota")
+            refusals |= manager_quota(request.clone_quota, request.volume.size)
         if converts:  # U13, P16
             closed.add("conversion-disabled")
     else:

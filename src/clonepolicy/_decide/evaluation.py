@@ -129,7 +129,9 @@ class Evaluation(Generic[R_co]):
                 *self._notes(table.notes),
                 *self._notes(table.source_notes, source),
             )
-        return ()
+        if Route.DOWNLOAD in self.closed:
+            return ()
+        return self._notes(self.policy.create.download_notes)
 
     def _notes(
         self, rules: Iterable[Rule[Any]], *candidate: Candidate

@@ -20,7 +20,7 @@ from clonepolicy._decide.decision import (
 from clonepolicy._decide.evaluation import Evaluation
 from clonepolicy._decide.finding import CandidateResult, Finding
 from clonepolicy._decide.relevance import nearest, unused
-from clonepolicy._facts.records import Host
+from clonepolicy._facts.records import Host, VolumeType
 from clonepolicy._facts.requests import Operation
 from clonepolicy._text import shown
 
@@ -61,11 +61,23 @@ def format_fact(value: object) -> str:
         return shown(", ".join(sorted(map(str, value))) or "none")
     if isinstance(value, datetime.datetime):
         return value.isoformat()
+    if isinstance(value, VolumeType):
+        return shown(_volume_type(value))
     if attrs.has(type(value)) and not isinstance(value, Host):
         named = getattr(value, "id", None)
         if named is not None:
             return shown(str(named))
     return "not set" if value is None else shown(str(value))
+
+
+def _volume_type(kind: VolumeType) -> str:
+    """Return a type's id, and what it promises about data, if anything."""
+    qos = kind.qos_specs_id
+    promises = [
+        *sorted(kind.extra_specs or ()),
+        *([] if qos is None else [f"QoS specs {qos}"]),
+    ]
+    return f"{kind.id} ({', '.join(promises)})" if promises else kind.id
 
 
 def explain(decision: Decision) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from clonepolicy._facts.checks import checked
+from clonepolicy._facts.records import Missing
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
@@ -18,6 +19,8 @@ class Config:
     image_upload_use_cinder_backend: bool = False
     image_upload_use_internal_tenant: bool = False
     image_volume_cache_enabled: bool = False
+    image_volume_cache_max_size_gb: int = 0
+    """GiB; 0: no limit."""
     image_conversion_disable: bool = False
     allow_compression_on_image_upload: bool = False
     enable_force_upload: bool = False
@@ -51,29 +54,49 @@ class GlanceConfig:
     has_location_api: bool | None = None
     """API 2.17, GET and POST /v2/images/{id}/locations; None: not known."""
     show_multiple_locations: bool = False
+    set_image_location: bool | None = None
+    """Glance's policy ``set_image_location`` lets requesters set locations
+    of their images by the image API; None: not known."""
     service_roles: frozenset[str] = frozenset()
     """Roles of the ``[glance]`` user of cinder.conf."""
     stores: tuple[GlanceStore, ...] = ()
     """The cinder stores; empty: Glance has one store, without a name."""
+    missing: Missing | None = None
+    """Why what Glance offers is not known; None: it was read."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class Quota:
-    """The quota that a project has left; None: no limit."""
+    """The quota that a project has left; None: no limit.
+
+    If ``missing`` is set, the limits are not known.
+    """
 
     volumes: int | None = None
     gigabytes: int | None = None
     """GiB."""
     per_volume_gigabytes: int | None = None
     """GiB."""
+    type_volumes: int | None = None
+    """``volumes_<type>`` of the volume's type."""
+    type_gigabytes: int | None = None
+    """``gigabytes_<type>`` of the volume's type, GiB."""
+    missing: Missing | None = None
+    """Why the quota is not known; None: it was read."""
 
     def admits(self, size: int) -> bool:
-        """Return whether the quota has room for a volume of ``size`` GiB."""
+        """Return whether the quota has room for a volume of ``size`` GiB.
+
+        A quota that is not known admits none.
+        """
+        volumes = (self.volumes, self.type_volumes)
+        gigabytes = (
+            self.gigabytes,
+            self.type_gigabytes,
+            self.per_volume_gigabytes,
+        )
         return (
-            (self.volumes is None or self.volumes >= 1)
-            and (self.gigabytes is None or self.gigabytes >= size)
-            and (
-                self.per_volume_gigabytes is None
-                or self.per_volume_gigabytes >= size
-            )
+            self.missing is None
+            and all(left is None or left >= 1 for left in volumes)
+            and all(left is None or left >= size for left in gigabytes)
         )

@@ -1,9 +1,9 @@
 """Image locations, parsed by one strict grammar.
 
-``str(parse_location(url)) == url`` for every text: a text that is not a
-canonical URL becomes a `MalformedLocation` and is kept unchanged.  A
-canonical URL is one that glance_store writes (glance_store 5.7.0
-``_drivers/cinder/store.py``, ``_drivers/rbd.py``, ``filesystem.py``).
+A canonical URL is one that glance_store writes (glance_store 5.7.0
+``_drivers/cinder/store.py``, ``_drivers/rbd.py``, ``filesystem.py``), and
+``str(parse_location(url)) == url``.  Any other text is kept without user,
+key and query, so that no record holds them: only Glance needs them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import re
 from typing import TypeAlias
 
 import attrs
+
+from clonepolicy._text import MASK, masked_url
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _VOLUME_ID = re.compile(_UUID)
@@ -64,14 +66,29 @@ class FileLocation:
         return f"file://{self.path}"
 
 
+def without_key(url: str) -> str:
+    """Mask user, key and query; Cinder reads the same volume id from it.
+
+    What is no text is returned as it is: records refuse it.
+    """
+    if type(url) is not str or (made := masked_url(url)) == url:
+        return url
+    volume_id = _read_by_cinder(url)
+    if volume_id == _read_by_cinder(made):
+        return made
+    scheme = made.partition(":")[0]
+    return f"{scheme}:{MASK}" + (f"/{volume_id}" if volume_id else "")
+
+
 @attrs.frozen
 class OtherLocation:
     """A URL of a scheme that no array clones from (http, swift, s3, …)."""
 
-    url: str
+    url: str = attrs.field(converter=without_key)
+    """User, key and query are masked."""
 
     def __str__(self) -> str:
-        """Return the URL unchanged."""
+        """Return the URL, masked."""
         return self.url
 
 
@@ -79,11 +96,12 @@ class OtherLocation:
 class MalformedLocation:
     """A text that is not a canonical URL, and why."""
 
-    url: str
+    url: str = attrs.field(converter=without_key)
+    """User, key and query are masked."""
     why: str
 
     def __str__(self) -> str:
-        """Return the text unchanged."""
+        """Return the text, masked."""
         return self.url
 
 
@@ -156,10 +174,14 @@ def cinder_volume_id(location: Location) -> str | None:
     """
     if isinstance(location, CinderLocation):
         return location.volume_id
+    return _read_by_cinder(str(location))
+
+
+def _read_by_cinder(url: str) -> str | None:
     from urllib.parse import urlsplit
 
     try:
-        parts = urlsplit(str(location))
+        parts = urlsplit(url)
     except ValueError:
         return None
     last = parts.path.split("/")[-1] if parts.path else parts.netloc

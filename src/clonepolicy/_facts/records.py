@@ -5,7 +5,8 @@ Records are frozen and hashable.  Sizes are GiB where Cinder counts in GiB
 bytes (``Image.size``, ``virtual_size``).  ``None`` means *not known* or
 *not set*; no rule treats it as a yes.
 
-Records do not convert values: adapters do.  Constructing a record with an
+Records do not convert values: adapters do.  Only user, key and query of a
+URL are masked, so that no record holds them.  Constructing a record with an
 invalid value raises `FactError`.
 """
 
@@ -18,6 +19,7 @@ import attrs
 
 from clonepolicy._errors import FactError
 from clonepolicy._facts.checks import checked
+from clonepolicy._facts.locations import without_key
 
 GiB = 1024**3
 
@@ -26,6 +28,10 @@ AT_REST = frozenset({"available", "in-use"})
 
 NOT_MIGRATING = frozenset({None, "none", "success", "error"})
 """Each ``migration_status`` of a volume that is not being migrated."""
+
+
+FILE_IS_DISK = frozenset({"raw", "iso"})
+"""Each ``disk_format`` that Cinder writes to a volume as it is."""
 
 
 LONGEST_HOST = 255
@@ -74,22 +80,57 @@ class Host:
         return f"{self.host}{backend}{pool}"
 
 
+class Missing(StrEnum):
+    """Why something is missing: only one of these says that it is not there.
+
+    The others say why it is not known.
+    """
+
+    ABSENT = "absent"
+    """It was looked for in the place where it would be, and is not there."""
+    ELSEWHERE = "elsewhere"
+    """It is in a store of another kind, another cluster or another array."""
+    FORBIDDEN = "forbidden"
+    """Looking it up was not allowed."""
+    UNAVAILABLE = "unavailable"
+    """The array or service did not answer."""
+    UNSUPPORTED = "unsupported"
+    """The array or service cannot look it up."""
+    FAILED = "failed"
+    """Looking it up failed in another way."""
+    NOT_ASKED = "not-asked"
+    """Nobody looked it up."""
+
+
 class LocationsFrom(StrEnum):
-    """The Glance interface that returned the image's locations."""
+    """The Glance interface that returned the image's locations, or why none.
+
+    An image that has data has a location.  If no interface shows one, the
+    locations are hidden.
+    """
 
     LOCATIONS_API = "locations-api"
     """GET /v2/images/{id}/locations, Glance 2024.2 and later."""
     IMAGE = "image"
-    """The image's own field, with ``show_multiple_locations``; also if
-    neither interface returned any location."""
+    """The image's own fields, with ``show_multiple_locations`` or
+    ``show_image_direct_url``; also if the image has no data yet."""
+    HIDDEN = "hidden"
+    """Glance answered, but no interface shows the locations."""
+    FORBIDDEN = "forbidden"
+    """Reading them was not allowed."""
+    UNAVAILABLE = "unavailable"
+    """Glance did not answer."""
     UNREADABLE = "unreadable"
-    """Reading them failed."""
+    """Reading them failed in another way, or nobody read them."""
 
 
 class CloneKind(StrEnum):
     """How an array clones."""
 
     COPY_ON_WRITE = "copy-on-write"
+    """A clone shares data with its source, which must stay."""
+    THIN_COPY = "thin-copy"
+    """A clone shares data with its source, and outlives it."""
     OFFLOADED_COPY = "offloaded-copy"
     """The array itself copies."""
     FULL_COPY = "full-copy"
@@ -103,12 +144,14 @@ class Inspection(StrEnum):
     REFUSED = "refused"
     """A download of the same data as a raw image would be refused."""
     NOT_INSPECTED = "not-inspected"
-    """The array does not inspect data, or could not be asked."""
+    """The array does not inspect data, or was not asked."""
+    UNREADABLE = "unreadable"
+    """The array was asked, and could not read the data."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class VolumeType:
-    """A volume type, with the extra specs that affect cloning."""
+    """A volume type, with what it promises and what affects cloning."""
 
     id: str
     name: str | None = None
@@ -119,6 +162,11 @@ class VolumeType:
     """``provisioning:max_vol_size``, GiB."""
     store_id: str | None = None
     """``image_service:store_id``."""
+    extra_specs: frozenset[str] | None = None
+    """``key=value`` of each extra spec that promises something about data.
+    Those of the fields above do not, nor ``RESKEY:availability_zones``."""
+    qos_specs_id: str | None = None
+    """None: the type has no QoS specs."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
@@ -158,9 +206,9 @@ class Image:
     disk_format: str | None = None
     container_format: str | None = None
     size: int | None = None
-    """Bytes."""
+    """Bytes of the image's file."""
     virtual_size: int | None = None
-    """Bytes."""
+    """Bytes of the disk in it; Glance writes 0, too, if it does not know."""
     min_disk: int = 0
     """GiB."""
     visibility: str = "private"
@@ -176,15 +224,31 @@ class Image:
     os_hash_value: str | None = None
     updated_at: datetime.datetime | None = None
     locations_from: LocationsFrom = LocationsFrom.UNREADABLE
-    direct_url: str | None = None
+    direct_url: str | None = attrs.field(
+        default=None, converter=attrs.converters.optional(without_key)
+    )
+    """User, key and query are masked, as in locations."""
+
+    @property
+    def disk_size(self) -> int | None:
+        """Bytes of the disk in the image; None: not known.
+
+        The file of a VHD, a VDI or a full qcow2 is larger than the disk in
+        it.  Glance does not look into a container (glance 33.0.0
+        ``location.ImageProxy.set_data``).
+        """
+        if self.container_format != "bare":
+            return None
+        file = self.size if self.disk_format in FILE_IS_DISK else None
+        return max(file or 0, self.virtual_size or 0) or None
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class StoredImage:
     """An image that an array stores, found by its location."""
 
-    size: int
-    """GiB, rounded up."""
+    size: int | None = None
+    """GiB, rounded up; None: the array cannot tell."""
     status: str = "available"
     encryption_key_id: str | None = None
     clones: int | None = None
@@ -216,8 +280,14 @@ class Backend:
     clone_across_pools: bool | None = None
     can_extend: bool | None = None
     clone_while_uploading: bool | None = None
+    """It clones a volume whose status is ``uploading``."""
+    clone_in_use: bool | None = None
+    """It clones a volume that is attached."""
     clone_limit: int | None = None
     """The most clones of one source; None: the array declares no limit."""
     frozen: bool = False
+    finds_images: bool = False
+    """The driver's ``clone_image`` looks for images by itself, and not only
+    at their locations."""
     image_schemes: frozenset[str] = frozenset()
     """URL schemes of the images that it can clone: ``rbd``, ``file``."""

@@ -8,10 +8,17 @@ from typing import ClassVar, Literal, TypeAlias
 
 import attrs
 
+from clonepolicy._errors import FactError
 from clonepolicy._facts.checks import checked
 from clonepolicy._facts.config import Config, GlanceConfig, GlanceStore, Quota
 from clonepolicy._facts.locations import Location
-from clonepolicy._facts.records import Backend, Image, StoredImage, Volume
+from clonepolicy._facts.records import (
+    Backend,
+    Image,
+    Missing,
+    StoredImage,
+    Volume,
+)
 
 
 class Operation(StrEnum):
@@ -23,15 +30,37 @@ class Operation(StrEnum):
     """Upload a volume to an image."""
 
 
+def _default_missing(candidate: Candidate) -> Missing | None:
+    return Missing.NOT_ASKED if candidate.source is None else None
+
+
+_WHY_MISSING = attrs.Factory(_default_missing, takes_self=True)
+
+
+def _check_missing(candidate: Candidate) -> None:
+    """Check that a candidate has a source, or says why it has none."""
+    if (candidate.missing is None) == (candidate.source is None):
+        raise FactError(
+            f"{type(candidate).__name__}.missing",
+            candidate.missing,
+            "None if there is a source, else why there is none",
+        )
+
+
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class ArrayImage:
-    """A candidate: an image that already lies on an array."""
+    """A candidate: an image that may lie on an array."""
 
     location: Location
     source: StoredImage | None = None
-    """None: the array finds no image at the location."""
+    missing: Missing | None = _WHY_MISSING
+    """Why there is no source; None: there is one."""
     backend: Backend = Backend()
-    """The array that stores the image."""
+    """The array that was asked."""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a source that is missing, and none without the reason."""
+        _check_missing(self)
 
     @property
     def label(self) -> str:
@@ -45,9 +74,14 @@ class ImageVolume:
 
     location: Location
     source: Volume | None = None
-    """None: Cinder finds no volume of that id."""
+    missing: Missing | None = _WHY_MISSING
+    """Why there is no source; None: there is one."""
     backend: Backend = Backend()
     """The array that stores the volume."""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a source that is missing, and none without the reason."""
+        _check_missing(self)
 
     @property
     def label(self) -> str:
@@ -63,7 +97,13 @@ class CacheEntry:
     image_updated_at: datetime.datetime | None = None
     last_used: datetime.datetime | None = None
     source: Volume | None = None
+    missing: Missing | None = _WHY_MISSING
+    """Why there is no source; None: there is one."""
     backend: Backend = Backend()
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a source that is missing, and none without the reason."""
+        _check_missing(self)
 
     @property
     def label(self) -> str:
@@ -89,21 +129,30 @@ class CreateRequest:
     glance: GlanceConfig = GlanceConfig()
     quota: Quota = Quota()
     """The quota of the new volume's project."""
+    cache_quota: Quota | None = None
+    """The quota of the internal tenant, which owns the volumes of the cache;
+    None: not known."""
     conversion_free: int | None = None
     """Free bytes in ``image_conversion_dir``; None: not limited."""
     array_images: tuple[ArrayImage, ...] = ()
     image_volumes: tuple[ImageVolume, ...] = ()
     cache_entries: tuple[CacheEntry, ...] = ()
+    cache_missing: Missing | None = None
+    """Why the cache's entries are not known; None: these are all."""
 
 
 def size_to_extend_to(
     request: CreateRequest, candidate: Candidate
 ) -> int | None:
-    """Return the size in GiB to extend a clone to; None: it fits already."""
-    source = candidate.source
-    if source is None or source.size >= request.volume.size:
+    """Return the size in GiB to extend a clone to; None: it fits already.
+
+    A clone of unknown size is extended, too: if it has the size already, it
+    stays as it is.
+    """
+    source, wanted = candidate.source, request.volume.size
+    if source is None or (source.size is not None and source.size >= wanted):
         return None
-    return request.volume.size
+    return wanted
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
@@ -146,20 +195,28 @@ class UploadRequest:
 
     @property
     def store(self) -> GlanceStore | None:
-        """The Glance store that the clone's location must name.
+        """The Glance store that the clone's location names.
 
-        ``image_service:store_id`` of the volume type names it.  Without
-        that, it is the only store whose ``cinder_volume_type`` is the
-        volume's type (glance 33.0.0 ``store_utils.update_cinder_location``).
-        None: there is no such store, or several.
+        It is the first writable store whose ``cinder_volume_type`` is the
+        volume's type.  Glance 33 reads no store from the location, but finds
+        one by the volume's type (``store_utils``,
+        ``_update_cinder_location_and_store_id``).  A Glance without the
+        locations API (before 29.0.0) takes the store that the location
+        names, and so ``image_service:store_id`` of the volume type.  None:
+        there is no such store.
         """
-        kind, stores = self.volume.volume_type, self.glance.stores
-        if kind is not None and kind.store_id is not None:
-            found = [s for s in stores if s.id == kind.store_id]
+        kind, glance = self.volume.volume_type, self.glance
+        if kind is None:
+            return None
+        writable = [s for s in glance.stores if not s.read_only]
+        if glance.has_location_api is False and kind.store_id is not None:
+            found = [s for s in writable if s.id == kind.store_id]
+        elif kind.name is not None:
+            name = kind.name
+            found = [s for s in writable if s.cinder_volume_type == name]
         else:
-            name = None if kind is None else kind.name
-            found = [s for s in stores if s.cinder_volume_type == name]
-        return found[0] if len(found) == 1 else None
+            found = []
+        return found[0] if found else None
 
     @property
     def store_id(self) -> str | None:

@@ -18,7 +18,7 @@ from clonepolicy import (
     QuotaError,
     StaleError,
 )
-from clonepolicy._text import printable
+from clonepolicy._text import masked, printable
 
 
 class Exit(IntEnum):
@@ -128,8 +128,8 @@ def line(problem: CliError, *, as_json: bool) -> str:
         fields = {
             "code": int(problem.code),
             "kind": problem.code.name.lower().replace("_", "-"),
-            "message": problem.message,
-            "remedy": problem.remedy or None,
+            "message": masked(problem.message),
+            "remedy": masked(problem.remedy) or None,
         }
         return json.dumps({"error": fields})
     parts = [part for part in (problem.message, problem.remedy) if part]

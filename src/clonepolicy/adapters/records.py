@@ -29,6 +29,8 @@ __all__ = ["image_from_v2", "locations_from_v2", "volume_from_row"]
 # ``type(x) is dict or isinstance(x, Mapping)`` below: isinstance with an
 # abstract class takes longer than reading a field
 _WHOLE = re.compile(r"[0-9]{1,18}")
+HAS_DATA = ("active", "deactivated")
+"""Each status of an image that has data, and so has a location."""
 _SIGNATURE = "img_signature"
 _MIN_SIZE = "provisioning:min_vol_size"
 _MAX_SIZE = "provisioning:max_vol_size"
@@ -38,6 +40,8 @@ _EXTRA_SPECS = (
     _MAX_SIZE,
     "image_service:store_id",
 )
+_NO_PROMISE = frozenset({*_EXTRA_SPECS, "RESKEY:availability_zones"})
+"""They say where a volume may be, or are facts of their own."""
 
 
 def image_from_v2(
@@ -102,17 +106,17 @@ def locations_from_v2(
     Raises:
         FactError: it is not a list of objects, each with a text ``url``.
     """
-    urls: dict[str, None] = {}
     if isinstance(body, Mapping):
-        _add_urls(urls, body.get("locations", ()))
+        urls = _urls(body.get("locations", ()))
         direct = body.get("direct_url")
         if direct is not None:
             if type(direct) is not str:
                 raise FactError("Image.direct_url", direct, "text or None")
-            urls[direct] = None
+            urls.append(direct)
     else:
-        _add_urls(urls, body)
-    return tuple(map(parse_location, urls))
+        urls = _urls(body)
+    # urls that differ in what is masked are one location
+    return tuple(dict.fromkeys(map(parse_location, urls)))
 
 
 def volume_from_row(row: Mapping[str, Any]) -> Volume:
@@ -121,10 +125,10 @@ def volume_from_row(row: Mapping[str, Any]) -> Volume:
     Args:
         row: the columns of the table ``volumes``, and in addition
             ``metadata`` and ``volume_type``.  ``volume_type`` is None or a
-            mapping with ``id``, ``name`` and ``extra_specs``.  Metadata and
-            extra specs are mappings, or lists of ``{"key": …, "value": …}``
-            as in Cinder's tables.  A ``created_at`` without a time zone is
-            UTC, as Cinder stores it.
+            mapping with ``id``, ``name``, ``extra_specs`` and
+            ``qos_specs_id``.  Metadata and extra specs are mappings, or
+            lists of ``{"key": …, "value": …}`` as in Cinder's tables. A
+            ``created_at`` without a time zone is UTC, as Cinder stores it.
 
     Raises:
         FactError: a column is missing, or has an invalid value.
@@ -195,16 +199,18 @@ def stored_moment(field: str, value: object) -> datetime.datetime | None:
     return datetime.datetime.combine(value, value.time(), datetime.UTC)
 
 
-def _add_urls(urls: dict[str, None], locations: object) -> None:
+def _urls(locations: object) -> list[str]:
     if not isinstance(locations, (list, tuple)):
         raise FactError("Image.locations", locations, "a list of locations")
+    urls = []
     for at, location in enumerate(locations):
         url = location.get("url") if isinstance(location, Mapping) else None
         if type(url) is not str:
             raise FactError(
                 f"Image.locations[{at}]", location, "a mapping with a text url"
             )
-        urls[url] = None
+        urls.append(url)
+    return urls
 
 
 def _host(field: str, value: object) -> Host | None:
@@ -246,7 +252,15 @@ def _volume_type(row: object) -> VolumeType | None:
         raise FactError("Volume.volume_type", row, "a mapping or None")
     try:
         specs = _items("VolumeType.extra_specs", row["extra_specs"])
-        fields = (row["id"], row["name"], *map(specs.get, _EXTRA_SPECS))
+        promised = frozenset(
+            f"{key}={value}"
+            for key, value in specs.items()
+            if key not in _NO_PROMISE
+        )
+        fields = (
+            *(row["id"], row["name"], row["qos_specs_id"], promised),
+            *map(specs.get, _EXTRA_SPECS),
+        )
     except KeyError as error:
         raise _missing("VolumeType", error) from None
     try:
@@ -256,7 +270,8 @@ def _volume_type(row: object) -> VolumeType | None:
 
 
 def _make_type(*fields: Any) -> VolumeType:  # noqa: ANN401 - the record checks them
-    id_, name, backend_name, min_size, max_size, store_id = fields
+    id_, name, qos_specs_id, promised, *specs = fields
+    backend_name, min_size, max_size, store_id = specs
     return VolumeType(
         id=id_,
         name=name,
@@ -264,6 +279,8 @@ def _make_type(*fields: Any) -> VolumeType:  # noqa: ANN401 - the record checks 
         min_vol_size=_size(_MIN_SIZE, min_size),
         max_vol_size=_size(_MAX_SIZE, max_size),
         store_id=store_id,
+        extra_specs=promised,
+        qos_specs_id=qos_specs_id,
     )
 
 

@@ -78,6 +78,7 @@ class ReflinkArray:
             array_id=array_id,
             clone_kind=kind,
             image_clone_kind=kind,
+            clone_in_use=self._shares,
         )
 
     def get_backend(self) -> Backend:

@@ -98,6 +98,7 @@ def rule_to_dict(rule: policies.Rule[Any]) -> Json:
         "reads": list(rule.reads),
         "citations": [str(citation) for citation in rule.citations],
         "differs": rule.differs or None,
+        "upload_differs": rule.upload_differs or None,
         "remedies": [str(cure) for cure in rule.cures],
     }
 
@@ -108,7 +109,14 @@ def rule_rows(rule: Json) -> list[tuple[str, object]]:
         *(("remedy", remedy) for remedy in rule["remedies"]),
         ("reads", rule["reads"]),
         ("citations", "; ".join(rule["citations"])),
-        *([("Cinder", rule["differs"])] if rule["differs"] else []),
+        *(
+            (name, rule[key])
+            for name, key in (
+                ("Cinder", "differs"),
+                ("Cinder, uploading", "upload_differs"),
+            )
+            if rule[key]
+        ),
     ]
 
 

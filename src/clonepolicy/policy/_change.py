@@ -35,7 +35,8 @@ def changed(
 
     A path starts with a field of the request, with ``candidate`` or with
     ``source``, which are about the given candidate.  ``source`` itself may
-    be replaced.  A missing source has no facts to change.
+    be replaced; ``candidate.missing`` takes it away.  A missing source has
+    no facts to change.
     """
     flat: dict[str, Any] = {}
     nested: dict[str, dict[str, Any]] = {}
@@ -49,6 +50,9 @@ def changed(
     of_source = nested.pop("source", {})
     if "source" in flat:
         of_candidate["source"] = flat.pop("source")
+        of_candidate["missing"] = None
+    elif of_candidate.get("missing") is not None:
+        of_candidate["source"] = None
     for root, fields in nested.items():
         flat[root] = attrs.evolve(getattr(request, root), **fields)
     if candidate is None:

@@ -29,7 +29,7 @@ def nearest_first(request: Request, candidate: Candidate) -> tuple[Any, ...]:
     """Sort by same pool, same backend, elsewhere; then newest; then id."""
     volume, source = request.volume, candidate.source
     if not isinstance(source, Volume):
-        return (0, 0.0, candidate.label, repr(source))
+        return (0, 0.0, candidate.label)
     clustered = volume.cluster_name is not None
     distance = (
         _distance(volume.cluster_name, source.cluster_name)

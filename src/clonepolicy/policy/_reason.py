@@ -53,13 +53,15 @@ class Reason(StrEnum):
     DOWNLOAD_FORBIDDEN = ("download-forbidden", Subject.IMAGE,
         "Glance's policy does not let the requester download the image")
     IMAGE_LARGER_THAN_VOLUME = ("image-larger-than-volume", Subject.IMAGE,
-        "the image is larger than the volume")
+        "the image's file is larger than the volume")
     BELOW_MIN_DISK = ("below-min-disk", Subject.IMAGE,
         "the volume is smaller than the image's min_disk")
     VIRTUAL_SIZE_TOO_BIG = ("virtual-size-too-big", Subject.IMAGE,
         "the image's virtual size is larger than the volume")
     MULTIATTACH_ENCRYPTED = ("multiattach-encrypted", Subject.NEW_VOLUME,
         "an encrypted volume cannot be multiattach")
+    QUOTA_UNKNOWN = ("quota-unknown", Subject.REQUEST,
+        "the quota that the project has left could not be read")
     QUOTA_EXCEEDED = ("quota-exceeded", Subject.REQUEST,
         "the project has no quota left for the volume")
     VOLUME_NOT_UPLOADABLE = ("volume-not-uploadable", Subject.SOURCE,
@@ -81,17 +83,30 @@ class Reason(StrEnum):
         "allowed_direct_url_schemes does not list cinder")
     LOCATIONS_UNAVAILABLE = ("locations-unavailable", Subject.GLANCE,
         "Glance did not return the image's locations")
+    LOCATIONS_HIDDEN = ("locations-hidden", Subject.GLANCE,
+        "Glance does not show Cinder where the image lies")
     LOCATIONS_HIDDEN_NO_DIRECT_URL = ("locations-hidden-no-direct-url",
         Subject.GLANCE,
         "Cinder ignores the locations because the direct URL is hidden")
     NO_ARRAY_IMAGE = ("no-array-image", Subject.IMAGE,
         "no location names an image that an array stores")
+    DRIVER_FINDS_IMAGES = ("driver-finds-images", Subject.BACKEND,
+        ("the driver looks for images by itself; what it finds is not known "
+         "to be the image's own data"))
     NO_LOCATIONS = ("no-locations", Subject.IMAGE,
         "no location names a volume")
+    CACHE_UNREADABLE = ("cache-unreadable", Subject.SOURCE,
+        "the image-volume cache could not be read")
     CACHE_MISS = ("cache-miss", Subject.SOURCE,
         "the image-volume cache has no entry for the image")
     CACHE_DISABLED = ("cache-disabled", Subject.CONFIG,
         "the image-volume cache is not enabled for the backend")
+    CACHE_SIZE_LIMIT = ("cache-size-limit", Subject.CONFIG,
+        ("the disk in the image is larger than the image-volume cache may "
+         "become, so that no create can fill the cache"))
+    CACHE_QUOTA = ("cache-quota", Subject.CONFIG,
+        ("the internal tenant has no quota left for an entry of the "
+         "image-volume cache, so that no create can fill the cache"))
     NO_INTERNAL_TENANT = ("no-internal-tenant", Subject.CONFIG,
         "the internal tenant is not configured")
     DISK_FORMAT_NOT_RAW = ("disk-format-not-raw", Subject.IMAGE,
@@ -116,9 +131,19 @@ class Reason(StrEnum):
     LOCATION_MALFORMED = ("location-malformed", Subject.LOCATION,
         "the location is not a canonical URL")
     SCHEME_UNSUPPORTED = ("scheme-unsupported", Subject.LOCATION,
-        "the array cannot clone from a location of this scheme")
+        "the image lies in a kind of store that the array cannot clone from")
     SOURCE_NOT_FOUND = ("source-not-found", Subject.SOURCE,
-        "the source does not exist")
+        "the source was looked up, and is not there")
+    SOURCE_FORBIDDEN = ("source-forbidden", Subject.SOURCE,
+        "looking the source up is forbidden; it may well be there")
+    SOURCE_UNAVAILABLE = ("source-unavailable", Subject.SOURCE,
+        "looking the source up failed; it may well be there")
+    SOURCE_NOT_LOOKED_UP = ("source-not-looked-up", Subject.SOURCE,
+        "the source was not looked up; it may well be there")
+    SOURCE_ELSEWHERE = ("source-elsewhere", Subject.LOCATION,
+        "the image lies where the array does not look for images")
+    SOURCE_SIZE_UNKNOWN = ("source-size-unknown", Subject.SOURCE,
+        "the array does not tell the source's size")
     OWNER_MISMATCH = ("owner-mismatch", Subject.SOURCE,
         ("the image's owner does not own the source, and no trusted "
          "project vouches for that owner"))
@@ -133,17 +158,20 @@ class Reason(StrEnum):
     DIFFERENT_ARRAY = ("different-array", Subject.SOURCE,
         "the source is not known to be on the same array")
     DIFFERENT_FSID = ("different-fsid", Subject.LOCATION,
-        "the location is in another Ceph cluster")
+        "the image is not known to lie in the Ceph cluster of the array")
     POOL_NOT_ALLOWED = ("pool-not-allowed", Subject.LOCATION,
         "the location is not in a pool that only Glance writes to")
     SOURCE_STATUS = ("source-status", Subject.SOURCE,
         "the source is neither available nor in use, or is being migrated")
+    SOURCE_IN_USE = ("source-in-use", Subject.SOURCE,
+        ("the source is in use, and the array is not known to clone a volume "
+         "in use"))
     SOURCE_ENCRYPTED = ("source-encrypted", Subject.SOURCE,
         "the source is encrypted and the new volume is not")
     SOURCE_LARGER_THAN_REQUEST = ("source-larger-than-request", Subject.SOURCE,
         "the source is larger than the requested size")
     SOURCE_SMALLER_THAN_IMAGE = ("source-smaller-than-image", Subject.SOURCE,
-        "the source is too small to hold the image")
+        "the source is smaller than the disk in the image")
     SOURCE_IS_NEW_VOLUME = ("source-is-new-volume", Subject.SOURCE,
         "the source is the new volume itself")
     EXTEND_UNSUPPORTED = ("extend-unsupported", Subject.BACKEND,
@@ -151,7 +179,10 @@ class Reason(StrEnum):
     TYPE_INCOMPATIBLE = ("type-incompatible", Subject.SOURCE,
         "the source's volume type is not known to be compatible")
     SNAPSHOT_LIMIT = ("snapshot-limit", Subject.SOURCE,
-        "the source may have as many clones as the array allows")
+        "the source has as many clones as the array allows")
+    CLONES_UNKNOWN = ("clones-unknown", Subject.SOURCE,
+        ("the array limits the clones of a source, and does not tell how many "
+         "this one has"))
     CACHE_STALE = ("cache-stale", Subject.SOURCE,
         "the image may have changed since it was cached")
     CONTENT_REFUSED = ("content-refused", Subject.SOURCE,
@@ -163,19 +194,26 @@ class Reason(StrEnum):
         "the volume is encrypted; its clone would share or lose the key")
     IMAGE_NOT_QUEUED = ("image-not-queued", Subject.IMAGE,
         "the image already has data or is receiving some")
+    CLONE_QUOTA_UNKNOWN = ("clone-quota-unknown", Subject.CONFIG,
+        "the quota of the image volume's project could not be read")
     CLONE_QUOTA = ("clone-quota", Subject.CONFIG,
         "the project of the image volume has no quota left for it")
     CLONE_WHILE_UPLOADING_UNSUPPORTED = ("clone-while-uploading-unsupported",
         Subject.BACKEND,
         ("the array does not declare that it can clone a volume that is "
          "uploading"))
+    GLANCE_UNKNOWN = ("glance-unknown", Subject.GLANCE,
+        "what Glance offers could not be read")
     STORE_UNRESOLVED = ("store-unresolved", Subject.GLANCE,
-        "no single writable Glance store matches the volume's type")
+        "no writable Glance store is for the volume's type")
     STORE_ID_UNSUPPORTED_BY_API = ("store-id-unsupported-by-api",
         Subject.GLANCE,
         "Cinder sends the store in a way the locations API rejects")
     LEGACY_WRITE_DISABLED = ("legacy-write-disabled", Subject.GLANCE,
-        "Glance has no locations API, and its image API writes no locations")
+        "Glance is not known to take locations by any API")
+    SET_LOCATION_FORBIDDEN = ("set-location-forbidden", Subject.GLANCE,
+        ("Glance is not known to have a locations API, and its policy does "
+         "not let the requester set locations"))
     SERVICE_ROLE_MISSING = ("service-role-missing", Subject.GLANCE,
         "Cinder's [glance] user lacks the role service")
     ADMIN_ROLE_MISSING = ("admin-role-missing", Subject.GLANCE,
@@ -186,6 +224,8 @@ class Reason(StrEnum):
         "a clone does not check the image's hash")
     CONTENT_NOT_INSPECTED = ("content-not-inspected", Subject.SOURCE,
         "the source's data was not inspected; a download inspects it")
+    CONTENT_UNREADABLE = ("content-unreadable", Subject.SOURCE,
+        "the source's data could not be inspected; a download inspects it")
     TENANT_MUTABLE = ("tenant-mutable", Subject.SOURCE,
         "tenants can change the volume behind the image")
     LOCATIONS_USER_WRITABLE = ("locations-user-writable", Subject.GLANCE,
@@ -194,6 +234,9 @@ class Reason(StrEnum):
         "the source cannot be deleted while its clone shares its data")
     EXTEND_REQUIRED = ("extend-required", Subject.NEW_VOLUME,
         "the clone is extended to the requested size")
+    NO_HEADER_ROOM = ("no-header-room", Subject.NEW_VOLUME,
+        ("the header of an encrypted volume takes room, and the image may "
+         "not fit beside it"))
     ASYNC_REGISTRATION = ("async-registration", Subject.GLANCE,
         "Glance accepts the location first and checks it later")
     FALLBACK_INTERNAL_TENANT = ("fallback-internal-tenant", Subject.CONFIG,

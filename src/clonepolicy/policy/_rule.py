@@ -79,6 +79,8 @@ class Rule(Generic[Holds_co]):
     reads: tuple[str, ...] = attrs.field(repr=False)
     citations: tuple[Citation, ...] = attrs.field(repr=False)
     differs: str = attrs.field(repr=False)
+    upload_differs: str = attrs.field(repr=False)
+    """The same for a table of uploads, if something else is true of them."""
     meaning: str = attrs.field(repr=False)
     """What is the case if the requirement is not met."""
     cures: tuple[Cure, ...] = attrs.field(repr=False)
@@ -118,6 +120,7 @@ def rule(  # noqa: PLR0913 - one for each part of a rule
     reads: tuple[str, ...],
     citations: tuple[Citation, ...],
     differs: str = "",
+    upload_differs: str = "",
     meaning: str = "",
     cures: tuple[Cure, ...] = (),
     switch: bool = False,
@@ -130,6 +133,7 @@ def rule(  # noqa: PLR0913 - one for each part of a rule
         reads: every fact that the predicate looks at.
         citations: where the requirement comes from.
         differs: what Cinder 29 does instead, if it differs.
+        upload_differs: what it does for an upload, if that is not the same.
         meaning: what is the case if the predicate returns False; empty: the
             reason's own meaning.
         cures: what makes the predicate return True, the best first.
@@ -149,6 +153,7 @@ def rule(  # noqa: PLR0913 - one for each part of a rule
             reads=reads,
             citations=citations,
             differs=differs,
+            upload_differs=upload_differs,
             meaning=meaning or reason.meaning,
             cures=cures,
             switch=switch,

@@ -8,9 +8,12 @@ from types import MappingProxyType
 from clonepolicy._facts.requests import ArrayImage, CacheEntry, ImageVolume
 from clonepolicy.policy._order import last_used_first, newest_first
 from clonepolicy.policy._rules import (
+    cache,
     cinder29,
     cloning,
+    data,
     location,
+    missing,
     place,
     request,
     source,
@@ -33,6 +36,7 @@ _API_CREATE = (
     request.min_disk_met,
     request.virtual_size_fits,
     request.multiattach_unencrypted,
+    request.quota_known,
     request.quota_suffices,
 )
 _DOWNLOAD = (
@@ -60,14 +64,23 @@ _LOCATED_CLONE = (
     cloning.disk_format_raw,
     cloning.size_known,
     cloning.locations_readable,
+    cloning.locations_shown,
 )
+_MISSING = (
+    missing.source_found,
+    missing.source_permitted,
+    missing.source_answered,
+)
+_MISSING_IMAGE = (*_MISSING, missing.source_asked, missing.image_here)
+_MISSING_VOLUME = (*_MISSING, missing.source_asked, missing.source_here)
+_MISSING_ENTRY = (*_MISSING, missing.entry_asked, missing.source_here)
 _ANY_SOURCE = (
-    source.source_found,
     source.source_ready,
     source.source_unencrypted,
     source.source_fits,
     source.source_holds_image,
     source.extend_possible,
+    source.clones_known,
     source.below_clone_limit,
     source.source_not_refused,
 )
@@ -75,7 +88,9 @@ _VOLUME_SOURCE = (
     *_ANY_SOURCE,
     source.source_is_another,
     source.backref_matches,
-    source.type_compatible,
+    source.source_in_use_cloned,
+    source.type_specs_equal,
+    source.type_qos_equal,
     place.same_host,
     place.same_cluster,
     place.same_pool,
@@ -95,9 +110,15 @@ SAFE = Policy(
         clone=(
             CloneTable[ArrayImage](
                 route=Route.ARRAY_IMAGE,
-                preconditions=(*_LOCATED_CLONE, cloning.has_array_image),
+                preconditions=(
+                    *_LOCATED_CLONE,
+                    cloning.driver_goes_by_locations,
+                    cloning.has_array_image,
+                ),
                 source_rules=(
+                    *_MISSING_IMAGE,
                     *_ANY_SOURCE,
+                    source.source_size_known,
                     location.location_well_formed,
                     location.scheme_supported,
                     location.same_fsid,
@@ -106,7 +127,11 @@ SAFE = Policy(
                     location.location_names_image,
                 ),
                 notes=(cloning.image_parent_free, *_IMAGE_NOTES),
-                source_notes=(source.no_extension, source.source_inspected),
+                source_notes=(
+                    source.no_extension,
+                    source.source_inspected,
+                    source.source_readable,
+                ),
             ),
             CloneTable[ImageVolume](
                 route=Route.IMAGE_VOLUME,
@@ -116,6 +141,7 @@ SAFE = Policy(
                     cloning.has_image_volume,
                 ),
                 source_rules=(
+                    *_MISSING_VOLUME,
                     *_VOLUME_SOURCE,
                     location.location_names_volume,
                     location.source_is_named,
@@ -125,6 +151,7 @@ SAFE = Policy(
                 source_notes=(
                     source.no_extension,
                     source.source_inspected,
+                    source.source_readable,
                     source.source_immutable,
                 ),
             ),
@@ -134,9 +161,13 @@ SAFE = Policy(
                     *_ANY_CLONE,
                     cloning.cache_enabled,
                     cloning.internal_tenant_set,
+                    cloning.cache_readable,
                     cloning.has_cache_entry,
+                    cache.cache_large_enough,
+                    cache.cache_quota_suffices,
                 ),
                 source_rules=(
+                    *_MISSING_ENTRY,
                     *_VOLUME_SOURCE,
                     source.cache_vouched,
                     source.entry_is_for_image,
@@ -146,7 +177,15 @@ SAFE = Policy(
                 source_notes=(source.no_extension,),
             ),
         ),
-        download=_DOWNLOAD,
+        download=(
+            *_DOWNLOAD,
+            data.data_not_ciphertext,
+            data.data_attachable,
+            data.data_owned,
+            data.data_of_image,
+            data.key_taken_over,
+        ),
+        download_notes=(data.data_vouched, data.header_fits),
     ),
     upload=UploadTables(
         refuse=(*_API_UPLOAD, request.conversion_allowed, upload.image_queued),
@@ -159,14 +198,24 @@ SAFE = Policy(
             upload.upload_backend_enabled,
             upload.uploaded_unencrypted,
             upload.uploaded_settled,
-            upload.clone_in_owners_project,
+            cloning.signature_not_required,
+            cloning.image_unencrypted,
+            upload.one_project,
+            upload.uploaded_placed,
+            upload.uploaded_holds_image,
+            upload.clones_reach_min_disk,
             upload.wanted_tenant_set,
+            upload.clone_quota_known,
             upload.clone_quota_suffices,
             upload.clones_while_uploading,
+            upload.uploaded_clones_known,
+            upload.uploaded_in_use_cloned,
             upload.uploaded_below_limit,
             upload.uploaded_not_refused,
+            upload.glance_known,
             upload.store_resolved,
             upload.location_writable,
+            upload.location_settable,
             upload.has_service_role,
             upload.sees_private_images,
         ),
@@ -174,6 +223,7 @@ SAFE = Policy(
             cloning.scheme_allowed,
             cloning.parent_free,
             upload.uploaded_inspected,
+            upload.uploaded_readable,
             upload.registered_at_once,
             upload.clone_immutable,
         ),
@@ -191,11 +241,13 @@ LIBERTY = Policy(
                 preconditions=(
                     cloning.disk_format_raw,
                     cloning.scheme_allowed,
+                    cloning.locations_readable,
+                    cloning.locations_shown,
                     cloning.has_image_volume,
                 ),
                 source_rules=(
+                    *_MISSING_VOLUME,
                     location.location_names_volume,
-                    source.source_found,
                     cinder29.spec_same_host,
                     cinder29.spec_same_owner,
                 ),
@@ -204,10 +256,18 @@ LIBERTY = Policy(
         )
     ),
     upload=UploadTables(
-        register=(cloning.disk_format_raw, upload.upload_backend_enabled)
+        register=(
+            cloning.disk_format_raw,
+            upload.upload_backend_enabled,
+            upload.wanted_tenant_set,
+        )
     ),
 )
-"""The Liberty specification to the letter, and nothing more."""
+"""The Liberty specification to the letter, and nothing more.
+
+"In the format of cinder://" is read as ``cinder://[store/]volume-id`` in its
+canonical form: the specification writes the first, Cinder later the store.
+"""
 
 CINDER_29 = Policy(
     name="CINDER_29",
@@ -224,11 +284,13 @@ CINDER_29 = Policy(
                 preconditions=(
                     cloning.new_volume_unencrypted,
                     cloning.disk_format_raw,
+                    cinder29.cinder_sees_locations,
                     cinder29.cinder_locations_shown,
+                    cinder29.cinder_driver_goes_by_locations,
                     cloning.has_array_image,
                 ),
                 source_rules=(
-                    source.source_found,
+                    *_MISSING_IMAGE,
                     location.location_well_formed,
                     location.scheme_supported,
                     location.same_fsid,
@@ -244,11 +306,12 @@ CINDER_29 = Policy(
                     cloning.disk_format_raw,
                     cloning.container_bare,
                     cloning.scheme_allowed,
+                    cinder29.cinder_sees_locations,
                     cinder29.cinder_locations_shown,
                     cloning.has_image_volume,
                 ),
                 source_rules=(
-                    source.source_found,
+                    *_MISSING_VOLUME,
                     cinder29.cinder_names_volume,
                     cinder29.cinder_same_host,
                     cinder29.cinder_same_cluster,
@@ -266,10 +329,13 @@ CINDER_29 = Policy(
                     cloning.cache_enabled,
                     cloning.internal_tenant_set,
                     request.conversion_space,
+                    cloning.cache_readable,
                     cloning.has_cache_entry,
+                    cache.cache_large_enough,
+                    cache.cache_quota_suffices,
                 ),
                 source_rules=(
-                    source.source_found,
+                    *_MISSING_ENTRY,
                     source.entry_is_for_image,
                     source.entry_fresh,
                     cinder29.cinder_cache_place,
@@ -283,7 +349,11 @@ CINDER_29 = Policy(
         download=(*_DOWNLOAD, request.image_downloadable),
     ),
     upload=UploadTables(
-        refuse=(*_API_UPLOAD, cinder29.cinder_clone_quota),
+        refuse=(
+            *_API_UPLOAD,
+            cinder29.cinder_clone_quota_known,
+            cinder29.cinder_clone_quota,
+        ),
         register=(
             upload.upload_backend_enabled,
             cloning.disk_format_raw,

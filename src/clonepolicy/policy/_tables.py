@@ -98,8 +98,13 @@ class CloneTable(Generic[Kind]):
         self, request: Request, usable: list[Candidate]
     ) -> list[Candidate]:
         """Return the candidates to try, best first, each source once."""
+
+        def key(candidate: Candidate) -> tuple[object, str]:
+            # two that contradict each other may be equal in the order
+            return self.order(request, candidate), repr(candidate)
+
         best: dict[str, Candidate] = {}
-        for candidate in sorted(usable, key=lambda c: self.order(request, c)):
+        for candidate in sorted(usable, key=key):
             source = candidate.source
             name = source.id if isinstance(source, Volume) else candidate.label
             best.setdefault(name, candidate)
@@ -148,6 +153,7 @@ class CreateTables(_Tables):
     clone: tuple[CloneTable[Any], ...]
     """In order of preference."""
     download: tuple[CreateRule, ...] = ()
+    download_notes: tuple[CreateRule, ...] = ()
 
     @property
     def routes(self) -> Mapping[Route, tuple[CreateRule, ...]]:
@@ -205,6 +211,7 @@ class Policy:
             yield f"create.{table.route}.notes", table.notes
             yield f"create.{table.route}.source_notes", table.source_notes
         yield "create.download", self.create.download
+        yield "create.download_notes", self.create.download_notes
         yield "upload.refuse", self.upload.refuse
         yield "upload.register", self.upload.register
         yield "upload.upload", self.upload.upload

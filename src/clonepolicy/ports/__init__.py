@@ -3,11 +3,17 @@
 from clonepolicy._lazy import TYPE_CHECKING, on_first_use
 
 if TYPE_CHECKING:
-    from clonepolicy._facts.records import Inspection, StoredVolume
+    from clonepolicy._facts.records import (
+        Inspection,
+        Missing,
+        StoredVolume,
+    )
     from clonepolicy.ports._checks import (
         check_source,
         check_volume_id,
         volume_changed,
+        why_missing,
+        why_unread,
     )
     from clonepolicy.ports._installed import (
         API_VERSION,
@@ -44,6 +50,7 @@ __all__ = [
     "InstalledArray",
     "Journal",
     "JournalEntry",
+    "Missing",
     "Observer",
     "Phase",
     "Ports",
@@ -55,4 +62,6 @@ __all__ = [
     "installed_arrays",
     "load_array",
     "volume_changed",
+    "why_missing",
+    "why_unread",
 ]

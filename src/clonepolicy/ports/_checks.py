@@ -6,10 +6,48 @@ import re
 
 import attrs
 
-from clonepolicy._errors import ConflictError, UnsupportedError
-from clonepolicy._facts.records import AT_REST, Backend, Volume
+from clonepolicy._errors import (
+    AdapterError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    UnavailableError,
+    UnsupportedError,
+)
+from clonepolicy._facts.records import (
+    AT_REST,
+    Backend,
+    LocationsFrom,
+    Missing,
+    Volume,
+)
 
+_WHY_MISSING = (
+    (NotFoundError, Missing.ABSENT),
+    (ForbiddenError, Missing.FORBIDDEN),
+    (UnavailableError, Missing.UNAVAILABLE),
+    (UnsupportedError, Missing.UNSUPPORTED),
+)
 _VOLUME_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def why_missing(error: AdapterError) -> Missing:
+    """Return why something is missing after its look-up raised an error."""
+    for kind, why in _WHY_MISSING:
+        if isinstance(error, kind):
+            return why
+    return Missing.FAILED
+
+
+def why_unread(error: AdapterError) -> LocationsFrom:
+    """Return why no locations are known after reading them failed."""
+    match error:
+        case ForbiddenError():
+            return LocationsFrom.FORBIDDEN
+        case UnavailableError():
+            return LocationsFrom.UNAVAILABLE
+        case _:
+            return LocationsFrom.UNREADABLE
 
 
 def check_volume_id(volume_id: str) -> None:

@@ -18,6 +18,7 @@ import attrs
 
 from clonepolicy._errors import NotFoundError, UnsupportedError
 from clonepolicy._facts.records import Backend
+from clonepolicy._text import shown
 from clonepolicy.ports._services import ArrayBackend
 
 API_VERSION = 1
@@ -170,7 +171,7 @@ def _shown(value: object) -> str:
         text = value if isinstance(value, str) else repr(value)
     except Exception:  # noqa: BLE001 - it may fail in any way
         text = f"a {type(value).__name__}"
-    return text if len(text) <= _MOST else f"{text[:_MOST]}…"
+    return shown(text, _MOST)
 
 
 _MOST = 120

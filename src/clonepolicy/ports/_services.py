@@ -27,6 +27,7 @@ from clonepolicy._facts.records import (
     StoredImage,
     StoredVolume,
     Volume,
+    VolumeType,
 )
 from clonepolicy._facts.requests import CacheEntry
 
@@ -43,7 +44,10 @@ class ImageService(Protocol):
         ...
 
     def get_locations(self, image_id: str) -> tuple[Location, ...]:
-        """Return the locations of an image, in Glance's order."""
+        """Return the locations of an image, in Glance's order.
+
+        If no interface shows them, none: `get_image` says HIDDEN.
+        """
         ...
 
     def add_location(self, image_id: str, location: CinderLocation) -> None:
@@ -91,8 +95,13 @@ class VolumeService(Protocol):
         """Return the entries of the image-volume cache for an image."""
         ...
 
-    def get_quota(self, project_id: str) -> Quota:
-        """Return the quota that a project has left."""
+    def get_quota(
+        self, project_id: str, volume_type: VolumeType | None = None
+    ) -> Quota:
+        """Return the quota that a project has left, also for one type.
+
+        Without a volume type, the quota has no limit by type.
+        """
         ...
 
     def create_image_volume(
@@ -170,14 +179,21 @@ class ArrayBackend(Protocol):
 
         Raises:
             NotFoundError: there is no data.
+            UnsupportedError: the array does not inspect.
         """
         ...
 
     def find_image(self, location: Location) -> StoredImage | None:
         """Return the image that the array stores at a location.
 
-        None: the location is of another kind, names another array, is not
-        one that the array may clone from, or has no image.
+        None: the array looked, and there is no image.  ``size`` is None if
+        the array cannot tell it.
+
+        Raises:
+            UnsupportedError: the array does not look there: the location is
+                malformed or of another kind, names another array, or is not
+                one that the array may clone from.
+            ForbiddenError: the array does not let this client look.
         """
         ...
 
@@ -211,6 +227,7 @@ class ArrayBackend(Protocol):
 
         Raises:
             NotFoundError: `find_image` finds no image at the location.
+            UnsupportedError: the array does not look there.
             ConflictError: the volume has data already.
             CloneLimitError: the image has as many clones as the array
                 allows.

@@ -10,16 +10,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
 from clonepolicy import Operation, Request
 from clonepolicy.policy import CANDIDATE_FIELDS, Rule, Values
 from clonepolicy.scenarios._axes import AXES, UPLOAD_AXES
-from clonepolicy.scenarios._put import candidate_of, with_facts
+from clonepolicy.scenarios._put import can_have, candidate_of, with_facts
 
-_PRESENCE = frozenset({"source", *CANDIDATE_FIELDS.values()})
+_MISSING = "candidate.missing"
+_CANDIDATES = frozenset(CANDIDATE_FIELDS.values())
+_AS_IS = object()
+"""Stands for the value that a fact has already."""
 
 
 def components(
@@ -48,29 +51,49 @@ def holds(rule: Rule[Any], request: Request) -> bool:
 
 
 def outcomes_of(
-    base: Request, facts: frozenset[str], rules: tuple[Rule[Any], ...]
+    base: Request,
+    facts: frozenset[str],
+    rules: tuple[Rule[Any], ...],
+    *,
+    missing: bool | None = None,
 ) -> dict[frozenset[str], Values]:
-    """Find every combination of outcomes of rules that share facts."""
+    """Find every combination of outcomes of rules that share facts.
+
+    ``missing`` says whether the source is to be missing; None: either.
+    """
     found: dict[frozenset[str], Values] = {}
     for values, request in variants(base, facts):
-        failing = frozenset(r.name for r in rules if not holds(r, request))
-        found.setdefault(failing, values)
+        if missing in {None, values.get(_MISSING) is not None}:
+            failing = frozenset(r.name for r in rules if not holds(r, request))
+            found.setdefault(failing, values)
     return found
 
 
 def variants(
-    base: Request, facts: frozenset[str]
+    base: Request, facts: frozenset[str], step: int = 1
 ) -> Iterator[tuple[Values, Request]]:
-    """Iterate over every combination of values of some facts."""
-    axes = UPLOAD_AXES if base.operation is Operation.UPLOAD else AXES
+    """Iterate over every ``step``-th combination of values of some facts.
+
+    A field of candidates is first as in ``base``.
+    """
     paths = sorted(facts)
-    for path in _PRESENCE.intersection(facts):
-        for values in ({}, {path: None if path == "source" else ()}):
-            yield values, with_facts(base, values)
-        return
-    for chosen in itertools.product(*(axes[path] for path in paths)):
-        values = dict(zip(paths, chosen, strict=True))
+    choices = itertools.product(*(_values_of(base, p) for p in paths))
+    for chosen in itertools.islice(choices, 0, None, step):
+        given = zip(paths, chosen, strict=True)
+        values = {path: value for path, value in given if value is not _AS_IS}
         yield values, with_facts(base, values)
+
+
+def _values_of(base: Request, path: str) -> tuple[Any, ...]:
+    axes = UPLOAD_AXES if base.operation is Operation.UPLOAD else AXES
+    if path in _CANDIDATES:
+        return (_AS_IS, *axes.get(path, ((),)))
+    candidate, values = candidate_of(base), axes[path]
+    return tuple(v for v in values if can_have(candidate, path, v)) or values
+
+
+_Outcomes: TypeAlias = tuple[tuple[frozenset[str], Values], ...]
+"""For a group of rules, those that fail at once, each with values."""
 
 
 @attrs.frozen
@@ -78,40 +101,37 @@ class Combinations:
     """Every combination of outcomes that the rules of one table can have."""
 
     base: Request
-    parts: tuple[tuple[frozenset[str], dict[frozenset[str], Values]], ...]
+    cases: tuple[tuple[_Outcomes, ...], ...]
+    """The outcomes of each group of rules: with a source, and without."""
 
     def __len__(self) -> int:
         """Return how many there are, with a source and without one."""
-        plain = [(f, len(o)) for f, o in self.parts if not f & _PRESENCE]
-        absent = [count for f, count in plain if not _about_source(f)]
-        some_presence = len(plain) < len(self.parts)
-        return math.prod(count for _, count in plain) + (
-            math.prod(absent) if some_presence else 0
-        )
+        return sum(math.prod(map(len, case)) for case in self.cases)
 
     def __iter__(self) -> Iterator[tuple[frozenset[str], Request]]:
         """Iterate over the names of the failing rules, each with a request."""
-        plain = [(f, o) for f, o in self.parts if not f & _PRESENCE]
-        present = [[*outcomes.items()] for _, outcomes in plain]
-        yield from self._requests(present, frozenset(), {})
-        for facts, outcomes in self.parts:
-            if facts & _PRESENCE:
-                ((failing, values),) = (o for o in outcomes.items() if o[0])
-                rest = [[*o.items()] for f, o in plain if not _about_source(f)]
-                yield from self._requests(rest, failing, values)
+        return self.every(1)
 
-    def _requests(
-        self,
-        parts: list[list[tuple[frozenset[str], Values]]],
-        failing: frozenset[str],
-        values: Values,
-    ) -> Iterator[tuple[frozenset[str], Request]]:
-        for chosen in itertools.product(*parts):
-            merged: dict[str, Any] = {}
-            for _, part in chosen:
-                merged.update(part)
-            names = failing.union(*(names for names, _ in chosen))
-            yield names, with_facts(self.base, {**merged, **values})
+    def every(self, step: int) -> Iterator[tuple[frozenset[str], Request]]:
+        """Iterate over every ``step``-th of them, and make no other."""
+        at = 0
+        for case in self.cases:
+            count = math.prod(map(len, case))
+            for number in range(at, count, step):
+                yield self._made(case, number)
+            at = (at - count) % step
+
+    def _made(
+        self, case: tuple[_Outcomes, ...], at: int
+    ) -> tuple[frozenset[str], Request]:
+        failing: frozenset[str] = frozenset()
+        merged: dict[str, Any] = {}
+        for outcomes in case:
+            at, chosen = divmod(at, len(outcomes))
+            names, values = outcomes[chosen]
+            failing |= names
+            merged.update(values)
+        return failing, with_facts(self.base, merged)
 
 
 def _about_source(facts: frozenset[str]) -> bool:
@@ -120,13 +140,23 @@ def _about_source(facts: frozenset[str]) -> bool:
 
 def combinations(base: Request, rules: tuple[Rule[Any], ...]) -> Combinations:
     """Find every combination of outcomes that the rules can have."""
-    return Combinations(
-        base,
-        tuple(
-            (facts, outcomes_of(base, facts, members))
-            for facts, members in components(rules)
-        ),
+    groups = components(rules)
+    with_source = tuple(
+        tuple(outcomes_of(base, facts, members, missing=False).items())
+        for facts, members in groups
     )
+    if not any(_MISSING in facts for facts, _ in groups):
+        return Combinations(base, (with_source,))
+    without = tuple(
+        tuple(
+            outcomes_of(
+                base, facts, members, missing=_MISSING in facts
+            ).items()
+        )
+        for facts, members in groups
+        if _MISSING in facts or not _about_source(facts)
+    )
+    return Combinations(base, (with_source, without))
 
 
 def independent_faults(
@@ -143,9 +173,9 @@ def independent_faults(
     """
     faults: list[tuple[str, Values]] = []
     for facts, members in components(rules):
-        if facts & _PRESENCE:
-            continue
         for values, request in variants(base, facts):
+            if values.get(_MISSING) is not None or _CANDIDATES & values.keys():
+                continue
             failing = [r.name for r in members if not holds(r, request)]
             if len(failing) == 1 and all(holds(r, request) for r in keeping):
                 faults.append((failing[0], values))

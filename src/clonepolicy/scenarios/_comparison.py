@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from clonepolicy import Reason, Request, Route, decide
+from clonepolicy import Operation, Reason, Request, Route, decide
 from clonepolicy.policy import Policy, Rule
 from clonepolicy.scenarios._combinations import (
     components,
@@ -16,7 +16,11 @@ from clonepolicy.scenarios._combinations import (
     variants,
 )
 from clonepolicy.scenarios._put import with_facts
-from clonepolicy.scenarios._requests import CLONEABLE, REGISTERABLE
+from clonepolicy.scenarios._requests import (
+    CLONEABLE,
+    DOWNLOADED,
+    REGISTERABLE,
+)
 
 
 @attrs.frozen
@@ -35,6 +39,8 @@ def scenarios_of(policy: Policy) -> Iterator[Table]:
         operation, _, rest = name.partition(".")
         if operation == "upload":
             yield Table(name, rules, REGISTERABLE)
+        elif rest.startswith("download"):
+            yield Table(name, rules, DOWNLOADED)
         else:
             route = rest.partition(".")[0]
             known = route in set(CLONEABLE)
@@ -106,6 +112,7 @@ def _difference(
         if not holds(rule, request)
     ]
     request = next((r for r in failing if _differ(r, a, b)), failing[0])
+    upload = request.operation is Operation.UPLOAD
     return Difference(
         rule=rule.name,
         table=table.name,
@@ -114,7 +121,9 @@ def _difference(
         request=request,
         verdict_a=decide(request, a).verdict,
         verdict_b=decide(request, b).verdict,
-        why=rule.differs or rule.requirement,
+        why=(upload and rule.upload_differs)
+        or rule.differs
+        or rule.requirement,
     )
 
 

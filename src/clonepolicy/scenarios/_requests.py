@@ -40,7 +40,12 @@ ARRAY, OTHER_ARRAY = "array-1", "array-2"
 THEN = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 HERE = Host.parse("h1@b1#p1")
-PLAIN = VolumeType(id="plain", name="plain", volume_backend_name="b1")
+PLAIN = VolumeType(
+    id="plain",
+    name="plain",
+    volume_backend_name="b1",
+    extra_specs=frozenset(),
+)
 
 _CONFIG = Config(
     allowed_direct_url_schemes=frozenset({"cinder"}),
@@ -60,6 +65,7 @@ _BACKEND = Backend(
     clone_across_pools=False,
     can_extend=True,
     clone_while_uploading=True,
+    clone_in_use=True,
     image_schemes=frozenset({"rbd", "file"}),
 )
 _SOURCE = Volume(
@@ -143,6 +149,9 @@ CLONEABLE: Mapping[Route, CreateRequest] = MappingProxyType(
     }
 )
 """For each clone route, a request that SAFE clones by it."""
+
+DOWNLOADED = _CREATE
+"""A request without candidates, which SAFE downloads without a note."""
 
 REGISTERABLE = UploadRequest(
     image=Image(

@@ -46,7 +46,8 @@ def memory_harness(
 
     def add_image(pieces: Iterator[bytes]) -> Location:
         name = f"image-{len(tested.images)}"
-        location = RbdLocation("memory", "images", name, "snap")
+        array_id = str(tested.backend.array_id)
+        location = RbdLocation(array_id, "images", name, "snap")
         tested.images[location] = BlockMap.of(pieces)
         return location
 

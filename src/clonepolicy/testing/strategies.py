@@ -12,12 +12,16 @@ volumes and owners meet projects often.  Any part may be given::
 from __future__ import annotations
 
 import datetime
-from typing import Any, TypeVar, cast
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from itertools import chain
+from typing import Any, TypeVar
 
 import attrs
 from hypothesis import strategies as st
 
 from clonepolicy import (
+    POLICIES,
     ArrayImage,
     Backend,
     CacheEntry,
@@ -37,6 +41,7 @@ from clonepolicy import (
     VolumeType,
     parse_location,
 )
+from clonepolicy.ports import Missing
 from clonepolicy.scenarios import (
     ALICE,
     AXES,
@@ -46,6 +51,7 @@ from clonepolicy.scenarios import (
     INTERNAL,
     NEW_ID,
     OTHER_ID,
+    REGISTERABLE,
     SOURCE_ID,
     STORE,
     UPLOAD_AXES,
@@ -69,6 +75,7 @@ __all__ = [
     "project_ids",
     "quotas",
     "stored_images",
+    "upload_near_misses",
     "upload_requests",
     "volume_ids",
     "volume_types",
@@ -76,6 +83,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+R = TypeVar("R", CreateRequest, UploadRequest)
+Record = TypeVar("Record", bound=attrs.AttrsInstance)
 
 _MOMENTS = tuple(
     datetime.datetime(year, 1, 1, tzinfo=datetime.UTC)
@@ -139,24 +148,71 @@ def volume_types() -> st.SearchStrategy[VolumeType]:
         min_vol_size=_maybe(limit),
         max_vol_size=_maybe(limit),
         store_id=_maybe(st.sampled_from(("s1", "s2"))),
+        extra_specs=_maybe(st.frozensets(st.just("tier=fast"))),
+        qos_specs_id=st.sampled_from((None, None, "q1")),
     )
 
 
+def _records_in(value: object) -> Iterator[object]:
+    """Iterate over a record and those in its fields."""
+    if isinstance(value, tuple):
+        for each in value:
+            yield from _records_in(each)
+    elif attrs.has(kind := type(value)):
+        yield value
+        for field in attrs.fields(kind):
+            yield from _records_in(getattr(value, field.name))
+
+
+_KNOWN = (*_records_in((*CLONEABLE.values(), REGISTERABLE)),)
+"""Every record of the scenarios, those of several once for each."""
+
+
+@st.composite
+def _values(
+    draw: st.DrawFn,
+    names: st.SearchStrategy[Iterable[str]],
+    of: Mapping[str, st.SearchStrategy[Any]],
+) -> dict[str, Any]:
+    return {name: draw(of[name]) for name in dict.fromkeys(draw(names))}
+
+
+def _evolved(record: Any, values: dict[str, Any]) -> Any:  # noqa: ANN401 - any record
+    return attrs.evolve(record, **values)
+
+
+def _one_or_all(
+    bases: st.SearchStrategy[Record],
+    fields: dict[str, st.SearchStrategy[Any]],
+    given: dict[str, st.SearchStrategy[Any]],
+) -> st.SearchStrategy[Record]:
+    """Draw a record, then one of its fields again, or all, and those given.
+
+    All of them in one draw of eight: so drawn, hardly a request can clone.
+    """
+    names = sorted(fields)
+    one = st.lists(st.sampled_from(names), max_size=1)
+    which = st.sampled_from((False,) * 7 + (True,)).flatmap(
+        lambda every: st.just(names) if every else one
+    )
+    values = _values(which.map(lambda n: (*n, *given)), {**fields, **given})
+    return st.builds(_evolved, bases, values)
+
+
 def _record(
-    kind: type[T],
+    kind: type[Record],
     roots: tuple[str, ...],
     special: dict[str, st.SearchStrategy[Any]],
     given: dict[str, st.SearchStrategy[Any]],
-) -> st.SearchStrategy[T]:
-    """Draw a record: each field is given, special, or drawn from the axes.
+) -> st.SearchStrategy[Record]:
+    """Draw a record of a scenario with one other field, or with all.
 
-    ``roots`` begin the paths of the record's fields in `AXES` and
-    `UPLOAD_AXES`, so that a new fact is drawn as soon as it has values
-    there.
+    A field is special, or drawn from the axes.  ``roots`` begin the paths of
+    the record's fields in `AXES` and `UPLOAD_AXES`, so that a new fact is
+    drawn as soon as it has values there.
     """
-    fields = attrs.fields_dict(cast("type[attrs.AttrsInstance]", kind))
     drawn = {}
-    for field in fields:
+    for field in attrs.fields_dict(kind):
         values = [
             value
             for root in roots
@@ -165,7 +221,8 @@ def _record(
         ]
         if values:
             drawn[field] = st.sampled_from(values)
-    return st.builds(kind, **{**drawn, **special, **given})
+    bases = [record for record in _KNOWN if isinstance(record, kind)]
+    return _one_or_all(st.sampled_from(bases), {**drawn, **special}, given)
 
 
 def volumes(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[Volume]:
@@ -200,57 +257,55 @@ def images(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[Image]:
 
 def stored_images() -> st.SearchStrategy[StoredImage]:
     """What an array may find under a location."""
-    return st.builds(
-        StoredImage,
-        size=st.integers(0, 3),
-        status=st.sampled_from(("available", "deleting")),
-        encryption_key_id=st.sampled_from((None, None, "key-1")),
-        clones=_maybe(st.integers(0, 2)),
-    )
+    special = {
+        "size": _maybe(st.integers(0, 3)),
+        "status": st.sampled_from(("available", "deleting")),
+        "clones": _maybe(st.integers(0, 2)),
+    }
+    return _record(StoredImage, ("source.",), special, {})
 
 
 def backends() -> st.SearchStrategy[Backend]:
     """Arrays with any capabilities, known or not."""
-    able = st.sampled_from((True, True, False, None))
-    special = {
-        "can_clone": able,
-        "clone_across_pools": able,
-        "can_extend": able,
-        "clone_while_uploading": able,
-        "clone_limit": st.sampled_from((None, None, 0, 1)),
-    }
+    special = {"clone_limit": st.sampled_from((None, 0, 1))}
     return _record(Backend, ("backend.",), special, {})
+
+
+def missing() -> st.SearchStrategy[Missing]:
+    """Why there is no source."""
+    return st.sampled_from(Missing)
+
+
+def _candidates(
+    kind: type[Record],
+    sources: st.SearchStrategy[Any],
+    **fields: st.SearchStrategy[Any],
+) -> st.SearchStrategy[Record]:
+    """Draw candidates that have a source, or say why they have none."""
+    own = {"backend": backends(), "source": sources, "missing": st.none()}
+    found = _record(kind, ("candidate.",), {**fields, **own}, {})
+    gone = st.fixed_dictionaries({"source": st.none(), "missing": missing()})
+    return st.one_of(found, found, found, st.builds(_evolved, found, gone))
 
 
 def array_images() -> st.SearchStrategy[ArrayImage]:
     """Candidates on an array, found or not."""
-    return st.builds(
-        ArrayImage,
-        location=locations(),
-        source=_maybe(stored_images()),
-        backend=backends(),
-    )
+    return _candidates(ArrayImage, stored_images(), location=locations())
 
 
 def image_volumes() -> st.SearchStrategy[ImageVolume]:
     """Candidates behind a location, found or not."""
-    return st.builds(
-        ImageVolume,
-        location=locations(),
-        source=_maybe(volumes()),
-        backend=backends(),
-    )
+    return _candidates(ImageVolume, volumes(), location=locations())
 
 
 def cache_entries() -> st.SearchStrategy[CacheEntry]:
     """Candidates in the image-volume cache, found or not."""
-    return st.builds(
+    return _candidates(
         CacheEntry,
+        volumes(),
         image_id=image_ids(),
         image_updated_at=moments(),
         last_used=moments(),
-        source=_maybe(volumes()),
-        backend=backends(),
     )
 
 
@@ -275,59 +330,93 @@ def quotas() -> st.SearchStrategy[Quota]:
     """Quotas with and without limits."""
     left = _maybe(st.integers(0, 3))
     return st.builds(
-        Quota, volumes=left, gigabytes=left, per_volume_gigabytes=left
+        Quota,
+        volumes=left,
+        gigabytes=left,
+        per_volume_gigabytes=left,
+        missing=st.sampled_from((None, None, None, *Missing)),
     )
+
+
+def _near(
+    base: R, axes: Mapping[str, tuple[Any, ...]], tables: tuple[str, ...]
+) -> st.SearchStrategy[R]:
+    """Draw a scenario with other values of some facts of up to two rules.
+
+    The rules are those of the shipped policies in the tables whose names
+    begin so.  A note is as likely as a rule that closes a route.
+    """
+    others = {
+        path: [v for v in values if with_facts(base, {path: v}) != base]
+        for path, values in axes.items()
+    }
+    of = {path: st.sampled_from(each) for path, each in others.items() if each}
+    reads: dict[bool, dict[tuple[str, ...], None]] = {}
+    for policy in POLICIES.values():
+        for name, rules in policy.tables():
+            if name.startswith(tables):
+                alike = reads.setdefault(name.endswith("notes"), {})
+                for rule in rules:
+                    if facts := tuple(p for p in rule.reads if p in of):
+                        alike[facts] = None
+    one_rule = st.one_of(*map(st.sampled_from, map(tuple, reads.values())))
+    some = one_rule.flatmap(
+        lambda facts: st.lists(st.sampled_from(facts), min_size=1, unique=True)
+    )
+    paths = st.lists(some, max_size=2).map(lambda lists: [*chain(*lists)])
+    return _values(paths, of).map(lambda values: with_facts(base, values))
+
+
+@cache
+def near_misses() -> st.SearchStrategy[CreateRequest]:
+    """Requests that clone but for a few facts, those of up to two rules."""
+    request = ("create.refuse", "create.download")
+    return st.one_of(
+        [
+            _near(base, AXES, (*request, f"create.{route}."))
+            for route, base in CLONEABLE.items()
+        ]
+    )
+
+
+@cache
+def upload_near_misses() -> st.SearchStrategy[UploadRequest]:
+    """Requests that register but for a few facts, as in `near_misses`."""
+    return _near(REGISTERABLE, UPLOAD_AXES, ("upload.",))
 
 
 def create_requests(
     **given: st.SearchStrategy[Any],
 ) -> st.SearchStrategy[CreateRequest]:
     """Any request to make a volume of an image; each part may be given."""
-    return _record(
-        CreateRequest,
-        ("",),
-        {
-            "image": images(),
-            "volume": volumes(),
-            "backend": backends(),
-            "config": configs(),
-            "glance": glance_configs(),
-            "quota": quotas(),
-            "conversion_free": _maybe(st.integers(0, 3 * GiB)),
-            "array_images": st.lists(array_images(), max_size=2).map(tuple),
-            "image_volumes": st.lists(image_volumes(), max_size=3).map(tuple),
-            "cache_entries": st.lists(cache_entries(), max_size=2).map(tuple),
-        },
-        given,
-    )
+    parts = {
+        "image": images(),
+        "volume": volumes(),
+        "backend": backends(),
+        "config": configs(),
+        "glance": glance_configs(),
+        "quota": quotas(),
+        "cache_quota": _maybe(quotas()),
+        "conversion_free": _maybe(st.integers(0, 3 * GiB)),
+        "array_images": st.lists(array_images(), max_size=2).map(tuple),
+        "image_volumes": st.lists(image_volumes(), max_size=3).map(tuple),
+        "cache_entries": st.lists(cache_entries(), max_size=2).map(tuple),
+    }
+    return _one_or_all(near_misses(), parts, given)
 
 
 def upload_requests(
     **given: st.SearchStrategy[Any],
 ) -> st.SearchStrategy[UploadRequest]:
     """Any request to make an image of a volume; each part may be given."""
-    return _record(
-        UploadRequest,
-        ("",),
-        {
-            "image": images(),
-            "volume": volumes(),
-            "project_id": project_ids(),
-            "backend": backends(),
-            "config": configs(),
-            "glance": glance_configs(),
-            "clone_quota": quotas(),
-        },
-        given,
-    )
-
-
-@st.composite
-def near_misses(draw: st.DrawFn) -> CreateRequest:
-    """Requests that clone but for a few facts, changed at random."""
-    base = draw(st.sampled_from(list(CLONEABLE.values())))
-    paths = draw(
-        st.lists(st.sampled_from(sorted(AXES)), max_size=4, unique=True)
-    )
-    values = {path: draw(st.sampled_from(AXES[path])) for path in paths}
-    return with_facts(base, values)
+    parts = {
+        "image": images(),
+        "volume": volumes(),
+        "project_id": project_ids(),
+        "force": st.booleans(),
+        "backend": backends(),
+        "config": configs(),
+        "glance": glance_configs(),
+        "clone_quota": quotas(),
+    }
+    return _one_or_all(upload_near_misses(), parts, given)

@@ -63,7 +63,8 @@ class FileArray:
         return Inspection.NOT_INSPECTED
 
     def find_image(self, location: Location) -> None:
-        """Return None: the array stores no images."""
+        """Refuse: the array stores no images."""
+        raise UnsupportedError(f"{location}: this array stores no images")
 
     def clone_image(self, volume_id: str, location: Location) -> None:
         """Refuse: the array stores no images."""

@@ -16,10 +16,12 @@ from clonepolicy import (
     ConflictError,
     FactError,
     FileLocation,
+    ForbiddenError,
     Location,
     NotFoundError,
     StoredImage,
     UnavailableError,
+    UnsupportedError,
 )
 from clonepolicy.adapters import _sizes
 
@@ -32,27 +34,31 @@ _FULL = (
     UnavailableError,
     "no space left; delete something or use another pool",
 )
+_FORBIDDEN = (
+    ForbiddenError,
+    "permission denied; check who may read and write there",
+)
 DATA_ERRORS: Mapping[int, tuple[type[AdapterError], str]] = {
     errno.EEXIST: (ConflictError, "data exists already; discard it first"),
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
 }
 """What errors mean wherever an array keeps its data."""
 
-_PERMISSION = "permission denied; check who may read and write there"
 _REMEDIES = {
     errno.EFBIG: (
         "the file system cannot store a file that large; make it smaller or "
         "use another pool"
     ),
-    errno.EACCES: _PERMISSION,
-    errno.EPERM: _PERMISSION,
     errno.EROFS: "the file system is read-only; remount it read-write",
     errno.EIO: "I/O error; check the disk and the system's log",
 }
-_NO_IMAGE = frozenset(
+_MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
+_NO_FILE = frozenset(
     {
-        *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG),
+        errno.ELOOP,  # a link
         errno.ENXIO,  # a socket, or a device that does not exist
     }
 )
@@ -242,7 +248,11 @@ class ImageDirectories:
         self._volumes = volumes
 
     def find(self, location: Location) -> StoredImage | None:
-        """Return the size of the image at a location; None: no image."""
+        """Return the size of the image at a location; None: no image.
+
+        Raises:
+            UnsupportedError: as `opened`.
+        """
         with (
             contextlib.suppress(NotFoundError),
             translate_errors(f"looking at {location}"),
@@ -257,24 +267,43 @@ class ImageDirectories:
 
         Raises:
             NotFoundError: there is no image.
+            UnsupportedError: the location is in none of the directories, or
+                names what is no regular file on the volumes' file system.
+            UnavailableError: the directory is not there.
             OSError: the image cannot be opened.
         """
-        missing = NotFoundError(f"{location} is no image of this array")
+        foreign = UnsupportedError(f"{location} is no image of this array")
         if not isinstance(location, FileLocation):
-            raise missing
+            raise foreign
         path = Path(location.path)
         if str(path.parent) not in self._images:
-            raise missing
+            raise foreign
         try:
             fd = os.open(path, READ)
         except ValueError:  # the name cannot be that of a file
-            raise missing from None
+            raise NotFoundError(f"there is no image {location}") from None
         except OSError as error:
-            if error.errno in _NO_IMAGE:
-                raise missing from None
+            if error.errno in _MISSING:
+                self._check_mounted(path.parent, foreign)
+                raise NotFoundError(f"there is no image {location}") from None
+            if error.errno in _NO_FILE:
+                raise foreign from None
             raise
         with closing(fd):
             found, here = os.fstat(fd), self._volumes.stat()
             if not stat.S_ISREG(found.st_mode) or found.st_dev != here.st_dev:
-                raise missing
+                raise foreign
             yield fd, path
+
+    def _check_mounted(self, folder: Path, foreign: AdapterError) -> None:
+        """Check that a folder without the image is the one that has images.
+
+        The directory below a file system that is not mounted is empty.
+        """
+        try:
+            there = folder.stat().st_dev
+        except FileNotFoundError:
+            message = f"{folder} is not there; mount its file system"
+            raise UnavailableError(message) from None
+        if there != self._volumes.stat().st_dev:
+            raise foreign

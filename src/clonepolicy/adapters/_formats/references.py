@@ -10,6 +10,8 @@ import re
 import struct
 from collections.abc import Iterator
 
+from clonepolicy._text import shown
+
 _SECTOR = 512
 
 
@@ -70,7 +72,7 @@ def refuse_vmdk(head: bytes, size: int) -> Iterator[str]:
     for line in map(bytes.strip, text.split(b"\n")):
         extents += _EXTENT.fullmatch(line) is not None
         if not _LINE.fullmatch(line):
-            yield f"its descriptor has the line {line[:80]!r}"
+            yield f"its descriptor has the line {shown(repr(line), 80)}"
     if extents != 1:
         yield f"it has {extents} extents"
 

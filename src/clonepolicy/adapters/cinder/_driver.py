@@ -32,6 +32,14 @@ from clonepolicy import (
 from clonepolicy.adapters import _inspection
 from clonepolicy.adapters._files import sparse
 from clonepolicy.adapters.cinder._errors import translate_errors
+from clonepolicy.adapters.cinder._families import (
+    LVM,
+    NO_IMAGES,
+    ONTAP_NFS,
+    OWN_IMAGES,
+    definer,
+    family_of,
+)
 from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.ports import (
@@ -41,6 +49,8 @@ from clonepolicy.ports import (
     volume_changed,
 )
 
+_BASES = "cinder.volume.driver."
+_MIXIN = "clonepolicy.adapters.cinder._drop_in.entry_points.PolicyDriverMixin"
 _FIELDS = attrs.fields_dict(Backend).keys() - {"frozen", "image_schemes"}
 
 
@@ -66,6 +76,7 @@ def backend_from_driver(
     declared: dict[str, Any] = {
         "can_clone": _implements(driver, "create_cloned_volume"),
         "can_extend": _implements(driver, "extend_volume"),
+        "finds_images": _finds_images(driver),
     }
     family = _family(driver)
     declared.update(family)
@@ -99,23 +110,53 @@ def _implements(driver: object, name: str) -> bool:
 
 def _family(driver: Any) -> dict[str, Any]:
     """Return what the source code of a family of drivers shows."""
+    known = family_of(driver)
+    facts = {} if known is None else known.facts()
+    kind = None if known is None else known.definer
     if is_rbd(driver):
-        depth = driver.configuration.safe_get("rbd_max_clone_depth")
+        depth = _option(driver, "rbd_max_clone_depth")
         copies = isinstance(depth, int) and depth <= 0
-        return {
+        facts |= {
             "array_id": driver._get_fsid(),
             "clone_kind": (
                 CloneKind.FULL_COPY if copies else CloneKind.COPY_ON_WRITE
             ),
             "image_clone_kind": CloneKind.COPY_ON_WRITE,
-            "clone_while_uploading": True,
         }
-    if _is_a(driver, "cinder.volume.drivers.remotefs", "RemoteFSDriver"):
-        # _create_cloned_volume accepts available, backing-up, downloading
-        return {"clone_while_uploading": False}
-    if _is_a(driver, "cinder.volume.drivers.lvm", "LVMVolumeDriver"):
-        return {"clone_while_uploading": True}
-    return {}
+    elif kind == LVM and _option(driver, "lvm_type") == "thin":
+        facts["clone_kind"] = CloneKind.THIN_COPY
+    elif kind == ONTAP_NFS and _copies_in_flexgroups(driver):
+        # then RemoteFS copies some of the sources, and not those in use
+        facts |= {"clone_while_uploading": None, "clone_in_use": None}
+    return facts
+
+
+def _copies_in_flexgroups(driver: Any) -> bool:
+    """Return whether an ONTAP NFS driver may have to copy files itself."""
+    library = getattr(driver, "ssc_library", None)
+    if library is None:
+        return True  # it is not set up yet
+    return bool(
+        library.contains_flexgroup_pool()
+        and not driver._is_flexgroup_clone_file_supported()
+    )
+
+
+def _finds_images(driver: Any) -> bool:
+    """Return whether ``clone_image`` looks for images by itself."""
+    if is_rbd(driver):
+        return False
+    kind = definer(driver, "clone_image", after=_MIXIN)
+    if kind is None or kind in NO_IMAGES or kind.startswith(_BASES):
+        return False
+    options = OWN_IMAGES.get(kind, ())
+    return all(_option(driver, name) for name in options)
+
+
+def _option(driver: Any, name: str) -> Any:
+    """Read a backend's option; a driver without configuration has none."""
+    found = getattr(driver, "configuration", None)
+    return None if found is None else found.safe_get(name)
 
 
 def is_rbd(driver: object) -> bool:
@@ -194,9 +235,12 @@ class CinderArray:
             return _inspection.inspect(image.read, image.size())
 
     def find_image(self, location: Location) -> StoredImage | None:
-        """Open an RBD snapshot to learn its size; None for other kinds."""
-        if not isinstance(location, RbdLocation):
-            return None
+        """Open an RBD snapshot to learn its size.
+
+        Raises:
+            UnsupportedError: it is another driver, or the snapshot is in
+                another cluster.
+        """
         try:
             with (
                 translate_errors(f"looking up image {location}"),
@@ -209,9 +253,10 @@ class CinderArray:
     def _open_snapshot(self, location: Location) -> Any:
         if (
             not isinstance(location, RbdLocation)
+            or not is_rbd(self.driver)
             or self.driver._get_fsid() != location.fsid
         ):
-            raise NotFoundError(f"{location} is no image of this array")
+            raise UnsupportedError(f"{location} is no image of this array")
         return _open_rbd(
             self.driver,
             location.image,

@@ -46,8 +46,17 @@ _LIBRBD: Mapping[str, type[AdapterError]] = {
     "ImageNotFound": NotFoundError,
     "ImageBusy": ConflictError,
     "ImageHasSnapshots": ConflictError,
+    "PermissionError": ForbiddenError,
+    "PermissionDeniedError": ForbiddenError,
+    "TimedOut": UnavailableError,
+    "Timeout": UnavailableError,
+    "InterruptedOrTimeoutError": UnavailableError,
+    "ConnectionShutdown": UnavailableError,
 }
-"""Errors of librbd, by name: librbd need not be installed."""
+"""Errors of librbd and librados, by name: they need not be installed.
+
+librados calls a missing key an ``ObjectNotFound``, which is no answer.
+"""
 
 
 class IncompatibleCinderError(ClonePolicyError):
@@ -68,11 +77,15 @@ def translate_errors(action: str) -> Iterator[None]:
     except AdapterError:
         raise
     except Exception as error:
-        known = filter(None, map(_kind_of, _with_causes(error)))
-        kind = next(known, AdapterError)
-        quoted = isinstance(error, FactError)
-        message = f"{action}: {error if quoted else type(error).__name__}"
-        raise kind(message) from error
+        raise translated(action, error) from error
+
+
+def translated(action: str, error: Exception) -> AdapterError:
+    """Return an error of Cinder or a driver as an `AdapterError`."""
+    known = filter(None, map(_kind_of, _with_causes(error)))
+    kind = next(known, AdapterError)
+    quoted = isinstance(error, FactError)
+    return kind(f"{action}: {error if quoted else type(error).__name__}")
 
 
 def traced(error: BaseException) -> str:
@@ -86,7 +99,7 @@ def traced(error: BaseException) -> str:
 
 
 def _kind_of(error: BaseException) -> type[AdapterError] | None:
-    if type(error).__module__ == "rbd":
+    if type(error).__module__ in {"rbd", "rados"}:
         return _LIBRBD.get(type(error).__name__)
     matching = (kind for kinds, kind in _KINDS if isinstance(error, kinds))
     return next(matching, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import attrs
 from cinder import context as cinder_context
@@ -13,13 +13,12 @@ from keystoneauth1 import loading
 from oslo_config import cfg
 
 from clonepolicy import (
+    AdapterError,
     CinderLocation,
     ForbiddenError,
     GlanceConfig,
     Image,
     Location,
-    LocationsFrom,
-    UnavailableError,
 )
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._options import Settings
@@ -28,9 +27,20 @@ from clonepolicy.adapters.cinder._records import (
     locations_from_tuple,
 )
 from clonepolicy.adapters.glance import GlanceImages
+from clonepolicy.ports import why_unread
 
-UNREADABLE: tuple[None, list[str]] = (None, [])
-"""Replaces locations that could not be read; compared by identity."""
+
+class UnreadLocations(tuple[None, list[str]]):  # noqa: SLOT001 - it has an error
+    """What Cinder gets, and takes for none, if reading them failed."""
+
+    error: AdapterError
+
+    @classmethod
+    def because(cls, error: AdapterError) -> Self:
+        """Keep the error for the decision."""
+        made = cls((None, []))
+        made.error = error
+        return made
 
 
 @attrs.define(kw_only=True, slots=False)
@@ -38,8 +48,8 @@ class CinderImages:
     """An `ImageService` that reads images by Cinder's own client.
 
     `GlanceImages` does what Cinder's client cannot.  ``image_location`` are
-    the locations that Cinder has read, or `UNREADABLE`; ``config`` is what
-    Glance offers, and None asks Glance.
+    the locations that Cinder has read, or `UnreadLocations`; ``config`` is
+    what Glance offers, and None asks Glance.
     """
 
     context: Any
@@ -60,16 +70,15 @@ class CinderImages:
 
     def get_image(self, image_id: str) -> Image:
         """Read an image with the requester's credentials."""
-        unreadable = self.image_location is UNREADABLE
+        locations = self.image_location
+        unread = isinstance(locations, UnreadLocations)
         with translate_errors(f"reading image {image_id}"):
             return image_from_meta(
                 self.image_service.show(self.context, image_id),
-                self.image_location,
+                locations,
                 visible=True,
                 downloadable=self._may_download(image_id),
-                locations_from=(
-                    LocationsFrom.UNREADABLE if unreadable else None
-                ),
+                locations_from=why_unread(locations.error) if unread else None,
             )
 
     def _may_download(self, image_id: str) -> bool:
@@ -77,11 +86,10 @@ class CinderImages:
             return True
         return self.glance.get_image(image_id).downloadable
 
-    def get_locations(self, image_id: str) -> tuple[Location, ...]:
+    def get_locations(self, image_id: str) -> tuple[Location, ...]:  # noqa: ARG002 - Cinder has read them
         """Return the locations that Cinder has read."""
-        if self.image_location is UNREADABLE:
-            message = f"Cinder could not read locations of image {image_id}"
-            raise UnavailableError(message)
+        if isinstance(self.image_location, UnreadLocations):
+            raise self.image_location.error
         return locations_from_tuple(self.image_location)
 
     def add_location(self, image_id: str, location: CinderLocation) -> None:
@@ -171,5 +179,8 @@ def glance_images(context: Any, settings: Settings) -> GlanceImages:
         service_roles=frozenset(roles or ()),
         stores=settings.glance_stores,
         show_multiple_locations=settings.show_multiple_locations,
+        set_image_location=(
+            False if settings.set_image_location_restricted else None
+        ),
         asks_download=settings.download_image_restricted,
     )

@@ -57,6 +57,7 @@ class Settings:
     download_image_restricted: bool = False
     user_messages: bool = True
     show_multiple_locations: bool = False
+    set_image_location_restricted: bool = False
     glance_stores: tuple[GlanceStore, ...] = ()
 
 
@@ -78,6 +79,9 @@ _HELP = {
     "a volume or an image was not made by a clone.",
     "show_multiple_locations": "The value of this option in glance-api.conf "
     "of the glance-api that users reach.",
+    "set_image_location_restricted": "Set this to true if Glance's policy "
+    "set_image_location is narrower than its default. If Glance has no "
+    "locations API, no image volume is then registered.",
     "glance_stores": "The cinder stores among Glance's enabled_backends, each "
     "as id=volume_type, or id=volume_type:ro if the store is read-only. The "
     "volume type is the store's cinder_volume_type; if that is not set, "
@@ -214,9 +218,9 @@ def config_from(conf: cfg.ConfigOpts, configuration: Any) -> Config:
     for name in _INTERNAL_TENANT:
         values[name] = values[name] or None  # as Cinder reads an empty one
     for opt in backend:
-        # None: the driver does not know the option, which Cinder reads as no
+        # None: the driver does not know the option; the default is off
         value = configuration.safe_get(opt.name)
-        values[opt.name] = False if value is None else value
+        values[opt.name] = opt.default if value is None else value
     return Config(**values)
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import exc
 
 from clonepolicy import FactError, Image, Location, LocationsFrom, Volume
 from clonepolicy.adapters.records import (
+    HAS_DATA,
     image_from_v2,
     locations_from_v2,
     parse_moment,
@@ -99,7 +100,12 @@ def image_from_meta(
     if image_location is not None:
         body["direct_url"] = direct_url
     if locations_from is None:
-        locations_from = _interface(image_location, direct_url, locations)
+        has_data = body.get("status") in HAS_DATA
+        locations_from = (
+            LocationsFrom.UNREADABLE
+            if image_location is None
+            else _interface(direct_url, locations, has_data=has_data)
+        )
     return image_from_v2(
         body,
         visible=visible,
@@ -139,13 +145,13 @@ def _location_pair(image_location: object) -> tuple[Any, Any]:
 
 
 def _interface(
-    image_location: object, direct_url: object, locations: object
+    direct_url: object, locations: object, *, has_data: bool
 ) -> LocationsFrom:
-    if image_location is None:
-        return LocationsFrom.UNREADABLE
     # Cinder returns the image's own locations only together with direct_url
     if direct_url is None and locations:
         return LocationsFrom.LOCATIONS_API
+    if direct_url is None and has_data:
+        return LocationsFrom.HIDDEN
     return LocationsFrom.IMAGE
 
 
@@ -240,6 +246,7 @@ def _type_of(source: Any) -> dict[str, Any] | None:
         "id": _read("VolumeType", kind, "id"),
         "name": _read("VolumeType", kind, "name"),
         "extra_specs": _items("VolumeType.extra_specs", specs),
+        "qos_specs_id": _read("VolumeType", kind, "qos_specs_id"),
     }
 
 

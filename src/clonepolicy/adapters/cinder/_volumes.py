@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -21,10 +21,12 @@ from clonepolicy import (
     Quota,
     UnsupportedError,
     Volume,
+    VolumeType,
 )
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.records import stored_moment
+from clonepolicy.ports import Missing
 
 # the tenant of the source can write its other fields
 _COPIED = (
@@ -35,7 +37,7 @@ _COPIED = (
     "volume_type_id",
     "multiattach",
 )
-_QUOTAS = tuple(attrs.fields_dict(Quota))
+_QUOTAS = ("volumes", "gigabytes", "per_volume_gigabytes")
 IN_CREATION = frozenset({"creating", "downloading"})
 _IN_ERROR = frozenset({"error", "error_deleting"})
 _UNUSED = _IN_ERROR | {"available", "creating"}
@@ -50,11 +52,13 @@ class CinderVolumes:
             Cinder's volume manager.
         array_ids: the ids of the arrays of this and of other services, by
             ``host@backend``, as far as they are known.
+        find_array: returns the id of the array of another service, or None.
         internal_user_id: the option ``cinder_internal_tenant_user_id``.
     """
 
     context: Any
     array_ids: Mapping[str, str] = attrs.field(factory=dict)
+    find_array: Callable[[str], str | None] = lambda _service: None
     internal_user_id: str | None = None
 
     @property
@@ -93,8 +97,11 @@ class CinderVolumes:
 
     def get_backend(self, volume: Volume) -> Backend:
         """Return the array that a volume lies on, if it is known."""
-        host = volume.host and f"{volume.host.host}@{volume.host.backend}"
-        return Backend(array_id=self.array_ids.get(host or ""))
+        if volume.host is None:
+            return Backend()
+        service = f"{volume.host.host}@{volume.host.backend}"
+        known = self.array_ids.get(service)
+        return Backend(array_id=known or self.find_array(service))
 
     def get_cache_entries(self, image_id: str) -> tuple[CacheEntry, ...]:
         """Read an image's cache entries on all hosts; ``last_used`` stays."""
@@ -107,22 +114,38 @@ class CinderVolumes:
     def _cache_entry(self, row: Mapping[str, Any]) -> CacheEntry:
         found = self.find_object(row["volume_id"])
         source = None if found is None else volume_from_object(found)
-        moments = {
-            name: stored_moment(f"CacheEntry.{name}", row[name])
+        changed, used = (
+            stored_moment(f"CacheEntry.{name}", row[name])
             for name in ("image_updated_at", "last_used")
-        }
+        )
         return CacheEntry(
             image_id=row["image_id"],
+            image_updated_at=changed,
+            last_used=used,
             source=source,
+            missing=Missing.ABSENT if source is None else None,
             backend=Backend() if source is None else self.get_backend(source),
-            **moments,
         )
 
-    def get_quota(self, project_id: str) -> Quota:
-        """Return what is left of a project's quota over all volume types."""
+    def get_quota(
+        self, project_id: str, volume_type: VolumeType | None = None
+    ) -> Quota:
+        """Return what is left of a project's quota, also for one type."""
         with translate_errors(f"reading quota of project {project_id}"):
             found = quota.QUOTAS.get_project_quotas(self._admin, project_id)
-        return Quota(**{name: _left(found.get(name)) for name in _QUOTAS})
+        kind = "" if volume_type is None else volume_type.name
+        # as VolumeTypeQuotaEngine names its resources
+        names = (*_QUOTAS, f"volumes_{kind}", f"gigabytes_{kind}")
+        volumes, gigabytes, each, of_type, gigabytes_of_type = (
+            _left(found.get(name)) for name in names
+        )
+        return Quota(
+            volumes=volumes,
+            gigabytes=gigabytes,
+            per_volume_gigabytes=each,
+            type_volumes=of_type,
+            type_gigabytes=gigabytes_of_type,
+        )
 
     def create_image_volume(
         self, volume_id: str, source_id: str, project_id: str

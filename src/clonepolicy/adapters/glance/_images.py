@@ -31,7 +31,12 @@ from clonepolicy.adapters.glance._api import (
     translate_errors,
     verified_data,
 )
-from clonepolicy.adapters.records import image_from_v2, locations_from_v2
+from clonepolicy.adapters.records import (
+    HAS_DATA,
+    image_from_v2,
+    locations_from_v2,
+)
+from clonepolicy.ports import why_unread
 
 _BEFORE_ACTIVE = {"queued", "saving", "importing", "uploading"}
 _WITHOUT_DATA = {"queued", "saving"}
@@ -73,6 +78,9 @@ class GlanceImages:
         stores: Glance's cinder stores.
         show_multiple_locations: this option of glance-api.conf, which no API
             shows.
+        set_image_location: whether Glance's policy of this name lets the
+            requester set locations by the image API; no API shows it, and
+            None means not known.
         asks_download: if true, open the image's data to learn whether the
             requester may download it; for a cinder store Glance then
             attaches the volume.  If false, everybody who sees an image may
@@ -88,6 +96,7 @@ class GlanceImages:
     )
     stores: tuple[GlanceStore, ...] = attrs.field(default=(), kw_only=True)
     show_multiple_locations: bool = attrs.field(default=False, kw_only=True)
+    set_image_location: bool | None = attrs.field(default=None, kw_only=True)
     asks_download: bool = attrs.field(default=False, kw_only=True)
     patience: Patience = attrs.field(factory=Patience, kw_only=True)
 
@@ -105,6 +114,7 @@ class GlanceImages:
         return GlanceConfig(
             has_location_api=self._requester.has_location_api(),
             show_multiple_locations=self.show_multiple_locations,
+            set_image_location=self.set_image_location,
             service_roles=self.service_roles,
             stores=self.stores,
         )
@@ -118,8 +128,8 @@ class GlanceImages:
         body = self._requester.image(image_id)
         try:
             locations_from, _ = self._find_locations(image_id, body)
-        except AdapterError:
-            locations_from = LocationsFrom.UNREADABLE
+        except AdapterError as error:
+            locations_from = why_unread(error)
         downloadable = not self.asks_download or self._may_download(image_id)
         with translate_errors(f"reading image {image_id}"):
             return image_from_v2(
@@ -223,6 +233,8 @@ class GlanceImages:
         reason, the locations that the image itself shows are returned.
 
         Raises:
+            ForbiddenError: the service user does not see the image, which
+                shows no locations.
             AdapterError: the API failed for another reason than missing
                 rights or an old Glance, and the image shows no locations.
         """
@@ -233,14 +245,23 @@ class GlanceImages:
         self, image_id: str, body: Mapping[str, Any]
     ) -> tuple[LocationsFrom, tuple[Location, ...]]:
         action = f"reading locations of image {image_id}"
+        shown = "locations" in body or body.get("direct_url") is not None
         try:
             found = self._service.locations(image_id)
             with translate_errors(action):
                 return LocationsFrom.LOCATIONS_API, locations_from_v2(found)
         except (ForbiddenError, UnsupportedError):
-            pass
+            if not shown and body.get("status") in HAS_DATA:
+                return LocationsFrom.HIDDEN, ()
+        except NotFoundError as error:
+            if not shown:
+                # the requester sees the image
+                raise ForbiddenError(
+                    f"{action}: the [glance] user does not see it; give that "
+                    "user the role admin"
+                ) from error
         except AdapterError:
-            if "locations" not in body and "direct_url" not in body:
+            if not shown:
                 raise
         with translate_errors(action):
             return LocationsFrom.IMAGE, locations_from_v2(body)
@@ -333,7 +354,7 @@ class GlanceImages:
             if now.may_be_shown:
                 raise ConflictError(
                     f"image {image_id} is {now.status} and shows {location}, "
-                    "or may show it: delete the image instead"
+                    "or may show it: if nobody needs the image, delete it"
                 )
             may_arrive = now.status == "queued" and not now.tasks
             return not (may_arrive and in_grace)

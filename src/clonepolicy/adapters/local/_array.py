@@ -67,7 +67,7 @@ class LocalArray:
         return inspect_file(path, source)
 
     def find_image(self, location: Location) -> StoredImage | None:
-        """Return None: no image of this cloud has such a location."""
+        """Raise `UnsupportedError`: no image has such a location."""
         return self._store.array(self._pool).find_image(location)
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Self, TypeVar
 
-import attrs
-
 from clonepolicy import (
     SAFE,
     AdapterError,
     Config,
+    FactError,
     Image,
     NotFoundError,
     Outcome,
@@ -181,13 +180,22 @@ class LocalCloud:
         """Limit the volumes of a project.
 
         Raises:
-            FactError: the project's id is not valid.
+            FactError: the project's id is not valid, or the quota limits a
+                volume type, of which this cloud has none, or is not known.
         """
         _records.check_project(project_id)
+        for name in ("type_volumes", "type_gigabytes"):
+            limit = getattr(quota, name)
+            if limit is not None:
+                expected = "None: a local cloud has no volume types"
+                raise FactError(f"Quota.{name}", limit, expected)
+        if quota.missing is not None:
+            raise FactError("Quota.missing", quota.missing, "None")
         self._store.catalogue.execute(
             f"setting the quota of {project_id}",
             "INSERT OR REPLACE INTO quota VALUES (?, ?, ?, ?)",
-            *(project_id, *attrs.astuple(quota)),
+            *(project_id, quota.volumes, quota.gigabytes),
+            quota.per_volume_gigabytes,
         )
 
     @property

@@ -81,7 +81,7 @@ def create_volume(
         volume,
         store.catalogue.config(),
         ports,
-        quota=ports.volumes.get_quota(volume.project_id),
+        quota=ports.volumes.get_quota(volume.project_id, volume.volume_type),
     )
     decision = decide(request, operation.policy)
     if isinstance(decision, Refuse):

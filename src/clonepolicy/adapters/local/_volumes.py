@@ -15,6 +15,7 @@ from clonepolicy import (
     Quota,
     QuotaError,
     Volume,
+    VolumeType,
 )
 from clonepolicy.adapters._files import paths
 from clonepolicy.adapters.local._catalogue import missing
@@ -56,8 +57,12 @@ class LocalVolumes:
         """Return nothing: this cloud has no image-volume cache."""
         return ()
 
-    def get_quota(self, project_id: str) -> Quota:
-        """Return the rest of a project's quota."""
+    def get_quota(
+        self,
+        project_id: str,
+        volume_type: VolumeType | None = None,  # noqa: ARG002 - the port's
+    ) -> Quota:
+        """Return the rest of a project's quota; it has none by type."""
         return self._store.catalogue.quota(project_id)
 
     def create_image_volume(

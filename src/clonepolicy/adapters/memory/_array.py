@@ -45,6 +45,7 @@ EVERYTHING = Backend(
     image_clone_kind=CloneKind.COPY_ON_WRITE,
     can_extend=True,
     clone_while_uploading=True,
+    clone_in_use=True,
     image_schemes=frozenset({"rbd"}),
 )
 """The capabilities of an array in memory unless the caller limits them."""
@@ -178,18 +179,38 @@ class MemoryArray:
         """Refuse data that begins like a qcow2 file, and no other."""
         if isinstance(source, str):
             return self.volume(source).inspect()
-        if source not in self.images:
-            raise NotFoundError(f"no image {source}: download it")
-        return self.images[source].inspect()
+        return self.image(source).inspect()
 
     def find_image(self, location: Location) -> StoredImage | None:
         """Return the size of a stored image, rounded up to whole GiB."""
-        held = self.images.get(location)
-        if held is None or not self.backend.image_schemes:
+        try:
+            held = self.image(location)
+        except NotFoundError:
             return None
         return StoredImage(
-            size=-(-held.size // self.gib), clones=self.clones(str(location))
+            size=self.whole_gib(held), clones=self.clones(str(location))
         )
+
+    def whole_gib(self, held: BlockMap) -> int:
+        """Return a size in GiB, rounded up."""
+        return -(-held.size // self.gib)
+
+    def image(self, location: Location) -> BlockMap:
+        """Return a stored image; its location names this array.
+
+        Raises:
+            NotFoundError: there is no such image.
+            UnsupportedError: the location names another array, or no image.
+        """
+        if (
+            not isinstance(location, RbdLocation)
+            or location.fsid != self.backend.array_id
+            or "rbd" not in self.backend.image_schemes
+        ):
+            raise UnsupportedError(f"{location} is not on this array")
+        if location not in self.images:
+            raise NotFoundError(f"no image {location}: download it")
+        return self.images[location]
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
         """Clone a volume in the way that ``clone_kind`` declares."""
@@ -211,13 +232,11 @@ class MemoryArray:
     ) -> None:
         """Clone a stored image; zeros fill the last GiB."""
         with self.lock:
-            found = self.find_image(location)
-            if found is None:
-                raise NotFoundError(f"no image {location}: download it")
+            held = self.image(location)
             self.check_target(volume_id)
             self.check_limit(str(location))
-            made = self.cloned(self.images[location], str(location))
-            made.size = found.size * self.gib
+            made = self.cloned(held, str(location))
+            made.size = self.whole_gib(held) * self.gib
             self.put(volume_id, made)
 
     def cloned(self, held: BlockMap, parent: str) -> BlockMap:

@@ -12,7 +12,6 @@ from clonepolicy import (
     CacheEntry,
     CinderLocation,
     ConflictError,
-    ForbiddenError,
     GlanceConfig,
     Image,
     IntegrityError,
@@ -22,6 +21,7 @@ from clonepolicy import (
     Quota,
     QuotaError,
     Volume,
+    VolumeType,
 )
 from clonepolicy.adapters.memory._state import (
     CloudState,
@@ -57,11 +57,8 @@ class MemoryImages:
         """Return the image's locations, if the requester sees the image."""
         self.get_image(image_id)
         row = self.cloud.image_row(image_id)
-        if row.record.locations_from is LocationsFrom.UNREADABLE:
-            raise ForbiddenError(
-                f"Glance does not show the locations of image {image_id}: "
-                "enable its locations API"
-            )
+        if row.record.locations_from is LocationsFrom.HIDDEN:
+            return ()
         return row.locations
 
     def add_location(self, image_id: str, location: CinderLocation) -> None:
@@ -97,7 +94,7 @@ class MemoryImages:
             if not self.cloud.can_withdraw:
                 raise ConflictError(
                     f"{location} is the only location of image {image_id}: "
-                    "delete the image instead"
+                    "if nobody needs the image, delete it"
                 )
             self.cloud.set_image(image_id, status="queued", size=None)
         row.locations = rest
@@ -187,18 +184,33 @@ class MemoryVolumes:
             if entry.image_id == image_id and entry.source is not None
         )
 
-    def get_quota(self, project_id: str) -> Quota:
+    def get_quota(
+        self, project_id: str, volume_type: VolumeType | None = None
+    ) -> Quota:
         """Return how many volumes and GiB a project may still create."""
         limit = self.cloud.limits.get(project_id, Quota())
-        used = [
-            row.record.size
+        owned = [
+            row.record
             for row in self.cloud.volumes.values()
             if row.record.project_id == project_id
         ]
+        used = [volume.size for volume in owned]
+        of_type = [
+            volume.size
+            for volume in owned
+            if volume.volume_type == volume_type
+        ]
+        typed = volume_type is not None
         return attrs.evolve(
             limit,
             volumes=_left(limit.volumes, len(used)),
             gigabytes=_left(limit.gigabytes, sum(used)),
+            type_volumes=(
+                _left(limit.type_volumes, len(of_type)) if typed else None
+            ),
+            type_gigabytes=(
+                _left(limit.type_gigabytes, sum(of_type)) if typed else None
+            ),
         )
 
     def create_image_volume(
@@ -209,7 +221,8 @@ class MemoryVolumes:
         if volume_id in self.cloud.volumes:
             message = f"volume {volume_id} exists: choose another id"
             raise ConflictError(message)
-        if not self.get_quota(project_id).admits(source.size):
+        left = self.get_quota(project_id, source.volume_type)
+        if not left.admits(source.size):
             message = f"quota of project {project_id} is used up: raise it"
             raise QuotaError(message)
         self.cloud.add_image_volume(

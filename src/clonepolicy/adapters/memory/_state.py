@@ -135,7 +135,7 @@ class CloudState:
     ) -> str:
         """Add an image; without data and locations it is queued."""
         image_id = self.new_id()
-        locations_from = LocationsFrom.UNREADABLE
+        locations_from = LocationsFrom.HIDDEN
         if self.glance.has_location_api:
             locations_from = LocationsFrom.LOCATIONS_API
         elif self.glance.show_multiple_locations:

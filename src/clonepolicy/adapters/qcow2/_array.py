@@ -70,6 +70,7 @@ class Qcow2Array:
         image_clone_kind=CloneKind.COPY_ON_WRITE,
         can_extend=True,
         clone_while_uploading=True,
+        clone_in_use=False,
         image_schemes=frozenset({"file"}),
     )
 

@@ -21,6 +21,7 @@ from clonepolicy import (
     NotFoundError,
     RbdLocation,
     StoredImage,
+    UnsupportedError,
     Volume,
 )
 from clonepolicy.adapters import _formats, _inspection, _sizes
@@ -70,6 +71,7 @@ class RbdArray:
         image_clone_kind=CloneKind.COPY_ON_WRITE,
         can_extend=True,
         clone_while_uploading=True,
+        clone_in_use=True,
         image_schemes=frozenset({"rbd"}),
     )
 
@@ -153,8 +155,8 @@ class RbdArray:
 
     def find_image(self, location: Location) -> StoredImage | None:
         """Look for a snapshot in one of the images' pools."""
+        snapshot = self._own(location)
         with contextlib.suppress(NotFoundError):
-            snapshot = self._own(location)
             with self._pool.translate_errors(f"looking at {snapshot}"):
                 found = self._pool.find_snapshot(snapshot)
             return StoredImage(size=_sizes.to_gib(found.size))
@@ -172,7 +174,7 @@ class RbdArray:
             and (location.image + location.snapshot).isprintable()
         ):
             return location
-        raise NotFoundError(f"{location!r} is no image of this array")
+        raise UnsupportedError(f"{location!r} is no image of this array")
 
     def clone_volume(self, volume_id: str, source: Volume) -> None:
         """Take a snapshot of the source, clone it, and remove it.

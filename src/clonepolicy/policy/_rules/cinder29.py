@@ -25,12 +25,19 @@ from clonepolicy._facts.requests import (
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule, spec
-from clonepolicy.policy._rules import place
+from clonepolicy.policy._rules import cloning, place
+from clonepolicy.policy._rules.cloning import (
+    FINDS_NO_IMAGES,
+    driver_goes_by_locations,
+)
 from clonepolicy.policy._rules.new_source import (
     replaced,
     with_internal_tenant,
 )
-from clonepolicy.policy._rules.upload import wanted_tenant_set
+from clonepolicy.policy._rules.upload import (
+    clone_quota_known,
+    wanted_tenant_set,
+)
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _URLS = cinder("CreateVolumeFromSpecTask._extract_cinder_ids")
@@ -38,6 +45,24 @@ _FILTER = cinder("db.sqlalchemy.api._filter_host")
 _LOCATIONS = cinder("GlanceImageService.get_location")
 _UPLOAD = cinder("VolumeManager._clone_image_volume_and_add_location")
 _CACHE = cinder("image.cache.ImageVolumeCache._get_query_filters")
+_PERMITTED = (
+    Cure(
+        "give Cinder's [glance] user the roles service and admin",
+        Responsible.OPERATOR,
+        lambda request: (
+            {"image.locations_from": LocationsFrom.LOCATIONS_API}
+            if request.image.locations_from is LocationsFrom.FORBIDDEN
+            else None
+        ),
+    ),
+)
+_ANSWERED = frozenset(
+    {
+        LocationsFrom.LOCATIONS_API,
+        LocationsFrom.IMAGE,
+        LocationsFrom.HIDDEN,
+    }
+)
 
 
 def _owned(
@@ -105,17 +130,21 @@ def spec_same_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
     Reason.LOCATIONS_UNAVAILABLE,
     reads=("image.locations_from",),
     citations=(_LOCATIONS,),
-    cures=(
-        Cure(
-            "give Cinder's [glance] user the roles service and admin",
-            Responsible.OPERATOR,
-            always({"image.locations_from": LocationsFrom.LOCATIONS_API}),
-            waiting_helps=True,
-        ),
-    ),
+    cures=(*cloning.locations_readable.cures, *_PERMITTED),
 )
 def cinder_locations_read(request: CreateRequest) -> bool:
-    return request.image.locations_from is not LocationsFrom.UNREADABLE
+    return request.image.locations_from in _ANSWERED
+
+
+@rule(
+    "Glance answered with a location.",
+    Reason.LOCATIONS_HIDDEN,
+    reads=("image.locations_from",),
+    citations=(_LOCATIONS,),
+    cures=cloning.SHOW_LOCATIONS,
+)
+def cinder_sees_locations(request: CreateRequest) -> bool:
+    return request.image.locations_from is not LocationsFrom.HIDDEN
 
 
 @rule(
@@ -136,6 +165,19 @@ def cinder_locations_shown(request: CreateRequest) -> bool:
         request.image.locations_from is not LocationsFrom.IMAGE
         or request.image.direct_url is not None
     )
+
+
+@rule(
+    "The driver does not look for images by itself.",
+    Reason.DRIVER_FINDS_IMAGES,
+    reads=driver_goes_by_locations.reads,
+    citations=driver_goes_by_locations.citations,
+    meaning="Cinder asks the driver first, which looks for images by itself; "
+    "what it finds is not known",
+    cures=(FINDS_NO_IMAGES,),
+)
+def cinder_driver_goes_by_locations(request: CreateRequest) -> bool:
+    return driver_goes_by_locations.holds(request)
 
 
 @rule(
@@ -312,17 +354,17 @@ def cinder_cache_place(request: CreateRequest, candidate: CacheEntry) -> bool:
 
 # -- Cinder 29: upload ------------------------------------------------------
 
+_CLONED = (
+    "config.image_upload_use_cinder_backend",
+    "image.disk_format",
+    "image.container_format",
+)
+
 
 @rule(
     "If Cinder clones, the clone's project has volumes and GiB left for it.",
     Reason.CLONE_QUOTA,
-    reads=(
-        "clone_quota",
-        "volume.size",
-        "config.image_upload_use_cinder_backend",
-        "image.disk_format",
-        "image.container_format",
-    ),
+    reads=("clone_quota", "volume.size", *_CLONED),
     citations=(_UPLOAD,),
     cures=(
         Cure(
@@ -336,12 +378,30 @@ def cinder_cache_place(request: CreateRequest, candidate: CacheEntry) -> bool:
 def cinder_clone_quota(request: UploadRequest) -> bool:
     quota = request.clone_quota
     return (
-        not request.config.image_upload_use_cinder_backend
-        or request.image.disk_format != "raw"
-        or request.image.container_format != "bare"
+        not _clones(request)
+        or quota.missing is not None
         or attrs.evolve(quota, per_volume_gigabytes=None).admits(
             request.volume.size
         )
+    )
+
+
+@rule(
+    "If Cinder clones, the quota of the clone's project can be read.",
+    Reason.CLONE_QUOTA_UNKNOWN,
+    reads=("clone_quota", *_CLONED),
+    citations=(_UPLOAD,),
+    cures=clone_quota_known.cures,
+)
+def cinder_clone_quota_known(request: UploadRequest) -> bool:
+    return not _clones(request) or request.clone_quota.missing is None
+
+
+def _clones(request: UploadRequest) -> bool:
+    return (
+        request.config.image_upload_use_cinder_backend
+        and request.image.disk_format == "raw"
+        and request.image.container_format == "bare"
     )
 
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from clonepolicy._facts.records import CloneKind, GiB, LocationsFrom
-from clonepolicy._facts.requests import CreateRequest, UploadRequest
+from clonepolicy._facts.requests import (
+    CreateRequest,
+    Operation,
+    UploadRequest,
+)
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
+from clonepolicy.policy._rules.cache import (
+    FILLABLE,
+    fillable,
+    sure_to_fill,
+)
 from clonepolicy.policy._rules.new_source import (
+    NEW_OWNER,
+    SHOWN_DIRECTLY,
     array_image,
     cache_entry,
     image_volume,
@@ -25,9 +36,55 @@ _DOWNLOAD = cinder(
 )
 
 
+def _read_if(
+    why: LocationsFrom,
+) -> Callable[[CreateRequest], Mapping[str, Any] | None]:
+    shown = {"image.locations_from": LocationsFrom.LOCATIONS_API}
+    return lambda request: (
+        shown if request.image.locations_from is why else None
+    )
+
+
+SHOW_LOCATIONS = (
+    Cure(
+        "give Cinder's [glance] user the roles service and admin",
+        Responsible.OPERATOR,
+        always({"image.locations_from": LocationsFrom.LOCATIONS_API}),
+    ),
+    Cure(
+        "set show_image_direct_url in glance-api.conf, if every user may see "
+        "where images lie",
+        Responsible.OPERATOR,
+        always(SHOWN_DIRECTLY),
+        Cost.RESTART,
+    ),
+)
+_UNREAD = frozenset({LocationsFrom.UNAVAILABLE, LocationsFrom.UNREADABLE})
+_HIDDEN = frozenset({LocationsFrom.HIDDEN, LocationsFrom.FORBIDDEN})
+
+
+def _owned(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
+    """Return the change to the owner of the data, as far as it is known."""
+    if request.operation is Operation.UPLOAD:
+        return {"image.owner": request.project_id}
+    found = [each.source for each in request.image_volumes]
+    owners = [each.image_owner or each.project_id for each in found if each]
+    return {"image.owner": (*owners, NEW_OWNER)[0]}
+
+
 def _stored_on_array(request: CreateRequest) -> Mapping[str, Any] | None:
     image = array_image(request)
     return None if image is None else {"array_images": (image,)}
+
+
+def _filled(request: CreateRequest) -> Mapping[str, Any] | None:
+    entries = {"cache_entries": (cache_entry(request),)}
+    return entries if sure_to_fill(request) else None
+
+
+def _perhaps_filled(request: CreateRequest) -> Mapping[str, Any] | None:
+    entries = {"cache_entries": (cache_entry(request),)}
+    return None if sure_to_fill(request) else entries
 
 
 def _with_cinder(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
@@ -68,7 +125,7 @@ def new_volume_unencrypted(request: CreateRequest) -> bool:
         ),
     ),
 )
-def image_unencrypted(request: CreateRequest) -> bool:
+def image_unencrypted(request: CreateRequest | UploadRequest) -> bool:
     return request.image.encryption_key_id is None
 
 
@@ -79,11 +136,12 @@ def image_unencrypted(request: CreateRequest) -> bool:
     citations=(spec("Proposed change, 4th condition"), _CLONE),
     differs="In Cinder, an image without an owner matches every volume "
     "without image_owner.",
+    upload_differs="Cinder does not check this.",
     cures=(
         Cure(
             "give the image an owner",
             Responsible.OPERATOR,
-            lambda request: {"image.owner": request.volume.project_id},
+            _owned,
         ),
     ),
 )
@@ -163,7 +221,7 @@ def size_known(request: CreateRequest) -> bool:
         ),
     ),
 )
-def signature_not_required(request: CreateRequest) -> bool:
+def signature_not_required(request: CreateRequest | UploadRequest) -> bool:
     return (
         not request.image.signed
         or request.config.verify_glance_signatures == "disabled"
@@ -176,6 +234,8 @@ def signature_not_required(request: CreateRequest) -> bool:
     reads=("backend.can_clone",),
     citations=(cinder("driver.create_cloned_volume"),),
     differs="Cinder tries to clone, and moves the data if that fails.",
+    upload_differs="Cinder tries to clone. If the driver has no cloning, the "
+    "upload fails, and an image volume stays behind.",
     cures=(
         Cure(
             "implement cloning in the driver, and declare it",
@@ -215,21 +275,42 @@ def backend_thawed(request: CreateRequest | UploadRequest) -> bool:
     differs="If Cinder cannot read the locations, the create usually fails.",
     cures=(
         Cure(
-            "give Cinder's [glance] user the roles service and admin",
+            "bring Glance back",
             Responsible.OPERATOR,
-            always({"image.locations_from": LocationsFrom.LOCATIONS_API}),
+            _read_if(LocationsFrom.UNAVAILABLE),
+            waiting_helps=True,
+        ),
+        Cure(
+            "mend what the log says about reading the locations",
+            Responsible.OPERATOR,
+            _read_if(LocationsFrom.UNREADABLE),
             waiting_helps=True,
         ),
     ),
 )
 def locations_readable(request: CreateRequest) -> bool:
-    return request.image.locations_from is not LocationsFrom.UNREADABLE
+    return request.image.locations_from not in _UNREAD
 
 
 @rule(
-    "A location names an image that an array stores.",
+    "Glance shows the image's locations.",
+    Reason.LOCATIONS_HIDDEN,
+    reads=("image.locations_from",),
+    citations=(
+        cinder("GlanceImageService.get_location"),
+        glance("policy get_image_location"),
+    ),
+    cures=SHOW_LOCATIONS,
+)
+def locations_shown(request: CreateRequest) -> bool:
+    return request.image.locations_from not in _HIDDEN
+
+
+@rule(
+    "A location names an image that an array stores, or the locations are "
+    "not known.",
     Reason.NO_ARRAY_IMAGE,
-    reads=("array_images",),
+    reads=("array_images", "image.locations_from"),
     citations=(cinder("driver.clone_image"),),
     cures=(
         Cure(
@@ -242,13 +323,39 @@ def locations_readable(request: CreateRequest) -> bool:
     switch=True,
 )
 def has_array_image(request: CreateRequest) -> bool:
-    return bool(request.array_images)
+    return bool(request.array_images) or not _are_known(request)
+
+
+FINDS_NO_IMAGES = Cure(
+    "declare finds_images as false in extra_capabilities, if the driver finds "
+    "no images here",
+    Responsible.OPERATOR,
+    always({"backend.finds_images": False}),
+    Cost.RESTART,
+)
 
 
 @rule(
-    "A location names a volume.",
+    "The driver does not look for images by itself.",
+    Reason.DRIVER_FINDS_IMAGES,
+    reads=("backend.finds_images",),
+    citations=(
+        cinder("driver.clone_image"),
+        cinder("NetAppNfsDriver.clone_image"),
+    ),
+    differs="Cinder asks the driver first, and takes what it finds.",
+    meaning="the driver looks for images by itself; it is not asked, because "
+    "what it finds is not known to be the image's own data",
+    cures=(FINDS_NO_IMAGES,),
+)
+def driver_goes_by_locations(request: CreateRequest) -> bool:
+    return not request.backend.finds_images
+
+
+@rule(
+    "A location names a volume, or the locations are not known.",
     Reason.NO_LOCATIONS,
-    reads=("image_volumes",),
+    reads=("image_volumes", "image.locations_from"),
     citations=(spec("Proposed change, 2nd condition"), _CLONE),
     cures=(
         Cure(
@@ -261,7 +368,11 @@ def has_array_image(request: CreateRequest) -> bool:
     ),
 )
 def has_image_volume(request: CreateRequest) -> bool:
-    return bool(request.image_volumes)
+    return bool(request.image_volumes) or not _are_known(request)
+
+
+def _are_known(request: CreateRequest) -> bool:
+    return request.image.locations_from not in _UNREAD | _HIDDEN
 
 
 @rule(
@@ -328,22 +439,54 @@ def internal_tenant_set(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The cache has an entry for the image.",
+    "The entries of the cache were read.",
+    Reason.CACHE_UNREADABLE,
+    reads=("cache_missing",),
+    citations=(cinder("image.cache.ImageVolumeCache.get_entry"),),
+    differs="Cinder fails the create.",
+    cures=(
+        Cure(
+            "mend what the log says about reading the cache",
+            Responsible.OPERATOR,
+            always({"cache_missing": None}),
+            waiting_helps=True,
+        ),
+    ),
+)
+def cache_readable(request: CreateRequest) -> bool:
+    return request.cache_missing is None
+
+
+@rule(
+    "The cache has an entry for the image, its entries are not known, or it "
+    "is known why it gets none.",
     Reason.CACHE_MISS,
-    reads=("cache_entries",),
+    reads=("cache_entries", "cache_missing", *FILLABLE),
     citations=(cinder("image.cache.ImageVolumeCache.get_entry"),),
     cures=(
         Cure(
             "create one volume from the image, which fills the cache",
             Responsible.OPERATOR,
-            lambda request: {"cache_entries": (cache_entry(request),)},
+            _filled,
+            Cost.DATA,
+            waiting_helps=True,
+        ),
+        Cure(
+            "create one volume from the image, which fills the cache if its "
+            "limit and the quota of the internal tenant have room",
+            Responsible.OPERATOR,
+            _perhaps_filled,
             Cost.DATA,
             waiting_helps=True,
         ),
     ),
 )
 def has_cache_entry(request: CreateRequest) -> bool:
-    return bool(request.cache_entries)
+    return (
+        bool(request.cache_entries)
+        or request.cache_missing is not None
+        or not fillable(request)
+    )
 
 
 @rule(
@@ -377,22 +520,20 @@ def locations_protected(request: CreateRequest) -> bool:
 
 
 @rule(
-    "A clone does not need its source.",
+    "The array is not known to clone in a way that needs the source.",
     Reason.PARENT_PINNED,
     reads=("backend.clone_kind",),
     citations=(glance("glance_store rbd driver: image in use by clones"),),
 )
 def parent_free(request: CreateRequest | UploadRequest) -> bool:
-    kind = request.backend.clone_kind
-    return kind is not None and kind is not CloneKind.COPY_ON_WRITE
+    return request.backend.clone_kind is not CloneKind.COPY_ON_WRITE
 
 
 @rule(
-    "A clone of a stored image does not need that image.",
+    "The array is not known to clone a stored image in a way that needs it.",
     Reason.PARENT_PINNED,
     reads=("backend.image_clone_kind",),
     citations=(glance("glance_store rbd driver: image in use by clones"),),
 )
 def image_parent_free(request: CreateRequest) -> bool:
-    kind = request.backend.image_clone_kind
-    return kind is not None and kind is not CloneKind.COPY_ON_WRITE
+    return request.backend.image_clone_kind is not CloneKind.COPY_ON_WRITE

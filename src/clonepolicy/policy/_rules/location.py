@@ -12,6 +12,7 @@ from clonepolicy._facts.locations import (
     RbdLocation,
     cinder_volume_id,
 )
+from clonepolicy._facts.records import Missing
 from clonepolicy._facts.requests import ArrayImage, CreateRequest, ImageVolume
 from clonepolicy.policy._cure import Cost, Cure, Responsible
 from clonepolicy.policy._reason import Reason
@@ -117,9 +118,14 @@ def source_is_named(_request: CreateRequest, candidate: ImageVolume) -> bool:
 
 
 @rule(
-    "The array can clone from a location of this scheme.",
+    "The array can clone from a location of this scheme, or the driver looks "
+    "for images by itself.",
     Reason.SCHEME_UNSUPPORTED,
-    reads=("candidate.location", "backend.image_schemes"),
+    reads=(
+        "candidate.location",
+        "backend.image_schemes",
+        "backend.finds_images",
+    ),
     citations=(cinder("driver.clone_image"),),
     cures=(
         Cure(
@@ -131,6 +137,8 @@ def source_is_named(_request: CreateRequest, candidate: ImageVolume) -> bool:
     ),
 )
 def scheme_supported(request: CreateRequest, candidate: ArrayImage) -> bool:
+    if request.backend.finds_images:
+        return True
     match candidate.location:
         case RbdLocation():
             return "rbd" in request.backend.image_schemes
@@ -140,11 +148,26 @@ def scheme_supported(request: CreateRequest, candidate: ArrayImage) -> bool:
             return isinstance(location, MalformedLocation)
 
 
+_OWN = (
+    "candidate.location",
+    "candidate.missing",
+    "backend.finds_images",
+    "backend.image_schemes",
+    "backend.array_id",
+)
+"""What says whether the location is one of the array's own."""
+
+
 @rule(
-    "An RBD location is in the array's own Ceph cluster.",
+    "If the array clones from RBD, an RBD location is in its own Ceph "
+    "cluster.",
     Reason.DIFFERENT_FSID,
     meaning="the location is not known to be in the array's Ceph cluster",
-    reads=("candidate.location", "backend.array_id"),
+    reads=(
+        "candidate.location",
+        "backend.image_schemes",
+        "backend.array_id",
+    ),
     citations=(_RBD,),
     cures=(
         Cure(
@@ -158,18 +181,24 @@ def scheme_supported(request: CreateRequest, candidate: ArrayImage) -> bool:
 def same_fsid(request: CreateRequest, candidate: ArrayImage) -> bool:
     return (
         not isinstance(candidate.location, RbdLocation)
+        or "rbd" not in request.backend.image_schemes
         or candidate.location.fsid == request.backend.array_id
     )
 
 
+def _is_own(request: CreateRequest, candidate: ArrayImage) -> bool:
+    """Return whether no other rule says that the image lies elsewhere."""
+    return (
+        candidate.missing is not Missing.ELSEWHERE
+        and scheme_supported.holds(request, candidate)
+        and same_fsid.holds(request, candidate)
+    )
+
+
 @rule(
-    "A file location is on the new volume's array.",
+    "A file location where the array looks is on the new volume's array.",
     Reason.DIFFERENT_ARRAY,
-    reads=(
-        "candidate.location",
-        "candidate.backend.array_id",
-        "backend.array_id",
-    ),
+    reads=(*_OWN, "candidate.backend.array_id"),
     citations=(cinder("driver.clone_image"),),
     differs="Drivers accept any file whose path matches.",
     cures=(
@@ -188,16 +217,19 @@ def same_fsid(request: CreateRequest, candidate: ArrayImage) -> bool:
     ),
 )
 def image_on_same_array(request: CreateRequest, candidate: ArrayImage) -> bool:
-    return not isinstance(candidate.location, FileLocation) or (
-        request.backend.array_id is not None
-        and request.backend.array_id == candidate.backend.array_id
+    here, there = request.backend.array_id, candidate.backend.array_id
+    return (
+        not isinstance(candidate.location, FileLocation)
+        or not _is_own(request, candidate)
+        or (here is not None and here == there)
     )
 
 
 @rule(
-    "The location is in a pool that only Glance writes to.",
+    "A location where the array looks is in a pool that only Glance writes "
+    "to.",
     Reason.POOL_NOT_ALLOWED,
-    reads=("candidate.location", "config.trusted_image_pools"),
+    reads=(*_OWN, "config.trusted_image_pools"),
     citations=(_RBD,),
     differs="Cinder accepts every pool that the Ceph user can open.",
     cures=(
@@ -211,6 +243,8 @@ def image_on_same_array(request: CreateRequest, candidate: ArrayImage) -> bool:
     ),
 )
 def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
+    if not _is_own(request, candidate):
+        return True
     match candidate.location:
         case RbdLocation(pool=pool):
             return pool in request.config.trusted_image_pools
@@ -221,12 +255,12 @@ def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
 
 
 @rule(
-    "The image's id is the name of the stored image, and its RBD snapshot is "
-    "named snap.",
+    "Where the array looks, the image's id is the name of the stored image, "
+    "and its RBD snapshot is named snap.",
     Reason.BACKREF_MISMATCH,
     meaning="the stored image does not have the name that Glance gives "
     "to this image",
-    reads=("candidate.location", "image.id"),
+    reads=(*_OWN, "image.id"),
     citations=(glance("glance_store names what it stores by image id"),),
     differs="Cinder accepts any name.",
     cures=(
@@ -241,6 +275,8 @@ def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
 def location_names_image(
     request: CreateRequest, candidate: ArrayImage
 ) -> bool:
+    if not _is_own(request, candidate):
+        return True
     match candidate.location:
         case RbdLocation(image=name, snapshot=snapshot):
             return (name, snapshot) == (request.image.id, "snap")

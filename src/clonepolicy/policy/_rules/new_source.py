@@ -9,8 +9,15 @@ from clonepolicy._facts.locations import (
     CinderLocation,
     FileLocation,
     RbdLocation,
+    cinder_volume_id,
 )
-from clonepolicy._facts.records import GiB, Inspection, StoredImage, Volume
+from clonepolicy._facts.records import (
+    GiB,
+    Inspection,
+    LocationsFrom,
+    StoredImage,
+    Volume,
+)
 from clonepolicy._facts.requests import (
     ArrayImage,
     CacheEntry,
@@ -23,8 +30,25 @@ from clonepolicy._facts.requests import (
 _ID = "00000000-0000-4000-8000-000000000000"
 """Stands for the id that Cinder will choose."""
 
+SHOWN_DIRECTLY: Mapping[str, Any] = {
+    "image.locations_from": LocationsFrom.IMAGE,
+    "image.direct_url": f"cinder://{_ID}",
+}
+"""What changes if the image itself shows its location."""
+DISK_SIZE = (
+    "image.size",
+    "image.virtual_size",
+    "image.disk_format",
+    "image.container_format",
+)
+"""What `Image.disk_size` is derived from."""
+
 NEW_TENANT = "the internal tenant"
 """Stands for the project that the operator will choose."""
+
+
+NEW_OWNER = "the image's owner"
+"""Stands for the project that the operator will give the image to."""
 
 
 def gib(size: int | None) -> int:
@@ -33,9 +57,8 @@ def gib(size: int | None) -> int:
 
 
 def disk(request: CreateRequest) -> int:
-    """Return the GiB that hold the image; 1 if no size is known."""
-    image = request.image
-    return gib(max(image.size or 1, image.virtual_size or 1))
+    """Return the GiB of the disk in the image; 1 if that is not known."""
+    return gib(request.image.disk_size or 1)
 
 
 def trusted_project(request: CreateRequest) -> str | None:
@@ -60,11 +83,13 @@ def with_internal_tenant(request: Request) -> Mapping[str, Any]:
     }
 
 
-def _volume(request: CreateRequest, project_id: str | None) -> Volume:
+def _volume(
+    request: CreateRequest, project_id: str | None, id_: str = _ID
+) -> Volume:
     image, volume = request.image, request.volume
     return Volume(
-        id=_ID,
-        project_id=project_id or image.owner or volume.project_id,
+        id=id_,
+        project_id=project_id or image.owner or NEW_OWNER,
         size=disk(request),
         status="available",
         host=volume.host,
@@ -112,10 +137,29 @@ def array_image(request: CreateRequest) -> ArrayImage | None:
         location = FileLocation(f"{(*folders, '/images')[0]}/{name}")
     else:
         return None
-    source = StoredImage(
+    source = _stored_image(request)
+    return ArrayImage(location=location, source=source, backend=here)
+
+
+def _stored_image(request: CreateRequest) -> StoredImage:
+    return StoredImage(
         size=disk(request), clones=0, inspection=Inspection.PASSED
     )
-    return ArrayImage(location=location, source=source, backend=here)
+
+
+def looked_up(
+    request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any]:
+    """Return the source that a look-up finds if nothing is wrong with it."""
+    match candidate:
+        case ArrayImage():
+            return {"source": _stored_image(request)}
+        case ImageVolume(location=location):
+            project = trusted_project(request)
+            id_ = cinder_volume_id(location) or _ID
+            return {"source": _volume(request, project, id_)}
+        case CacheEntry():
+            return {"source": cache_entry(request).source}
 
 
 def replaced(

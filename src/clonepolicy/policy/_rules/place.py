@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from clonepolicy._facts.records import Host, Volume
+import attrs
+
+from clonepolicy._facts.records import LONGEST_HOST, Host, Volume
 from clonepolicy._facts.requests import (
     Candidate,
     CreateRequest,
@@ -67,6 +69,31 @@ def identified(
     }
 
 
+def _one_service(
+    request: CreateRequest, candidate: VolumeCandidate
+) -> Mapping[str, Any] | None:
+    """Return the changes that give both services one host, or one cluster.
+
+    They are for services over one array, whose backends have one name.
+    """
+    volume, source = request.volume, candidate.source
+    array_id = request.backend.array_id
+    if source is None or array_id is None:
+        return None
+    clustered = volume.cluster_name is not None
+    here, there = volume.cluster_name or volume.host, source.host
+    if (
+        array_id != candidate.backend.array_id
+        or here is None
+        or there is None
+        or here.backend != there.backend
+        or len(str(here)) + len(there.pool or "") >= LONGEST_HOST
+    ):
+        return None
+    same = attrs.evolve(there, host=here.host)
+    return {"source.cluster_name" if clustered else "source.host": same}
+
+
 _PLACE = (
     "volume.host",
     "volume.cluster_name",
@@ -88,6 +115,13 @@ _PLACE = (
     citations=(spec("Proposed change, 3rd condition"), _CLONE),
     differs="Cinder compares with SQL LIKE.",
     cures=(
+        Cure(
+            "give both services the same backend_host, or put them in one "
+            "cluster: both are on one array",
+            Responsible.OPERATOR,
+            _one_service,
+            Cost.RESTART,
+        ),
         Cure(
             "keep an image volume on each backend",
             Responsible.OPERATOR,
@@ -127,6 +161,12 @@ def same_host(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     differs="Cinder compares with SQL LIKE; its cache ignores "
     "clone_across_pools.",
     cures=(
+        Cure(
+            "put both services in one cluster: both are on one array",
+            Responsible.OPERATOR,
+            _one_service,
+            Cost.RESTART,
+        ),
         Cure(
             "keep an image volume in each cluster",
             Responsible.OPERATOR,

@@ -137,13 +137,13 @@ def image_downloadable(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The image is no larger than the volume.",
+    "The image's file is no larger than the volume.",
     Reason.IMAGE_LARGER_THAN_VOLUME,
     reads=("image.size", "volume.size"),
     citations=(_VALIDATE,),
     cures=(
         Cure(
-            "ask for a volume at least as large as the image",
+            "ask for a volume at least as large as the image's file",
             Responsible.REQUESTER,
             lambda request: {"volume.size": gib(request.image.size)},
         ),
@@ -213,7 +213,25 @@ def multiattach_unencrypted(request: CreateRequest) -> bool:
 
 
 @rule(
-    "The project has quota left for the volume.",
+    "The quota that the project has left is known.",
+    Reason.QUOTA_UNKNOWN,
+    reads=("quota",),
+    citations=(cinder("QuotaReserveTask"),),
+    cures=(
+        Cure(
+            "mend what the log says about reading the quota",
+            Responsible.OPERATOR,
+            always({"quota": Quota()}),
+            waiting_helps=True,
+        ),
+    ),
+)
+def quota_known(request: CreateRequest) -> bool:
+    return request.quota.missing is None
+
+
+@rule(
+    "The project has quota left for the volume, as far as that is known.",
     Reason.QUOTA_EXCEEDED,
     reads=("quota", "volume.size"),
     citations=(cinder("QuotaReserveTask"),),
@@ -227,7 +245,8 @@ def multiattach_unencrypted(request: CreateRequest) -> bool:
     ),
 )
 def quota_suffices(request: CreateRequest) -> bool:
-    return request.quota.admits(request.volume.size)
+    quota = request.quota
+    return quota.missing is not None or quota.admits(request.volume.size)
 
 
 @rule(

@@ -1,6 +1,6 @@
 """Rules about the source itself: its owner, its state, its size.
 
-Every rule here except `source_found` holds if the source is missing.
+Every rule here holds if the source is missing; rules in ``missing`` fail.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from clonepolicy._facts.records import (
     GiB,
     Inspection,
     StoredImage,
+    VolumeType,
 )
 from clonepolicy._facts.requests import (
     CacheEntry,
@@ -24,8 +25,10 @@ from clonepolicy._facts.requests import (
 )
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
-from clonepolicy.policy._rule import advisory, cinder, rule, spec
+from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
+from clonepolicy.policy._rules.cache import fillable
 from clonepolicy.policy._rules.new_source import (
+    DISK_SIZE,
     NEW_TENANT,
     disk,
     replaced,
@@ -40,6 +43,11 @@ _TRUSTED = (
     "config.trusted_projects",
     "config.cinder_internal_tenant_project_id",
 )
+_TYPES = (
+    cinder("volume_types.volume_types_diff"),
+    cinder("volume.api.API._retype_is_possible"),
+)
+_TYPES_DIFFER = "Cinder checks this only for clones that users ask for."
 _REFUSED = Inspection.REFUSED
 """A module variable, because reading it is faster for many candidates."""
 
@@ -71,7 +79,9 @@ def _refreshed(
     request: CreateRequest, _candidate: CacheEntry
 ) -> Mapping[str, Any] | None:
     changed = request.image.updated_at
-    return None if changed is None else {"candidate.image_updated_at": changed}
+    if changed is None or not fillable(request):
+        return None
+    return {"candidate.image_updated_at": changed}
 
 
 def _settled(
@@ -86,8 +96,8 @@ def _settled(
 def _as_large(
     _request: CreateRequest, candidate: Candidate
 ) -> Mapping[str, Any] | None:
-    source = candidate.source
-    return None if source is None else {"volume.size": source.size}
+    size = _size(candidate)
+    return None if size is None else {"volume.size": size}
 
 
 def _of_its_type(
@@ -107,28 +117,11 @@ def _fewer_clones(
 
 
 @rule(
-    "The source exists.",
-    Reason.SOURCE_NOT_FOUND,
-    reads=("source",),
-    citations=(_CLONE,),
-    cures=(
-        Cure(
-            "upload the image from a volume with "
-            "image_upload_use_cinder_backend",
-            Responsible.OPERATOR,
-            replaced,
-            Cost.DATA,
-        ),
-    ),
-)
-def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
-    return candidate.source is not None
-
-
-@rule(
-    "The image's owner owns the source, or a trusted project vouches for "
-    "that owner.",
+    "The image's owner owns the source or, if a trusted project owns it, is "
+    "its image_owner.",
     Reason.OWNER_MISMATCH,
+    meaning="the source is not known to be the image owner's: its project or, "
+    "if that is trusted, its image_owner is another",
     reads=(*_OWNERS, *_TRUSTED),
     citations=(spec("Proposed change, 4th condition"), _CLONE),
     differs="Cinder compares the image's owner with the new volume's "
@@ -149,15 +142,11 @@ def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
 )
 def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
     source, owner = candidate.source, request.image.owner
-    return (
-        source is None
-        or owner is None
-        or source.project_id == owner
-        or (
-            source.image_owner == owner
-            and request.config.trusts(source.project_id)
-        )
-    )
+    if source is None or owner is None:
+        return True
+    if request.config.trusts(source.project_id):
+        return source.image_owner == owner
+    return source.project_id == owner
 
 
 @rule(
@@ -280,6 +269,51 @@ def source_ready(_request: CreateRequest, candidate: Candidate) -> bool:
     )
 
 
+CLONES_IN_USE = Cure(
+    "declare clone_in_use in extra_capabilities, if the driver clones a "
+    "volume that is attached",
+    Responsible.OPERATOR,
+    lambda request, _candidate=None: (
+        {"backend.clone_in_use": True}
+        if request.backend.clone_in_use is None
+        else None
+    ),
+    Cost.RESTART,
+)
+
+
+@rule(
+    "The source is not in use, or the array declares that it clones a volume "
+    "in use.",
+    Reason.SOURCE_IN_USE,
+    reads=("source.status", "backend.clone_in_use"),
+    citations=(
+        cinder("RemoteFSSnapDriverBase._create_cloned_volume"),
+        glance("option do_secure_hash"),
+    ),
+    differs="Cinder tries to clone, and downloads if that fails.",
+    cures=(
+        Cure(
+            "detach the source, or wait until Glance has computed the image's "
+            "hash",
+            Responsible.OPERATOR,
+            always({"source.status": "available"}),
+            waiting_helps=True,
+        ),
+        CLONES_IN_USE,
+    ),
+)
+def source_in_use_cloned(
+    request: CreateRequest, candidate: VolumeCandidate
+) -> bool:
+    source = candidate.source
+    return (
+        source is None
+        or source.status != "in-use"
+        or request.backend.clone_in_use is True
+    )
+
+
 @rule(
     "The source is not encrypted.",
     Reason.SOURCE_ENCRYPTED,
@@ -302,6 +336,24 @@ def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
 
 
 @rule(
+    "The source's size is known.",
+    Reason.SOURCE_SIZE_UNKNOWN,
+    reads=("source.size",),
+    citations=(cinder("driver.clone_image"),),
+    differs="Cinder leaves this to the driver.",
+    cures=(
+        Cure(
+            "report the size in the driver",
+            Responsible.DRIVER_AUTHOR,
+            lambda request, _: {"source.size": disk(request)},
+        ),
+    ),
+)
+def source_size_known(_request: CreateRequest, candidate: Candidate) -> bool:
+    return candidate.source is None or candidate.source.size is not None
+
+
+@rule(
     "The source is no larger than the new volume.",
     Reason.SOURCE_LARGER_THAN_REQUEST,
     reads=("source.size", "volume.size"),
@@ -316,14 +368,16 @@ def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
     ),
 )
 def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
-    source = candidate.source
-    return source is None or source.size <= request.volume.size
+    size = _size(candidate)
+    return size is None or size <= request.volume.size
 
 
+# Only a cache entry is cloned for an image whose disk's size is not known:
+# Cinder made it from that disk.  Other rules close the other routes.
 @rule(
-    "The source is large enough to hold the image.",
+    "The source is no smaller than the disk in the image, if that is known.",
     Reason.SOURCE_SMALLER_THAN_IMAGE,
-    reads=("source.size", "image.size", "image.virtual_size"),
+    reads=("source.size", *DISK_SIZE),
     citations=(cinder("image_utils.check_virtual_size"),),
     differs="Cinder does not check this.",
     cures=(
@@ -336,10 +390,8 @@ def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     ),
 )
 def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
-    source, image = candidate.source, request.image
-    return source is None or source.size * GiB >= max(
-        image.size or 0, image.virtual_size or 0
-    )
+    size, disk_size = _size(candidate), request.image.disk_size
+    return size is None or disk_size is None or size * GiB >= disk_size
 
 
 @rule(
@@ -384,20 +436,27 @@ def source_is_another(
     ),
 )
 def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
-    source = candidate.source
+    size = _size(candidate)
     return (
-        source is None
-        or source.size >= request.volume.size
+        size is None
+        or size >= request.volume.size
         or request.backend.can_extend is True
     )
 
 
+def _promised(kind: VolumeType | None) -> frozenset[str] | None:
+    """Return what a type's extra specs promise; no type promises nothing."""
+    return frozenset() if kind is None else kind.extra_specs
+
+
 @rule(
-    "The volume types are the same, or have the same volume_backend_name.",
+    "The volume types are the same, or their extra specs promise the same.",
     Reason.TYPE_INCOMPATIBLE,
     reads=("source.volume_type", "volume.volume_type"),
-    citations=(cinder("volume.api.API._retype_is_possible"),),
-    differs="Cinder checks this only for clones that users ask for.",
+    citations=_TYPES,
+    differs=_TYPES_DIFFER,
+    meaning="the volumes' types are not known to promise the same by their "
+    "extra specs",
     cures=(
         Cure(
             "choose the source's volume type",
@@ -406,23 +465,68 @@ def extend_possible(request: CreateRequest, candidate: Candidate) -> bool:
         ),
     ),
 )
-def type_compatible(
+def type_specs_equal(
     request: CreateRequest, candidate: VolumeCandidate
 ) -> bool:
     source, wanted = candidate.source, request.volume.volume_type
     if source is None:
         return True
     has = source.volume_type
-    if has is None or wanted is None:
-        return has is wanted
-    return has.id == wanted.id or (
-        has.volume_backend_name is not None
-        and has.volume_backend_name == wanted.volume_backend_name
+    if has is not None and wanted is not None and has.id == wanted.id:
+        return True
+    promised = _promised(wanted)
+    return promised is not None and promised == _promised(has)
+
+
+@rule(
+    "The volume types have the same QoS specs, or none.",
+    Reason.TYPE_INCOMPATIBLE,
+    reads=("source.volume_type", "volume.volume_type"),
+    citations=_TYPES,
+    differs=_TYPES_DIFFER,
+    meaning="the volumes' types do not have the same QoS specs",
+    cures=(
+        Cure(
+            "choose the source's volume type",
+            Responsible.REQUESTER,
+            _of_its_type,
+        ),
+    ),
+)
+def type_qos_equal(request: CreateRequest, candidate: VolumeCandidate) -> bool:
+    source, wanted = candidate.source, request.volume.volume_type
+    if source is None:
+        return True
+    has = source.volume_type
+    return (has and has.qos_specs_id) == (wanted and wanted.qos_specs_id)
+
+
+@rule(
+    "The number of the source's clones is known, if the array limits it.",
+    Reason.CLONES_UNKNOWN,
+    reads=("source.clones", "backend.clone_limit"),
+    citations=(cinder("exception.SnapshotLimitReached"),),
+    differs="Cinder tries to clone, and downloads if that fails.",
+    cures=(
+        Cure(
+            "count clones in the driver",
+            Responsible.DRIVER_AUTHOR,
+            always({"source.clones": 0}),
+            waiting_helps=True,
+        ),
+    ),
+)
+def clones_known(request: CreateRequest, candidate: Candidate) -> bool:
+    return (
+        candidate.source is None
+        or request.backend.clone_limit is None
+        or candidate.source.clones is not None
     )
 
 
 @rule(
-    "The source has fewer clones than the array allows.",
+    "The source has fewer clones than the array allows, as far as their "
+    "number is known.",
     Reason.SNAPSHOT_LIMIT,
     reads=("source.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
@@ -441,7 +545,8 @@ def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
     return (
         source is None
         or limit is None
-        or (source.clones is not None and source.clones < limit)
+        or source.clones is None
+        or source.clones < limit
     )
 
 
@@ -484,6 +589,25 @@ def source_inspected(_request: CreateRequest, candidate: Candidate) -> bool:
 
 
 @rule(
+    "The source's data could be read, if the array was asked to inspect it.",
+    Reason.CONTENT_UNREADABLE,
+    reads=("source.inspection",),
+    citations=(advisory("OSSA-2024-001"),),
+    cures=(
+        Cure(
+            "mend what the log says about reading the source",
+            Responsible.OPERATOR,
+            INSPECTED,
+            waiting_helps=True,
+        ),
+    ),
+)
+def source_readable(_request: CreateRequest, candidate: Candidate) -> bool:
+    source = candidate.source
+    return source is None or source.inspection is not Inspection.UNREADABLE
+
+
+@rule(
     "No tenant can write to the source.",
     Reason.TENANT_MUTABLE,
     reads=("source.project_id", *_TRUSTED),
@@ -516,5 +640,9 @@ def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
     ),
 )
 def no_extension(request: CreateRequest, candidate: Candidate) -> bool:
-    source = candidate.source
-    return source is None or source.size >= request.volume.size
+    size = _size(candidate)
+    return size is None or size >= request.volume.size
+
+
+def _size(candidate: Candidate) -> int | None:
+    return None if candidate.source is None else candidate.source.size

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from clonepolicy._facts.config import GlanceStore, Quota
-from clonepolicy._facts.records import NOT_MIGRATING, Inspection
+from clonepolicy._facts.records import NOT_MIGRATING, GiB, Inspection
 from clonepolicy._facts.requests import UploadRequest
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
 from clonepolicy.policy._rules.new_source import with_internal_tenant
+from clonepolicy.policy._rules.source import CLONES_IN_USE
 
 _API = cinder("volume.api.API.copy_volume_to_image")
 _REGISTER = cinder("VolumeManager._clone_image_volume_and_add_location")
@@ -32,10 +33,12 @@ def _fewer_clones(request: UploadRequest) -> Mapping[str, Any] | None:
     return {"volume.clones": limit - 1} if limit else None
 
 
-def _one_store(request: UploadRequest) -> Mapping[str, Any]:
+def _one_store(request: UploadRequest) -> Mapping[str, Any] | None:
     kind = request.volume.volume_type
-    named, name = (kind.store_id, kind.name) if kind else (None, None)
-    store = GlanceStore(id=named or "cinder", cinder_volume_type=name)
+    if kind is None or kind.name is None:
+        return None
+    store_id = kind.store_id or "cinder"
+    store = GlanceStore(id=store_id, cinder_volume_type=kind.name)
     return {"glance.stores": (store,)}
 
 
@@ -205,32 +208,80 @@ def uploaded_settled(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The image's owner or the internal tenant owns the clone.",
+    "The requester's project owns the volume and the image.",
     Reason.OWNER_MISMATCH,
-    meaning="neither the image's owner nor the internal tenant would own "
-    "the clone",
-    reads=("image.owner", "project_id", *_TENANT),
-    citations=(_REGISTER,),
+    reads=("image.owner", "volume.project_id", "project_id"),
+    citations=(_API, _REGISTER),
     differs="Cinder does not check this.",
+    meaning="the volume, its image and the requester are not of one project",
     cures=(
         Cure(
-            "let the image's owner upload the volume",
+            "let the volume's project upload it",
             Responsible.REQUESTER,
-            lambda request: {"image.owner": request.clone_project},
-        ),
-        Cure(
-            "set image_upload_use_internal_tenant",
-            Responsible.OPERATOR,
-            with_internal_tenant,
-            Cost.RESTART,
+            lambda request: {
+                "project_id": request.volume.project_id,
+                "image.owner": request.volume.project_id,
+            },
         ),
     ),
 )
-def clone_in_owners_project(request: UploadRequest) -> bool:
+def one_project(request: UploadRequest) -> bool:
+    project = request.project_id
+    return project == request.volume.project_id and request.image.owner in {
+        None,
+        project,
+    }
+
+
+@rule(
+    "The host or the cluster of the volume is known.",
+    Reason.DIFFERENT_HOST,
+    reads=("volume.host", "volume.cluster_name"),
+    citations=(_REGISTER,),
+    differs="Cinder does not check this.",
+    meaning="it is not known where the volume is",
+)
+def uploaded_placed(request: UploadRequest) -> bool:
+    volume = request.volume
+    return volume.host is not None or volume.cluster_name is not None
+
+
+@rule(
+    "The volume holds the size and the virtual size that the image has.",
+    Reason.SOURCE_SMALLER_THAN_IMAGE,
+    reads=("volume.size", "image.size", "image.virtual_size"),
+    citations=(cinder("image_utils.check_virtual_size"),),
+    differs="Cinder does not check this.",
+    meaning="the volume is smaller than the image says that it is",
+)
+def uploaded_holds_image(request: UploadRequest) -> bool:
+    image = request.image
+    return request.volume.size * GiB >= max(
+        image.size or 0, image.virtual_size or 0
+    )
+
+
+@rule(
+    "The volume has at least the image's min_disk, or the array can extend a "
+    "clone.",
+    Reason.BELOW_MIN_DISK,
+    reads=("volume.size", "image.min_disk", "backend.can_extend"),
+    citations=(cinder("cinder/volume/volume_utils.py check_image_metadata"),),
+    differs="Cinder does not check this.",
+    meaning="the volume is smaller than the image's min_disk, and the array "
+    "is not known to extend clones",
+    cures=(
+        Cure(
+            "lower the image's min_disk",
+            Responsible.IMAGE_OWNER,
+            lambda request: {"image.min_disk": request.volume.size},
+        ),
+    ),
+)
+def clones_reach_min_disk(request: UploadRequest) -> bool:
     return (
-        request.image.owner is None
-        or request.clone_project == request.image.owner
-        or request.clone_project != request.project_id
+        request.volume.size >= request.image.min_disk
+        or request.backend.can_extend is True
     )
 
 
@@ -259,7 +310,26 @@ def wanted_tenant_set(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The clone's project has quota left for it.",
+    "The quota of the clone's project is known.",
+    Reason.CLONE_QUOTA_UNKNOWN,
+    reads=("clone_quota",),
+    citations=(cinder("VolumeManager._clone_image_volume"),),
+    differs="Cinder fails the upload.",
+    cures=(
+        Cure(
+            "mend what the log says about reading the quota",
+            Responsible.OPERATOR,
+            always({"clone_quota": Quota()}),
+            waiting_helps=True,
+        ),
+    ),
+)
+def clone_quota_known(request: UploadRequest) -> bool:
+    return request.clone_quota.missing is None
+
+
+@rule(
+    "The clone's project has quota left for it, as far as that is known.",
     Reason.CLONE_QUOTA,
     reads=("clone_quota", "volume.size"),
     citations=(cinder("VolumeManager._clone_image_volume"),),
@@ -274,22 +344,35 @@ def wanted_tenant_set(request: UploadRequest) -> bool:
     ),
 )
 def clone_quota_suffices(request: UploadRequest) -> bool:
-    return request.clone_quota.admits(request.volume.size)
+    quota = request.clone_quota
+    return quota.missing is not None or quota.admits(request.volume.size)
+
+
+def _uploading_declared(request: UploadRequest) -> Mapping[str, Any] | None:
+    known = request.backend.clone_while_uploading is not None
+    return None if known else {"backend.clone_while_uploading": True}
 
 
 @rule(
     "The array declares that it can clone a volume that is uploading.",
     Reason.CLONE_WHILE_UPLOADING_UNSUPPORTED,
     reads=("backend.clone_while_uploading",),
-    citations=(cinder("RemoteFSSnapDriver._create_cloned_volume"),),
-    differs="Cinder tries to clone, and uploads if that fails.",
+    citations=(cinder("RemoteFSSnapDriverBase._create_cloned_volume"),),
+    differs="Cinder tries to clone, and uploads after an error of its own. "
+    "Any other error fails the upload and leaves an image volume behind.",
     cures=(
         Cure(
             "declare clone_while_uploading in extra_capabilities, if the "
             "driver does not check the status",
             Responsible.OPERATOR,
-            always({"backend.clone_while_uploading": True}),
+            _uploading_declared,
             Cost.RESTART,
+        ),
+        Cure(
+            "use a driver that clones a volume while it is uploaded",
+            Responsible.OPERATOR,
+            always({"backend.clone_while_uploading": True}),
+            Cost.DATA,
         ),
     ),
 )
@@ -298,11 +381,64 @@ def clones_while_uploading(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The volume has fewer clones than the array allows.",
-    Reason.SNAPSHOT_LIMIT,
+    "The volume is not in use, or the array declares that it clones a volume "
+    "in use.",
+    Reason.SOURCE_IN_USE,
+    reads=(*_STATUS, "backend.clone_in_use"),
+    citations=(cinder("RemoteFSSnapDriverBase._create_cloned_volume"),),
+    differs="Cinder tries to clone, and uploads if that fails.",
+    meaning="the volume is in use, and the array is not known to clone a "
+    "volume in use",
+    cures=(
+        Cure(
+            "detach the volume, and upload it again",
+            Responsible.REQUESTER,
+            lambda request: {
+                "volume.previous_status"
+                if request.volume.status == "uploading"
+                else "volume.status": "available"
+            },
+        ),
+        CLONES_IN_USE,
+    ),
+)
+def uploaded_in_use_cloned(request: UploadRequest) -> bool:
+    return (
+        request.status_before != "in-use"
+        or request.backend.clone_in_use is True
+    )
+
+
+@rule(
+    "The number of the volume's clones is known, if the array limits it.",
+    Reason.CLONES_UNKNOWN,
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
     differs="Cinder tries to clone, and uploads if that fails.",
+    cures=(
+        Cure(
+            "count clones in the driver",
+            Responsible.DRIVER_AUTHOR,
+            always({"volume.clones": 0}),
+            waiting_helps=True,
+        ),
+    ),
+)
+def uploaded_clones_known(request: UploadRequest) -> bool:
+    return (
+        request.backend.clone_limit is None
+        or request.volume.clones is not None
+    )
+
+
+@rule(
+    "The volume has fewer clones than the array allows, as far as their "
+    "number is known.",
+    Reason.SNAPSHOT_LIMIT,
+    reads=("volume.clones", "backend.clone_limit"),
+    citations=(cinder("exception.SnapshotLimitReached"),),
+    differs="Cinder tries to clone, and uploads after an error of its own. "
+    "Any other error fails the upload and leaves an image volume behind.",
     cures=(
         Cure(
             "delete clones of the volume",
@@ -314,7 +450,7 @@ def clones_while_uploading(request: UploadRequest) -> bool:
 )
 def uploaded_below_limit(request: UploadRequest) -> bool:
     clones, limit = request.volume.clones, request.backend.clone_limit
-    return limit is None or (clones is not None and clones < limit)
+    return limit is None or clones is None or clones < limit
 
 
 @rule(
@@ -341,15 +477,36 @@ def uploaded_not_refused(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Glance has one store only, or one writable store for the volume's type.",
+    "What Glance offers is known.",
+    Reason.GLANCE_UNKNOWN,
+    reads=("glance.missing",),
+    citations=(glance("GET /versions"),),
+    differs="Cinder notices this after cloning.",
+    cures=(
+        Cure(
+            "mend what the log says about asking Glance",
+            Responsible.OPERATOR,
+            always({"glance.missing": None}),
+            waiting_helps=True,
+        ),
+    ),
+)
+def glance_known(request: UploadRequest) -> bool:
+    return request.glance.missing is None
+
+
+@rule(
+    "Glance has one store only, or a writable store for the volume's type.",
     Reason.STORE_UNRESOLVED,
-    reads=("glance.stores", "volume.volume_type"),
-    citations=(glance("store_utils.update_cinder_location"),),
+    reads=("glance.stores", "glance.has_location_api", "volume.volume_type"),
+    citations=(
+        glance("store_utils._update_cinder_location_and_store_id"),
+        glance("glance_store cinder Store.is_image_associated_with_store"),
+    ),
     differs="Cinder notices this after cloning, or never.",
     cures=(
         Cure(
-            "set cinder_volume_type of exactly one writable store to the "
-            "volume's type",
+            "set cinder_volume_type of a writable store to the volume's type",
             Responsible.OPERATOR,
             _one_store,
             Cost.RESTART,
@@ -357,16 +514,17 @@ def uploaded_not_refused(request: UploadRequest) -> bool:
     ),
 )
 def store_resolved(request: UploadRequest) -> bool:
-    if not request.glance.stores:
-        return True
-    store = request.store
-    return store is not None and not store.read_only
+    return not request.glance.stores or request.store_id is not None
 
 
 @rule(
     "Glance has the locations API, or its image API accepts locations.",
     Reason.LEGACY_WRITE_DISABLED,
-    reads=("glance.has_location_api", "glance.show_multiple_locations"),
+    reads=(
+        "glance.has_location_api",
+        "glance.show_multiple_locations",
+        "glance.missing",
+    ),
     citations=(glance("ImagesController._do_add_locations"),),
     differs="Cinder notices this after cloning.",
     cures=(
@@ -380,8 +538,32 @@ def store_resolved(request: UploadRequest) -> bool:
 )
 def location_writable(request: UploadRequest) -> bool:
     return (
-        request.glance.has_location_api is True
+        request.glance.missing is not None
+        or request.glance.has_location_api is True
         or request.glance.show_multiple_locations
+    )
+
+
+@rule(
+    "Glance has the locations API, or its policy set_image_location is not "
+    "known to keep the requester from setting locations.",
+    Reason.SET_LOCATION_FORBIDDEN,
+    reads=("glance.has_location_api", "glance.set_image_location"),
+    citations=(glance("policy set_image_location"),),
+    differs="Cinder notices this after cloning.",
+    cures=(
+        Cure(
+            "run Glance 2024.2 or later",
+            Responsible.OPERATOR,
+            always({"glance.has_location_api": True}),
+            Cost.RESTART,
+        ),
+    ),
+)
+def location_settable(request: UploadRequest) -> bool:
+    return (
+        request.glance.has_location_api is True
+        or request.glance.set_image_location is not False
     )
 
 
@@ -407,10 +589,19 @@ def has_service_role(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Cinder's user can see the image, to verify the registration.",
+    "Cinder's user can see the image, unless Glance is known to have no "
+    "locations API: then the requester's token suffices.",
     Reason.ADMIN_ROLE_MISSING,
-    reads=("image.visibility", "glance.service_roles"),
-    citations=(glance("glance/db/utils.py is_image_visible"),),
+    reads=(
+        "image.visibility",
+        "glance.has_location_api",
+        "glance.service_roles",
+        "glance.missing",
+    ),
+    citations=(
+        glance("glance/db/utils.py is_image_visible"),
+        cinder("GlanceImageService.add_location, get_location"),
+    ),
     differs="Later, Cinder fails to create volumes from the image.",
     cures=(
         Cure(
@@ -422,7 +613,9 @@ def has_service_role(request: UploadRequest) -> bool:
 )
 def sees_private_images(request: UploadRequest) -> bool:
     return (
-        request.image.visibility in {"public", "community"}
+        request.glance.missing is not None
+        or request.image.visibility in {"public", "community"}
+        or request.glance.has_location_api is False
         or "admin" in request.glance.service_roles
     )
 
@@ -456,6 +649,24 @@ def registered_at_once(request: UploadRequest) -> bool:
 )
 def uploaded_inspected(request: UploadRequest) -> bool:
     return request.volume.inspection is not Inspection.NOT_INSPECTED
+
+
+@rule(
+    "The volume's data could be read, if the array was asked to inspect it.",
+    Reason.CONTENT_UNREADABLE,
+    reads=("volume.inspection",),
+    citations=(advisory("OSSA-2024-001"),),
+    cures=(
+        Cure(
+            "mend what the log says about reading the volume",
+            Responsible.OPERATOR,
+            always({"volume.inspection": Inspection.PASSED}),
+            waiting_helps=True,
+        ),
+    ),
+)
+def uploaded_readable(request: UploadRequest) -> bool:
+    return request.volume.inspection is not Inspection.UNREADABLE
 
 
 @rule(

@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from clonepolicy import FactError
+from clonepolicy._text import shown
 from clonepolicy.testing.conformance._check import AnySuite, describe
 from clonepolicy.testing.conformance._harness import (
     ArrayHarness,
@@ -189,4 +190,4 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    return f"{type(value).__name__} {value!r:.80}"
+    return f"{type(value).__name__} {shown(repr(value), 80)}"

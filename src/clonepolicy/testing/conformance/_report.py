@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from clonepolicy._text import masked
 from clonepolicy.testing.conformance._check import (
     AnySuite,
     Check,
@@ -38,7 +39,7 @@ class Result:
 
     check: Check[Any]
     status: Status
-    detail: str
+    detail: str = attrs.field(converter=masked)
     """What was measured, or what is wrong; may be empty."""
     seconds: float
 

@@ -24,6 +24,10 @@ from clonepolicy import (
     explain_to_tenant,
 )
 from clonepolicy._text import printable
+from clonepolicy.adapters.cinder._arrays import (
+    ReportedArrays,
+    declared_array,
+)
 from clonepolicy.adapters.cinder._driver import (
     CinderArray,
     backend_from_driver,
@@ -77,11 +81,13 @@ class DriverBackend:
     ) -> Ports:
         """Return the ports of a request; ``more`` are fields of ``kind``.
 
-        The volume service knows the array of this backend only.
+        The volume service knows the array of this backend, and those of
+        others as `_find_array` does.
         """
         volumes = CinderVolumes(
             context=images.context,
             array_ids={self.driver.host: self._array_id},
+            find_array=self._find_array,
             internal_user_id=cfg.CONF.cinder_internal_tenant_user_id,
         )
         array = kind(
@@ -94,13 +100,66 @@ class DriverBackend:
         return Ports(images=images, volumes=volumes, array=array)
 
     @functools.cached_property
+    def _known_array(self) -> str | None:
+        with translate_errors("reading the driver's capabilities"):
+            return backend_from_driver(self.driver, extra=self.extra).array_id
+
+    @property
     def _array_id(self) -> str:
         """The array's id; without one, a service's pools are one array."""
-        with translate_errors("reading the driver's capabilities"):
-            backend = backend_from_driver(self.driver, extra=self.extra)
-        return backend.array_id or f"service:{self.driver.host}"
+        return self._known_array or f"service:{self.driver.host}"
+
+    @functools.cached_property
+    def _reported(self) -> ReportedArrays:
+        return ReportedArrays()
+
+    def _find_array(self, service: str) -> str | None:
+        """Return the array of another service, from cinder.conf or reports.
+
+        If this service's own array has no id, no other can be the same.
+        """
+        if self._known_array is None:
+            return None
+        return declared_array(service) or self._reported.get(service)
 
     def decide(
+        self, operation: str, gather: Callable[[], Request]
+    ) -> Decision | None:
+        """Decide; None if the facts cannot be read, which is logged."""
+        try:
+            return decide(gather(), self.settings.policy)
+        except Exception as error:  # noqa: BLE001 - Cinder can copy the data
+            reports.log_undecided(operation, error)
+            return None
+
+    def report(
+        self,
+        context: Any,
+        decision: Decision,
+        *,
+        driver_cloned: bool = False,
+    ) -> None:
+        """Log and count a decision, and tell the requester.
+
+        ``driver_cloned`` says whether Cinder has had the driver clone an
+        image that it found by itself.
+        """
+        try:
+            reports.log_decision(
+                decision,
+                self.settings,
+                driver_cloned=driver_cloned,
+                capabilities=getattr(self.driver, "capabilities", None) or {},
+            )
+            reports.count_decision(decision)
+            if self.settings.user_messages and self.enforces:
+                reports.write_message(context, decision)
+        except Exception as error:  # noqa: BLE001 - it is made all the same
+            LOG.warning(
+                "clonepolicy could not report a decision\n%s", traced(error)
+            )
+
+    def enforce(
         self, operation: str, context: Any, gather: Callable[[], Request]
     ) -> Decision | None:
         """Decide and report; None if the facts cannot be read.
@@ -109,30 +168,28 @@ class DriverBackend:
             cinder.exception.ImageUnacceptable: the decision is to refuse,
                 and decisions are carried out here.
         """
-        try:
-            decision = decide(gather(), self.settings.policy)
-        except Exception as error:  # noqa: BLE001 - Cinder can copy the data
-            reports.log_undecided(operation, error)
+        decision = self.decide(operation, gather)
+        if decision is None:
             return None
-        try:
-            reports.log_decision(decision, self.settings)
-            reports.count_decision(decision)
-            if self.settings.user_messages and self.enforces:
-                reports.write_message(context, decision)
-        except Exception as error:  # noqa: BLE001 - it is made all the same
-            LOG.warning(
-                "clonepolicy could not report a decision\n%s", traced(error)
-            )
+        self.report(context, decision)
         if self.enforces and isinstance(decision, Refuse):
-            raise exception.ImageUnacceptable(
-                image_id=printable(decision.request.image.id),
-                reason=explain_to_tenant(decision),
-            )
+            raise refused(decision)
         return decision
 
     def declines(self, decision: Decision) -> bool:
         """Return whether to copy the data because of the notes."""
         return bool(decision.notes) and self.settings.notes is Notes.DECLINE
+
+
+def refused(decision: Decision) -> exception.ImageUnacceptable:
+    """Return the error of a request that is not carried out.
+
+    Cinder does not send such a request to another host.
+    """
+    return exception.ImageUnacceptable(
+        image_id=printable(decision.request.image.id),
+        reason=explain_to_tenant(decision),
+    )
 
 
 def _is_frozen(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import shutil
@@ -18,6 +19,7 @@ from oslo_log import log
 from clonepolicy import (
     Clone,
     CloneLimitError,
+    CreateRequest,
     Decision,
     GlanceConfig,
     Operation,
@@ -26,7 +28,10 @@ from clonepolicy import (
     execute,
     gather_create,
 )
-from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
+from clonepolicy.adapters.cinder._drop_in.backend import (
+    DriverBackend,
+    refused,
+)
 from clonepolicy.adapters.cinder._drop_in.journal import WorkJournal
 from clonepolicy.adapters.cinder._drop_in.note import CLONING
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
@@ -55,6 +60,23 @@ class CreateCall:
     image_id: str
     image_meta: dict[str, Any]
     image_service: Any
+
+
+class _Watched:
+    """A driver, and whether its `clone_image` has cloned."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+        self.cloned = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.driver, name)
+
+    def clone_image(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the driver's method, and keep whether it cloned."""
+        update, cloned = self.driver.clone_image(*args, **kwargs)
+        self.cloned = bool(cloned)
+        return update, cloned
 
 
 @attrs.frozen(slots=False)
@@ -90,29 +112,59 @@ class CreateFromImage:
         )
 
     def decide(self) -> Decision | None:
-        """Decide and report, as `DriverBackend.decide`."""
-        return self.backend.decide(
-            "create",
-            self.call.context,
-            lambda: gather_create(
-                self.call.image_id,
-                volume_from_object(self.call.volume),
-                self.backend.config(),
-                self._ports,
-                conversion_free=_conversion_free(),
-            ),
+        """Decide and report, as `DriverBackend.enforce`."""
+        return self.backend.enforce("create", self.call.context, self._gather)
+
+    @contextlib.contextmanager
+    def shadow(self, driver: Any) -> Iterator[_Watched]:
+        """Decide, let Cinder act in the block, then report.
+
+        The block uses what is yielded in the place of the driver.
+        """
+        watched = _Watched(driver)
+        decision = self.backend.decide("create", self._gather)
+        try:
+            yield watched
+        finally:
+            if decision is not None:
+                self.backend.report(
+                    self.call.context,
+                    decision,
+                    driver_cloned=watched.cloned,
+                )
+
+    def _gather(self) -> CreateRequest:
+        return gather_create(
+            self.call.image_id,
+            volume_from_object(self.call.volume),
+            self.backend.config(),
+            self._ports,
+            conversion_free=_conversion_free(),
         )
 
     def clone(self, decision: Decision | None) -> Outcome | None:
         """Try the plan's clones in order; None if the plan has none.
 
+        Afterwards Cinder downloads the image if no clone was made.
+
         Raises:
+            cinder.exception.ImageUnacceptable: no clone was made, and the
+                plan has no download.
             cinder.exception.VolumeBackendAPIException: a failed clone could
                 not be erased, so that no data may be written over it.
         """
-        if not isinstance(decision, Clone) or self.backend.declines(decision):
+        if not isinstance(decision, Clone):
             return None
-        plan = Plan(tuple(_clones(decision)))
+        outcome = None
+        if not self.backend.declines(decision):
+            outcome = self._execute(Plan(tuple(_clones(decision))))
+        made = outcome is not None and outcome.attempt is not None
+        routes = {attempt.route for attempt in decision.plan.attempts}
+        if not made and Route.DOWNLOAD not in routes:
+            raise refused(decision)
+        return outcome
+
+    def _execute(self, plan: Plan) -> Outcome | None:
         if not plan.attempts:
             return None
         if self.journal is None:
@@ -137,7 +189,8 @@ def _clones(decision: Clone) -> Iterator[Attempt]:
     """Yield the plan's clones that Cinder and its options allow.
 
     Three limits hold for every policy: an encrypted volume is neither source
-    nor target of a clone, nothing is cloned into a smaller volume, and
+    nor target of a clone, nothing is cloned that may be larger than the
+    volume, and
     Cinder's own options stay in force.  `PublishVolume` is left out, because
     the last task of Cinder's flow makes the volume available.
     """
@@ -154,6 +207,7 @@ def _clones(decision: Clone) -> Iterator[Attempt]:
             and volume.encryption_key_id is None
             and isinstance(clone, (CloneVolume, CloneImage))
             and clone.source.encryption_key_id is None
+            and clone.source.size is not None
             and clone.source.size <= volume.size
         ):
             steps = tuple(
@@ -206,9 +260,11 @@ class CreateTask:
             self.task._cleanup_cg_in_volume,
             self.task.manager.journal,
         )
-        decision = create.decide()
         if not self.backend.enforces:
-            return self.stock(self.task, *self._arguments) or None
+            task = copy.copy(self.task)
+            with create.shadow(task.driver) as task.driver:
+                return self.stock(task, *self._arguments) or None
+        decision = create.decide()
         outcome = create.clone(decision)
         update = None
         if outcome is None or outcome.attempt is None:

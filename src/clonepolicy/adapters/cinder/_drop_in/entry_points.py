@@ -30,8 +30,8 @@ from clonepolicy.adapters.cinder._drop_in.recovery import recover_work
 from clonepolicy.adapters.cinder._drop_in.reports import register_messages
 from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
 from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
-from clonepolicy.adapters.cinder._errors import traced
-from clonepolicy.adapters.cinder._images import UNREADABLE
+from clonepolicy.adapters.cinder._errors import traced, translated
+from clonepolicy.adapters.cinder._images import UnreadLocations
 from clonepolicy.adapters.cinder._options import settings_from
 
 LOG = log.getLogger(__name__)
@@ -176,7 +176,8 @@ def _get_location(
             printable(image_id),
             traced(error),
         )
-        return UNREADABLE
+        action = f"reading the locations of image {image_id}"
+        return UnreadLocations.because(translated(action, error))
 
 
 def _replace(kind: Any, name: str, replacement: Callable[..., Any]) -> None:
@@ -267,10 +268,14 @@ class PolicyDriverMixin:
             create = CreateFromImage(
                 self._clonepolicy_backend, call, lambda _: None
             )
-            decision = create.decide()
             if self._clonepolicy_backend.enforces:
-                outcome = create.clone(decision)
+                outcome = create.clone(create.decide())
                 return {}, outcome is not None and outcome.attempt is not None
+            with create.shadow(super()) as watched:
+                shadowed: tuple[dict[str, Any], bool] = watched.clone_image(
+                    context, volume, image_location, image_meta, image_service
+                )
+                return shadowed
         done: tuple[dict[str, Any], bool] = super().clone_image(  # type: ignore[misc] # the driver's
             context, volume, image_location, image_meta, image_service
         )

@@ -6,7 +6,7 @@ import datetime
 import functools
 import importlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -24,6 +24,7 @@ from clonepolicy import (
     Operation,
     Outcome,
     Reason,
+    Refuse,
     Register,
     decide,
     explain,
@@ -40,14 +41,30 @@ _ACTIONS = {
 }
 
 
-def log_decision(decision: Decision, settings: Settings) -> None:
+def log_decision(
+    decision: Decision,
+    settings: Settings,
+    *,
+    driver_cloned: bool,
+    capabilities: Mapping[str, Any],
+) -> None:
     """Write one log line of ``key=value`` pairs, quoted as in logfmt.
 
     In shadow mode the line also says what Cinder does with the same facts,
-    according to the policy CINDER_29.  At level debug the whole explanation
-    follows.
+    according to the policy CINDER_29 and to ``capabilities``, which are the
+    driver's; ``clone`` if the driver has cloned an image that it found by
+    itself.  At level debug the whole explanation follows.
     """
-    LOG.info("clonepolicy %s", log_fields(dict(_fields(decision, settings))))
+    fields = dict(_fields(decision, settings))
+    if settings.mode is Mode.SHADOW:
+        stock = (
+            "clone"
+            if driver_cloned
+            else _stock(decision, capabilities).verdict
+        )
+        fields["stock"] = stock
+        fields["differs"] = "no" if stock == decision.verdict else "yes"
+    LOG.info("clonepolicy %s", log_fields(fields))
     if LOG.isEnabledFor(log.DEBUG):
         LOG.debug("clonepolicy %s", explain(decision))
 
@@ -68,14 +85,26 @@ def _fields(
     yield "reasons", _codes(_reasons(decision))
     if settings.notes is not Notes.IGNORE:
         yield "notes", _codes(note.reason for note in decision.notes)
-    if settings.mode is Mode.SHADOW:
-        schemes = frozenset(cfg.CONF.allowed_direct_url_schemes)
-        config = attrs.evolve(
-            request.config, allowed_direct_url_schemes=schemes
-        )
-        stock = decide(attrs.evolve(request, config=config), CINDER_29).verdict
-        yield "stock", stock
-        yield "differs", "no" if stock == decision.verdict else "yes"
+
+
+def _stock(decision: Decision, capabilities: Mapping[str, Any]) -> Decision:
+    """Decide as Cinder 29: it asks only the driver whether it clones across.
+
+    Neither extra_capabilities nor the code of a driver counts.
+    """
+    request = decision.request
+    schemes = frozenset(cfg.CONF.allowed_direct_url_schemes)
+    across = bool(capabilities.get("clone_across_pools"))
+    return decide(
+        attrs.evolve(
+            request,
+            config=attrs.evolve(
+                request.config, allowed_direct_url_schemes=schemes
+            ),
+            backend=attrs.evolve(request.backend, clone_across_pools=across),
+        ),
+        CINDER_29,
+    )
 
 
 def _source(candidate: Candidate) -> str:
@@ -159,7 +188,7 @@ def register_messages(_extension_manager: object = None) -> None:
     ``osapi_volume_extension`` calls this function.
     """
     known = dict(message_field.Detail.ALL)
-    new = (_detail(None), *map(_detail, Reason))
+    new = (_UNTOLD, _UNTOLD_REFUSAL, *map(_detail, Reason))
     details: Any = message_field.Detail
     details.ALL += tuple(detail for detail in new if detail[0] not in known)
 
@@ -173,7 +202,12 @@ def write_message(context: Any, decision: Decision) -> None:
     if context.project_id is None:
         return  # no user made the request
     action_id = _ACTIONS[decision.request.operation][0]
+    refused = isinstance(decision, Refuse)
     reason = _first_reason(decision)
+    if reason is not None:
+        detail = _detail(reason)
+    else:
+        detail = _UNTOLD_REFUSAL if refused else _UNTOLD
     lifetime = datetime.timedelta(seconds=cfg.CONF.message_ttl)
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     db.message_create(
@@ -184,27 +218,34 @@ def write_message(context: Any, decision: Decision) -> None:
             "resource_type": message_field.Resource.VOLUME,
             "resource_uuid": decision.request.volume.id,
             "action_id": action_id,
-            "message_level": "INFO",
+            "message_level": "ERROR" if refused else "INFO",
             "event_id": f"VOLUME_VOLUME_{action_id}_{reason or 'clonepolicy'}",
-            "detail_id": _detail(reason)[0],
+            "detail_id": detail[0],
             "expires_at": now + lifetime,
         },
     )
 
 
-def _detail(reason: Reason | None) -> tuple[str, str]:
+_UNTOLD = ("cpolicy", "Made by clone or by copy, as the cloud decided.")
+_UNTOLD_REFUSAL = ("cprefused", "Not made. Ask the operator for the reason.")
+
+
+def _detail(reason: Reason) -> tuple[str, str]:
     """Return the id and the text of a message.
 
     An id has at most ten characters, and is the same in every process.
     """
-    if reason is None:
-        return ("cpolicy", "Made by clone or by copy, as the cloud decided.")
     detail_id = f"cp{zlib.crc32(reason.encode()):08x}"
     return (detail_id, f"{reason.meaning} [{reason}].")
 
 
 def _first_reason(decision: Decision) -> Reason | None:
-    """Return the first reason for a tenant that forbids every clone."""
-    clones = {*decision.efficient}
+    """Return the first reason for a tenant that forbids every clone.
+
+    For a request that is refused, the first that forbids the copy.
+    """
+    closed = {*decision.efficient}
     findings = tenant_findings(decision)
-    return next((f.reason for f in findings if clones <= {*f.blocks}), None)
+    if isinstance(decision, Refuse):
+        closed = {decision.ordinary}
+    return next((f.reason for f in findings if closed <= {*f.blocks}), None)

@@ -61,6 +61,10 @@ cinder.db.api:
   volume_metadata_update context volume_id metadata delete meta_type
   volume_admin_metadata_update context volume_id metadata delete add update
   volume_update_status_based_on_attachment context volume_id
+cinder.scheduler.rpcapi:SchedulerAPI.
+  get_pools ctxt filters
+cinder.volume.configuration:Configuration.
+  safe_get value
 cinder.quota:QuotaEngine.
   reserve context expire project_id deltas
   commit context reservations project_id

@@ -127,8 +127,8 @@ class UploadToImage:
 
     @functools.cached_property
     def decision(self) -> Decision | None:
-        """The decision, made and reported as `DriverBackend.decide`."""
-        return self.backend.decide("upload", self.context, self._gather)
+        """The decision, made and reported as `DriverBackend.enforce`."""
+        return self.backend.enforce("upload", self.context, self._gather)
 
     def _gather(self) -> UploadRequest:
         volume = self._ports.volumes.get_volume(self.volume_id)
@@ -173,7 +173,8 @@ class UploadToImage:
             image = printable(self.image_id)
             raise exception.VolumeBackendAPIException(
                 data=f"image {image} may use image volume {left}, "
-                "which could not be removed: delete the image, then that "
+                "which could not be removed: if the image is not active, "
+                "delete it, then that "
                 "volume"
             )
         return done

@@ -98,7 +98,8 @@ UPLOADING = _declares(
 )
 STORED_IMAGES = _declares("stored images (image_schemes)", clones_images)
 COPY_ON_WRITE = _declares_kind(
-    "copy-on-write", "clone_kind", CloneKind.COPY_ON_WRITE
+    "copy-on-write or thin copies",
+    *("clone_kind", CloneKind.COPY_ON_WRITE, CloneKind.THIN_COPY),
 )
 COPIES = _declares_kind(
     "full or offloaded copies",
@@ -108,7 +109,8 @@ OFFLOADED = _declares_kind(
     "offloaded copies", "clone_kind", CloneKind.OFFLOADED_COPY
 )
 IMAGES_ON_WRITE = _declares_kind(
-    "copy-on-write of images", "image_clone_kind", CloneKind.COPY_ON_WRITE
+    "copy-on-write or thin copies of images",
+    *("image_clone_kind", CloneKind.COPY_ON_WRITE, CloneKind.THIN_COPY),
 )
 IMAGES_OFFLOADED = _declares_kind(
     "offloaded copies of images", "image_clone_kind", CloneKind.OFFLOADED_COPY

@@ -244,18 +244,26 @@ def refuses_to_clone_a_busy_source(fixture: Fixture) -> None:
 
 @ARRAYS.check(Level.CLONES, CLONES)
 def clones_or_refuses_a_source_in_use(fixture: Fixture) -> str:
-    """A source in use is cloned completely, or refused without a trace."""
+    """A source in use is cloned completely, or refused without a trace.
+
+    It is cloned if ``clone_in_use`` is declared as True, and refused if it is
+    declared as False.
+    """
     source = fixture.with_status(fixture.volume(), "in-use")
-    target = fixture.target()
+    target, declared = fixture.target(), fixture.backend.clone_in_use
     held = frozenset(fixture.harness.holds())
     try:
         fixture.clone_to(target, source)
     except ConflictError:
+        require(
+            declared is not True, "refused, which contradicts clone_in_use"
+        )
         fixture.require_absent(target)
         require_same(held, fixture.harness.holds(), "after the refusal")
         fixture.require_intact(source)
         return "refused"
     fixture.require_intact(source, target)
+    require(declared is not False, "cloned, which contradicts clone_in_use")
     return "cloned"
 
 

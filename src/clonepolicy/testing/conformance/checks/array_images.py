@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import cycle
@@ -13,8 +13,10 @@ from clonepolicy import (
     CloneLimitError,
     ConflictError,
     FileLocation,
+    Location,
     NotFoundError,
     StoredImage,
+    UnsupportedError,
     Volume,
 )
 from clonepolicy.ports import ArrayBackend, Inspection, StoredVolume
@@ -58,8 +60,11 @@ def finds_stored_images(fixture: Fixture) -> str:
             scheme in fixture.backend.image_schemes,
             f"image_schemes does not name {scheme}",
         )
-    for wrong in _misnamed(location):
-        require_equal(find(wrong), None, repr(wrong))
+    for wrong, looks in _misnamed(location):
+        if looks:
+            require_equal(find(wrong), None, repr(wrong))
+        else:
+            require_equal(_find_anywhere(find, wrong), None, repr(wrong))
     if remove is None:
         return "the harness does not remove images"
     remove(location)
@@ -69,17 +74,33 @@ def finds_stored_images(fixture: Fixture) -> str:
     return "sizes rounded up"
 
 
-def _misnamed(location: ImageLocation) -> tuple[ImageLocation, ...]:
-    """Return locations that differ from this one in a single part."""
+def _misnamed(location: ImageLocation) -> Iterator[tuple[ImageLocation, bool]]:
+    """Yield locations that differ from this one in a single part.
+
+    Each with whether it is in the same place, where the array must look.
+    """
     if isinstance(location, FileLocation):
         path = location.path
         folder, _, name = path.rpartition("/")
-        wrong = (f"{folder}/x/{name}", f"{path}x", f"{path}/x", f"{path}\0")
-        return tuple(map(FileLocation, wrong))
-    return tuple(
-        attrs.evolve(location, **{part: f"{getattr(location, part)}x"})
-        for part in ("fsid", "pool", "image", "snapshot")
-    )
+        yield FileLocation(f"{folder}/x/{name}"), False
+        yield FileLocation(f"{path}/x"), False
+        yield FileLocation(f"{path}x"), True
+        yield FileLocation(f"{path}\0"), True
+        return
+    for part in ("fsid", "pool", "image", "snapshot"):
+        wrong = f"{getattr(location, part)}x"
+        looks = part in {"image", "snapshot"}
+        yield attrs.evolve(location, **{part: wrong}), looks
+
+
+def _find_anywhere(
+    find: Callable[[Location], StoredImage | None], location: Location
+) -> StoredImage | None:
+    """Look for an image; an array that does not look there has none."""
+    try:
+        return find(location)
+    except UnsupportedError:
+        return None
 
 
 @ARRAYS.check(Level.CLONES, STORED_IMAGES)

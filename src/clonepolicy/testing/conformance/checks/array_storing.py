@@ -386,17 +386,17 @@ def isolates_hostile_volume_ids(fixture: Fixture) -> str:
 
 @ARRAYS.check(Level.STORES)
 def finds_no_image_at_foreign_locations(fixture: Fixture) -> None:
-    """Foreign or malformed locations have no image and raise no error."""
+    """A location that is not the array's raises `UnsupportedError`."""
     for location in FOREIGN:
-        found = fixture.array.find_image(location)
-        require(found is None, f"{location!r:.60}: found {found}")
+        with expect_error(UnsupportedError, f"{location!r:.60}"):
+            fixture.array.find_image(location)
 
 
 @ARRAYS.check(Level.CLONES, STORED_IMAGES)
 def refuses_to_clone_a_missing_image(fixture: Fixture) -> None:
-    """Cloning an image that the array does not have creates nothing."""
+    """Cloning an image that is not the array's creates nothing."""
     for location in FOREIGN:
         if isinstance(location, (RbdLocation, FileLocation)):
             what = f"{location!r:.60}"
-            fixture.expect_clone_error(NotFoundError, location, what)
+            fixture.expect_clone_error(UnsupportedError, location, what)
     fixture.require_unchanged()

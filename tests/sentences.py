@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - facts have any type
 """What each sentence of a finding claims, of the facts that it shows.
 
 Written from the sentences, not from the rules.  A fact that a finding does
@@ -20,7 +21,7 @@ from clonepolicy import (
     RbdLocation,
     parse_location,
 )
-from clonepolicy.ports import Inspection
+from clonepolicy.ports import Inspection, Missing
 
 Facts: TypeAlias = Mapping[str, Any]
 """The values of a finding, by their paths."""
@@ -32,7 +33,9 @@ def full(quota: Quota, size: int, *, limits_volumes: bool = True) -> bool:
     """Say whether a quota has no room for a volume of some GiB."""
     return (
         quota.volumes == 0
+        or quota.type_volumes == 0
         or (quota.gigabytes is not None and quota.gigabytes < size)
+        or (quota.type_gigabytes is not None and quota.type_gigabytes < size)
         or (
             limits_volumes
             and quota.per_volume_gigabytes is not None
@@ -41,11 +44,38 @@ def full(quota: Quota, size: int, *, limits_volumes: bool = True) -> bool:
     )
 
 
+def disk(facts: Facts) -> int:
+    """Return the bytes of the disk in the image; 0 if that is not known."""
+    if facts["image.container_format"] != "bare":
+        return 0
+    sizes = [facts["image.virtual_size"] or 0]
+    if facts["image.disk_format"] in {"raw", "iso"}:
+        sizes.append(facts["image.size"] or 0)
+    return max(sizes)
+
+
 def in_use(facts: Facts) -> bool:
     """Say whether the volume was in use before it was uploading."""
     if facts["volume.status"] == "uploading":
         return bool(facts["volume.previous_status"] == "in-use")
     return bool(facts["volume.status"] == "in-use")
+
+
+def promised(kind: Any) -> Any:
+    """Return a type's extra specs; no type promises nothing."""
+    return frozenset() if kind is None else kind.extra_specs
+
+
+def same_specs(one: Any, two: Any) -> bool:
+    """Say whether two types are one, or are known to promise the same."""
+    if one is not None and two is not None and one.id == two.id:
+        return True
+    return promised(one) is not None and promised(one) == promised(two)
+
+
+def qos(kind: Any) -> str | None:
+    """Return the id of a type's QoS specs."""
+    return None if kind is None else str(kind.qos_specs_id or "") or None
 
 
 def available(facts: Facts) -> bool:
@@ -93,11 +123,62 @@ def clones_project(facts: Facts) -> Any:
     return facts["project_id"]
 
 
-def vouched(facts: Facts) -> bool:
-    """Say whether a trusted project names the image's owner."""
-    return trusted(facts, facts["source.project_id"]) and (
-        facts["source.image_owner"] == facts["image.owner"]
+def owner_of_source(facts: Facts) -> Any:
+    """Return whose the source is; in a trusted project image_owner says it."""
+    if trusted(facts, facts["source.project_id"]):
+        return facts["source.image_owner"]
+    return facts["source.project_id"]
+
+
+def gets_key(facts: Facts) -> bool:
+    """Say whether the new volume gets the image's key."""
+    return (
+        facts["image.encryption_key_id"] is not None
+        and facts["volume.encryption_key_id"] is not None
     )
+
+
+def locations_known(facts: Facts) -> bool:
+    """Say whether an interface of Glance has shown the locations."""
+    return facts["image.locations_from"] in {
+        LocationsFrom.LOCATIONS_API,
+        LocationsFrom.IMAGE,
+    }
+
+
+DEFECTS: Mapping[str, Callable[[Facts, Any], bool]] = {
+    "encrypted": lambda f, volume: (
+        volume.encryption_key_id is not None and not gets_key(f)
+    ),
+    "stuck": lambda _, volume: (
+        volume.status in {"deleting", "error", "maintenance"}
+    ),
+    "a stranger's": lambda f, volume: (
+        volume.project_id != f["image.owner"]
+        and not trusted(f, volume.project_id)
+    ),
+    "another image's": lambda f, volume: (
+        volume.glance_image_id not in {None, f["image.id"]}
+    ),
+}
+
+
+def unusable(defect: str) -> Callable[[Facts], bool]:
+    """Claim that every location has some defect, and one has this one."""
+
+    def claims(facts: Facts) -> bool:
+        volumes = [each.source for each in facts["image_volumes"]]
+        return (
+            facts["array_images"] == ()
+            and None not in volumes
+            and any(DEFECTS[defect](facts, each) for each in volumes)
+            and all(
+                any(has(facts, each) for has in DEFECTS.values())
+                for each in volumes
+            )
+        )
+
+    return claims
 
 
 def canonical(location: object) -> bool:
@@ -119,7 +200,7 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "Glance's policy does not let the requester download the image": (
         lambda f: not f["image.downloadable"]
     ),
-    "the image is larger than the volume": lambda f: (
+    "the image's file is larger than the volume": lambda f: (
         f["image.size"] > f["volume.size"] * GIB
     ),
     "the volume is smaller than the image's min_disk": lambda f: (
@@ -171,7 +252,28 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     ),
     # about Glance and the configuration
     "Glance did not return the image's locations": lambda f: (
-        f["image.locations_from"] is LocationsFrom.UNREADABLE
+        f["image.locations_from"]
+        not in {
+            LocationsFrom.LOCATIONS_API,
+            LocationsFrom.IMAGE,
+            LocationsFrom.HIDDEN,
+        }
+    ),
+    "Glance does not show Cinder where the image lies": lambda f: (
+        f["image.locations_from"]
+        in {LocationsFrom.HIDDEN, LocationsFrom.FORBIDDEN}
+    ),
+    "the quota that the project has left could not be read": lambda f: (
+        f["quota"].missing is not None
+    ),
+    "the quota of the image volume's project could not be read": lambda f: (
+        f["clone_quota"].missing is not None
+    ),
+    "the image-volume cache could not be read": lambda f: (
+        f["cache_missing"] is not None
+    ),
+    "what Glance offers could not be read": lambda f: (
+        f["glance.missing"] is not None
     ),
     "Cinder ignores the locations because the direct URL is hidden": (
         lambda f: (
@@ -180,11 +282,21 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
         )
     ),
     "no location names an image that an array stores": lambda f: (
-        f["array_images"] == ()
+        f["array_images"] == () and locations_known(f)
     ),
-    "no location names a volume": lambda f: f["image_volumes"] == (),
+    "no location names a volume": lambda f: (
+        f["image_volumes"] == () and locations_known(f)
+    ),
     "the image-volume cache has no entry for the image": lambda f: (
-        f["cache_entries"] == ()
+        f["cache_entries"] == () and f["cache_missing"] is None
+    ),
+    "the disk in the image is larger than the image-volume cache may become, "
+    "so that no create can fill the cache": lambda f: (
+        disk(f) > f["config.image_volume_cache_max_size_gb"] * GIB
+    ),
+    "the internal tenant has no quota left for an entry of the image-volume "
+    "cache, so that no create can fill the cache": lambda f: full(
+        f["cache_quota"], -(-disk(f) // GIB) or 1, limits_volumes=False
     ),
     "allowed_direct_url_schemes does not list cinder": lambda f: (
         "cinder" not in f["config.allowed_direct_url_schemes"]
@@ -213,9 +325,11 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "the location names another volume": lambda f: (
         f["candidate.location"].volume_id != f["source.id"]
     ),
-    "the array cannot clone from a location of this scheme": lambda f: (
-        str(f["candidate.location"]).split(":")[0]
-        not in f["backend.image_schemes"]
+    "the image lies in a kind of store that the array cannot clone from": (
+        lambda f: (
+            str(f["candidate.location"]).split(":")[0]
+            not in f["backend.image_schemes"]
+        )
     ),
     "the location is not known to be in the array's Ceph cluster": (
         lambda f: f["candidate.location"].fsid != f["backend.array_id"]
@@ -245,7 +359,35 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
         )
     ),
     # about the source
-    "the source does not exist": lambda f: f["source"] is None,
+    "the source was looked up, and is not there": lambda f: (
+        f["candidate.missing"] is Missing.ABSENT
+    ),
+    "looking the source up is forbidden; it may well be there": lambda f: (
+        f["candidate.missing"] is Missing.FORBIDDEN
+    ),
+    "looking the source up failed; it may well be there": lambda f: (
+        f["candidate.missing"] in {Missing.UNAVAILABLE, Missing.FAILED}
+    ),
+    "the source was not looked up; it may well be there": lambda f: (
+        f["candidate.missing"] in {Missing.UNSUPPORTED, Missing.NOT_ASKED}
+    ),
+    "the image lies where the array does not look for images": lambda f: (
+        f["candidate.missing"] is Missing.ELSEWHERE
+    ),
+    "the array does not tell the source's size": lambda f: (
+        f["source.size"] is None
+    ),
+    "the array limits the clones of a source, and does not tell how many "
+    "this one has": lambda f: (
+        f["backend.clone_limit"] is not None
+        and f.get("source.clones", f.get("volume.clones")) is None
+    ),
+    "the source's data could not be inspected; a download inspects it": (
+        lambda f: (
+            f.get("source.inspection", f.get("volume.inspection"))
+            is Inspection.UNREADABLE
+        )
+    ),
     "the source is neither available nor in use, or is being migrated": (
         lambda f: (
             f["source.status"] not in {"available", "in-use"}
@@ -258,9 +400,8 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "the source is larger than the requested size": lambda f: (
         f["source.size"] > f["volume.size"]
     ),
-    "the source is too small to hold the image": lambda f: (
-        f["source.size"] * GIB
-        < max(f["image.size"] or 0, f["image.virtual_size"] or 0)
+    "the source is smaller than the disk in the image": lambda f: (
+        f["source.size"] * GIB < disk(f)
     ),
     "the clone must be extended and the array cannot extend": lambda f: (
         f["source.size"] < f["volume.size"]
@@ -269,9 +410,9 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "the clone is extended to the requested size": lambda f: (
         f["source.size"] < f["volume.size"]
     ),
-    "the source may have as many clones as the array allows": lambda f: (
+    "the source has as many clones as the array allows": lambda f: (
         f.get("source.clones", f.get("volume.clones"))
-        in {None, f["backend.clone_limit"]}
+        >= f["backend.clone_limit"]
     ),
     "a download of the source's data as a raw image would be refused": (
         lambda f: (
@@ -298,12 +439,55 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
         f["image.updated_at"] is None
         or f["candidate.image_updated_at"] != f["image.updated_at"]
     ),
-    "the source's volume type is not known to be compatible": lambda f: (
-        f["source.volume_type"] != f["volume.volume_type"]
+    "the volumes' types are not known to promise the same by their extra "
+    "specs": lambda f: (
+        not same_specs(f["source.volume_type"], f["volume.volume_type"])
     ),
-    "the image's owner does not own the source, and no trusted project "
-    "vouches for that owner": lambda f: (
-        f["source.project_id"] != f["image.owner"] and not vouched(f)
+    "the volumes' types do not have the same QoS specs": lambda f: (
+        qos(f["source.volume_type"]) != qos(f["volume.volume_type"])
+    ),
+    "the source is in use, and the array is not known to clone a volume in "
+    "use": lambda f: (
+        f["source.status"] == "in-use"
+        and f["backend.clone_in_use"] is not True
+    ),
+    "the volume is in use, and the array is not known to clone a volume in "
+    "use": lambda f: in_use(f) and f["backend.clone_in_use"] is not True,
+    "the driver looks for images by itself; it is not asked, because what it "
+    "finds is not known to be the image's own data": lambda f: f[
+        "backend.finds_images"
+    ],
+    "Cinder asks the driver first, which looks for images by itself; what it "
+    "finds is not known": lambda f: f["backend.finds_images"],
+    "the source is not known to be the image owner's: its project or, if "
+    "that is trusted, its image_owner is another": lambda f: (
+        owner_of_source(f) != f["image.owner"]
+    ),
+    # about the image's data
+    "no location of the image can be used; there is an encrypted volume "
+    "whose key the new volume does not get": unusable("encrypted"),
+    "no location of the image can be used; there is a volume that cannot be "
+    "attached in its status": unusable("stuck"),
+    "no location of the image can be used; there is a volume of a project "
+    "that is neither the image's owner nor trusted": unusable("a stranger's"),
+    "no location of the image can be used; there is a volume whose "
+    "glance_image_id names another image": unusable("another image's"),
+    "the image's data is encrypted with a key of its own, and the new volume "
+    "gets no key": lambda f: (
+        f["image.encryption_key_id"] is not None and not gets_key(f)
+    ),
+    "a trusted project has the image's data in a volume whose image_owner is "
+    "not the image's owner; was the image given away?": lambda f: any(
+        trusted(f, each.source.project_id)
+        and each.source.image_owner != f["image.owner"]
+        for each in f["image_volumes"]
+        if each.source is not None
+    ),
+    "the header of an encrypted volume takes room, and the image may not fit "
+    "beside it": lambda f: (
+        f["volume.encryption_key_id"] is not None
+        and max(f["image.size"] or 0, f["image.virtual_size"] or 0)
+        > (f["volume.size"] * 1024 - 16) * 2**20
     ),
     "no trusted project owns the cached volume, or its image_owner names "
     "another owner": lambda f: (
@@ -391,10 +575,21 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     ),
     "the array does not declare that it can clone a volume that is "
     "uploading": (lambda f: f["backend.clone_while_uploading"] is not True),
-    "no single writable Glance store matches the volume's type": lambda f: (
+    "no writable Glance store is for the volume's type": lambda f: (
         f["glance.stores"] != ()
+        and not any(
+            f["volume.volume_type"] is not None
+            and store.cinder_volume_type == f["volume.volume_type"].name
+            for store in f["glance.stores"]
+            if not store.read_only
+        )
     ),
-    "Glance has no locations API, and its image API writes no locations": (
+    "Glance is not known to have a locations API, and its policy does not let "
+    "the requester set locations": lambda f: (
+        f["glance.has_location_api"] is not True
+        and f["glance.set_image_location"] is False
+    ),
+    "Glance is not known to take locations by any API": (
         lambda f: (
             f["glance.has_location_api"] is not True
             and not f["glance.show_multiple_locations"]
@@ -415,7 +610,28 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
         f["glance.has_location_api"] is True
         and f["volume.volume_type"].store_id is not None
     ),
-    "neither the image's owner nor the internal tenant would own the clone": (
-        lambda f: clones_project(f) != f["image.owner"]
+    "the volume, its image and the requester are not of one project": (
+        lambda f: (
+            1
+            < len(
+                {
+                    f["project_id"],
+                    f["volume.project_id"],
+                    f["image.owner"] or f["project_id"],
+                }
+            )
+        )
+    ),
+    "it is not known where the volume is": lambda f: (
+        f["volume.host"] is None and f["volume.cluster_name"] is None
+    ),
+    "the volume is smaller than the image says that it is": lambda f: (
+        max(f["image.size"] or 0, f["image.virtual_size"] or 0)
+        > f["volume.size"] * GIB
+    ),
+    "the volume is smaller than the image's min_disk, and the array is not "
+    "known to extend clones": lambda f: (
+        f["volume.size"] < f["image.min_disk"]
+        and f["backend.can_extend"] is not True
     ),
 }
