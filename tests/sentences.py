@@ -629,9 +629,4 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
         max(f["image.size"] or 0, f["image.virtual_size"] or 0)
         > f["volume.size"] * GIB
     ),
-    "the volume is smaller than the image's min_disk, and the array is not "
-    "known to extend clones": lambda f: (
-        f["volume.size"] < f["image.min_disk"]
-        and f["backend.can_extend"] is not True
-    ),
 }

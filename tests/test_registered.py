@@ -42,10 +42,7 @@ S2 = GlanceStore(id="s2", cinder_volume_type="gold")
         ({"image.owner": INTERNAL}, Reason.OWNER_MISMATCH),
         ({"image.signed": True}, Reason.SIGNATURE_REQUIRED),
         ({"image.encryption_key_id": "key-1"}, Reason.IMAGE_DATA_ENCRYPTED),
-        (
-            {"image.min_disk": 2, "backend.can_extend": None},
-            Reason.BELOW_MIN_DISK,
-        ),
+        ({"image.min_disk": 2}, Reason.BELOW_MIN_DISK),
         ({"image.virtual_size": 2**31}, Reason.SOURCE_SMALLER_THAN_IMAGE),
         ({"volume.host": None}, Reason.DIFFERENT_HOST),
     ],
@@ -64,7 +61,6 @@ def test_what_no_create_could_clone_is_uploaded(
     [
         {},
         {"image.signed": True, "config.verify_glance_signatures": "disabled"},
-        {"image.min_disk": 2},
         {"image.min_disk": 1, "backend.can_extend": None},
         {"project_id": STORE, "volume.project_id": STORE},
     ],

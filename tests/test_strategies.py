@@ -101,7 +101,7 @@ STRATEGIES: Mapping[Operation, st.SearchStrategy[Request]] = {
     Operation.CREATE: some.create_requests(),
     Operation.UPLOAD: some.upload_requests(),
 }
-DRAWS = {Operation.CREATE: 2_000, Operation.UPLOAD: 500}
+DRAWS = {Operation.CREATE: 2_000, Operation.UPLOAD: 2_000}
 """Uploads have fewer rules, and reach them sooner."""
 OFTEN = 10
 """One draw of so many, at least."""

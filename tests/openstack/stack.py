@@ -58,6 +58,11 @@ class Stack:
         self._volume_process = self.services.cinder_volume()
         self.manager = manager
 
+    def kill_volume_service(self) -> None:
+        """Kill cinder-volume, and start it again."""
+        self._volume_process.kill()
+        self._volume_process = self.services.cinder_volume()
+
     def upload_image(
         self, data: bytes, project: str = "alice", **fields: str
     ) -> str:
@@ -117,6 +122,18 @@ class Stack:
         Raises:
             StackError: the image did not become active.
         """
+        image_id = self.ask_upload(volume_id, project, **fields)
+        wait_for(
+            f"image {image_id}",
+            lambda: self.image(image_id)["status"] == "active",
+        )
+        self.wait_for_volume(volume_id)
+        return image_id
+
+    def ask_upload(
+        self, volume_id: str, project: str = "alice", **fields: str
+    ) -> str:
+        """Ask for an upload to a raw image; return the image's id."""
         action = {
             "image_name": "uploaded",
             "disk_format": "raw",
@@ -128,13 +145,7 @@ class Stack:
             json={"os-volume_upload_image": action},
             headers=_MICROVERSION,
         )
-        image_id = answer.json()["os-volume_upload_image"]["image_id"]
-        wait_for(
-            f"image {image_id}",
-            lambda: self.image(image_id)["status"] == "active",
-        )
-        self.wait_for_volume(volume_id)
-        return str(image_id)
+        return str(answer.json()["os-volume_upload_image"]["image_id"])
 
     def image(self, image_id: str) -> dict[str, Any]:
         """Read an image, as an administrator."""

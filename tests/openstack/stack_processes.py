@@ -145,6 +145,11 @@ class Process:
                 time.sleep(0.1)
         self.popen.wait(_GRACE)
 
+    def kill(self) -> None:
+        """Kill the program and its children, at whatever they do."""
+        self._signal(signal.SIGKILL)
+        self.popen.wait(_GRACE)
+
     def _signal(self, number: int) -> bool:
         self.popen.poll()  # a zombie would stay in its group
         try:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from keystoneauth1.exceptions import NotFound
 
 pytest.importorskip("cinder", reason="run by nox -s openstack")
 pytest.importorskip("glance", reason="run by nox -s openstack")
@@ -190,6 +191,32 @@ class TestDropIn:
 
         assert "[container-not-bare]" in texts[volume]
         assert "Made by clone or by copy" in texts[story.second]
+
+
+def test_a_killed_upload_is_ended_at_the_next_start(stack: Stack) -> None:
+    """The image is whole or gone, and so is the image volume."""
+    stack.use_manager(OURS)
+    volume = stack.create_volume(stack.upload_image(os.urandom(1 << 20)))
+    before = {each["id"] for each in stack.volumes()}
+
+    def made() -> set[str]:
+        return {each["id"] for each in stack.volumes()} - before
+
+    image = stack.ask_upload(volume)
+    wait_for("an image volume", made)
+    stack.kill_volume_service()
+    wait_for("the recovery", lambda: "recovered=upload" in stack.log())
+
+    assert "done=yes" in stack.log()
+    assert "available" == stack.volume(volume)["status"]
+    if left := made():
+        assert "active" == stack.image(image)["status"]
+        assert [f"cinder://volumes/{each}" for each in left] == (
+            stack.locations(image)
+        )
+    else:
+        with pytest.raises(NotFound):
+            stack.image(image)
 
 
 @pytest.mark.parametrize("story", [STOCK], indirect=True)

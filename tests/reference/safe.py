@@ -290,8 +290,7 @@ def never_clonable(request: Any) -> set[str]:
         if size is not None and size > volume.size * 1024**3:
             found.add("source-smaller-than-image")
     if image.min_disk > volume.size:  # A9
-        if request.backend.can_extend is not True:
-            found.add("below-min-disk")
+        found.add("below-min-disk")
     return found
 
 

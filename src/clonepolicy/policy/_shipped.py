@@ -203,7 +203,7 @@ SAFE = Policy(
             upload.one_project,
             upload.uploaded_placed,
             upload.uploaded_holds_image,
-            upload.clones_reach_min_disk,
+            upload.uploaded_has_min_disk,
             upload.wanted_tenant_set,
             upload.clone_quota_known,
             upload.clone_quota_suffices,

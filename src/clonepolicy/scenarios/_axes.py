@@ -254,7 +254,6 @@ UPLOAD_AXES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "backend.can_clone": _YES_NO_UNKNOWN,
         "backend.clone_kind": (*CloneKind, None),
         "backend.clone_while_uploading": _YES_NO_UNKNOWN,
-        "backend.can_extend": _YES_NO_UNKNOWN,
         "backend.clone_in_use": _YES_NO_UNKNOWN,
         "backend.clone_limit": (None, 1),
         "backend.frozen": (False, True),

@@ -262,14 +262,11 @@ def uploaded_holds_image(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The volume has at least the image's min_disk, or the array can extend a "
-    "clone.",
+    "The volume has at least the image's min_disk.",
     Reason.BELOW_MIN_DISK,
-    reads=("volume.size", "image.min_disk", "backend.can_extend"),
+    reads=("volume.size", "image.min_disk"),
     citations=(cinder("cinder/volume/volume_utils.py check_image_metadata"),),
     differs="Cinder does not check this.",
-    meaning="the volume is smaller than the image's min_disk, and the array "
-    "is not known to extend clones",
     cures=(
         Cure(
             "lower the image's min_disk",
@@ -278,11 +275,8 @@ def uploaded_holds_image(request: UploadRequest) -> bool:
         ),
     ),
 )
-def clones_reach_min_disk(request: UploadRequest) -> bool:
-    return (
-        request.volume.size >= request.image.min_disk
-        or request.backend.can_extend is True
-    )
+def uploaded_has_min_disk(request: UploadRequest) -> bool:
+    return request.volume.size >= request.image.min_disk
 
 
 @rule(

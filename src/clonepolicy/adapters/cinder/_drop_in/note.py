@@ -153,7 +153,7 @@ def _attempt(statement: Any) -> Any:
     with db.main_context_manager.writer.using(admin):
         result = admin.session.execute(statement)
         # rows can be read within the transaction only
-        return result.fetchall() if result.returns_rows else result
+        return result.fetchall() if statement.is_select else result
 
 
 def _is_id(text: str) -> bool:
