@@ -98,9 +98,9 @@ def census() -> Iterator[str]:
     yield "## Verdicts"
     yield (
         f"Combinations of SAFE's two tables for image volumes, up to {MOST:,} "
-        "of each table, evenly spread, decided by each policy. Some facts make a rule of these tables and a rule "
-        "of another table fail together; this is why some verdicts are "
-        "`refuse`."
+        "of each table, evenly spread, decided by each policy. Some facts "
+        "make a rule of these tables and a rule of another table fail "
+        "together; this is why some verdicts are `refuse`."
     )
     for part in scenarios_of(SAFE):
         if part.name in IMAGE_VOLUME_TABLES:
