@@ -16,6 +16,10 @@ from clonepolicy.policy._rules.source import CLONES_IN_USE
 
 _API = cinder("volume.api.API.copy_volume_to_image")
 _REGISTER = cinder("VolumeManager._clone_image_volume_and_add_location")
+_TRIES = (
+    "Cinder tries to clone, and uploads after an error of Cinder's own. Any "
+    "other error fails the upload and leaves an image volume behind."
+)
 _STATUS = ("volume.status", "volume.previous_status")
 _TENANT = (
     "config.image_upload_use_internal_tenant",
@@ -352,8 +356,7 @@ def _uploading_declared(request: UploadRequest) -> Mapping[str, Any] | None:
     Reason.CLONE_WHILE_UPLOADING_UNSUPPORTED,
     reads=("backend.clone_while_uploading",),
     citations=(cinder("RemoteFSSnapDriverBase._create_cloned_volume"),),
-    differs="Cinder tries to clone, and uploads after an error of its own. "
-    "Any other error fails the upload and leaves an image volume behind.",
+    differs=_TRIES,
     cures=(
         Cure(
             "declare clone_while_uploading in extra_capabilities, if the "
@@ -380,7 +383,7 @@ def clones_while_uploading(request: UploadRequest) -> bool:
     Reason.SOURCE_IN_USE,
     reads=(*_STATUS, "backend.clone_in_use"),
     citations=(cinder("RemoteFSSnapDriverBase._create_cloned_volume"),),
-    differs="Cinder tries to clone, and uploads if that fails.",
+    differs=_TRIES,
     meaning="the volume is in use, and the array is not known to clone a "
     "volume in use",
     cures=(
@@ -408,7 +411,7 @@ def uploaded_in_use_cloned(request: UploadRequest) -> bool:
     Reason.CLONES_UNKNOWN,
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
-    differs="Cinder tries to clone, and uploads if that fails.",
+    differs=_TRIES,
     cures=(
         Cure(
             "make the driver report the number of clones",
@@ -431,8 +434,7 @@ def uploaded_clones_known(request: UploadRequest) -> bool:
     Reason.SNAPSHOT_LIMIT,
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
-    differs="Cinder tries to clone, and uploads after an error of its own. "
-    "Any other error fails the upload and leaves an image volume behind.",
+    differs=_TRIES,
     cures=(
         Cure(
             "delete clones of the volume",
