@@ -8,6 +8,7 @@ from clonepolicy import (
     LIBERTY,
     SAFE,
     GiB,
+    GlanceStore,
     Host,
     Reason,
     Route,
@@ -135,6 +136,14 @@ def test_the_operator_reads_notes_and_whether_waiting_may_help() -> None:
         (NOW, "2026-01-01T00:00:00+00:00"),
         (Host("h", "b", "p"), "h@b#p"),
         (VolumeType(id="gold"), "gold"),
+        (VolumeType(id="1", name="gold"), "gold"),
+        (
+            (
+                GlanceStore(id="s", cinder_volume_type="gold"),
+                GlanceStore(id="t", read_only=True),
+            ),
+            "s (gold), t (no type, read-only)",
+        ),
         (SCENARIO.quota, str(SCENARIO.quota)),
     ],
 )

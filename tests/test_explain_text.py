@@ -128,7 +128,7 @@ plan:
 
 
 def test_a_volume_type_is_shown_with_what_it_promises() -> None:
-    """Types that differ in nothing else have their ids only."""
+    """Types that differ in nothing else have their names only."""
     fast = VolumeType(
         id="fast",
         extra_specs=frozenset({"replication_enabled=<is> True"}),
