@@ -172,7 +172,7 @@ def cinder_locations_shown(request: CreateRequest) -> bool:
     Reason.DRIVER_FINDS_IMAGES,
     reads=driver_goes_by_locations.reads,
     citations=driver_goes_by_locations.citations,
-    meaning="Cinder asks the driver first, which looks for images by itself; "
+    meaning="the driver looks for images by itself, and Cinder asks it first; "
     "what it finds is not known",
     cures=(FINDS_NO_IMAGES,),
 )

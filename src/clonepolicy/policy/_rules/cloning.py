@@ -287,7 +287,7 @@ def backend_thawed(request: CreateRequest | UploadRequest) -> bool:
             waiting_helps=True,
         ),
         Cure(
-            "mend what the log says about reading the locations",
+            "find in the log why the locations cannot be read, and fix it",
             Responsible.OPERATOR,
             _read_if(LocationsFrom.UNREADABLE),
             waiting_helps=True,
@@ -452,7 +452,7 @@ def internal_tenant_set(request: CreateRequest) -> bool:
     differs="Cinder fails the create.",
     cures=(
         Cure(
-            "mend what the log says about reading the cache",
+            "find in the log why the cache cannot be read, and fix it",
             Responsible.OPERATOR,
             always({"cache_missing": None}),
             waiting_helps=True,

@@ -179,7 +179,7 @@ _ENCRYPTED_TYPE = Cure(
     reads=_DATA,
     citations=(_READ, _COPY),
     differs="Cinder writes the ciphertext into the new volume.",
-    meaning="no location of the image can be used; there is an encrypted "
+    meaning="no location of the image can be used; one is an encrypted "
     "volume whose key the new volume does not get",
     cures=(
         _ENCRYPTED_TYPE,
@@ -202,8 +202,8 @@ def data_not_ciphertext(request: CreateRequest) -> bool:
     reads=_DATA,
     citations=(_READ, _ATTACH),
     differs="Cinder asks Glance for the data, which fails each time.",
-    meaning="no location of the image can be used; there is a volume that "
-    "cannot be attached in its status",
+    meaning="no location of the image can be used; one is a volume whose "
+    "status does not let it be attached",
     cures=(
         Cure(
             "bring the image volume back to available",
@@ -223,7 +223,7 @@ def data_attachable(request: CreateRequest) -> bool:
     reads=_DATA,
     citations=(_READ,),
     differs="Cinder downloads any volume that Glance can read.",
-    meaning="no location of the image can be used; there is a volume of a "
+    meaning="no location of the image can be used; one is a volume of a "
     "project that is neither the image's owner nor trusted",
     cures=(
         Cure(
@@ -246,7 +246,7 @@ def data_owned(request: CreateRequest) -> bool:
     reads=_DATA,
     citations=(_READ,),
     differs="Cinder downloads any volume that Glance can read.",
-    meaning="no location of the image can be used; there is a volume whose "
+    meaning="no location of the image can be used; one is a volume whose "
     "glance_image_id names another image",
     cures=(
         Cure(
@@ -284,8 +284,8 @@ def key_taken_over(request: CreateRequest) -> bool:
     Reason.OWNER_MISMATCH,
     reads=("image_volumes", "image.owner", *_TRUSTED),
     citations=(_READ,),
-    meaning="a trusted project has the image's data in a volume whose "
-    "image_owner is not the image's owner; was the image given away?",
+    meaning="a volume of a trusted project holds the image's data, and its "
+    "image_owner is not the image's owner; perhaps the image was given away",
     cures=(
         Cure(
             "correct the image_owner of the image volume",

@@ -70,7 +70,7 @@ _LOOK_UP = (
         _looked_up_if(Missing.UNSUPPORTED),
     ),
     Cure(
-        "gather the facts anew",
+        "look the source up, and decide again",
         Responsible.OPERATOR,
         _looked_up_if(Missing.NOT_ASKED),
     ),
@@ -78,7 +78,7 @@ _LOOK_UP = (
 
 
 @rule(
-    "The source was not looked up in vain.",
+    "The source exists, as far as that is known.",
     Reason.SOURCE_NOT_FOUND,
     reads=_READS,
     citations=(_CLONE,),
@@ -95,8 +95,8 @@ def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
     citations=(_CLONE,),
     cures=(
         Cure(
-            "let Cinder's user read it: capabilities in Ceph, mode of the "
-            "directory, roles in the service",
+            "let Cinder read the source: check the capabilities of its Ceph "
+            "user, the mode of the directory, or its roles",
             Responsible.OPERATOR,
             looked_up,
         ),

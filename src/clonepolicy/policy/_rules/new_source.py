@@ -113,7 +113,7 @@ def image_volume(request: CreateRequest) -> ImageVolume:
 
 def cache_entry(request: CreateRequest) -> CacheEntry:
     """Return the entry that one create adds to the cache."""
-    tenant = request.config.cinder_internal_tenant_project_id
+    tenant = request.config.cinder_internal_tenant_project_id or NEW_TENANT
     return CacheEntry(
         image_id=request.image.id,
         image_updated_at=request.image.updated_at,

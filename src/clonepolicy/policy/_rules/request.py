@@ -126,7 +126,8 @@ def image_active(request: CreateRequest) -> bool:
     differs="Cinder clones without asking Glance's download_image policy.",
     cures=(
         Cure(
-            "let the requester pass Glance's download_image policy",
+            "change Glance's policy download_image, so that the requester may "
+            "download the image",
             Responsible.OPERATOR,
             always({"image.downloadable": True}),
         ),
@@ -219,7 +220,7 @@ def multiattach_unencrypted(request: CreateRequest) -> bool:
     citations=(cinder("QuotaReserveTask"),),
     cures=(
         Cure(
-            "mend what the log says about reading the quota",
+            "find in the log why the quota cannot be read, and fix it",
             Responsible.OPERATOR,
             always({"quota": Quota()}),
             waiting_helps=True,

@@ -344,7 +344,7 @@ def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
     differs="Cinder leaves this to the driver.",
     cures=(
         Cure(
-            "report the size in the driver",
+            "make the driver report the source's size",
             Responsible.DRIVER_AUTHOR,
             lambda request, _: {"source.size": disk(request)},
         ),
@@ -456,8 +456,7 @@ def _promised(kind: VolumeType | None) -> frozenset[str] | None:
     reads=("source.volume_type", "volume.volume_type"),
     citations=_TYPES,
     differs=_TYPES_DIFFER,
-    meaning="the volumes' types are not known to promise the same by their "
-    "extra specs",
+    meaning="the extra specs of the two volume types differ, or are not known",
     cures=(
         Cure(
             "choose the source's volume type",
@@ -485,7 +484,7 @@ def type_specs_equal(
     reads=("source.volume_type", "volume.volume_type"),
     citations=_TYPES,
     differs=_TYPES_DIFFER,
-    meaning="the volumes' types do not have the same QoS specs",
+    meaning="the QoS specs of the two volume types differ",
     cures=(
         Cure(
             "choose the source's volume type",
@@ -510,7 +509,7 @@ def type_qos_equal(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     differs="Cinder tries to clone, and downloads if that fails.",
     cures=(
         Cure(
-            "count clones in the driver",
+            "make the driver report the number of clones",
             Responsible.DRIVER_AUTHOR,
             always({"source.clones": 0}),
             waiting_helps=True,
@@ -596,7 +595,7 @@ def source_inspected(_request: CreateRequest, candidate: Candidate) -> bool:
     citations=(advisory("OSSA-2024-001"),),
     cures=(
         Cure(
-            "mend what the log says about reading the source",
+            "find in the log why the source cannot be read, and fix it",
             Responsible.OPERATOR,
             INSPECTED,
             waiting_helps=True,

@@ -16,6 +16,10 @@ from clonepolicy.policy._rules.source import CLONES_IN_USE
 
 _API = cinder("volume.api.API.copy_volume_to_image")
 _REGISTER = cinder("VolumeManager._clone_image_volume_and_add_location")
+_TRIES = (
+    "Cinder tries to clone, and uploads after an error of Cinder's own. Any "
+    "other error fails the upload and leaves an image volume behind."
+)
 _STATUS = ("volume.status", "volume.previous_status")
 _TENANT = (
     "config.image_upload_use_internal_tenant",
@@ -170,8 +174,6 @@ def uploaded_unencrypted(request: UploadRequest) -> bool:
 @rule(
     "The image is queued: it has no data yet.",
     Reason.IMAGE_NOT_QUEUED,
-    meaning="the image is not queued: it has data, or receives some, or "
-    "is gone",
     reads=("image.status",),
     citations=(glance("ImagesController.add_location"),),
     differs="Cinder clones first; then Glance refuses the location.",
@@ -213,10 +215,12 @@ def uploaded_settled(request: UploadRequest) -> bool:
     reads=("image.owner", "volume.project_id", "project_id"),
     citations=(_API, _REGISTER),
     differs="Cinder does not check this.",
-    meaning="the volume, its image and the requester are not of one project",
+    meaning="the volume, the image and the requester do not belong to one "
+    "project",
     cures=(
         Cure(
-            "let the volume's project upload it",
+            "upload as a user of the volume's project, to an image of that "
+            "project",
             Responsible.REQUESTER,
             lambda request: {
                 "project_id": request.volume.project_id,
@@ -247,12 +251,12 @@ def uploaded_placed(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The volume holds the size and the virtual size that the image has.",
+    "The volume is no smaller than the image's size and virtual size.",
     Reason.SOURCE_SMALLER_THAN_IMAGE,
     reads=("volume.size", "image.size", "image.virtual_size"),
     citations=(cinder("image_utils.check_virtual_size"),),
     differs="Cinder does not check this.",
-    meaning="the volume is smaller than the image says that it is",
+    meaning="the volume is smaller than the image's size or virtual size",
 )
 def uploaded_holds_image(request: UploadRequest) -> bool:
     image = request.image
@@ -311,7 +315,7 @@ def wanted_tenant_set(request: UploadRequest) -> bool:
     differs="Cinder fails the upload.",
     cures=(
         Cure(
-            "mend what the log says about reading the quota",
+            "find in the log why the quota cannot be read, and fix it",
             Responsible.OPERATOR,
             always({"clone_quota": Quota()}),
             waiting_helps=True,
@@ -352,8 +356,7 @@ def _uploading_declared(request: UploadRequest) -> Mapping[str, Any] | None:
     Reason.CLONE_WHILE_UPLOADING_UNSUPPORTED,
     reads=("backend.clone_while_uploading",),
     citations=(cinder("RemoteFSSnapDriverBase._create_cloned_volume"),),
-    differs="Cinder tries to clone, and uploads after an error of its own. "
-    "Any other error fails the upload and leaves an image volume behind.",
+    differs=_TRIES,
     cures=(
         Cure(
             "declare clone_while_uploading in extra_capabilities, if the "
@@ -380,7 +383,7 @@ def clones_while_uploading(request: UploadRequest) -> bool:
     Reason.SOURCE_IN_USE,
     reads=(*_STATUS, "backend.clone_in_use"),
     citations=(cinder("RemoteFSSnapDriverBase._create_cloned_volume"),),
-    differs="Cinder tries to clone, and uploads if that fails.",
+    differs=_TRIES,
     meaning="the volume is in use, and the array is not known to clone a "
     "volume in use",
     cures=(
@@ -408,10 +411,10 @@ def uploaded_in_use_cloned(request: UploadRequest) -> bool:
     Reason.CLONES_UNKNOWN,
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
-    differs="Cinder tries to clone, and uploads if that fails.",
+    differs=_TRIES,
     cures=(
         Cure(
-            "count clones in the driver",
+            "make the driver report the number of clones",
             Responsible.DRIVER_AUTHOR,
             always({"volume.clones": 0}),
             waiting_helps=True,
@@ -431,8 +434,7 @@ def uploaded_clones_known(request: UploadRequest) -> bool:
     Reason.SNAPSHOT_LIMIT,
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
-    differs="Cinder tries to clone, and uploads after an error of its own. "
-    "Any other error fails the upload and leaves an image volume behind.",
+    differs=_TRIES,
     cures=(
         Cure(
             "delete clones of the volume",
@@ -478,7 +480,7 @@ def uploaded_not_refused(request: UploadRequest) -> bool:
     differs="Cinder notices this after cloning.",
     cures=(
         Cure(
-            "mend what the log says about asking Glance",
+            "find in the log why Glance cannot be asked, and fix it",
             Responsible.OPERATOR,
             always({"glance.missing": None}),
             waiting_helps=True,
@@ -490,7 +492,8 @@ def glance_known(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Glance has one store only, or a writable store for the volume's type.",
+    "Glance has one store without a name, or a writable store that matches "
+    "the volume's type.",
     Reason.STORE_UNRESOLVED,
     reads=("glance.stores", "glance.has_location_api", "volume.volume_type"),
     citations=(
@@ -500,7 +503,8 @@ def glance_known(request: UploadRequest) -> bool:
     differs="Cinder notices this after cloning, or never.",
     cures=(
         Cure(
-            "set cinder_volume_type of a writable store to the volume's type",
+            "set cinder_volume_type of a writable store to the volume's type, "
+            "and list the store in glance_stores",
             Responsible.OPERATOR,
             _one_store,
             Cost.RESTART,
@@ -652,7 +656,7 @@ def uploaded_inspected(request: UploadRequest) -> bool:
     citations=(advisory("OSSA-2024-001"),),
     cures=(
         Cure(
-            "mend what the log says about reading the volume",
+            "find in the log why the volume cannot be read, and fix it",
             Responsible.OPERATOR,
             always({"volume.inspection": Inspection.PASSED}),
             waiting_helps=True,
