@@ -25,6 +25,7 @@ from clonepolicy.policy._rules.new_source import (
     SHOWN_DIRECTLY,
     array_image,
     cache_entry,
+    declared,
     image_volume,
     with_internal_tenant,
 )
@@ -243,6 +244,12 @@ def signature_not_required(request: CreateRequest | UploadRequest) -> bool:
     upload_differs="Cinder tries to clone. If the driver has no cloning, the "
     "upload fails, and an image volume stays behind.",
     cures=(
+        Cure(
+            "declare can_clone in extra_capabilities, if the driver clones",
+            Responsible.OPERATOR,
+            declared("can_clone"),
+            Cost.RESTART,
+        ),
         Cure(
             "implement cloning in the driver, and declare it",
             Responsible.DRIVER_AUTHOR,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from clonepolicy._facts.locations import (
@@ -49,6 +49,16 @@ NEW_TENANT = "the internal tenant"
 
 NEW_OWNER = "the image's owner"
 """Stands for the project that the operator will give the image to."""
+
+
+def declared(capability: str) -> Callable[..., Mapping[str, Any] | None]:
+    """Return the changes that declare a capability, if it is not known."""
+
+    def changes(request: Request, *_: object) -> Mapping[str, Any] | None:
+        unknown = getattr(request.backend, capability) is None
+        return {f"backend.{capability}": True} if unknown else None
+
+    return changes
 
 
 def gib(size: int | None) -> int:

@@ -31,6 +31,7 @@ from clonepolicy.policy._rules.data import barring
 from clonepolicy.policy._rules.new_source import (
     DISK_SIZE,
     NEW_TENANT,
+    declared,
     disk,
     replaced,
     trusted_project,
@@ -428,6 +429,12 @@ def source_is_another(
             "ask for a volume of the source's size",
             Responsible.REQUESTER,
             _as_large,
+        ),
+        Cure(
+            "declare can_extend in extra_capabilities, if the driver extends",
+            Responsible.OPERATOR,
+            declared("can_extend"),
+            Cost.RESTART,
         ),
         Cure(
             "implement extending in the driver, and declare it",

@@ -11,7 +11,7 @@ from clonepolicy._facts.requests import UploadRequest
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
-from clonepolicy.policy._rules.new_source import with_internal_tenant
+from clonepolicy.policy._rules.new_source import declared, with_internal_tenant
 from clonepolicy.policy._rules.source import CLONES_IN_USE
 
 _API = cinder("volume.api.API.copy_volume_to_image")
@@ -346,11 +346,6 @@ def clone_quota_suffices(request: UploadRequest) -> bool:
     return quota.missing is not None or quota.admits(request.volume.size)
 
 
-def _uploading_declared(request: UploadRequest) -> Mapping[str, Any] | None:
-    known = request.backend.clone_while_uploading is not None
-    return None if known else {"backend.clone_while_uploading": True}
-
-
 @rule(
     "The array declares that it can clone a volume that is uploading.",
     Reason.CLONE_WHILE_UPLOADING_UNSUPPORTED,
@@ -362,7 +357,7 @@ def _uploading_declared(request: UploadRequest) -> Mapping[str, Any] | None:
             "declare clone_while_uploading in extra_capabilities, if the "
             "driver does not check the status",
             Responsible.OPERATOR,
-            _uploading_declared,
+            declared("clone_while_uploading"),
             Cost.RESTART,
         ),
         Cure(
