@@ -526,8 +526,8 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "the source is not known to be in the new volume's cluster": lambda f: (
         not same_service(f["volume.cluster_name"], f["source.cluster_name"])
     ),
-    "the source is in another pool": lambda f: (
-        place(f, "volume") != place(f, "source")
+    "the source and the new volume are not known to be in one pool": (
+        lambda f: place(f, "volume") != place(f, "source")
     ),
     "the source is not known to be on the same array": lambda f: (
         f["backend.array_id"] is None

@@ -16,10 +16,10 @@ from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
 from clonepolicy.policy._rules.cache import (
     FILLABLE,
+    can_be_filled,
     fillable,
     sure_to_fill,
 )
-from clonepolicy.policy._rules.data import barring
 from clonepolicy.policy._rules.new_source import (
     NEW_OWNER,
     SHOWN_DIRECTLY,
@@ -27,6 +27,7 @@ from clonepolicy.policy._rules.new_source import (
     cache_entry,
     image_volume,
     with_internal_tenant,
+    without_key,
 )
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
@@ -46,11 +47,19 @@ def _read_if(
     )
 
 
+def given_roles(request: CreateRequest) -> Mapping[str, Any] | None:
+    """Return what changes if the roles are what keeps the locations hidden."""
+    glance_ = request.glance
+    if glance_.has_location_api is False or glance_.service_roles >= _ROLES:
+        return None
+    return {"image.locations_from": LocationsFrom.LOCATIONS_API}
+
+
 SHOW_LOCATIONS = (
     Cure(
         "give Cinder's [glance] user the roles service and admin",
         Responsible.OPERATOR,
-        always({"image.locations_from": LocationsFrom.LOCATIONS_API}),
+        given_roles,
     ),
     Cure(
         "set show_image_direct_url in glance-api.conf, if every user may see "
@@ -60,6 +69,7 @@ SHOW_LOCATIONS = (
         Cost.RESTART,
     ),
 )
+_ROLES = frozenset({"service", "admin"})
 _UNREAD = frozenset({LocationsFrom.UNAVAILABLE, LocationsFrom.UNREADABLE})
 _HIDDEN = frozenset({LocationsFrom.HIDDEN, LocationsFrom.FORBIDDEN})
 
@@ -78,19 +88,16 @@ def _stored_on_array(request: CreateRequest) -> Mapping[str, Any] | None:
     return None if image is None else {"array_images": (image,)}
 
 
-def _entered(request: CreateRequest) -> Mapping[str, Any] | None:
-    """Return the cache after one more create, which downloads the image."""
-    if barring(request):
-        return None
-    return {"cache_entries": (cache_entry(request),)}
-
-
 def _filled(request: CreateRequest) -> Mapping[str, Any] | None:
-    return _entered(request) if sure_to_fill(request) else None
+    entries = {"cache_entries": (cache_entry(request),)}
+    sure = can_be_filled(request) and sure_to_fill(request)
+    return entries if sure else None
 
 
 def _perhaps_filled(request: CreateRequest) -> Mapping[str, Any] | None:
-    return None if sure_to_fill(request) else _entered(request)
+    entries = {"cache_entries": (cache_entry(request),)}
+    perhaps = can_be_filled(request) and not sure_to_fill(request)
+    return entries if perhaps else None
 
 
 def _with_cinder(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
@@ -108,7 +115,7 @@ def _with_cinder(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
         Cure(
             "choose a volume type without encryption",
             Responsible.REQUESTER,
-            always({"volume.encryption_key_id": None}),
+            without_key,
         ),
     ),
 )

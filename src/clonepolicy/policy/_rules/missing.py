@@ -21,6 +21,7 @@ from clonepolicy._facts.requests import (
 from clonepolicy.policy._cure import Cost, Cure, Responsible
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule
+from clonepolicy.policy._rules.cache import can_be_filled
 from clonepolicy.policy._rules.location import same_fsid, scheme_supported
 from clonepolicy.policy._rules.new_source import looked_up, replaced
 
@@ -36,6 +37,13 @@ def _replaced_if(kind: type[Candidate]) -> _Changes:
     return lambda request, candidate: (
         replaced(request, candidate) if isinstance(candidate, kind) else None
     )
+
+
+def _cached_anew(
+    request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any] | None:
+    cached = isinstance(candidate, CacheEntry) and can_be_filled(request)
+    return replaced(request, candidate) if cached else None
 
 
 def _looked_up_if(why: Missing) -> _Changes:
@@ -59,7 +67,7 @@ _UPLOADED = Cure(
 _CACHED = Cure(
     "create one volume from the image, which fills the cache",
     Responsible.OPERATOR,
-    _replaced_if(CacheEntry),
+    _cached_anew,
     Cost.DATA,
     waiting_helps=True,
 )

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
 from clonepolicy._facts.config import Quota
 from clonepolicy._facts.records import GiB
-from clonepolicy._facts.requests import CreateRequest, UploadRequest
+from clonepolicy._facts.requests import (
+    CreateRequest,
+    Operation,
+    UploadRequest,
+)
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule
-from clonepolicy.policy._rules.new_source import gib
+from clonepolicy.policy._rules.new_source import gib, without_key
 
 _VALIDATE = cinder("cinder/volume/volume_utils.py check_image_metadata")
+
+
+def _if_created(values: Mapping[str, Any]) -> Callable[..., Any]:
+    return lambda request: (
+        values if request.operation is Operation.CREATE else None
+    )
+
+
+def _if_uploaded(values: Mapping[str, Any]) -> Callable[..., Any]:
+    return lambda request: (
+        values if request.operation is Operation.UPLOAD else None
+    )
 
 
 def _within_limits(request: CreateRequest) -> Mapping[str, Any] | None:
@@ -197,7 +213,7 @@ def virtual_size_fits(request: CreateRequest) -> bool:
         Cure(
             "choose a volume type that is not encrypted",
             Responsible.REQUESTER,
-            always({"volume.encryption_key_id": None}),
+            without_key,
         ),
         Cure(
             "choose a volume type that is not multiattach",
@@ -259,7 +275,13 @@ def quota_suffices(request: CreateRequest) -> bool:
         Cure(
             "choose the format raw",
             Responsible.REQUESTER,
-            always({"image.disk_format": "raw"}),
+            _if_uploaded({"image.disk_format": "raw"}),
+            Cost.DATA,
+        ),
+        Cure(
+            "convert the image to raw",
+            Responsible.IMAGE_OWNER,
+            _if_created({"image.disk_format": "raw"}),
             Cost.DATA,
         ),
         Cure(
@@ -292,7 +314,13 @@ def conversion_allowed(request: CreateRequest | UploadRequest) -> bool:
         Cure(
             "choose a container_format other than compressed",
             Responsible.REQUESTER,
-            always({"image.container_format": "bare"}),
+            _if_uploaded({"image.container_format": "bare"}),
+            Cost.DATA,
+        ),
+        Cure(
+            "offer the image with a container_format other than compressed",
+            Responsible.IMAGE_OWNER,
+            _if_created({"image.container_format": "bare"}),
             Cost.DATA,
         ),
         Cure(
@@ -321,7 +349,7 @@ def compression_allowed(request: CreateRequest | UploadRequest) -> bool:
         Cure(
             "make room in image_conversion_dir",
             Responsible.OPERATOR,
-            lambda request: {"conversion_free": (request.image.size or 0) + 1},
+            always({"conversion_free": None}),
             waiting_helps=True,
         ),
     ),

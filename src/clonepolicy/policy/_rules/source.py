@@ -10,6 +10,7 @@ from typing import Any
 
 from clonepolicy._facts.records import (
     AT_REST,
+    GOING,
     NOT_MIGRATING,
     GiB,
     Inspection,
@@ -26,12 +27,12 @@ from clonepolicy._facts.requests import (
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
-from clonepolicy.policy._rules.cache import fillable
-from clonepolicy.policy._rules.data import barring
+from clonepolicy.policy._rules.cache import can_be_filled
 from clonepolicy.policy._rules.new_source import (
     DISK_SIZE,
     NEW_TENANT,
     disk,
+    gib,
     replaced,
     trusted_project,
     with_internal_tenant,
@@ -57,7 +58,7 @@ INSPECTED = always({"source.inspection": Inspection.PASSED})
 
 
 def _vouched(
-    request: CreateRequest, candidate: ImageVolume
+    request: CreateRequest, candidate: VolumeCandidate
 ) -> Mapping[str, Any] | None:
     source = candidate.source
     if source is None or not request.config.trusts(source.project_id):
@@ -76,22 +77,65 @@ def _kept_by_cinder(
     return kept if project else {**with_internal_tenant(request), **kept}
 
 
+def _cached_anew(
+    request: CreateRequest, candidate: CacheEntry
+) -> Mapping[str, Any] | None:
+    filled = can_be_filled(request)
+    return _kept_by_cinder(request, candidate) if filled else None
+
+
+def _filled_anew(
+    request: CreateRequest, candidate: CacheEntry
+) -> Mapping[str, Any] | None:
+    return replaced(request, candidate) if can_be_filled(request) else None
+
+
 def _refreshed(
     request: CreateRequest, _candidate: CacheEntry
 ) -> Mapping[str, Any] | None:
     changed = request.image.updated_at
-    if changed is None or not fillable(request) or barring(request):
+    if changed is None or not can_be_filled(request):
         return None
     return {"candidate.image_updated_at": changed}
 
 
 def _settled(
     _request: CreateRequest, candidate: Candidate
-) -> Mapping[str, Any]:
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    if source is None or source.status in GOING:
+        return None
     settled = {"source.status": "available"}
     if isinstance(candidate.source, StoredImage):
         return settled
     return {**settled, "source.migration_status": None}
+
+
+def _in_error(
+    request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    failed = source is not None and "error" in source.status
+    return _settled(request, candidate) if failed else None
+
+
+def _in_progress(
+    request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    failed = source is not None and "error" in source.status
+    return None if failed else _settled(request, candidate)
+
+
+def _kept_elsewhere(
+    request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    if source is None or source.status not in GOING:
+        return None
+    if isinstance(candidate, CacheEntry) and not can_be_filled(request):
+        return None
+    return replaced(request, candidate)
 
 
 def _as_large(
@@ -99,6 +143,17 @@ def _as_large(
 ) -> Mapping[str, Any] | None:
     size = _size(candidate)
     return None if size is None else {"volume.size": size}
+
+
+def _of_its_size(
+    request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any] | None:
+    """Return the change to the source's size, if Cinder would accept it."""
+    size, image = _size(candidate), request.image
+    kind = request.volume.volume_type
+    least = kind and kind.min_vol_size
+    needed = max(1, image.min_disk, least or 0, gib(image.size), disk(request))
+    return None if size is None or size < needed else {"volume.size": size}
 
 
 def _of_its_type(
@@ -129,7 +184,8 @@ def _fewer_clones(
     "project, and trusts image_owner on any volume.",
     cures=(
         Cure(
-            "correct the image_owner of the image volume",
+            "correct the image_owner of the image volume, if its data is this "
+            "image's",
             Responsible.OPERATOR,
             _vouched,
         ),
@@ -160,9 +216,16 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
     differs="Cinder does not check this.",
     cures=(
         Cure(
-            "delete the entry; the next create fills the cache anew",
+            "correct the image_owner of the cached volume, if its data is "
+            "this image's",
             Responsible.OPERATOR,
-            _kept_by_cinder,
+            _vouched,
+        ),
+        Cure(
+            "delete the entry, whose data the image's locations have, too; "
+            "the next create fills the cache anew",
+            Responsible.OPERATOR,
+            _cached_anew,
             Cost.DATA,
         ),
     ),
@@ -213,7 +276,7 @@ def backref_matches(
         Cure(
             "create one volume from the image, which fills the cache",
             Responsible.OPERATOR,
-            replaced,
+            _filled_anew,
             Cost.DATA,
         ),
     ),
@@ -254,8 +317,19 @@ def entry_fresh(request: CreateRequest, candidate: CacheEntry) -> bool:
         Cure(
             "bring the source back to available",
             Responsible.OPERATOR,
-            _settled,
+            _in_error,
+        ),
+        Cure(
+            "wait, or bring the source back to available",
+            Responsible.OPERATOR,
+            _in_progress,
             waiting_helps=True,
+        ),
+        Cure(
+            "keep the image in another source: this one is being deleted",
+            Responsible.OPERATOR,
+            _kept_elsewhere,
+            Cost.DATA,
         ),
     ),
 )
@@ -427,7 +501,7 @@ def source_is_another(
         Cure(
             "ask for a volume of the source's size",
             Responsible.REQUESTER,
-            _as_large,
+            _of_its_size,
         ),
         Cure(
             "implement extending in the driver, and declare it",
@@ -635,7 +709,7 @@ def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
         Cure(
             "ask for a volume of the source's size",
             Responsible.REQUESTER,
-            _as_large,
+            _of_its_size,
         ),
     ),
 )
