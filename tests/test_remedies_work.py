@@ -28,6 +28,7 @@ from clonepolicy import (
     what_would_it_take,
 )
 from clonepolicy.policy import Policy, changed
+from clonepolicy.ports import Missing
 from clonepolicy.scenarios import (
     BOB,
     CLONEABLE,
@@ -129,15 +130,19 @@ class TestCache:
         ways = {way.route for way in what_would_it_take(request, policy)}
         assert Route.CACHE_ENTRY not in ways
 
-    def test_the_only_good_copy_is_not_deleted(self) -> None:
-        """The image was given away, and its image volume is in error."""
+    @pytest.mark.parametrize(
+        "facts",
+        [{"source.status": "error"}, {"candidate.missing": Missing.ABSENT}],
+        ids=["in-error", "gone"],
+    )
+    def test_the_only_good_copy_is_not_deleted(
+        self, facts: dict[str, Any]
+    ) -> None:
+        """The image was given away, and its image volume is no use."""
         request = attrs.evolve(
             with_facts(CACHE, {"source.image_owner": BOB}),
-            image_volumes=with_facts(
-                VOLUME, {"source.status": "error"}
-            ).image_volumes,
+            image_volumes=with_facts(VOLUME, facts).image_volumes,
         )
-        assert isinstance(decide(request), Refuse)
         given = remedies(request, Reason.OWNER_MISMATCH)
         assert given
         assert not any("delete" in remedy for remedy in given)

@@ -14,6 +14,7 @@ from clonepolicy._facts.records import (
     NOT_MIGRATING,
     GiB,
     Inspection,
+    Missing,
     StoredImage,
     VolumeType,
 )
@@ -80,8 +81,11 @@ def _kept_by_cinder(
 def _cached_anew(
     request: CreateRequest, candidate: CacheEntry
 ) -> Mapping[str, Any] | None:
-    filled = can_be_filled(request)
-    return _kept_by_cinder(request, candidate) if filled else None
+    located = (*request.array_images, *request.image_volumes)
+    gone = all(each.missing is Missing.ABSENT for each in located)
+    if (located and gone) or not can_be_filled(request):
+        return None  # the entry may be all that is left of the data
+    return _kept_by_cinder(request, candidate)
 
 
 def _filled_anew(
@@ -222,8 +226,8 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
             _vouched,
         ),
         Cure(
-            "delete the entry, whose data the image's locations have, too; "
-            "the next create fills the cache anew",
+            "delete the entry, if the image can be downloaded; the next "
+            "create fills the cache anew",
             Responsible.OPERATOR,
             _cached_anew,
             Cost.DATA,
