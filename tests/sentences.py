@@ -289,10 +289,10 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
             and f["image.direct_url"] is None
         )
     ),
-    "no location names an image that an array stores": lambda f: (
+    "no location that Glance shows names an image on an array": lambda f: (
         f["array_images"] == () and locations_known(f)
     ),
-    "no location names a volume": lambda f: (
+    "no location that Glance shows names a volume": lambda f: (
         f["image_volumes"] == () and locations_known(f)
     ),
     "the image-volume cache has no entry for the image": lambda f: (

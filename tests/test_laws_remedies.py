@@ -24,6 +24,7 @@ from clonepolicy import (
     Clone,
     Finding,
     GlanceStore,
+    Quota,
     Register,
     Request,
     Route,
@@ -45,10 +46,18 @@ pytestmark = pytest.mark.one_python
 
 
 NO_ROLES: Values = {"glance.service_roles": frozenset()}
+SENDS_ONLY: Values = {"backend.clone_while_uploading": False}
 ALSO: Mapping[str, Values] = {
     "locations_shown": NO_ROLES,
     "cinder_locations_read": NO_ROLES,
     "cinder_sees_locations": NO_ROLES,
+    "cinder_locations_shown": NO_ROLES,
+    "has_image_volume": SENDS_ONLY,
+    "quota_suffices": {"quota": Quota(per_volume_gigabytes=0)},
+    "source_found": SENDS_ONLY,
+    "source_here": SENDS_ONLY,
+    "backref_matches": SENDS_ONLY,
+    "cinder_names_volume": SENDS_ONLY,
     "store_resolved": {
         "glance.has_location_api": False,
         "glance.stores": (GlanceStore(id="another"),),

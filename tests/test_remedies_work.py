@@ -15,6 +15,7 @@ from clonepolicy import (
     Download,
     GlanceStore,
     LocationsFrom,
+    Quota,
     RbdLocation,
     Reason,
     Refuse,
@@ -327,6 +328,98 @@ class TestStores:
         (finding,) = decision.findings
         (remedy,) = finding.remedies
         assert "image_service:store_id" in remedy.remedy
+
+
+class TestUploads:
+    """What an upload makes, and where it only sends the data."""
+
+    @pytest.mark.parametrize(
+        ("known", "given"),
+        [
+            (None, "upload the image from a volume with "),
+            (False, "keep the image in a cinder store of Glance, in a "),
+        ],
+    )
+    def test_an_upload_makes_no_image_volume_on_such_a_driver(
+        self, *, known: bool | None, given: str
+    ) -> None:
+        """Glance's own store does."""
+        request = with_facts(
+            attrs.evolve(VOLUME, image_volumes=()),
+            {"backend.clone_while_uploading": known},
+        )
+        (remedy,) = remedies(request, Reason.NO_LOCATIONS)
+        assert remedy.startswith(given)
+        ways = {way.route for way in what_would_it_take(request)}
+        assert Route.IMAGE_VOLUME in ways
+
+    def test_an_upload_makes_no_entry_of_the_cache(self) -> None:
+        """A create does."""
+        request = with_facts(CACHE, {"source.glance_image_id": "another"})
+        assert remedies(request, Reason.BACKREF_MISMATCH) == [
+            "create one volume from the image, which fills the cache"
+        ]
+
+
+class TestRequests:
+    """What a requester can do."""
+
+    def test_fewer_volumes_make_no_room_for_a_large_one(self) -> None:
+        """The limit is on the size of one volume."""
+        request = with_facts(VOLUME, {"quota": Quota(per_volume_gigabytes=0)})
+        (remedy,) = remedies(request, Reason.QUOTA_EXCEEDED)
+        assert "delete" not in remedy
+
+    def test_a_type_that_does_not_allow_the_size(self) -> None:
+        """Choosing it is refused."""
+        kind = VolumeType(
+            id="small", max_vol_size=1, extra_specs=frozenset({"a=1"})
+        )
+        request = with_facts(
+            VOLUME, {"volume.size": 2, "source.volume_type": kind}
+        )
+        assert isinstance(decide(request), Download)
+        assert not remedies(request, Reason.TYPE_INCOMPATIBLE)
+
+    @pytest.mark.parametrize(
+        ("base", "given"),
+        [
+            (VOLUME, "convert the image to raw"),
+            (REGISTERABLE, "choose the format raw"),
+        ],
+        ids=["create", "upload"],
+    )
+    def test_the_format_is_chosen_for_an_upload_only(
+        self, base: Request, given: str
+    ) -> None:
+        """An image that there is has to be converted."""
+        request = with_facts(
+            base,
+            {
+                "image.disk_format": "qcow2",
+                "config.image_conversion_disable": True,
+            },
+        )
+        assert given in remedies(request, Reason.CONVERSION_DISABLED)
+
+    @pytest.mark.parametrize(
+        ("status", "given"),
+        [
+            ("queued", ["finish the image's upload"]),
+            (
+                "deactivated",
+                ["reactivate the image, if its data is to be used again"],
+            ),
+            ("deleted", []),
+            ("killed", []),
+        ],
+    )
+    def test_nothing_activates_an_image_that_is_gone(
+        self, status: str, given: list[str]
+    ) -> None:
+        """Nor does waiting reactivate one."""
+        request = with_facts(VOLUME, {"image.status": status})
+        assert remedies(request, Reason.IMAGE_NOT_ACTIVE) == given
 
 
 class TestTenants:

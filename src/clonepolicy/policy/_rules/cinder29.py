@@ -32,6 +32,8 @@ from clonepolicy.policy._rules.cloning import (
     driver_goes_by_locations,
 )
 from clonepolicy.policy._rules.new_source import (
+    by_store,
+    by_upload,
     replaced,
     with_internal_tenant,
 )
@@ -163,8 +165,9 @@ def cinder_sees_locations(request: CreateRequest) -> bool:
         Cure(
             "give Cinder access to Glance's locations API",
             Responsible.OPERATOR,
-            always({"image.locations_from": LocationsFrom.LOCATIONS_API}),
+            cloning.given_roles,
         ),
+        cloning.SHOW_DIRECT_URL,
     ),
 )
 def cinder_locations_shown(request: CreateRequest) -> bool:
@@ -198,7 +201,13 @@ def cinder_driver_goes_by_locations(request: CreateRequest) -> bool:
             "upload the image from a volume with "
             "image_upload_use_cinder_backend",
             Responsible.OPERATOR,
-            replaced,
+            by_upload(replaced),
+            Cost.DATA,
+        ),
+        Cure(
+            "keep the image in a cinder store of Glance, in a trusted project",
+            Responsible.OPERATOR,
+            by_store(replaced),
             Cost.DATA,
         ),
     ),

@@ -24,6 +24,8 @@ from clonepolicy.policy._rules.new_source import (
     NEW_OWNER,
     SHOWN_DIRECTLY,
     array_image,
+    by_store,
+    by_upload,
     cache_entry,
     image_volume,
     with_internal_tenant,
@@ -55,19 +57,20 @@ def given_roles(request: CreateRequest) -> Mapping[str, Any] | None:
     return {"image.locations_from": LocationsFrom.LOCATIONS_API}
 
 
+SHOW_DIRECT_URL = Cure(
+    "set show_image_direct_url in glance-api.conf, if every user may see "
+    "where images lie",
+    Responsible.OPERATOR,
+    always(SHOWN_DIRECTLY),
+    Cost.RESTART,
+)
 SHOW_LOCATIONS = (
     Cure(
         "give Cinder's [glance] user the roles service and admin",
         Responsible.OPERATOR,
         given_roles,
     ),
-    Cure(
-        "set show_image_direct_url in glance-api.conf, if every user may see "
-        "where images lie",
-        Responsible.OPERATOR,
-        always(SHOWN_DIRECTLY),
-        Cost.RESTART,
-    ),
+    SHOW_DIRECT_URL,
 )
 _ROLES = frozenset({"service", "admin"})
 _UNREAD = frozenset({LocationsFrom.UNAVAILABLE, LocationsFrom.UNREADABLE})
@@ -81,6 +84,10 @@ def _owned(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
     found = [each.source for each in request.image_volumes]
     owners = [each.image_owner or each.project_id for each in found if each]
     return {"image.owner": (*owners, NEW_OWNER)[0]}
+
+
+def _with_volume(request: CreateRequest) -> Mapping[str, Any]:
+    return {"image_volumes": (image_volume(request),)}
 
 
 def _stored_on_array(request: CreateRequest) -> Mapping[str, Any] | None:
@@ -375,7 +382,13 @@ def driver_goes_by_locations(request: CreateRequest) -> bool:
             "upload the image from a volume with "
             "image_upload_use_cinder_backend",
             Responsible.OPERATOR,
-            lambda request: {"image_volumes": (image_volume(request),)},
+            by_upload(_with_volume),
+            Cost.DATA,
+        ),
+        Cure(
+            "keep the image in a cinder store of Glance, in a trusted project",
+            Responsible.OPERATOR,
+            by_store(_with_volume),
             Cost.DATA,
         ),
     ),

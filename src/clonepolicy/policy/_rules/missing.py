@@ -23,7 +23,12 @@ from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule
 from clonepolicy.policy._rules.cache import can_be_filled
 from clonepolicy.policy._rules.location import same_fsid, scheme_supported
-from clonepolicy.policy._rules.new_source import looked_up, replaced
+from clonepolicy.policy._rules.new_source import (
+    by_store,
+    by_upload,
+    looked_up,
+    replaced,
+)
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _READS = ("candidate.missing",)
@@ -61,7 +66,13 @@ _STORED_ON_ARRAY = Cure(
 _UPLOADED = Cure(
     "upload the image from a volume with image_upload_use_cinder_backend",
     Responsible.OPERATOR,
-    _replaced_if(ImageVolume),
+    by_upload(_replaced_if(ImageVolume)),
+    Cost.DATA,
+)
+_KEPT_IN_STORE = Cure(
+    "keep the image in a cinder store of Glance, in a trusted project",
+    Responsible.OPERATOR,
+    by_store(_replaced_if(ImageVolume)),
     Cost.DATA,
 )
 _CACHED = Cure(
@@ -90,7 +101,7 @@ _LOOK_UP = (
     Reason.SOURCE_NOT_FOUND,
     reads=_READS,
     citations=(_CLONE,),
-    cures=(_STORED_ON_ARRAY, _UPLOADED, _CACHED),
+    cures=(_STORED_ON_ARRAY, _UPLOADED, _KEPT_IN_STORE, _CACHED),
 )
 def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
     return candidate.missing is not Missing.ABSENT
@@ -165,7 +176,7 @@ def entry_asked(_request: CreateRequest, candidate: CacheEntry) -> bool:
     Reason.SOURCE_ELSEWHERE,
     reads=_READS,
     citations=(_CLONE,),
-    cures=(_UPLOADED, _CACHED),
+    cures=(_UPLOADED, _KEPT_IN_STORE, _CACHED),
 )
 def source_here(_request: CreateRequest, candidate: VolumeCandidate) -> bool:
     return candidate.missing is not Missing.ELSEWHERE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from clonepolicy._facts.locations import (
@@ -158,6 +158,32 @@ def array_image(request: CreateRequest) -> ArrayImage | None:
 def _stored_image(request: CreateRequest) -> StoredImage:
     return StoredImage(
         size=disk(request), clones=0, inspection=Inspection.PASSED
+    )
+
+
+def by_upload(changes: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what an upload changes; None: the driver keeps it from cloning.
+
+    Where the driver clones no volume that is uploading, an upload only sends
+    the data.
+    """
+    return lambda request, *candidate: (
+        None
+        if request.backend.clone_while_uploading is False
+        else changes(request, *candidate)
+    )
+
+
+def by_store(changes: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same changes for such a driver: Glance makes the volume.
+
+    None: no project of Glance's store is known to be trusted.
+    """
+    return lambda request, *candidate: (
+        changes(request, *candidate)
+        if request.backend.clone_while_uploading is False
+        and trusted_project(request) is not None
+        else None
     )
 
 

@@ -34,6 +34,31 @@ def _if_uploaded(values: Mapping[str, Any]) -> Callable[..., Any]:
     )
 
 
+def _too_large(request: CreateRequest) -> bool:
+    limit = request.quota.per_volume_gigabytes
+    return limit is not None and limit < request.volume.size
+
+
+_RECEIVING = frozenset({"queued", "saving", "uploading", "importing"})
+"""Each ``status`` of an image whose data is still to come."""
+
+
+def _active_if(statuses: frozenset[str]) -> Callable[..., Any]:
+    return lambda request: (
+        {"image.status": "active"}
+        if request.image.status in statuses
+        else None
+    )
+
+
+def _more_quota(request: CreateRequest) -> Mapping[str, Any] | None:
+    return None if _too_large(request) else {"quota": Quota()}
+
+
+def _larger_volumes(request: CreateRequest) -> Mapping[str, Any] | None:
+    return {"quota": Quota()} if _too_large(request) else None
+
+
 def _within_limits(request: CreateRequest) -> Mapping[str, Any] | None:
     kind, size = request.volume.volume_type, request.volume.size
     low = 0 if kind is None else kind.min_vol_size or 0
@@ -123,10 +148,15 @@ def image_visible(request: CreateRequest) -> bool:
     "deactivated later.",
     cures=(
         Cure(
-            "finish the image's upload, or have it reactivated",
+            "finish the image's upload",
             Responsible.IMAGE_OWNER,
-            always({"image.status": "active"}),
+            _active_if(_RECEIVING),
             waiting_helps=True,
+        ),
+        Cure(
+            "reactivate the image, if its data is to be used again",
+            Responsible.IMAGE_OWNER,
+            _active_if(frozenset({"deactivated"})),
         ),
     ),
 )
@@ -256,8 +286,13 @@ def quota_known(request: CreateRequest) -> bool:
         Cure(
             "delete volumes, or have the quota raised",
             Responsible.REQUESTER,
-            always({"quota": Quota()}),
+            _more_quota,
             waiting_helps=True,
+        ),
+        Cure(
+            "have the quota raised, above all the size of one volume",
+            Responsible.REQUESTER,
+            _larger_volumes,
         ),
     ),
 )

@@ -32,6 +32,8 @@ from clonepolicy.policy._rules.cache import can_be_filled
 from clonepolicy.policy._rules.new_source import (
     DISK_SIZE,
     NEW_TENANT,
+    by_store,
+    by_upload,
     disk,
     gib,
     replaced,
@@ -81,7 +83,10 @@ def _kept_by_cinder(
 def _cached_anew(
     request: CreateRequest, candidate: CacheEntry
 ) -> Mapping[str, Any] | None:
-    located = (*request.array_images, *request.image_volumes)
+    located: tuple[Candidate, ...] = (
+        *request.array_images,
+        *request.image_volumes,
+    )
     gone = all(each.missing is Missing.ABSENT for each in located)
     if (located and gone) or not can_be_filled(request):
         return None  # the entry may be all that is left of the data
@@ -89,9 +94,17 @@ def _cached_anew(
 
 
 def _filled_anew(
-    request: CreateRequest, candidate: CacheEntry
+    request: CreateRequest, candidate: VolumeCandidate
 ) -> Mapping[str, Any] | None:
-    return replaced(request, candidate) if can_be_filled(request) else None
+    cached = isinstance(candidate, CacheEntry) and can_be_filled(request)
+    return replaced(request, candidate) if cached else None
+
+
+def _located_anew(
+    request: CreateRequest, candidate: VolumeCandidate
+) -> Mapping[str, Any] | None:
+    located = isinstance(candidate, ImageVolume)
+    return replaced(request, candidate) if located else None
 
 
 def _refreshed(
@@ -161,12 +174,17 @@ def _of_its_size(
 
 
 def _of_its_type(
-    _request: CreateRequest, candidate: VolumeCandidate
+    request: CreateRequest, candidate: VolumeCandidate
 ) -> Mapping[str, Any] | None:
-    source = candidate.source
+    source, size = candidate.source, request.volume.size
     if source is None:
         return None
-    return {"volume.volume_type": source.volume_type}
+    kind = source.volume_type
+    low = None if kind is None else kind.min_vol_size
+    high = None if kind is None else kind.max_vol_size
+    if size < (low or 0) or (high is not None and size > high):
+        return None
+    return {"volume.volume_type": kind}
 
 
 def _fewer_clones(
@@ -196,7 +214,7 @@ def _fewer_clones(
         Cure(
             "upload the image anew with image_upload_use_internal_tenant",
             Responsible.OPERATOR,
-            _kept_by_cinder,
+            by_upload(_kept_by_cinder),
             Cost.DATA,
         ),
     ),
@@ -254,7 +272,19 @@ def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
             "upload the image from a volume with "
             "image_upload_use_cinder_backend",
             Responsible.OPERATOR,
-            replaced,
+            by_upload(_located_anew),
+            Cost.DATA,
+        ),
+        Cure(
+            "keep the image in a cinder store of Glance, in a trusted project",
+            Responsible.OPERATOR,
+            by_store(_located_anew),
+            Cost.DATA,
+        ),
+        Cure(
+            "create one volume from the image, which fills the cache",
+            Responsible.OPERATOR,
+            _filled_anew,
             Cost.DATA,
         ),
     ),
@@ -694,7 +724,7 @@ def source_readable(_request: CreateRequest, candidate: Candidate) -> bool:
         Cure(
             "upload the image anew with image_upload_use_internal_tenant",
             Responsible.OPERATOR,
-            _kept_by_cinder,
+            by_upload(_kept_by_cinder),
             Cost.DATA,
         ),
     ),
