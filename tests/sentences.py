@@ -289,10 +289,10 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
             and f["image.direct_url"] is None
         )
     ),
-    "no location names an image that an array stores": lambda f: (
+    "no location that Glance shows names an image on an array": lambda f: (
         f["array_images"] == () and locations_known(f)
     ),
-    "no location names a volume": lambda f: (
+    "no location that Glance shows names a volume": lambda f: (
         f["image_volumes"] == () and locations_known(f)
     ),
     "the image-volume cache has no entry for the image": lambda f: (
@@ -526,8 +526,8 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "the source is not known to be in the new volume's cluster": lambda f: (
         not same_service(f["volume.cluster_name"], f["source.cluster_name"])
     ),
-    "the source is in another pool": lambda f: (
-        place(f, "volume") != place(f, "source")
+    "the source and the new volume are not known to be in one pool": (
+        lambda f: place(f, "volume") != place(f, "source")
     ),
     "the source is not known to be on the same array": lambda f: (
         f["backend.array_id"] is None

@@ -299,7 +299,10 @@ def test_a_tenant_is_promised_nothing_that_the_array_may_refuse(
 def test_each_way_takes_the_source_with_the_fewest_changes() -> None:
     """Only what closes that path is listed, the shortest way first."""
     request = with_a_worse_source(
-        {"source.status": "backing-up", "config.image_volume_cache_enabled": False}
+        {
+            "source.status": "backing-up",
+            "config.image_volume_cache_enabled": False,
+        }
     )
     ways = [
         (way.route, way.candidate, [change.reason for change in way.remedies])

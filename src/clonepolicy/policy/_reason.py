@@ -89,12 +89,12 @@ class Reason(StrEnum):
         Subject.GLANCE,
         "Cinder ignores the locations because the direct URL is hidden")
     NO_ARRAY_IMAGE = ("no-array-image", Subject.IMAGE,
-        "no location names an image that an array stores")
+        "no location that Glance shows names an image on an array")
     DRIVER_FINDS_IMAGES = ("driver-finds-images", Subject.BACKEND,
         ("the driver looks for images by itself; what it finds is not known "
          "to be the image's own data"))
     NO_LOCATIONS = ("no-locations", Subject.IMAGE,
-        "no location names a volume")
+        "no location that Glance shows names a volume")
     CACHE_UNREADABLE = ("cache-unreadable", Subject.SOURCE,
         "the image-volume cache could not be read")
     CACHE_MISS = ("cache-miss", Subject.SOURCE,

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from clonepolicy._facts.locations import cinder_volume_id
-from clonepolicy._facts.records import GiB, LocationsFrom, Volume
+from clonepolicy._facts.records import GOING, GiB, LocationsFrom, Volume
 from clonepolicy._facts.requests import CreateRequest, ImageVolume
 from clonepolicy.policy._cure import Cost, Cure, Responsible
 from clonepolicy.policy._reason import Reason
@@ -122,7 +122,7 @@ def _plain_copy(request: CreateRequest) -> Mapping[str, Any]:
 
 def _recovered(request: CreateRequest) -> Mapping[str, Any] | None:
     sources = [each.source for each in request.image_volumes]
-    if any(source and source.status == "deleting" for source in sources):
+    if any(source and source.status in GOING for source in sources):
         return None
 
     def available(volume: Volume) -> Volume:
@@ -134,7 +134,11 @@ def _recovered(request: CreateRequest) -> Mapping[str, Any] | None:
 
 def _projects_listed(request: CreateRequest) -> Mapping[str, Any]:
     sources = [each.source for each in request.image_volumes]
-    projects = {source.project_id for source in sources if source}
+    projects = {
+        source.project_id
+        for source in sources
+        if source and source.project_id != request.image.owner
+    }
     return {
         "config.trusted_projects": request.config.trusted_projects | projects
     }
@@ -288,7 +292,8 @@ def key_taken_over(request: CreateRequest) -> bool:
     "image_owner is not the image's owner; perhaps the image was given away",
     cures=(
         Cure(
-            "correct the image_owner of the image volume",
+            "correct the image_owner of the image volume, if its data is this "
+            "image's",
             Responsible.OPERATOR,
             _vouched,
         ),

@@ -10,6 +10,7 @@ from clonepolicy._facts.locations import (
     FileLocation,
     RbdLocation,
     cinder_volume_id,
+    parse_location,
 )
 from clonepolicy._facts.records import (
     GiB,
@@ -93,6 +94,16 @@ def with_internal_tenant(request: Request) -> Mapping[str, Any]:
     }
 
 
+def without_key(request: CreateRequest) -> Mapping[str, Any] | None:
+    """Return the change to a plain volume; None: the image's data needs a key.
+
+    A volume without the image's own key would hold ciphertext.
+    """
+    if request.image.encryption_key_id is not None:
+        return None
+    return {"volume.encryption_key_id": None}
+
+
 def _volume(
     request: CreateRequest, project_id: str | None, id_: str = _ID
 ) -> Volume:
@@ -144,9 +155,12 @@ def array_image(request: CreateRequest) -> ArrayImage | None:
         )
     elif "file" in here.image_schemes:
         folders = [pool for pool in trusted if pool.startswith("/")]
-        location = FileLocation(f"{(*folders, '/images')[0]}/{name}")
+        folder = (*folders, "/images")[0].rstrip("/")
+        location = FileLocation(f"{folder}/{name}")
     else:
         return None
+    if parse_location(str(location)) != location:
+        return None  # no store writes such a name
     source = _stored_image(request)
     return ArrayImage(location=location, source=source, backend=here)
 
@@ -154,6 +168,32 @@ def array_image(request: CreateRequest) -> ArrayImage | None:
 def _stored_image(request: CreateRequest) -> StoredImage:
     return StoredImage(
         size=disk(request), clones=0, inspection=Inspection.PASSED
+    )
+
+
+def by_upload(changes: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what an upload changes; None: the driver keeps it from cloning.
+
+    Where the driver clones no volume that is uploading, an upload only sends
+    the data.
+    """
+    return lambda request, *candidate: (
+        None
+        if request.backend.clone_while_uploading is False
+        else changes(request, *candidate)
+    )
+
+
+def by_store(changes: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same changes for such a driver: Glance makes the volume.
+
+    None: no project of Glance's store is known to be trusted.
+    """
+    return lambda request, *candidate: (
+        changes(request, *candidate)
+        if request.backend.clone_while_uploading is False
+        and trusted_project(request) is not None
+        else None
     )
 
 

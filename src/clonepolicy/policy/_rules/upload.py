@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
+
 from clonepolicy._facts.config import GlanceStore, Quota
 from clonepolicy._facts.records import NOT_MIGRATING, GiB, Inspection
 from clonepolicy._facts.requests import UploadRequest
@@ -39,11 +41,29 @@ def _fewer_clones(request: UploadRequest) -> Mapping[str, Any] | None:
 
 def _one_store(request: UploadRequest) -> Mapping[str, Any] | None:
     kind = request.volume.volume_type
-    if kind is None or kind.name is None:
+    if kind is None or kind.name is None or _takes_store_of_type(request):
         return None
     store_id = kind.store_id or "cinder"
     store = GlanceStore(id=store_id, cinder_volume_type=kind.name)
     return {"glance.stores": (store,)}
+
+
+def _takes_store_of_type(request: UploadRequest) -> bool:
+    """Return whether the location names ``image_service:store_id``."""
+    kind = request.volume.volume_type
+    return (
+        request.glance.has_location_api is False
+        and kind is not None
+        and kind.store_id is not None
+    )
+
+
+def _writable_named(request: UploadRequest) -> Mapping[str, Any] | None:
+    kind = request.volume.volume_type
+    store = next((s for s in request.glance.stores if not s.read_only), None)
+    if kind is None or store is None or not _takes_store_of_type(request):
+        return None
+    return {"volume.volume_type": attrs.evolve(kind, store_id=store.id)}
 
 
 def _with_role(role: str) -> Callable[[UploadRequest], Mapping[str, Any]]:
@@ -503,6 +523,12 @@ def glance_known(request: UploadRequest) -> bool:
             Responsible.OPERATOR,
             _one_store,
             Cost.RESTART,
+        ),
+        Cure(
+            "set image_service:store_id of the volume type to a writable "
+            "cinder store",
+            Responsible.OPERATOR,
+            _writable_named,
         ),
     ),
 )
