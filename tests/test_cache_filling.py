@@ -162,3 +162,16 @@ def test_a_stale_entry_that_no_longer_fits_is_not_refreshed() -> None:
         (found,) = decision.candidates[0].findings
         assert Reason.CACHE_STALE is found.reason
         assert remedies == len(found.remedies)
+
+
+def test_a_create_that_is_refused_fills_no_cache() -> None:
+    """The image's only data is in a volume that cannot be attached."""
+    base = CLONEABLE[Route.IMAGE_VOLUME]
+    stuck = with_facts(base, {"source.status": "error"})
+    for scenario, given in ((base, True), (stuck, False)):
+        (miss,) = (
+            f
+            for f in decide(scenario).findings
+            if f.reason is Reason.CACHE_MISS
+        )
+        assert bool(miss.remedies) is given

@@ -191,7 +191,7 @@ def _alone(policy: Policy, part: Table, rule: Rule[Any]) -> Request:
     others = [other for other in part.rules if other is not rule]
     requests = (
         request
-        for _, request in variants(part.base, frozenset(rule.reads))
+        for _, request in variants(part.base, frozenset(rule.reads), 2_000)
         if not holds(rule, request)
         and all(holds(other, request) for other in others)
     )

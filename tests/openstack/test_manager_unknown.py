@@ -27,7 +27,8 @@ def test_an_image_in_another_store_is_not_called_lost(
     start: Start, url: str
 ) -> None:
     """It lies there, and a copy on the array would be cloned."""
-    cloud = start()
+    found = '{"finds_images": false}'
+    cloud = start(options={"backend_defaults.extra_capabilities": found})
     image = cloud.images.add()
     cloud.images.locations[image] = [url.format(image)]
     cloud.log.set_level(logging.DEBUG, logger="clonepolicy")
@@ -36,6 +37,20 @@ def test_an_image_in_another_store_is_not_called_lost(
     assert "scheme-unsupported" in text
     for reason in ("source-not-found", "pool-not-allowed", "different-fsid"):
         assert reason not in text
+
+
+def test_a_driver_that_finds_images_is_told_to_be_not_asked(
+    start: Start,
+) -> None:
+    """Nothing else is said of the image: it may well be there."""
+    cloud = start()
+    image = cloud.images.add()
+    cloud.images.locations[image] = [f"file:///images/{image}"]
+    cloud.create(image)
+    assert "driver-finds-images" in cloud.reasons()
+    assert "source-not-looked-up" in cloud.reasons()
+    for reason in ("source-not-found", "pool-not-allowed"):
+        assert reason not in cloud.reasons()
 
 
 def test_hidden_locations_are_not_told_as_none(start: Start) -> None:

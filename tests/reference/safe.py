@@ -169,6 +169,8 @@ def safe_array_image(request: Any, candidate: Any) -> set[str]:
         found.add("location-malformed")
     if outside or candidate.missing == "elsewhere":
         return found
+    if kind not in backend.image_schemes:
+        return found
     if kind == "rbd":
         if location["pool"] not in pools:  # B16
             found.add("pool-not-allowed")

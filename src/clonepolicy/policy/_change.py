@@ -57,18 +57,19 @@ def changed(
         flat[root] = attrs.evolve(getattr(request, root), **fields)
     if candidate is None:
         return attrs.evolve(request, **flat), None
-    there = of_candidate.get("backend", candidate.backend)
     prefix = "backend."
     of_backend = {
         path.removeprefix(prefix): of_candidate.pop(path)
         for path in [*of_candidate]
         if path.startswith(prefix)
     }
-    of_candidate["backend"] = attrs.evolve(there, **of_backend)
+    if of_backend:
+        there = of_candidate.get("backend", candidate.backend)
+        of_candidate["backend"] = attrs.evolve(there, **of_backend)
+    source: Any = of_candidate.get("source", candidate.source)
+    if of_source and source is not None:
+        of_candidate["source"] = attrs.evolve(source, **of_source)
     other = attrs.evolve(candidate, **of_candidate)
-    if other.source is not None:
-        source: Any = attrs.evolve(other.source, **of_source)
-        other = attrs.evolve(other, source=source)
     field = _FIELDS[type(candidate)]
     others = [
         other if each is candidate else each

@@ -7,6 +7,7 @@ combinations of a table are the product over its groups of rules.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ def holds(rule: Rule[Any], request: Request) -> bool:
     return bool(rule.holds(request))
 
 
+@functools.cache
 def outcomes_of(
     base: Request,
     facts: frozenset[str],
@@ -70,14 +72,18 @@ def outcomes_of(
 
 
 def variants(
-    base: Request, facts: frozenset[str], step: int = 1
+    base: Request, facts: frozenset[str], most: int | None = None
 ) -> Iterator[tuple[Values, Request]]:
-    """Iterate over every ``step``-th combination of values of some facts.
+    """Iterate over combinations of values of some facts.
 
-    A field of candidates is first as in ``base``.
+    A field of candidates is first as in ``base``.  If there are more than
+    ``most`` combinations, about as many are taken, evenly spread.
     """
     paths = sorted(facts)
-    choices = itertools.product(*(_values_of(base, p) for p in paths))
+    pools = [_values_of(base, path) for path in paths]
+    # an odd step meets every value of the facts that have two
+    step = 1 if most is None else math.prod(map(len, pools)) // most | 1
+    choices = itertools.product(*pools)
     for chosen in itertools.islice(choices, 0, None, step):
         given = zip(paths, chosen, strict=True)
         values = {path: value for path, value in given if value is not _AS_IS}

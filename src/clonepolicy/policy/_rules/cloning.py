@@ -19,6 +19,7 @@ from clonepolicy.policy._rules.cache import (
     fillable,
     sure_to_fill,
 )
+from clonepolicy.policy._rules.data import barring
 from clonepolicy.policy._rules.new_source import (
     NEW_OWNER,
     SHOWN_DIRECTLY,
@@ -77,14 +78,19 @@ def _stored_on_array(request: CreateRequest) -> Mapping[str, Any] | None:
     return None if image is None else {"array_images": (image,)}
 
 
+def _entered(request: CreateRequest) -> Mapping[str, Any] | None:
+    """Return the cache after one more create, which downloads the image."""
+    if barring(request):
+        return None
+    return {"cache_entries": (cache_entry(request),)}
+
+
 def _filled(request: CreateRequest) -> Mapping[str, Any] | None:
-    entries = {"cache_entries": (cache_entry(request),)}
-    return entries if sure_to_fill(request) else None
+    return _entered(request) if sure_to_fill(request) else None
 
 
 def _perhaps_filled(request: CreateRequest) -> Mapping[str, Any] | None:
-    entries = {"cache_entries": (cache_entry(request),)}
-    return None if sure_to_fill(request) else entries
+    return None if sure_to_fill(request) else _entered(request)
 
 
 def _with_cinder(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:

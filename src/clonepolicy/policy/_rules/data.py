@@ -74,7 +74,7 @@ def _barred(request: CreateRequest, candidate: ImageVolume) -> set[Reason]:
     return found
 
 
-def _barring(request: CreateRequest) -> set[Reason] | frozenset[Reason]:
+def barring(request: CreateRequest) -> set[Reason] | frozenset[Reason]:
     """Return why no location can deliver; empty if one may."""
     source = request.image.locations_from
     complete = source is LocationsFrom.LOCATIONS_API or (
@@ -192,7 +192,7 @@ _ENCRYPTED_TYPE = Cure(
     ),
 )
 def data_not_ciphertext(request: CreateRequest) -> bool:
-    return Reason.SOURCE_ENCRYPTED not in _barring(request)
+    return Reason.SOURCE_ENCRYPTED not in barring(request)
 
 
 @rule(
@@ -213,7 +213,7 @@ def data_not_ciphertext(request: CreateRequest) -> bool:
     ),
 )
 def data_attachable(request: CreateRequest) -> bool:
-    return Reason.SOURCE_STATUS not in _barring(request)
+    return Reason.SOURCE_STATUS not in barring(request)
 
 
 @rule(
@@ -236,7 +236,7 @@ def data_attachable(request: CreateRequest) -> bool:
     ),
 )
 def data_owned(request: CreateRequest) -> bool:
-    return Reason.OWNER_MISMATCH not in _barring(request)
+    return Reason.OWNER_MISMATCH not in barring(request)
 
 
 @rule(
@@ -257,7 +257,7 @@ def data_owned(request: CreateRequest) -> bool:
     ),
 )
 def data_of_image(request: CreateRequest) -> bool:
-    return Reason.BACKREF_MISMATCH not in _barring(request)
+    return Reason.BACKREF_MISMATCH not in barring(request)
 
 
 @rule(

@@ -8,6 +8,7 @@ from typing import Any
 from clonepolicy._facts.locations import (
     CinderLocation,
     FileLocation,
+    Location,
     MalformedLocation,
     RbdLocation,
     cinder_volume_id,
@@ -44,16 +45,20 @@ def _folder(path: str) -> str:
     return path.rpartition("/")[0] or "/"
 
 
+def _pool(location: Location) -> str:
+    """Return the pool of an RBD location, or the directory of a file."""
+    if isinstance(location, RbdLocation):
+        return location.pool
+    return _folder(str(location).removeprefix("file://"))
+
+
 def _with_pool(
     request: CreateRequest, candidate: ArrayImage
 ) -> Mapping[str, Any]:
-    trusted, location = request.config.trusted_image_pools, candidate.location
-    pool = (
-        location.pool
-        if isinstance(location, RbdLocation)
-        else _folder(str(location).removeprefix("file://"))
-    )
-    return {"config.trusted_image_pools": trusted | {pool}}
+    trusted = request.config.trusted_image_pools
+    return {
+        "config.trusted_image_pools": trusted | {_pool(candidate.location)}
+    }
 
 
 @rule(
@@ -151,7 +156,6 @@ def scheme_supported(request: CreateRequest, candidate: ArrayImage) -> bool:
 _OWN = (
     "candidate.location",
     "candidate.missing",
-    "backend.finds_images",
     "backend.image_schemes",
     "backend.array_id",
 )
@@ -187,10 +191,17 @@ def same_fsid(request: CreateRequest, candidate: ArrayImage) -> bool:
 
 
 def _is_own(request: CreateRequest, candidate: ArrayImage) -> bool:
-    """Return whether no other rule says that the image lies elsewhere."""
+    """Return whether the location is one where the array itself looks."""
+    match candidate.location:
+        case RbdLocation():
+            scheme = "rbd"
+        case FileLocation():
+            scheme = "file"
+        case _:
+            return False
     return (
         candidate.missing is not Missing.ELSEWHERE
-        and scheme_supported.holds(request, candidate)
+        and scheme in request.backend.image_schemes
         and same_fsid.holds(request, candidate)
     )
 
@@ -243,15 +254,10 @@ def image_on_same_array(request: CreateRequest, candidate: ArrayImage) -> bool:
     ),
 )
 def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
-    if not _is_own(request, candidate):
-        return True
-    match candidate.location:
-        case RbdLocation(pool=pool):
-            return pool in request.config.trusted_image_pools
-        case FileLocation(path=path):
-            return _folder(path) in request.config.trusted_image_pools
-        case _:
-            return True
+    return (
+        not _is_own(request, candidate)
+        or _pool(candidate.location) in request.config.trusted_image_pools
+    )
 
 
 @rule(
@@ -275,12 +281,10 @@ def pool_allowed(request: CreateRequest, candidate: ArrayImage) -> bool:
 def location_names_image(
     request: CreateRequest, candidate: ArrayImage
 ) -> bool:
+    location = candidate.location
     if not _is_own(request, candidate):
         return True
-    match candidate.location:
-        case RbdLocation(image=name, snapshot=snapshot):
-            return (name, snapshot) == (request.image.id, "snap")
-        case FileLocation(path=path):
-            return path.rpartition("/")[2] == request.image.id
-        case _:
-            return True
+    if isinstance(location, RbdLocation):
+        named = (location.image, location.snapshot)
+        return named == (request.image.id, "snap")
+    return str(location).rpartition("/")[2] == request.image.id

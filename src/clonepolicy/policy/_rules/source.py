@@ -27,6 +27,7 @@ from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
 from clonepolicy.policy._rules.cache import fillable
+from clonepolicy.policy._rules.data import barring
 from clonepolicy.policy._rules.new_source import (
     DISK_SIZE,
     NEW_TENANT,
@@ -79,7 +80,7 @@ def _refreshed(
     request: CreateRequest, _candidate: CacheEntry
 ) -> Mapping[str, Any] | None:
     changed = request.image.updated_at
-    if changed is None or not fillable(request):
+    if changed is None or not fillable(request) or barring(request):
         return None
     return {"candidate.image_updated_at": changed}
 

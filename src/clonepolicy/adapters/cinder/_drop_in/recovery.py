@@ -13,6 +13,7 @@ from clonepolicy import (
     AdapterError,
     GlanceConfig,
     Image,
+    Route,
     UploadRequest,
     recover,
 )
@@ -29,8 +30,20 @@ from clonepolicy.adapters.cinder._volumes import (
     CinderVolumes,
     is_image_volume,
 )
-from clonepolicy.plan import DiscardImage, DiscardVolume, FailVolume, Plan
-from clonepolicy.plan._build import plan_upload
+from clonepolicy.plan import (
+    AddLocation,
+    Attempt,
+    CloneVolume,
+    CreateImageVolume,
+    DiscardImage,
+    DiscardVolume,
+    FailVolume,
+    Plan,
+    PublishVolume,
+    SetVolumeMetadata,
+    VerifyLocation,
+    VolumeRef,
+)
 from clonepolicy.ports import Phase
 
 LOG = log.getLogger(__name__)
@@ -144,8 +157,17 @@ def _upload_plan(work: Work, settings: Settings) -> Plan:
         project_id=source.project_id,
         glance=GlanceConfig(stores=settings.glance_stores),
     )
-    made = plan_upload(request, register=True, upload=False)
-    return Plan(made.attempts, abandon=abandon)
+    made, store = VolumeRef("image-volume"), request.store_id
+    # what comes before the location is at most undone
+    steps = (
+        CreateImageVolume(made, source.id, source.project_id),
+        CloneVolume(made, source),
+        PublishVolume(made),
+        AddLocation(work.image_id, made, store),
+        SetVolumeMetadata(made, "glance_image_id", work.image_id),
+        VerifyLocation(work.image_id, made, store),
+    )
+    return Plan((Attempt(Route.REGISTER, None, steps),), abandon=abandon)
 
 
 def _volumes(read_deleted: str = "no") -> CinderVolumes:
