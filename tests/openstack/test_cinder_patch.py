@@ -72,7 +72,12 @@ def run(
     *args: str, folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a new interpreter, which searches a folder first for modules."""
-    path = {} if folder is None else {"PYTHONPATH": str(folder)}
+    searched = os.environ.get("PYTHONPATH", "")
+    path = {}
+    if folder is not None:
+        path["PYTHONPATH"] = os.pathsep.join(
+            filter(None, (str(folder), searched))
+        )
     return subprocess.run(
         [sys.executable, *args],
         check=False,

@@ -207,11 +207,40 @@ def test_forbidden_data_is_not_downloaded_either(
     cloud = start()
     image = cloud.images.add()
     cloud.add_image_volume(image, **fields)
-    with pytest.raises(exception.ImageUnacceptable):
-        cloud.create(image)
+    rows = cloud.volume_ids()
+    new = cloud.add_volume(status="creating")
+    with pytest.raises(exception.ImageUnacceptable, match="Not made"):
+        cloud.run_create(new.id, image)
     assert cloud.driver.names() == []
+    assert cloud.read(new.id).status == "error"
+    assert cloud.volume_ids() == rows | {new.id}
     assert cloud.decisions()[0]["verdict"] == "refuse"
     assert reason in cloud.reasons()
+
+
+def test_a_refused_create_is_not_sent_to_another_host(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be refused there too, three times in all."""
+    sent: list[Any] = []
+    monkeypatch.setattr(
+        "cinder.scheduler.rpcapi.SchedulerAPI.create_volume",
+        lambda *_args, **sending: sent.append(sending),
+    )
+    cloud = start()
+    image = cloud.images.add()
+    cloud.add_image_volume(image, project_id="stranger")
+    new = cloud.add_volume(status="creating")
+    with pytest.raises(exception.ImageUnacceptable):
+        cloud.manager.create_volume(
+            cloud.context,
+            new,
+            request_spec=objects.RequestSpec(image_id=image),
+            filter_properties={"retry": {"num_attempts": 1, "hosts": []}},
+            allow_reschedule=True,
+        )
+    assert sent == []
+    assert cloud.read(new.id).status == "error"
 
 
 @FORBIDDEN

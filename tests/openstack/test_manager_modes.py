@@ -164,6 +164,28 @@ def test_a_user_message_about_a_clone_has_no_reason_of_the_download(
     assert message["event_id"] == "VOLUME_VOLUME_005_clonepolicy"
 
 
+def test_a_user_message_says_that_no_clone_was_made_and_there_is_no_copy(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It follows the one about the decision to clone, which has a note."""
+    monkeypatch.setattr(
+        "clonepolicy.adapters.cinder._drop_in.create._conversion_free",
+        lambda: 0,
+    )
+    cloud = start(notes="decline")
+    image = cloud.images.add()
+    cloud.add_image_volume(image)
+    with pytest.raises(exception.ImageUnacceptable, match="Not made"):
+        cloud.create(image)
+    assert {m["message_level"] for m in messages(cloud)} == {"INFO", "ERROR"}
+    told = dict(message_field.Detail.ALL)
+    texts = {told[message["detail_id"]] for message in messages(cloud)}
+    assert texts == {
+        "To be made by clone or by copy, as the cloud decided.",
+        "Not made. Ask the operator for the reason.",
+    }
+
+
 def test_without_user_messages_none_is_written(start: Start) -> None:
     """The option user_messages disables them."""
     cloud = start(user_messages=False)

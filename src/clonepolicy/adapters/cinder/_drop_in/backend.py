@@ -22,6 +22,7 @@ from clonepolicy import (
     Request,
     decide,
     explain_to_tenant,
+    tenant_findings,
 )
 from clonepolicy._text import printable
 from clonepolicy.adapters.cinder._arrays import (
@@ -152,12 +153,24 @@ class DriverBackend:
                 capabilities=getattr(self.driver, "capabilities", None) or {},
             )
             reports.count_decision(decision)
-            if self.settings.user_messages and self.enforces:
-                reports.write_message(context, decision)
+            self._tell(context, decision)
         except Exception as error:  # noqa: BLE001 - it is made all the same
             LOG.warning(
                 "clonepolicy could not report a decision\n%s", traced(error)
             )
+
+    def report_not_made(self, context: Any, decision: Decision) -> None:
+        """Tell the requester that there was neither a clone nor a copy."""
+        try:
+            self._tell(context, decision, not_made=True)
+        except Exception as error:  # noqa: BLE001 - the create fails anyway
+            LOG.warning(
+                "clonepolicy could not report a failure\n%s", traced(error)
+            )
+
+    def _tell(self, context: Any, decision: Decision, **more: bool) -> None:
+        if self.settings.user_messages and self.enforces:
+            reports.write_message(context, decision, **more)
 
     def enforce(
         self, operation: str, context: Any, gather: Callable[[], Request]
@@ -186,9 +199,10 @@ def refused(decision: Decision) -> exception.ImageUnacceptable:
 
     Cinder does not send such a request to another host.
     """
+    told = bool(tenant_findings(decision))
     return exception.ImageUnacceptable(
         image_id=printable(decision.request.image.id),
-        reason=explain_to_tenant(decision),
+        reason=explain_to_tenant(decision) if told else reports.NOT_MADE,
     )
 
 

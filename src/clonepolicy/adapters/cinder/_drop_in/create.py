@@ -161,6 +161,7 @@ class CreateFromImage:
         made = outcome is not None and outcome.attempt is not None
         routes = {attempt.route for attempt in decision.plan.attempts}
         if not made and Route.DOWNLOAD not in routes:
+            self.backend.report_not_made(self.call.context, decision)
             raise refused(decision)
         return outcome
 

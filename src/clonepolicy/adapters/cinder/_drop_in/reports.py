@@ -193,17 +193,20 @@ def register_messages(_extension_manager: object = None) -> None:
     details.ALL += tuple(detail for detail in new if detail[0] not in known)
 
 
-def write_message(context: Any, decision: Decision) -> None:
+def write_message(
+    context: Any, decision: Decision, *, not_made: bool = False
+) -> None:
     """Write a user message about a decision.
 
     It depends on no facts of other projects.  The event id contains the
-    reason, for a cinder-api that does not know the texts.
+    reason, for a cinder-api that does not know the texts.  ``not_made`` says
+    that no clone was made, and that the plan has no copy.
     """
     if context.project_id is None:
         return  # no user made the request
     action_id = _ACTIONS[decision.request.operation][0]
-    refused = isinstance(decision, Refuse)
-    reason = _first_reason(decision)
+    refused = not_made or isinstance(decision, Refuse)
+    reason = None if not_made else _first_reason(decision)
     if reason is not None:
         detail = _detail(reason)
     else:
@@ -226,8 +229,10 @@ def write_message(context: Any, decision: Decision) -> None:
     )
 
 
-_UNTOLD = ("cpolicy", "Made by clone or by copy, as the cloud decided.")
-_UNTOLD_REFUSAL = ("cprefused", "Not made. Ask the operator for the reason.")
+_UNTOLD = ("cpolicy", "To be made by clone or by copy, as the cloud decided.")
+NOT_MADE = "Not made. Ask the operator for the reason."
+"""What a tenant learns if the reason is not for tenants."""
+_UNTOLD_REFUSAL = ("cprefused", NOT_MADE)
 
 
 def _detail(reason: Reason) -> tuple[str, str]:
