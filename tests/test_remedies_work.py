@@ -31,6 +31,7 @@ from clonepolicy import (
 from clonepolicy.policy import Policy, changed
 from clonepolicy.ports import Missing
 from clonepolicy.scenarios import (
+    ALICE,
     BOB,
     CLONEABLE,
     REGISTERABLE,
@@ -328,6 +329,31 @@ class TestStores:
         (finding,) = decision.findings
         (remedy,) = finding.remedies
         assert "image_service:store_id" in remedy.remedy
+
+
+class TestOwners:
+    """Who an image may be given to."""
+
+    def test_a_tenant_does_not_name_the_owner(self) -> None:
+        """Outside of trusted projects, anybody can write image_owner."""
+        request = with_facts(
+            VOLUME,
+            {
+                "image.owner": None,
+                "source.project_id": ALICE,
+                "source.image_owner": BOB,
+            },
+        )
+        decision = decide(request)
+        (finding,) = (
+            each
+            for each in decision.findings
+            if each.reason is Reason.IMAGE_OWNER_UNKNOWN
+        )
+        (remedy,) = finding.remedies
+        assert dict(remedy.changes) == {"image.owner": ALICE}
+        then, _ = changed(request, dict(remedy.changes))
+        assert isinstance(decide(then), Clone)
 
 
 class TestUploads:

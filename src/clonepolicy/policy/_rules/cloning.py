@@ -83,7 +83,12 @@ def _owned(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
     if request.operation is Operation.UPLOAD:
         return {"image.owner": request.project_id}
     found = [each.source for each in request.image_volumes]
-    owners = [each.image_owner or each.project_id for each in found if each]
+    trusts = request.config.trusts
+    owners = [
+        (trusts(each.project_id) and each.image_owner) or each.project_id
+        for each in found
+        if each is not None
+    ]
     return {"image.owner": (*owners, NEW_OWNER)[0]}
 
 
