@@ -182,7 +182,7 @@ def test_a_tenant_reads_why_there_can_be_no_clone() -> None:
     assert "Remedy: convert the image to raw." in text
     busy = with_facts(REGISTERABLE, {"volume.encryption_key_id": "key-1"})
     assert "only by copy" in explain_to_tenant(decide(busy))
-    wait = with_facts(REGISTERABLE, {"volume.status": "error"})
+    wait = with_facts(REGISTERABLE, {"volume.status": "attaching"})
     assert "Waiting may help." in explain_to_tenant(decide(wait))
 
 

@@ -13,6 +13,7 @@ from clonepolicy import (
     SAFE,
     Clone,
     Download,
+    GiB,
     GlanceStore,
     LocationsFrom,
     Quota,
@@ -29,7 +30,7 @@ from clonepolicy import (
     what_would_it_take,
 )
 from clonepolicy.policy import Policy, changed
-from clonepolicy.ports import Missing
+from clonepolicy.ports import Inspection, Missing
 from clonepolicy.scenarios import (
     ALICE,
     BOB,
@@ -329,6 +330,42 @@ class TestStores:
         (finding,) = decision.findings
         (remedy,) = finding.remedies
         assert "image_service:store_id" in remedy.remedy
+
+    @pytest.mark.parametrize(
+        ("status", "responsible"),
+        [
+            ("attaching", ["requester"]),
+            ("error", ["operator"]),
+            ("error_deleting", []),
+            ("deleting", []),
+        ],
+    )
+    def test_an_upload_waits_only_for_what_passes(
+        self, status: str, responsible: list[str]
+    ) -> None:
+        """Neither an error nor a deletion ends in available."""
+        request = with_facts(REGISTERABLE, {"volume.status": status})
+        (finding,) = decide(request).findings
+        assert [each.responsible for each in finding.remedies] == responsible
+
+    @pytest.mark.parametrize(
+        "facts",
+        [
+            {"source.encryption_key_id": "key-1"},
+            {"source.inspection": Inspection.REFUSED},
+            {"source.size": 1, "image.size": 2 * GiB, "volume.size": 2},
+        ],
+        ids=["encrypted", "refused", "small"],
+    )
+    def test_only_a_create_makes_an_entry_of_the_cache(
+        self, facts: dict[str, Any]
+    ) -> None:
+        """The image's owner cannot."""
+        (result,) = decide(with_facts(CACHE, facts)).candidates
+        (finding,) = result.findings
+        (remedy,) = finding.remedies
+        assert remedy.responsible == "operator"
+        assert remedy.remedy.startswith("delete the entry, if the image can")
 
 
 class TestOwners:

@@ -5,7 +5,7 @@ Every rule here holds if the source is missing; rules in ``missing`` fail.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from clonepolicy._facts.records import (
@@ -92,6 +92,35 @@ def _cached_anew(
     if (located and gone) or not can_be_filled(request):
         return None  # the entry may be all that is left of the data
     return _kept_by_cinder(request, candidate)
+
+
+_DELETE = (
+    "delete the entry, if the image can be downloaded; the next create fills "
+    "the cache anew"
+)
+
+
+def _unless_cached(values: Mapping[str, Any]) -> Callable[..., Any]:
+    return lambda _request, candidate: (
+        None if isinstance(candidate, CacheEntry) else values
+    )
+
+
+def _anew(
+    values: Mapping[str, Any] | Callable[[CreateRequest], Mapping[str, Any]],
+) -> Cure:
+    """Make the cure of a cache entry, which only Cinder fills."""
+
+    def changes(
+        request: CreateRequest, candidate: Candidate
+    ) -> Mapping[str, Any] | None:
+        if not isinstance(candidate, CacheEntry):
+            return None
+        if _cached_anew(request, candidate) is None:
+            return None
+        return values(request) if callable(values) else values
+
+    return Cure(_DELETE, Responsible.OPERATOR, changes, Cost.DATA)
 
 
 def _filled_anew(
@@ -244,13 +273,7 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
             Responsible.OPERATOR,
             _vouched,
         ),
-        Cure(
-            "delete the entry, if the image can be downloaded; the next "
-            "create fills the cache anew",
-            Responsible.OPERATOR,
-            _cached_anew,
-            Cost.DATA,
-        ),
+        Cure(_DELETE, Responsible.OPERATOR, _cached_anew, Cost.DATA),
     ),
 )
 def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
@@ -435,9 +458,10 @@ def source_in_use_cloned(
         Cure(
             "upload the image from a volume that is not encrypted",
             Responsible.IMAGE_OWNER,
-            always({"source.encryption_key_id": None}),
+            _unless_cached({"source.encryption_key_id": None}),
             Cost.DATA,
         ),
+        _anew({"source.encryption_key_id": None}),
     ),
 )
 def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
@@ -494,9 +518,14 @@ def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
         Cure(
             "upload the image from a volume that holds it",
             Responsible.IMAGE_OWNER,
-            lambda request, _: {"source.size": disk(request)},
+            lambda request, candidate: (
+                None
+                if isinstance(candidate, CacheEntry)
+                else {"source.size": disk(request)}
+            ),
             Cost.DATA,
         ),
+        _anew(lambda request: {"source.size": disk(request)}),
     ),
 )
 def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
@@ -675,9 +704,10 @@ def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
         Cure(
             "replace the source's data by a raw disk",
             Responsible.IMAGE_OWNER,
-            INSPECTED,
+            _unless_cached({"source.inspection": Inspection.PASSED}),
             Cost.DATA,
         ),
+        _anew({"source.inspection": Inspection.PASSED}),
     ),
 )
 def source_not_refused(_request: CreateRequest, candidate: Candidate) -> bool:

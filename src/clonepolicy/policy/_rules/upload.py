@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from clonepolicy._facts.config import GlanceStore, Quota
-from clonepolicy._facts.records import NOT_MIGRATING, GiB, Inspection
+from clonepolicy._facts.records import GOING, NOT_MIGRATING, GiB, Inspection
 from clonepolicy._facts.requests import UploadRequest
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
@@ -28,6 +28,18 @@ _TENANT = (
     "config.cinder_internal_tenant_project_id",
     "config.cinder_internal_tenant_user_id",
 )
+
+
+def _at_rest_later(request: UploadRequest) -> Mapping[str, Any] | None:
+    status = request.status_before or ""
+    passes = "error" not in status and status not in GOING
+    return {"volume.status": "available"} if passes else None
+
+
+def _mended(request: UploadRequest) -> Mapping[str, Any] | None:
+    status = request.status_before or ""
+    failed = "error" in status and status not in GOING
+    return {"volume.status": "available"} if failed else None
 
 
 def _forced(request: UploadRequest) -> Mapping[str, Any] | None:
@@ -84,8 +96,13 @@ def _with_role(role: str) -> Callable[[UploadRequest], Mapping[str, Any]]:
         Cure(
             "detach the volume, or wait until it is available",
             Responsible.REQUESTER,
-            always({"volume.status": "available"}),
+            _at_rest_later,
             waiting_helps=True,
+        ),
+        Cure(
+            "mend the volume, and bring it back to available",
+            Responsible.OPERATOR,
+            _mended,
         ),
         Cure("force the upload", Responsible.REQUESTER, _forced),
     ),
