@@ -49,7 +49,7 @@ CORE: Mapping[str, str] = {
     "clonepolicy.scenarios": """
         ALICE ARRAY AXES BOB CLONEABLE HERE IMAGE_ID INTERNAL NEW_ID NOW
         OTHER_ARRAY OTHER_ID PLAIN REGISTERABLE SOURCE_ID STORE THEN
-        UPLOAD_AXES Combinations Difference Table candidate_of
+        UPLOAD_AXES Combinations DOWNLOADED Difference Table candidate_of
         combinations differences holds independent_faults one_fault
         scenarios_of variants with_facts
     """,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from clonepolicy import SAFE, CinderLocation, Reason, Route, decide
+from clonepolicy import SAFE, CinderLocation, Route, decide
 from clonepolicy.scenarios import (
     CLONEABLE,
     IMAGE_ID,
@@ -25,14 +25,13 @@ def test_a_finding_is_written_with_its_reason_and_its_values() -> None:
     scenario = with_facts(
         SCENARIO, {"candidate.location": CinderLocation(OTHER_ID)}
     )
-    reason = Reason.SOURCE_NOT_FOUND
     written = to_dict(decide(scenario))
     (finding,) = (f for f in written["findings"] if f["candidate"])
     assert {
         "reason": "source-not-found",
         "rule": "source_is_named",
         "requirement": "The source is the volume that the location names.",
-        "meaning": reason.meaning,
+        "meaning": "the location names another volume",
         "remedies": [],
         "subject": "source",
         "blocks": ["image-volume"],
