@@ -32,7 +32,7 @@ from clonepolicy import (
     decide,
     scenarios,
 )
-from clonepolicy.policy import CloneTable, Rule
+from clonepolicy.policy import CANDIDATE_FIELDS, CloneTable, Rule
 from clonepolicy.scenarios import (
     AXES,
     CLONEABLE,
@@ -66,6 +66,19 @@ def all_of(request: CreateRequest) -> tuple[Candidate, ...]:
     )
 
 
+def looked_up(
+    request: CreateRequest, base: CreateRequest, route: Route
+) -> CreateRequest:
+    """Give a candidate without a source that of the base."""
+    candidate: Any = all_of(request)[0]
+    other: Any = all_of(base)[0]
+    if candidate.source is not None:
+        return request
+    found = attrs.evolve(candidate, missing=None, source=other.source)
+    replaced: Any = {CANDIDATE_FIELDS[route]: (found,)}
+    return attrs.evolve(request, **replaced)
+
+
 class TestRepairable:
     """Changing what is listed opens the path; changing less does not."""
 
@@ -93,6 +106,8 @@ class TestRepairable:
                 return
             listed = [f for f in decision.findings if path in f.blocks]
             facts = {p for f in listed for p in asked[f.rule].reads}
+            if "candidate.missing" in facts:
+                request = looked_up(request, base, path)
             request = with_facts(
                 request,
                 {p: value_in(base, p) for p in facts & set(AXES)},
