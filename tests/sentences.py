@@ -146,6 +146,14 @@ def locations_known(facts: Facts) -> bool:
     }
 
 
+def matches(facts: Facts, store: Any) -> bool:
+    """Say whether a store is for a type, which an old Glance may name."""
+    kind = facts["volume.volume_type"]
+    if facts["glance.has_location_api"] is False and kind.store_id is not None:
+        return bool(store.id == kind.store_id)
+    return bool(store.cinder_volume_type == kind.name)
+
+
 DEFECTS: Mapping[str, Callable[[Facts, Any], bool]] = {
     "encrypted": lambda f, volume: (
         volume.encryption_key_id is not None and not gets_key(f)
@@ -281,10 +289,10 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
             and f["image.direct_url"] is None
         )
     ),
-    "no location names an image that an array stores": lambda f: (
+    "no location that Glance shows names an image on an array": lambda f: (
         f["array_images"] == () and locations_known(f)
     ),
-    "no location names a volume": lambda f: (
+    "no location that Glance shows names a volume": lambda f: (
         f["image_volumes"] == () and locations_known(f)
     ),
     "the image-volume cache has no entry for the image": lambda f: (
@@ -359,25 +367,25 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
         )
     ),
     # about the source
-    "the source was looked up, and is not there": lambda f: (
+    "the source was looked up and does not exist": lambda f: (
         f["candidate.missing"] is Missing.ABSENT
     ),
-    "looking the source up is forbidden; it may well be there": lambda f: (
+    "access to the source is forbidden; the source may exist": lambda f: (
         f["candidate.missing"] is Missing.FORBIDDEN
     ),
-    "looking the source up failed; it may well be there": lambda f: (
+    "looking the source up failed; the source may exist": lambda f: (
         f["candidate.missing"] in {Missing.UNAVAILABLE, Missing.FAILED}
     ),
-    "the source was not looked up; it may well be there": lambda f: (
+    "the source was not looked up; it may exist": lambda f: (
         f["candidate.missing"] in {Missing.UNSUPPORTED, Missing.NOT_ASKED}
     ),
     "the image lies where the array does not look for images": lambda f: (
         f["candidate.missing"] is Missing.ELSEWHERE
     ),
-    "the array does not tell the source's size": lambda f: (
+    "the array does not report the source's size": lambda f: (
         f["source.size"] is None
     ),
-    "the array limits the clones of a source, and does not tell how many "
+    "the array limits the clones of a source, and does not report how many "
     "this one has": lambda f: (
         f["backend.clone_limit"] is not None
         and f.get("source.clones", f.get("volume.clones")) is None
@@ -403,7 +411,8 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "the source is smaller than the disk in the image": lambda f: (
         f["source.size"] * GIB < disk(f)
     ),
-    "the clone must be extended and the array cannot extend": lambda f: (
+    "the clone must be extended, and the array does not declare that it can "
+    "extend": lambda f: (
         f["source.size"] < f["volume.size"]
         and f["backend.can_extend"] is not True
     ),
@@ -439,11 +448,11 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
         f["image.updated_at"] is None
         or f["candidate.image_updated_at"] != f["image.updated_at"]
     ),
-    "the volumes' types are not known to promise the same by their extra "
-    "specs": lambda f: (
+    "the extra specs of the two volume types differ, or are not "
+    "known": lambda f: (
         not same_specs(f["source.volume_type"], f["volume.volume_type"])
     ),
-    "the volumes' types do not have the same QoS specs": lambda f: (
+    "the QoS specs of the two volume types differ": lambda f: (
         qos(f["source.volume_type"]) != qos(f["volume.volume_type"])
     ),
     "the source is in use, and the array is not known to clone a volume in "
@@ -457,27 +466,28 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "finds is not known to be the image's own data": lambda f: f[
         "backend.finds_images"
     ],
-    "Cinder asks the driver first, which looks for images by itself; what it "
-    "finds is not known": lambda f: f["backend.finds_images"],
+    "the driver looks for images by itself, and Cinder asks it first; what "
+    "it finds is not known": lambda f: f["backend.finds_images"],
     "the source is not known to be the image owner's: its project or, if "
     "that is trusted, its image_owner is another": lambda f: (
         owner_of_source(f) != f["image.owner"]
     ),
     # about the image's data
-    "no location of the image can be used; there is an encrypted volume "
+    "no location of the image can be used; one is an encrypted volume "
     "whose key the new volume does not get": unusable("encrypted"),
-    "no location of the image can be used; there is a volume that cannot be "
-    "attached in its status": unusable("stuck"),
-    "no location of the image can be used; there is a volume of a project "
+    "no location of the image can be used; one is a volume whose status "
+    "does not let it be attached": unusable("stuck"),
+    "no location of the image can be used; one is a volume of a project "
     "that is neither the image's owner nor trusted": unusable("a stranger's"),
-    "no location of the image can be used; there is a volume whose "
+    "no location of the image can be used; one is a volume whose "
     "glance_image_id names another image": unusable("another image's"),
     "the image's data is encrypted with a key of its own, and the new volume "
     "gets no key": lambda f: (
         f["image.encryption_key_id"] is not None and not gets_key(f)
     ),
-    "a trusted project has the image's data in a volume whose image_owner is "
-    "not the image's owner; was the image given away?": lambda f: any(
+    "a volume of a trusted project holds the image's data, and its "
+    "image_owner is not the image's owner; perhaps the image was given "
+    "away": lambda f: any(
         trusted(f, each.source.project_id)
         and each.source.image_owner != f["image.owner"]
         for each in f["image_volumes"]
@@ -516,8 +526,8 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "the source is not known to be in the new volume's cluster": lambda f: (
         not same_service(f["volume.cluster_name"], f["source.cluster_name"])
     ),
-    "the source is in another pool": lambda f: (
-        place(f, "volume") != place(f, "source")
+    "the source and the new volume are not known to be in one pool": (
+        lambda f: place(f, "volume") != place(f, "source")
     ),
     "the source is not known to be on the same array": lambda f: (
         f["backend.array_id"] is None
@@ -575,11 +585,10 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     ),
     "the array does not declare that it can clone a volume that is "
     "uploading": (lambda f: f["backend.clone_while_uploading"] is not True),
-    "no writable Glance store is for the volume's type": lambda f: (
+    "no writable store of Glance matches the volume's type": lambda f: (
         f["glance.stores"] != ()
         and not any(
-            f["volume.volume_type"] is not None
-            and store.cinder_volume_type == f["volume.volume_type"].name
+            f["volume.volume_type"] is not None and matches(f, store)
             for store in f["glance.stores"]
             if not store.read_only
         )
@@ -610,7 +619,7 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
         f["glance.has_location_api"] is True
         and f["volume.volume_type"].store_id is not None
     ),
-    "the volume, its image and the requester are not of one project": (
+    "the volume, the image and the requester do not belong to one project": (
         lambda f: (
             1
             < len(
@@ -625,7 +634,7 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "it is not known where the volume is": lambda f: (
         f["volume.host"] is None and f["volume.cluster_name"] is None
     ),
-    "the volume is smaller than the image says that it is": lambda f: (
+    "the volume is smaller than the image's size or virtual size": lambda f: (
         max(f["image.size"] or 0, f["image.virtual_size"] or 0)
         > f["volume.size"] * GIB
     ),

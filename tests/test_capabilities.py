@@ -131,7 +131,7 @@ def test_a_driver_that_looks_for_images_is_not_asked() -> None:
     assert "it is not asked" in text
     assert "scheme" not in text.replace("allowed_direct_url_schemes", "")
     stock = explain(decide(with_facts(base, values), CINDER_29))
-    assert "Cinder asks the driver first" in stock
+    assert "Cinder asks it first" in stock
     assert "not asked" not in stock
 
 

@@ -60,7 +60,10 @@ def test_create_shows_verdict_reasons_and_cost(cloud: Path) -> None:
     long = run(*args, "--explain", *root)
 
     assert short.stdout.startswith("download image ")
-    assert "no-locations: no location names a volume" in short.stdout
+    assert (
+        "no-locations: no location that Glance shows names a volume"
+        in short.stdout
+    )
     assert "done by download: " in short.stdout
     assert "plan:" not in short.stdout
     assert "plan:" in long.stdout

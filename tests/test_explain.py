@@ -8,6 +8,7 @@ from clonepolicy import (
     LIBERTY,
     SAFE,
     GiB,
+    GlanceStore,
     Host,
     Reason,
     Route,
@@ -135,6 +136,14 @@ def test_the_operator_reads_notes_and_whether_waiting_may_help() -> None:
         (NOW, "2026-01-01T00:00:00+00:00"),
         (Host("h", "b", "p"), "h@b#p"),
         (VolumeType(id="gold"), "gold"),
+        (VolumeType(id="1", name="gold"), "gold"),
+        (
+            (
+                GlanceStore(id="s", cinder_volume_type="gold"),
+                GlanceStore(id="t", read_only=True),
+            ),
+            "s (gold), t (no type, read-only)",
+        ),
         (SCENARIO.quota, str(SCENARIO.quota)),
     ],
 )
@@ -199,7 +208,7 @@ class TestWhatWouldItTake:
     def test_the_path_with_the_fewest_changes_comes_first(self) -> None:
         """Each route is listed with its best source."""
         ways = what_would_it_take(
-            with_facts(SCENARIO, {"source.status": "error"})
+            with_facts(SCENARIO, {"source.status": "backing-up"})
         )
         counts = [len(way.remedies) for way in ways]
         assert sorted(counts) == counts
@@ -235,3 +244,13 @@ def test_a_tenants_findings_are_those_in_the_text() -> None:
     assert reasons == [Reason.CONTAINER_NOT_BARE]
     assert str(reasons[0]) in explain_to_tenant(decision)
     assert len(decision.findings) > 1
+
+
+def test_a_tenant_is_not_told_who_owns_the_data() -> None:
+    """Not by what a remedy would change, either."""
+    scenario = with_facts(
+        SCENARIO, {"image.owner": None, "source.project_id": "stranger"}
+    )
+    (finding,) = tenant_findings(decide(scenario))
+    assert Reason.IMAGE_OWNER_UNKNOWN is finding.reason
+    assert [()] == [remedy.changes for remedy in finding.remedies]

@@ -128,7 +128,7 @@ plan:
 
 
 def test_a_volume_type_is_shown_with_what_it_promises() -> None:
-    """Types that differ in nothing else have their ids only."""
+    """Types that differ in nothing else have their names only."""
     fast = VolumeType(
         id="fast",
         extra_specs=frozenset({"replication_enabled=<is> True"}),
@@ -140,8 +140,8 @@ def test_a_volume_type_is_shown_with_what_it_promises() -> None:
         "volume.volume_type=fast (replication_enabled=<is> True, QoS specs q1)"
     )
     assert shown in text
-    assert "not known to promise the same by their extra specs" in text
-    assert "the volumes' types do not have the same QoS specs" in text
+    assert "the extra specs of the two volume types differ, or are not" in text
+    assert "the QoS specs of the two volume types differ" in text
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,10 @@ def test_a_tenant_is_promised_nothing_that_the_array_may_refuse(
 def test_each_way_takes_the_source_with_the_fewest_changes() -> None:
     """Only what closes that path is listed, the shortest way first."""
     request = with_a_worse_source(
-        {"source.status": "error", "config.image_volume_cache_enabled": False}
+        {
+            "source.status": "backing-up",
+            "config.image_volume_cache_enabled": False,
+        }
     )
     ways = [
         (way.route, way.candidate, [change.reason for change in way.remedies])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -23,15 +23,18 @@ from clonepolicy import (
     Candidate,
     Clone,
     Finding,
+    GlanceStore,
+    Quota,
     Register,
     Request,
     Route,
+    VolumeType,
     decide,
     scenarios,
     what_would_it_take,
 )
 from clonepolicy._decide.finding import make_finding
-from clonepolicy.policy import CANDIDATE_FIELDS, Policy, Rule
+from clonepolicy.policy import CANDIDATE_FIELDS, Policy, Rule, Values
 from clonepolicy.policy._change import changed
 from clonepolicy.ports import Missing
 from clonepolicy.scenarios import candidate_of, with_facts
@@ -40,6 +43,28 @@ from laws import EVERY, ROWS, every_policy, over, some_variants
 from sentences import SENTENCES, Facts
 
 pytestmark = pytest.mark.one_python
+
+
+NO_ROLES: Values = {"glance.service_roles": frozenset()}
+SENDS_ONLY: Values = {"backend.clone_while_uploading": False}
+ALSO: Mapping[str, Values] = {
+    "locations_shown": NO_ROLES,
+    "cinder_locations_read": NO_ROLES,
+    "cinder_sees_locations": NO_ROLES,
+    "cinder_locations_shown": NO_ROLES,
+    "has_image_volume": SENDS_ONLY,
+    "quota_suffices": {"quota": Quota(per_volume_gigabytes=0)},
+    "source_found": SENDS_ONLY,
+    "source_here": SENDS_ONLY,
+    "backref_matches": SENDS_ONLY,
+    "cinder_names_volume": SENDS_ONLY,
+    "store_resolved": {
+        "glance.has_location_api": False,
+        "glance.stores": (GlanceStore(id="another"),),
+        "volume.volume_type": VolumeType(id="t", name="t", store_id="none"),
+    },
+}
+"""What some cures look at, besides the facts that their rule reads."""
 
 
 def finding_of(
@@ -125,7 +150,12 @@ class TestCurable:
             if other is not rule:
                 continue
             about_source = "source_" in table.name
-            for _, scenario in some_variants(rule, table.base):
+            others = [
+                with_facts(variant, also)
+                for _, variant in some_variants(rule, table.base)
+                for also in ({}, ALSO.get(rule.name, {}))
+            ]
+            for scenario in others:
                 source = candidate_of(scenario) if about_source else None
                 if about_source and source is None:
                     continue

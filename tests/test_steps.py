@@ -28,6 +28,7 @@ from clonepolicy.policy import CANDIDATE_FIELDS, Policy, Rule, _rules
 from clonepolicy.scenarios import AXES, CLONEABLE, REGISTERABLE, UPLOAD_AXES
 from clonepolicy.testing import strategies as some
 from laws import RULES, VERDICT_ROWS, one_fault, over
+from sentences import SENTENCES
 
 PRESENCE = {"source", *CANDIDATE_FIELDS.values()}
 """Facts that have no values of their own: something is there, or not."""
@@ -93,6 +94,15 @@ def test_every_rule_has_values_with_which_it_fails_alone(
     )
 
 
+@every_rule
+def test_every_sentence_claims_something(rule: Rule[Any]) -> None:
+    """The law *true* knows what to check."""
+    assert rule.meaning in SENTENCES, (
+        f"Sentence: tests/sentences.py has no claim for {rule.name}: "
+        f"{rule.meaning}"
+    )
+
+
 def test_every_reason_is_reported_by_a_rule() -> None:
     """No reason is without a rule in a table."""
     unused = set(Reason) - {rule.reason for rule in RULES}
@@ -130,7 +140,7 @@ def test_the_strategies_draw_every_fact_that_a_rule_reads() -> None:
     """No fact of a request keeps one value in all requests drawn."""
     drawn: dict[tuple[type, str], set[str]] = {}
 
-    @settings(max_examples=500, database=None)
+    @settings(max_examples=2000, database=None)
     @given(create=some.create_requests(), upload=some.upload_requests())
     def collect(create: CreateRequest, upload: UploadRequest) -> None:
         for request in (create, upload):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -20,6 +20,7 @@ from clonepolicy._decide.decision import (
 from clonepolicy._decide.evaluation import Evaluation
 from clonepolicy._decide.finding import CandidateResult, Finding
 from clonepolicy._decide.relevance import nearest, unused
+from clonepolicy._facts.config import GlanceStore
 from clonepolicy._facts.records import Host, VolumeType
 from clonepolicy._facts.requests import Operation
 from clonepolicy._text import shown
@@ -56,7 +57,7 @@ def headline(decision: Decision) -> str:
 def format_fact(value: object) -> str:
     """Format a fact in the notation of Cinder and Glance, escaped."""
     if isinstance(value, (tuple, list)):
-        return f"{len(value)} of them" if value else "none"
+        return _several(value)
     if isinstance(value, frozenset):
         return shown(", ".join(sorted(map(str, value))) or "none")
     if isinstance(value, datetime.datetime):
@@ -70,14 +71,29 @@ def format_fact(value: object) -> str:
     return "not set" if value is None else shown(str(value))
 
 
+def _several(values: Sequence[object]) -> str:
+    """Count records; of stores, name each and its volume type."""
+    stores = [each for each in values if isinstance(each, GlanceStore)]
+    if stores:
+        return shown(", ".join(map(_store, stores)))
+    return f"{len(values)} of them" if values else "none"
+
+
+def _store(store: GlanceStore) -> str:
+    read_only = ", read-only" if store.read_only else ""
+    kind = store.cinder_volume_type or "no type"
+    return f"{store.id} ({kind}{read_only})"
+
+
 def _volume_type(kind: VolumeType) -> str:
-    """Return a type's id, and what it promises about data, if anything."""
+    """Return a type's name, and what it promises about data, if anything."""
     qos = kind.qos_specs_id
     promises = [
         *sorted(kind.extra_specs or ()),
         *([] if qos is None else [f"QoS specs {qos}"]),
     ]
-    return f"{kind.id} ({', '.join(promises)})" if promises else kind.id
+    name = kind.name or kind.id
+    return f"{name} ({', '.join(promises)})" if promises else name
 
 
 def explain(decision: Decision) -> str:

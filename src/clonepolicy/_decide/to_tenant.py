@@ -69,8 +69,9 @@ def tenant_findings(decision: Decision) -> tuple[Finding, ...]:
     """Return the findings that `explain_to_tenant` lists.
 
     Their values are what the tenant may know.  A volume type is its id.
+    Their remedies have no changes, which may depend on other facts.
     """
-    return tuple(map(_without_specs, _told(decision)[1]))
+    return tuple(map(_as_known, _told(decision)[1]))
 
 
 def _told(decision: Decision) -> tuple[str, list[Finding]]:
@@ -124,10 +125,13 @@ def _line(finding: Finding) -> str:
     return f"- {finding.meaning} [{finding.reason}].{remedy}{wait}"
 
 
-def _without_specs(finding: Finding) -> Finding:
-    """Leave out what only the operator knows of a volume type."""
+def _as_known(finding: Finding) -> Finding:
+    """Leave out the changes of remedies, and what a volume type promises."""
     values = tuple(
         (path, value.id if isinstance(value, VolumeType) else value)
         for path, value in finding.values
     )
-    return attrs.evolve(finding, values=values)
+    remedies = tuple(
+        attrs.evolve(remedy, changes=()) for remedy in finding.remedies
+    )
+    return attrs.evolve(finding, values=values, remedies=remedies)

@@ -26,6 +26,9 @@ GiB = 1024**3
 AT_REST = frozenset({"available", "in-use"})
 """Each ``status`` of a volume on which no operation is in progress."""
 
+GOING = frozenset({"deleting", "error_deleting"})
+"""Each ``status`` of a volume whose data may be gone, at least in part."""
+
 NOT_MIGRATING = frozenset({None, "none", "success", "error"})
 """Each ``migration_status`` of a volume that is not being migrated."""
 

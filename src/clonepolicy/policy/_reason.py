@@ -89,12 +89,12 @@ class Reason(StrEnum):
         Subject.GLANCE,
         "Cinder ignores the locations because the direct URL is hidden")
     NO_ARRAY_IMAGE = ("no-array-image", Subject.IMAGE,
-        "no location names an image that an array stores")
+        "no location that Glance shows names an image on an array")
     DRIVER_FINDS_IMAGES = ("driver-finds-images", Subject.BACKEND,
         ("the driver looks for images by itself; what it finds is not known "
          "to be the image's own data"))
     NO_LOCATIONS = ("no-locations", Subject.IMAGE,
-        "no location names a volume")
+        "no location that Glance shows names a volume")
     CACHE_UNREADABLE = ("cache-unreadable", Subject.SOURCE,
         "the image-volume cache could not be read")
     CACHE_MISS = ("cache-miss", Subject.SOURCE,
@@ -133,17 +133,17 @@ class Reason(StrEnum):
     SCHEME_UNSUPPORTED = ("scheme-unsupported", Subject.LOCATION,
         "the image lies in a kind of store that the array cannot clone from")
     SOURCE_NOT_FOUND = ("source-not-found", Subject.SOURCE,
-        "the source was looked up, and is not there")
+        "the source was looked up and does not exist")
     SOURCE_FORBIDDEN = ("source-forbidden", Subject.SOURCE,
-        "looking the source up is forbidden; it may well be there")
+        "access to the source is forbidden; the source may exist")
     SOURCE_UNAVAILABLE = ("source-unavailable", Subject.SOURCE,
-        "looking the source up failed; it may well be there")
+        "looking the source up failed; the source may exist")
     SOURCE_NOT_LOOKED_UP = ("source-not-looked-up", Subject.SOURCE,
-        "the source was not looked up; it may well be there")
+        "the source was not looked up; it may exist")
     SOURCE_ELSEWHERE = ("source-elsewhere", Subject.LOCATION,
         "the image lies where the array does not look for images")
     SOURCE_SIZE_UNKNOWN = ("source-size-unknown", Subject.SOURCE,
-        "the array does not tell the source's size")
+        "the array does not report the source's size")
     OWNER_MISMATCH = ("owner-mismatch", Subject.SOURCE,
         ("the image's owner does not own the source, and no trusted "
          "project vouches for that owner"))
@@ -175,14 +175,15 @@ class Reason(StrEnum):
     SOURCE_IS_NEW_VOLUME = ("source-is-new-volume", Subject.SOURCE,
         "the source is the new volume itself")
     EXTEND_UNSUPPORTED = ("extend-unsupported", Subject.BACKEND,
-        "the clone must be extended and the array cannot extend")
+        ("the clone must be extended, and the array does not declare that it "
+         "can extend"))
     TYPE_INCOMPATIBLE = ("type-incompatible", Subject.SOURCE,
         "the source's volume type is not known to be compatible")
     SNAPSHOT_LIMIT = ("snapshot-limit", Subject.SOURCE,
         "the source has as many clones as the array allows")
     CLONES_UNKNOWN = ("clones-unknown", Subject.SOURCE,
-        ("the array limits the clones of a source, and does not tell how many "
-         "this one has"))
+        ("the array limits the clones of a source, and does not report how "
+         "many this one has"))
     CACHE_STALE = ("cache-stale", Subject.SOURCE,
         "the image may have changed since it was cached")
     CONTENT_REFUSED = ("content-refused", Subject.SOURCE,
@@ -193,7 +194,7 @@ class Reason(StrEnum):
     ENCRYPTED_SOURCE = ("encrypted-source", Subject.SOURCE,
         "the volume is encrypted; its clone would share or lose the key")
     IMAGE_NOT_QUEUED = ("image-not-queued", Subject.IMAGE,
-        "the image already has data or is receiving some")
+        "the image is not queued: it has data, or receives some, or is gone")
     CLONE_QUOTA_UNKNOWN = ("clone-quota-unknown", Subject.CONFIG,
         "the quota of the image volume's project could not be read")
     CLONE_QUOTA = ("clone-quota", Subject.CONFIG,
@@ -205,7 +206,7 @@ class Reason(StrEnum):
     GLANCE_UNKNOWN = ("glance-unknown", Subject.GLANCE,
         "what Glance offers could not be read")
     STORE_UNRESOLVED = ("store-unresolved", Subject.GLANCE,
-        "no writable Glance store is for the volume's type")
+        "no writable store of Glance matches the volume's type")
     STORE_ID_UNSUPPORTED_BY_API = ("store-id-unsupported-by-api",
         Subject.GLANCE,
         "Cinder sends the store in a way the locations API rejects")

@@ -81,8 +81,11 @@ def variants(
     """
     paths = sorted(facts)
     pools = [_values_of(base, path) for path in paths]
-    # an odd step meets every value of the facts that have two
-    step = 1 if most is None else math.prod(map(len, pools)) // most | 1
+    count = math.prod(map(len, pools))
+    step = 1 if most is None else max(1, count // most)
+    # a step without a common divisor meets every value of each fact
+    while math.gcd(step, count) > 1:
+        step += 1
     choices = itertools.product(*pools)
     for chosen in itertools.islice(choices, 0, None, step):
         given = zip(paths, chosen, strict=True)

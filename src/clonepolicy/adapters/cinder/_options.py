@@ -77,8 +77,8 @@ _HELP = {
     "Glance is then asked whether the requester may download it.",
     "user_messages": "Write a user message (GET /v3/messages) that says why "
     "a volume or an image was not made by a clone.",
-    "show_multiple_locations": "The value of this option in glance-api.conf "
-    "of the glance-api that users reach.",
+    "show_multiple_locations": "Set this to true if a glance-api that Cinder "
+    "or users reach has this option set in its glance-api.conf.",
     "set_image_location_restricted": "Set this to true if Glance's policy "
     "set_image_location is narrower than its default. If Glance has no "
     "locations API, no image volume is then registered.",

@@ -18,12 +18,21 @@ from clonepolicy._facts.requests import CreateRequest
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule
+from clonepolicy.policy._rules import data
+from clonepolicy.policy._rules import request as requests
 from clonepolicy.policy._rules.new_source import DISK_SIZE, disk, gib
 
 _LIMIT = "config.image_volume_cache_max_size_gb"
 _QUOTA = "cache_quota"
 FILLABLE = (_LIMIT, _QUOTA, *DISK_SIZE)
 """What `fillable` looks at."""
+
+
+_OF_THE_DOWNLOAD = (
+    requests.conversion_allowed,
+    requests.compression_allowed,
+    requests.conversion_space,
+)
 
 
 def _within_limit(request: CreateRequest) -> bool:
@@ -65,6 +74,18 @@ def sure_to_fill(request: CreateRequest) -> bool:
         quota is not None
         and _has_room(quota, size)
         and (not limit or size <= limit)
+    )
+
+
+def can_be_filled(request: CreateRequest) -> bool:
+    """Return whether a create can fill the cache, as far as is known.
+
+    Only a download fills it.
+    """
+    return (
+        fillable(request)
+        and not data.barring(request)
+        and all(rule.holds(request) for rule in _OF_THE_DOWNLOAD)
     )
 
 

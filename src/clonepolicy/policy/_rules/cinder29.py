@@ -26,11 +26,14 @@ from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule, spec
 from clonepolicy.policy._rules import cloning, place
+from clonepolicy.policy._rules.cache import can_be_filled
 from clonepolicy.policy._rules.cloning import (
     FINDS_NO_IMAGES,
     driver_goes_by_locations,
 )
 from clonepolicy.policy._rules.new_source import (
+    by_store,
+    by_upload,
     replaced,
     with_internal_tenant,
 )
@@ -50,7 +53,7 @@ _PERMITTED = (
         "give Cinder's [glance] user the roles service and admin",
         Responsible.OPERATOR,
         lambda request: (
-            {"image.locations_from": LocationsFrom.LOCATIONS_API}
+            cloning.given_roles(request)
             if request.image.locations_from is LocationsFrom.FORBIDDEN
             else None
         ),
@@ -70,6 +73,12 @@ def _owned(
 ) -> Mapping[str, Any] | None:
     owner = request.image.owner
     return None if owner is None else {"source.project_id": owner}
+
+
+def _cached_here(
+    request: CreateRequest, candidate: CacheEntry
+) -> Mapping[str, Any] | None:
+    return place.moved(request, candidate) if can_be_filled(request) else None
 
 
 def _without_store(request: UploadRequest) -> Mapping[str, Any]:
@@ -156,8 +165,9 @@ def cinder_sees_locations(request: CreateRequest) -> bool:
         Cure(
             "give Cinder access to Glance's locations API",
             Responsible.OPERATOR,
-            always({"image.locations_from": LocationsFrom.LOCATIONS_API}),
+            cloning.given_roles,
         ),
+        cloning.SHOW_DIRECT_URL,
     ),
 )
 def cinder_locations_shown(request: CreateRequest) -> bool:
@@ -172,7 +182,7 @@ def cinder_locations_shown(request: CreateRequest) -> bool:
     Reason.DRIVER_FINDS_IMAGES,
     reads=driver_goes_by_locations.reads,
     citations=driver_goes_by_locations.citations,
-    meaning="Cinder asks the driver first, which looks for images by itself; "
+    meaning="the driver looks for images by itself, and Cinder asks it first; "
     "what it finds is not known",
     cures=(FINDS_NO_IMAGES,),
 )
@@ -191,7 +201,13 @@ def cinder_driver_goes_by_locations(request: CreateRequest) -> bool:
             "upload the image from a volume with "
             "image_upload_use_cinder_backend",
             Responsible.OPERATOR,
-            replaced,
+            by_upload(replaced),
+            Cost.DATA,
+        ),
+        Cure(
+            "keep the image in a cinder store of Glance, in a trusted project",
+            Responsible.OPERATOR,
+            by_store(replaced),
             Cost.DATA,
         ),
     ),
@@ -249,7 +265,7 @@ def _filter(wanted: Host | None, has: Host | None) -> bool:
             "declare clone_across_pools in extra_capabilities, if it is one "
             "array",
             Responsible.OPERATOR,
-            place.ACROSS,
+            place.across,
             Cost.RESTART,
         ),
     ),
@@ -282,7 +298,7 @@ def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
             "declare clone_across_pools in extra_capabilities, if it is one "
             "array",
             Responsible.OPERATOR,
-            place.ACROSS,
+            place.across,
             Cost.RESTART,
         ),
     ),
@@ -308,7 +324,8 @@ def cinder_same_cluster(
     citations=(_CLONE,),
     cures=(
         Cure(
-            "set image_owner of the image volume to the image's owner",
+            "set image_owner of the image volume to the image's owner, if its "
+            "data is this image's",
             Responsible.OPERATOR,
             lambda request, _: {"source.image_owner": request.image.owner},
         ),
@@ -334,7 +351,7 @@ def cinder_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
         Cure(
             "create one volume on this backend, which fills the cache there",
             Responsible.OPERATOR,
-            place.moved,
+            _cached_here,
             Cost.DATA,
             waiting_helps=True,
         ),

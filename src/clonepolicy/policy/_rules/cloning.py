@@ -16,17 +16,21 @@ from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
 from clonepolicy.policy._rules.cache import (
     FILLABLE,
+    can_be_filled,
     fillable,
     sure_to_fill,
 )
-from clonepolicy.policy._rules.data import barring
 from clonepolicy.policy._rules.new_source import (
     NEW_OWNER,
     SHOWN_DIRECTLY,
     array_image,
+    by_store,
+    by_upload,
     cache_entry,
+    declared,
     image_volume,
     with_internal_tenant,
+    without_key,
 )
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
@@ -46,20 +50,30 @@ def _read_if(
     )
 
 
+def given_roles(request: CreateRequest) -> Mapping[str, Any] | None:
+    """Return what changes if the roles are what keeps the locations hidden."""
+    glance_ = request.glance
+    if glance_.has_location_api is False or glance_.service_roles >= _ROLES:
+        return None
+    return {"image.locations_from": LocationsFrom.LOCATIONS_API}
+
+
+SHOW_DIRECT_URL = Cure(
+    "set show_image_direct_url in glance-api.conf, if every user may see "
+    "where images lie",
+    Responsible.OPERATOR,
+    always(SHOWN_DIRECTLY),
+    Cost.RESTART,
+)
 SHOW_LOCATIONS = (
     Cure(
         "give Cinder's [glance] user the roles service and admin",
         Responsible.OPERATOR,
-        always({"image.locations_from": LocationsFrom.LOCATIONS_API}),
+        given_roles,
     ),
-    Cure(
-        "set show_image_direct_url in glance-api.conf, if every user may see "
-        "where images lie",
-        Responsible.OPERATOR,
-        always(SHOWN_DIRECTLY),
-        Cost.RESTART,
-    ),
+    SHOW_DIRECT_URL,
 )
+_ROLES = frozenset({"service", "admin"})
 _UNREAD = frozenset({LocationsFrom.UNAVAILABLE, LocationsFrom.UNREADABLE})
 _HIDDEN = frozenset({LocationsFrom.HIDDEN, LocationsFrom.FORBIDDEN})
 
@@ -73,24 +87,25 @@ def _owned(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
     return {"image.owner": (*owners, NEW_OWNER)[0]}
 
 
+def _with_volume(request: CreateRequest) -> Mapping[str, Any]:
+    return {"image_volumes": (image_volume(request),)}
+
+
 def _stored_on_array(request: CreateRequest) -> Mapping[str, Any] | None:
     image = array_image(request)
     return None if image is None else {"array_images": (image,)}
 
 
-def _entered(request: CreateRequest) -> Mapping[str, Any] | None:
-    """Return the cache after one more create, which downloads the image."""
-    if barring(request):
-        return None
-    return {"cache_entries": (cache_entry(request),)}
-
-
 def _filled(request: CreateRequest) -> Mapping[str, Any] | None:
-    return _entered(request) if sure_to_fill(request) else None
+    entries = {"cache_entries": (cache_entry(request),)}
+    sure = can_be_filled(request) and sure_to_fill(request)
+    return entries if sure else None
 
 
 def _perhaps_filled(request: CreateRequest) -> Mapping[str, Any] | None:
-    return None if sure_to_fill(request) else _entered(request)
+    entries = {"cache_entries": (cache_entry(request),)}
+    perhaps = can_be_filled(request) and not sure_to_fill(request)
+    return entries if perhaps else None
 
 
 def _with_cinder(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
@@ -108,7 +123,7 @@ def _with_cinder(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
         Cure(
             "choose a volume type without encryption",
             Responsible.REQUESTER,
-            always({"volume.encryption_key_id": None}),
+            without_key,
         ),
     ),
 )
@@ -244,6 +259,12 @@ def signature_not_required(request: CreateRequest | UploadRequest) -> bool:
     "upload fails, and an image volume stays behind.",
     cures=(
         Cure(
+            "declare can_clone in extra_capabilities, if the driver clones",
+            Responsible.OPERATOR,
+            declared("can_clone"),
+            Cost.RESTART,
+        ),
+        Cure(
             "implement cloning in the driver, and declare it",
             Responsible.DRIVER_AUTHOR,
             always({"backend.can_clone": True}),
@@ -287,7 +308,7 @@ def backend_thawed(request: CreateRequest | UploadRequest) -> bool:
             waiting_helps=True,
         ),
         Cure(
-            "mend what the log says about reading the locations",
+            "find in the log why the locations cannot be read, and fix it",
             Responsible.OPERATOR,
             _read_if(LocationsFrom.UNREADABLE),
             waiting_helps=True,
@@ -368,7 +389,13 @@ def driver_goes_by_locations(request: CreateRequest) -> bool:
             "upload the image from a volume with "
             "image_upload_use_cinder_backend",
             Responsible.OPERATOR,
-            lambda request: {"image_volumes": (image_volume(request),)},
+            by_upload(_with_volume),
+            Cost.DATA,
+        ),
+        Cure(
+            "keep the image in a cinder store of Glance, in a trusted project",
+            Responsible.OPERATOR,
+            by_store(_with_volume),
             Cost.DATA,
         ),
     ),
@@ -452,7 +479,7 @@ def internal_tenant_set(request: CreateRequest) -> bool:
     differs="Cinder fails the create.",
     cures=(
         Cure(
-            "mend what the log says about reading the cache",
+            "find in the log why the cache cannot be read, and fix it",
             Responsible.OPERATOR,
             always({"cache_missing": None}),
             waiting_helps=True,

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from clonepolicy._facts.locations import cinder_volume_id
-from clonepolicy._facts.records import GiB, LocationsFrom, Volume
+from clonepolicy._facts.records import GOING, GiB, LocationsFrom, Volume
 from clonepolicy._facts.requests import CreateRequest, ImageVolume
 from clonepolicy.policy._cure import Cost, Cure, Responsible
 from clonepolicy.policy._reason import Reason
@@ -122,7 +122,7 @@ def _plain_copy(request: CreateRequest) -> Mapping[str, Any]:
 
 def _recovered(request: CreateRequest) -> Mapping[str, Any] | None:
     sources = [each.source for each in request.image_volumes]
-    if any(source and source.status == "deleting" for source in sources):
+    if any(source and source.status in GOING for source in sources):
         return None
 
     def available(volume: Volume) -> Volume:
@@ -134,7 +134,11 @@ def _recovered(request: CreateRequest) -> Mapping[str, Any] | None:
 
 def _projects_listed(request: CreateRequest) -> Mapping[str, Any]:
     sources = [each.source for each in request.image_volumes]
-    projects = {source.project_id for source in sources if source}
+    projects = {
+        source.project_id
+        for source in sources
+        if source and source.project_id != request.image.owner
+    }
     return {
         "config.trusted_projects": request.config.trusted_projects | projects
     }
@@ -179,7 +183,7 @@ _ENCRYPTED_TYPE = Cure(
     reads=_DATA,
     citations=(_READ, _COPY),
     differs="Cinder writes the ciphertext into the new volume.",
-    meaning="no location of the image can be used; there is an encrypted "
+    meaning="no location of the image can be used; one is an encrypted "
     "volume whose key the new volume does not get",
     cures=(
         _ENCRYPTED_TYPE,
@@ -202,8 +206,8 @@ def data_not_ciphertext(request: CreateRequest) -> bool:
     reads=_DATA,
     citations=(_READ, _ATTACH),
     differs="Cinder asks Glance for the data, which fails each time.",
-    meaning="no location of the image can be used; there is a volume that "
-    "cannot be attached in its status",
+    meaning="no location of the image can be used; one is a volume whose "
+    "status does not let it be attached",
     cures=(
         Cure(
             "bring the image volume back to available",
@@ -223,7 +227,7 @@ def data_attachable(request: CreateRequest) -> bool:
     reads=_DATA,
     citations=(_READ,),
     differs="Cinder downloads any volume that Glance can read.",
-    meaning="no location of the image can be used; there is a volume of a "
+    meaning="no location of the image can be used; one is a volume of a "
     "project that is neither the image's owner nor trusted",
     cures=(
         Cure(
@@ -246,7 +250,7 @@ def data_owned(request: CreateRequest) -> bool:
     reads=_DATA,
     citations=(_READ,),
     differs="Cinder downloads any volume that Glance can read.",
-    meaning="no location of the image can be used; there is a volume whose "
+    meaning="no location of the image can be used; one is a volume whose "
     "glance_image_id names another image",
     cures=(
         Cure(
@@ -284,11 +288,12 @@ def key_taken_over(request: CreateRequest) -> bool:
     Reason.OWNER_MISMATCH,
     reads=("image_volumes", "image.owner", *_TRUSTED),
     citations=(_READ,),
-    meaning="a trusted project has the image's data in a volume whose "
-    "image_owner is not the image's owner; was the image given away?",
+    meaning="a volume of a trusted project holds the image's data, and its "
+    "image_owner is not the image's owner; perhaps the image was given away",
     cures=(
         Cure(
-            "correct the image_owner of the image volume",
+            "correct the image_owner of the image volume, if its data is this "
+            "image's",
             Responsible.OPERATOR,
             _vouched,
         ),

@@ -41,6 +41,20 @@ def _on_known_array(
     return replaced(request, candidate) if known else None
 
 
+def _fsid_declared(
+    request: CreateRequest, candidate: ArrayImage
+) -> Mapping[str, Any] | None:
+    location = candidate.location
+    if request.backend.array_id is not None or not isinstance(
+        location, RbdLocation
+    ):
+        return None
+    changes = {"backend.array_id": location.fsid}
+    if candidate.backend.array_id is None:
+        changes["candidate.backend.array_id"] = location.fsid
+    return changes
+
+
 def _folder(path: str) -> str:
     return path.rpartition("/")[0] or "/"
 
@@ -177,8 +191,15 @@ _OWN = (
         Cure(
             "copy the image to a store in the volume's Ceph cluster",
             Responsible.OPERATOR,
-            replaced,
+            _on_known_array,
             Cost.DATA,
+        ),
+        Cure(
+            "declare the cluster's fsid as array_id in extra_capabilities, if "
+            "the location's is the array's",
+            Responsible.OPERATOR,
+            _fsid_declared,
+            Cost.RESTART,
         ),
     ),
 )

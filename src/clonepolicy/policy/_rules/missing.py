@@ -21,8 +21,14 @@ from clonepolicy._facts.requests import (
 from clonepolicy.policy._cure import Cost, Cure, Responsible
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule
+from clonepolicy.policy._rules.cache import can_be_filled
 from clonepolicy.policy._rules.location import same_fsid, scheme_supported
-from clonepolicy.policy._rules.new_source import looked_up, replaced
+from clonepolicy.policy._rules.new_source import (
+    by_store,
+    by_upload,
+    looked_up,
+    replaced,
+)
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _READS = ("candidate.missing",)
@@ -36,6 +42,13 @@ def _replaced_if(kind: type[Candidate]) -> _Changes:
     return lambda request, candidate: (
         replaced(request, candidate) if isinstance(candidate, kind) else None
     )
+
+
+def _cached_anew(
+    request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any] | None:
+    cached = isinstance(candidate, CacheEntry) and can_be_filled(request)
+    return replaced(request, candidate) if cached else None
 
 
 def _looked_up_if(why: Missing) -> _Changes:
@@ -53,13 +66,19 @@ _STORED_ON_ARRAY = Cure(
 _UPLOADED = Cure(
     "upload the image from a volume with image_upload_use_cinder_backend",
     Responsible.OPERATOR,
-    _replaced_if(ImageVolume),
+    by_upload(_replaced_if(ImageVolume)),
+    Cost.DATA,
+)
+_KEPT_IN_STORE = Cure(
+    "keep the image in a cinder store of Glance, in a trusted project",
+    Responsible.OPERATOR,
+    by_store(_replaced_if(ImageVolume)),
     Cost.DATA,
 )
 _CACHED = Cure(
     "create one volume from the image, which fills the cache",
     Responsible.OPERATOR,
-    _replaced_if(CacheEntry),
+    _cached_anew,
     Cost.DATA,
     waiting_helps=True,
 )
@@ -70,7 +89,7 @@ _LOOK_UP = (
         _looked_up_if(Missing.UNSUPPORTED),
     ),
     Cure(
-        "gather the facts anew",
+        "look the source up, and decide again",
         Responsible.OPERATOR,
         _looked_up_if(Missing.NOT_ASKED),
     ),
@@ -78,11 +97,11 @@ _LOOK_UP = (
 
 
 @rule(
-    "The source was not looked up in vain.",
+    "The source exists, as far as that is known.",
     Reason.SOURCE_NOT_FOUND,
     reads=_READS,
     citations=(_CLONE,),
-    cures=(_STORED_ON_ARRAY, _UPLOADED, _CACHED),
+    cures=(_STORED_ON_ARRAY, _UPLOADED, _KEPT_IN_STORE, _CACHED),
 )
 def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
     return candidate.missing is not Missing.ABSENT
@@ -95,8 +114,8 @@ def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
     citations=(_CLONE,),
     cures=(
         Cure(
-            "let Cinder's user read it: capabilities in Ceph, mode of the "
-            "directory, roles in the service",
+            "let Cinder read the source: check the capabilities of its Ceph "
+            "user, the mode of the directory, or its roles",
             Responsible.OPERATOR,
             looked_up,
         ),
@@ -157,7 +176,7 @@ def entry_asked(_request: CreateRequest, candidate: CacheEntry) -> bool:
     Reason.SOURCE_ELSEWHERE,
     reads=_READS,
     citations=(_CLONE,),
-    cures=(_UPLOADED, _CACHED),
+    cures=(_UPLOADED, _KEPT_IN_STORE, _CACHED),
 )
 def source_here(_request: CreateRequest, candidate: VolumeCandidate) -> bool:
     return candidate.missing is not Missing.ELSEWHERE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from clonepolicy._facts.locations import (
@@ -10,6 +10,7 @@ from clonepolicy._facts.locations import (
     FileLocation,
     RbdLocation,
     cinder_volume_id,
+    parse_location,
 )
 from clonepolicy._facts.records import (
     GiB,
@@ -51,6 +52,16 @@ NEW_OWNER = "the image's owner"
 """Stands for the project that the operator will give the image to."""
 
 
+def declared(capability: str) -> Callable[..., Mapping[str, Any] | None]:
+    """Return the changes that declare a capability, if it is not known."""
+
+    def changes(request: Request, *_: object) -> Mapping[str, Any] | None:
+        unknown = getattr(request.backend, capability) is None
+        return {f"backend.{capability}": True} if unknown else None
+
+    return changes
+
+
 def gib(size: int | None) -> int:
     """Return the whole GiB that hold ``size`` bytes; 0 if not known."""
     return -(-(size or 0) // GiB)
@@ -83,6 +94,16 @@ def with_internal_tenant(request: Request) -> Mapping[str, Any]:
     }
 
 
+def without_key(request: CreateRequest) -> Mapping[str, Any] | None:
+    """Return the change to a plain volume; None: the image's data needs a key.
+
+    A volume without the image's own key would hold ciphertext.
+    """
+    if request.image.encryption_key_id is not None:
+        return None
+    return {"volume.encryption_key_id": None}
+
+
 def _volume(
     request: CreateRequest, project_id: str | None, id_: str = _ID
 ) -> Volume:
@@ -113,7 +134,7 @@ def image_volume(request: CreateRequest) -> ImageVolume:
 
 def cache_entry(request: CreateRequest) -> CacheEntry:
     """Return the entry that one create adds to the cache."""
-    tenant = request.config.cinder_internal_tenant_project_id
+    tenant = request.config.cinder_internal_tenant_project_id or NEW_TENANT
     return CacheEntry(
         image_id=request.image.id,
         image_updated_at=request.image.updated_at,
@@ -134,9 +155,12 @@ def array_image(request: CreateRequest) -> ArrayImage | None:
         )
     elif "file" in here.image_schemes:
         folders = [pool for pool in trusted if pool.startswith("/")]
-        location = FileLocation(f"{(*folders, '/images')[0]}/{name}")
+        folder = (*folders, "/images")[0].rstrip("/")
+        location = FileLocation(f"{folder}/{name}")
     else:
         return None
+    if parse_location(str(location)) != location:
+        return None  # no store writes such a name
     source = _stored_image(request)
     return ArrayImage(location=location, source=source, backend=here)
 
@@ -144,6 +168,32 @@ def array_image(request: CreateRequest) -> ArrayImage | None:
 def _stored_image(request: CreateRequest) -> StoredImage:
     return StoredImage(
         size=disk(request), clones=0, inspection=Inspection.PASSED
+    )
+
+
+def by_upload(changes: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what an upload changes; None: the driver keeps it from cloning.
+
+    Where the driver clones no volume that is uploading, an upload only sends
+    the data.
+    """
+    return lambda request, *candidate: (
+        None
+        if request.backend.clone_while_uploading is False
+        else changes(request, *candidate)
+    )
+
+
+def by_store(changes: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same changes for such a driver: Glance makes the volume.
+
+    None: no project of Glance's store is known to be trusted.
+    """
+    return lambda request, *candidate: (
+        changes(request, *candidate)
+        if request.backend.clone_while_uploading is False
+        and trusted_project(request) is not None
+        else None
     )
 
 

@@ -13,7 +13,7 @@ from clonepolicy._facts.requests import (
     CreateRequest,
     VolumeCandidate,
 )
-from clonepolicy.policy._cure import Cost, Cure, Responsible, always
+from clonepolicy.policy._cure import Cost, Cure, Responsible
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule, spec
 
@@ -37,8 +37,15 @@ def _same_service(one: Host | None, two: Host | None) -> bool:
     )
 
 
-ACROSS = always({"backend.clone_across_pools": True})
-"""The array clones across pools."""
+def across(
+    request: CreateRequest, candidate: VolumeCandidate
+) -> Mapping[str, Any] | None:
+    """Return the change if one array may clone across pools."""
+    here, there = request.backend.array_id, candidate.backend.array_id
+    two = here is not None and there is not None and here != there
+    if two or request.backend.clone_across_pools is False:
+        return None
+    return {"backend.clone_across_pools": True}
 
 
 def moved(
@@ -132,7 +139,7 @@ _PLACE = (
             "declare clone_across_pools in extra_capabilities, if it is one "
             "array",
             Responsible.OPERATOR,
-            ACROSS,
+            across,
             Cost.RESTART,
         ),
     ),
@@ -177,7 +184,7 @@ def same_host(request: CreateRequest, candidate: VolumeCandidate) -> bool:
             "declare clone_across_pools in extra_capabilities, if it is one "
             "array",
             Responsible.OPERATOR,
-            ACROSS,
+            across,
             Cost.RESTART,
         ),
     ),
@@ -196,6 +203,7 @@ def same_cluster(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     "Source and new volume are in the same pool, or the array clones across "
     "pools.",
     Reason.DIFFERENT_POOL,
+    meaning="the source and the new volume are not known to be in one pool",
     reads=(*_PLACE, "backend.clone_across_pools"),
     citations=(_CLONE,),
     cures=(
@@ -209,7 +217,7 @@ def same_cluster(request: CreateRequest, candidate: VolumeCandidate) -> bool:
             "declare clone_across_pools in extra_capabilities, if the array "
             "clones across pools",
             Responsible.OPERATOR,
-            ACROSS,
+            across,
             Cost.RESTART,
         ),
     ),

@@ -2,20 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
 from clonepolicy._facts.config import Quota
 from clonepolicy._facts.records import GiB
-from clonepolicy._facts.requests import CreateRequest, UploadRequest
+from clonepolicy._facts.requests import (
+    CreateRequest,
+    Operation,
+    UploadRequest,
+)
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule
-from clonepolicy.policy._rules.new_source import gib
+from clonepolicy.policy._rules.new_source import gib, without_key
 
 _VALIDATE = cinder("cinder/volume/volume_utils.py check_image_metadata")
+
+
+def _if_created(values: Mapping[str, Any]) -> Callable[..., Any]:
+    return lambda request: (
+        values if request.operation is Operation.CREATE else None
+    )
+
+
+def _if_uploaded(values: Mapping[str, Any]) -> Callable[..., Any]:
+    return lambda request: (
+        values if request.operation is Operation.UPLOAD else None
+    )
+
+
+def _too_large(request: CreateRequest) -> bool:
+    limit = request.quota.per_volume_gigabytes
+    return limit is not None and limit < request.volume.size
+
+
+_RECEIVING = frozenset({"queued", "saving", "uploading", "importing"})
+"""Each ``status`` of an image whose data is still to come."""
+
+
+def _active_if(statuses: frozenset[str]) -> Callable[..., Any]:
+    return lambda request: (
+        {"image.status": "active"}
+        if request.image.status in statuses
+        else None
+    )
+
+
+def _more_quota(request: CreateRequest) -> Mapping[str, Any] | None:
+    return None if _too_large(request) else {"quota": Quota()}
+
+
+def _larger_volumes(request: CreateRequest) -> Mapping[str, Any] | None:
+    return {"quota": Quota()} if _too_large(request) else None
 
 
 def _within_limits(request: CreateRequest) -> Mapping[str, Any] | None:
@@ -107,10 +148,15 @@ def image_visible(request: CreateRequest) -> bool:
     "deactivated later.",
     cures=(
         Cure(
-            "finish the image's upload, or have it reactivated",
+            "finish the image's upload",
             Responsible.IMAGE_OWNER,
-            always({"image.status": "active"}),
+            _active_if(_RECEIVING),
             waiting_helps=True,
+        ),
+        Cure(
+            "reactivate the image, if its data is to be used again",
+            Responsible.IMAGE_OWNER,
+            _active_if(frozenset({"deactivated"})),
         ),
     ),
 )
@@ -126,7 +172,8 @@ def image_active(request: CreateRequest) -> bool:
     differs="Cinder clones without asking Glance's download_image policy.",
     cures=(
         Cure(
-            "let the requester pass Glance's download_image policy",
+            "change Glance's policy download_image, so that the requester may "
+            "download the image",
             Responsible.OPERATOR,
             always({"image.downloadable": True}),
         ),
@@ -196,7 +243,7 @@ def virtual_size_fits(request: CreateRequest) -> bool:
         Cure(
             "choose a volume type that is not encrypted",
             Responsible.REQUESTER,
-            always({"volume.encryption_key_id": None}),
+            without_key,
         ),
         Cure(
             "choose a volume type that is not multiattach",
@@ -219,7 +266,7 @@ def multiattach_unencrypted(request: CreateRequest) -> bool:
     citations=(cinder("QuotaReserveTask"),),
     cures=(
         Cure(
-            "mend what the log says about reading the quota",
+            "find in the log why the quota cannot be read, and fix it",
             Responsible.OPERATOR,
             always({"quota": Quota()}),
             waiting_helps=True,
@@ -239,8 +286,13 @@ def quota_known(request: CreateRequest) -> bool:
         Cure(
             "delete volumes, or have the quota raised",
             Responsible.REQUESTER,
-            always({"quota": Quota()}),
+            _more_quota,
             waiting_helps=True,
+        ),
+        Cure(
+            "have the quota raised, above all the size of one volume",
+            Responsible.REQUESTER,
+            _larger_volumes,
         ),
     ),
 )
@@ -258,7 +310,13 @@ def quota_suffices(request: CreateRequest) -> bool:
         Cure(
             "choose the format raw",
             Responsible.REQUESTER,
-            always({"image.disk_format": "raw"}),
+            _if_uploaded({"image.disk_format": "raw"}),
+            Cost.DATA,
+        ),
+        Cure(
+            "convert the image to raw",
+            Responsible.IMAGE_OWNER,
+            _if_created({"image.disk_format": "raw"}),
             Cost.DATA,
         ),
         Cure(
@@ -291,7 +349,13 @@ def conversion_allowed(request: CreateRequest | UploadRequest) -> bool:
         Cure(
             "choose a container_format other than compressed",
             Responsible.REQUESTER,
-            always({"image.container_format": "bare"}),
+            _if_uploaded({"image.container_format": "bare"}),
+            Cost.DATA,
+        ),
+        Cure(
+            "offer the image with a container_format other than compressed",
+            Responsible.IMAGE_OWNER,
+            _if_created({"image.container_format": "bare"}),
             Cost.DATA,
         ),
         Cure(
@@ -320,7 +384,7 @@ def compression_allowed(request: CreateRequest | UploadRequest) -> bool:
         Cure(
             "make room in image_conversion_dir",
             Responsible.OPERATOR,
-            lambda request: {"conversion_free": (request.image.size or 0) + 1},
+            always({"conversion_free": None}),
             waiting_helps=True,
         ),
     ),

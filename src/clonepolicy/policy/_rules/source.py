@@ -10,9 +10,11 @@ from typing import Any
 
 from clonepolicy._facts.records import (
     AT_REST,
+    GOING,
     NOT_MIGRATING,
     GiB,
     Inspection,
+    Missing,
     StoredImage,
     VolumeType,
 )
@@ -26,12 +28,15 @@ from clonepolicy._facts.requests import (
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
-from clonepolicy.policy._rules.cache import fillable
-from clonepolicy.policy._rules.data import barring
+from clonepolicy.policy._rules.cache import can_be_filled
 from clonepolicy.policy._rules.new_source import (
     DISK_SIZE,
     NEW_TENANT,
+    by_store,
+    by_upload,
+    declared,
     disk,
+    gib,
     replaced,
     trusted_project,
     with_internal_tenant,
@@ -57,7 +62,7 @@ INSPECTED = always({"source.inspection": Inspection.PASSED})
 
 
 def _vouched(
-    request: CreateRequest, candidate: ImageVolume
+    request: CreateRequest, candidate: VolumeCandidate
 ) -> Mapping[str, Any] | None:
     source = candidate.source
     if source is None or not request.config.trusts(source.project_id):
@@ -76,22 +81,79 @@ def _kept_by_cinder(
     return kept if project else {**with_internal_tenant(request), **kept}
 
 
+def _cached_anew(
+    request: CreateRequest, candidate: CacheEntry
+) -> Mapping[str, Any] | None:
+    located: tuple[Candidate, ...] = (
+        *request.array_images,
+        *request.image_volumes,
+    )
+    gone = all(each.missing is Missing.ABSENT for each in located)
+    if (located and gone) or not can_be_filled(request):
+        return None  # the entry may be all that is left of the data
+    return _kept_by_cinder(request, candidate)
+
+
+def _filled_anew(
+    request: CreateRequest, candidate: VolumeCandidate
+) -> Mapping[str, Any] | None:
+    cached = isinstance(candidate, CacheEntry) and can_be_filled(request)
+    return replaced(request, candidate) if cached else None
+
+
+def _located_anew(
+    request: CreateRequest, candidate: VolumeCandidate
+) -> Mapping[str, Any] | None:
+    located = isinstance(candidate, ImageVolume)
+    return replaced(request, candidate) if located else None
+
+
 def _refreshed(
     request: CreateRequest, _candidate: CacheEntry
 ) -> Mapping[str, Any] | None:
     changed = request.image.updated_at
-    if changed is None or not fillable(request) or barring(request):
+    if changed is None or not can_be_filled(request):
         return None
     return {"candidate.image_updated_at": changed}
 
 
 def _settled(
     _request: CreateRequest, candidate: Candidate
-) -> Mapping[str, Any]:
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    if source is None or source.status in GOING:
+        return None
     settled = {"source.status": "available"}
     if isinstance(candidate.source, StoredImage):
         return settled
     return {**settled, "source.migration_status": None}
+
+
+def _in_error(
+    request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    failed = source is not None and "error" in source.status
+    return _settled(request, candidate) if failed else None
+
+
+def _in_progress(
+    request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    failed = source is not None and "error" in source.status
+    return None if failed else _settled(request, candidate)
+
+
+def _kept_elsewhere(
+    request: CreateRequest, candidate: Candidate
+) -> Mapping[str, Any] | None:
+    source = candidate.source
+    if source is None or source.status not in GOING:
+        return None
+    if isinstance(candidate, CacheEntry) and not can_be_filled(request):
+        return None
+    return replaced(request, candidate)
 
 
 def _as_large(
@@ -101,13 +163,29 @@ def _as_large(
     return None if size is None else {"volume.size": size}
 
 
-def _of_its_type(
-    _request: CreateRequest, candidate: VolumeCandidate
+def _of_its_size(
+    request: CreateRequest, candidate: Candidate
 ) -> Mapping[str, Any] | None:
-    source = candidate.source
+    """Return the change to the source's size, if Cinder would accept it."""
+    size, image = _size(candidate), request.image
+    kind = request.volume.volume_type
+    least = kind and kind.min_vol_size
+    needed = max(1, image.min_disk, least or 0, gib(image.size), disk(request))
+    return None if size is None or size < needed else {"volume.size": size}
+
+
+def _of_its_type(
+    request: CreateRequest, candidate: VolumeCandidate
+) -> Mapping[str, Any] | None:
+    source, size = candidate.source, request.volume.size
     if source is None:
         return None
-    return {"volume.volume_type": source.volume_type}
+    kind = source.volume_type
+    low = None if kind is None else kind.min_vol_size
+    high = None if kind is None else kind.max_vol_size
+    if size < (low or 0) or (high is not None and size > high):
+        return None
+    return {"volume.volume_type": kind}
 
 
 def _fewer_clones(
@@ -129,14 +207,15 @@ def _fewer_clones(
     "project, and trusts image_owner on any volume.",
     cures=(
         Cure(
-            "correct the image_owner of the image volume",
+            "correct the image_owner of the image volume, if its data is this "
+            "image's",
             Responsible.OPERATOR,
             _vouched,
         ),
         Cure(
             "upload the image anew with image_upload_use_internal_tenant",
             Responsible.OPERATOR,
-            _kept_by_cinder,
+            by_upload(_kept_by_cinder),
             Cost.DATA,
         ),
     ),
@@ -160,9 +239,16 @@ def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
     differs="Cinder does not check this.",
     cures=(
         Cure(
-            "delete the entry; the next create fills the cache anew",
+            "correct the image_owner of the cached volume, if its data is "
+            "this image's",
             Responsible.OPERATOR,
-            _kept_by_cinder,
+            _vouched,
+        ),
+        Cure(
+            "delete the entry, if the image can be downloaded; the next "
+            "create fills the cache anew",
+            Responsible.OPERATOR,
+            _cached_anew,
             Cost.DATA,
         ),
     ),
@@ -187,7 +273,19 @@ def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
             "upload the image from a volume with "
             "image_upload_use_cinder_backend",
             Responsible.OPERATOR,
-            replaced,
+            by_upload(_located_anew),
+            Cost.DATA,
+        ),
+        Cure(
+            "keep the image in a cinder store of Glance, in a trusted project",
+            Responsible.OPERATOR,
+            by_store(_located_anew),
+            Cost.DATA,
+        ),
+        Cure(
+            "create one volume from the image, which fills the cache",
+            Responsible.OPERATOR,
+            _filled_anew,
             Cost.DATA,
         ),
     ),
@@ -213,7 +311,7 @@ def backref_matches(
         Cure(
             "create one volume from the image, which fills the cache",
             Responsible.OPERATOR,
-            replaced,
+            _filled_anew,
             Cost.DATA,
         ),
     ),
@@ -254,8 +352,19 @@ def entry_fresh(request: CreateRequest, candidate: CacheEntry) -> bool:
         Cure(
             "bring the source back to available",
             Responsible.OPERATOR,
-            _settled,
+            _in_error,
+        ),
+        Cure(
+            "wait, or bring the source back to available",
+            Responsible.OPERATOR,
+            _in_progress,
             waiting_helps=True,
+        ),
+        Cure(
+            "keep the image in another source: this one is being deleted",
+            Responsible.OPERATOR,
+            _kept_elsewhere,
+            Cost.DATA,
         ),
     ),
 )
@@ -344,7 +453,7 @@ def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
     differs="Cinder leaves this to the driver.",
     cures=(
         Cure(
-            "report the size in the driver",
+            "make the driver report the source's size",
             Responsible.DRIVER_AUTHOR,
             lambda request, _: {"source.size": disk(request)},
         ),
@@ -427,7 +536,13 @@ def source_is_another(
         Cure(
             "ask for a volume of the source's size",
             Responsible.REQUESTER,
-            _as_large,
+            _of_its_size,
+        ),
+        Cure(
+            "declare can_extend in extra_capabilities, if the driver extends",
+            Responsible.OPERATOR,
+            declared("can_extend"),
+            Cost.RESTART,
         ),
         Cure(
             "implement extending in the driver, and declare it",
@@ -456,8 +571,7 @@ def _promised(kind: VolumeType | None) -> frozenset[str] | None:
     reads=("source.volume_type", "volume.volume_type"),
     citations=_TYPES,
     differs=_TYPES_DIFFER,
-    meaning="the volumes' types are not known to promise the same by their "
-    "extra specs",
+    meaning="the extra specs of the two volume types differ, or are not known",
     cures=(
         Cure(
             "choose the source's volume type",
@@ -485,7 +599,7 @@ def type_specs_equal(
     reads=("source.volume_type", "volume.volume_type"),
     citations=_TYPES,
     differs=_TYPES_DIFFER,
-    meaning="the volumes' types do not have the same QoS specs",
+    meaning="the QoS specs of the two volume types differ",
     cures=(
         Cure(
             "choose the source's volume type",
@@ -510,7 +624,7 @@ def type_qos_equal(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     differs="Cinder tries to clone, and downloads if that fails.",
     cures=(
         Cure(
-            "count clones in the driver",
+            "make the driver report the number of clones",
             Responsible.DRIVER_AUTHOR,
             always({"source.clones": 0}),
             waiting_helps=True,
@@ -596,7 +710,7 @@ def source_inspected(_request: CreateRequest, candidate: Candidate) -> bool:
     citations=(advisory("OSSA-2024-001"),),
     cures=(
         Cure(
-            "mend what the log says about reading the source",
+            "find in the log why the source cannot be read, and fix it",
             Responsible.OPERATOR,
             INSPECTED,
             waiting_helps=True,
@@ -617,7 +731,7 @@ def source_readable(_request: CreateRequest, candidate: Candidate) -> bool:
         Cure(
             "upload the image anew with image_upload_use_internal_tenant",
             Responsible.OPERATOR,
-            _kept_by_cinder,
+            by_upload(_kept_by_cinder),
             Cost.DATA,
         ),
     ),
@@ -636,7 +750,7 @@ def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
         Cure(
             "ask for a volume of the source's size",
             Responsible.REQUESTER,
-            _as_large,
+            _of_its_size,
         ),
     ),
 )

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
+
 from clonepolicy._facts.config import GlanceStore, Quota
 from clonepolicy._facts.records import NOT_MIGRATING, GiB, Inspection
 from clonepolicy._facts.requests import UploadRequest
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
-from clonepolicy.policy._rules.new_source import with_internal_tenant
+from clonepolicy.policy._rules.new_source import declared, with_internal_tenant
 from clonepolicy.policy._rules.source import CLONES_IN_USE
 
 _API = cinder("volume.api.API.copy_volume_to_image")
 _REGISTER = cinder("VolumeManager._clone_image_volume_and_add_location")
+_TRIES = (
+    "Cinder tries to clone, and uploads after an error of Cinder's own. Any "
+    "other error fails the upload and leaves an image volume behind."
+)
 _STATUS = ("volume.status", "volume.previous_status")
 _TENANT = (
     "config.image_upload_use_internal_tenant",
@@ -35,11 +41,29 @@ def _fewer_clones(request: UploadRequest) -> Mapping[str, Any] | None:
 
 def _one_store(request: UploadRequest) -> Mapping[str, Any] | None:
     kind = request.volume.volume_type
-    if kind is None or kind.name is None:
+    if kind is None or kind.name is None or _takes_store_of_type(request):
         return None
     store_id = kind.store_id or "cinder"
     store = GlanceStore(id=store_id, cinder_volume_type=kind.name)
     return {"glance.stores": (store,)}
+
+
+def _takes_store_of_type(request: UploadRequest) -> bool:
+    """Return whether the location names ``image_service:store_id``."""
+    kind = request.volume.volume_type
+    return (
+        request.glance.has_location_api is False
+        and kind is not None
+        and kind.store_id is not None
+    )
+
+
+def _writable_named(request: UploadRequest) -> Mapping[str, Any] | None:
+    kind = request.volume.volume_type
+    store = next((s for s in request.glance.stores if not s.read_only), None)
+    if kind is None or store is None or not _takes_store_of_type(request):
+        return None
+    return {"volume.volume_type": attrs.evolve(kind, store_id=store.id)}
 
 
 def _with_role(role: str) -> Callable[[UploadRequest], Mapping[str, Any]]:
@@ -170,8 +194,6 @@ def uploaded_unencrypted(request: UploadRequest) -> bool:
 @rule(
     "The image is queued: it has no data yet.",
     Reason.IMAGE_NOT_QUEUED,
-    meaning="the image is not queued: it has data, or receives some, or "
-    "is gone",
     reads=("image.status",),
     citations=(glance("ImagesController.add_location"),),
     differs="Cinder clones first; then Glance refuses the location.",
@@ -213,10 +235,12 @@ def uploaded_settled(request: UploadRequest) -> bool:
     reads=("image.owner", "volume.project_id", "project_id"),
     citations=(_API, _REGISTER),
     differs="Cinder does not check this.",
-    meaning="the volume, its image and the requester are not of one project",
+    meaning="the volume, the image and the requester do not belong to one "
+    "project",
     cures=(
         Cure(
-            "let the volume's project upload it",
+            "upload as a user of the volume's project, to an image of that "
+            "project",
             Responsible.REQUESTER,
             lambda request: {
                 "project_id": request.volume.project_id,
@@ -247,12 +271,12 @@ def uploaded_placed(request: UploadRequest) -> bool:
 
 
 @rule(
-    "The volume holds the size and the virtual size that the image has.",
+    "The volume is no smaller than the image's size and virtual size.",
     Reason.SOURCE_SMALLER_THAN_IMAGE,
     reads=("volume.size", "image.size", "image.virtual_size"),
     citations=(cinder("image_utils.check_virtual_size"),),
     differs="Cinder does not check this.",
-    meaning="the volume is smaller than the image says that it is",
+    meaning="the volume is smaller than the image's size or virtual size",
 )
 def uploaded_holds_image(request: UploadRequest) -> bool:
     image = request.image
@@ -311,7 +335,7 @@ def wanted_tenant_set(request: UploadRequest) -> bool:
     differs="Cinder fails the upload.",
     cures=(
         Cure(
-            "mend what the log says about reading the quota",
+            "find in the log why the quota cannot be read, and fix it",
             Responsible.OPERATOR,
             always({"clone_quota": Quota()}),
             waiting_helps=True,
@@ -342,24 +366,18 @@ def clone_quota_suffices(request: UploadRequest) -> bool:
     return quota.missing is not None or quota.admits(request.volume.size)
 
 
-def _uploading_declared(request: UploadRequest) -> Mapping[str, Any] | None:
-    known = request.backend.clone_while_uploading is not None
-    return None if known else {"backend.clone_while_uploading": True}
-
-
 @rule(
     "The array declares that it can clone a volume that is uploading.",
     Reason.CLONE_WHILE_UPLOADING_UNSUPPORTED,
     reads=("backend.clone_while_uploading",),
     citations=(cinder("RemoteFSSnapDriverBase._create_cloned_volume"),),
-    differs="Cinder tries to clone, and uploads after an error of its own. "
-    "Any other error fails the upload and leaves an image volume behind.",
+    differs=_TRIES,
     cures=(
         Cure(
             "declare clone_while_uploading in extra_capabilities, if the "
             "driver does not check the status",
             Responsible.OPERATOR,
-            _uploading_declared,
+            declared("clone_while_uploading"),
             Cost.RESTART,
         ),
         Cure(
@@ -380,7 +398,7 @@ def clones_while_uploading(request: UploadRequest) -> bool:
     Reason.SOURCE_IN_USE,
     reads=(*_STATUS, "backend.clone_in_use"),
     citations=(cinder("RemoteFSSnapDriverBase._create_cloned_volume"),),
-    differs="Cinder tries to clone, and uploads if that fails.",
+    differs=_TRIES,
     meaning="the volume is in use, and the array is not known to clone a "
     "volume in use",
     cures=(
@@ -408,10 +426,10 @@ def uploaded_in_use_cloned(request: UploadRequest) -> bool:
     Reason.CLONES_UNKNOWN,
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
-    differs="Cinder tries to clone, and uploads if that fails.",
+    differs=_TRIES,
     cures=(
         Cure(
-            "count clones in the driver",
+            "make the driver report the number of clones",
             Responsible.DRIVER_AUTHOR,
             always({"volume.clones": 0}),
             waiting_helps=True,
@@ -431,8 +449,7 @@ def uploaded_clones_known(request: UploadRequest) -> bool:
     Reason.SNAPSHOT_LIMIT,
     reads=("volume.clones", "backend.clone_limit"),
     citations=(cinder("exception.SnapshotLimitReached"),),
-    differs="Cinder tries to clone, and uploads after an error of its own. "
-    "Any other error fails the upload and leaves an image volume behind.",
+    differs=_TRIES,
     cures=(
         Cure(
             "delete clones of the volume",
@@ -478,7 +495,7 @@ def uploaded_not_refused(request: UploadRequest) -> bool:
     differs="Cinder notices this after cloning.",
     cures=(
         Cure(
-            "mend what the log says about asking Glance",
+            "find in the log why Glance cannot be asked, and fix it",
             Responsible.OPERATOR,
             always({"glance.missing": None}),
             waiting_helps=True,
@@ -490,7 +507,8 @@ def glance_known(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Glance has one store only, or a writable store for the volume's type.",
+    "Glance has one store without a name, or a writable store that matches "
+    "the volume's type.",
     Reason.STORE_UNRESOLVED,
     reads=("glance.stores", "glance.has_location_api", "volume.volume_type"),
     citations=(
@@ -500,10 +518,17 @@ def glance_known(request: UploadRequest) -> bool:
     differs="Cinder notices this after cloning, or never.",
     cures=(
         Cure(
-            "set cinder_volume_type of a writable store to the volume's type",
+            "set cinder_volume_type of a writable store to the volume's type, "
+            "and list the store in glance_stores",
             Responsible.OPERATOR,
             _one_store,
             Cost.RESTART,
+        ),
+        Cure(
+            "set image_service:store_id of the volume type to a writable "
+            "cinder store",
+            Responsible.OPERATOR,
+            _writable_named,
         ),
     ),
 )
@@ -652,7 +677,7 @@ def uploaded_inspected(request: UploadRequest) -> bool:
     citations=(advisory("OSSA-2024-001"),),
     cures=(
         Cure(
-            "mend what the log says about reading the volume",
+            "find in the log why the volume cannot be read, and fix it",
             Responsible.OPERATOR,
             always({"volume.inspection": Inspection.PASSED}),
             waiting_helps=True,
