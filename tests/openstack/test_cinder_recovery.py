@@ -306,6 +306,44 @@ def test_the_work_of_a_deleted_volume_is_ended(start: Start) -> None:
     assert cloud.driver.held == {}
 
 
+def test_an_image_volume_that_was_deleted_is_not_registered(
+    start: Start,
+) -> None:
+    """An operator has found it, and has not waited for the start."""
+    cloud = start()
+    left = dead_upload(cloud, REGISTERING)
+    cloud.read(left.image_volume or "").destroy()
+    initialize(cloud)
+    assert left.image not in cloud.images.metas
+    assert cloud.images.locations[left.image] == []
+    assert cloud.read(left.volume.id).status == "available"
+    assert notes() == []
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        {"status": "in-use", "attach_status": "attached"},
+        {"status": "reserved"},
+    ],
+    ids=["attached", "reserved"],
+)
+def test_an_image_volume_in_use_is_not_deleted(
+    start: Start, used: dict[str, str]
+) -> None:
+    """The note stays, as Cinder refuses to delete such a volume."""
+    cloud = start()
+    left = dead_upload(cloud, CLONING)
+    made = cloud.read(left.image_volume or "")
+    made.update(used)
+    made.save()
+    initialize(cloud)
+    assert "delete_volume" not in cloud.driver.names()
+    assert made.id in cloud.driver.held
+    assert made.id in cloud.volume_ids()
+    assert len(notes()) == 1
+
+
 def test_a_registration_that_could_not_be_undone_is_ended_later(
     start: Start,
 ) -> None:

@@ -12,9 +12,9 @@ volumes and owners meet projects often.  Any part may be given::
 from __future__ import annotations
 
 import datetime
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from itertools import chain
 from typing import Any, TypeVar
 
 import attrs
@@ -35,12 +35,14 @@ from clonepolicy import (
     ImageVolume,
     Location,
     Quota,
+    Request,
     StoredImage,
     UploadRequest,
     Volume,
     VolumeType,
     parse_location,
 )
+from clonepolicy.policy import Rule, Values
 from clonepolicy.ports import Missing
 from clonepolicy.scenarios import (
     ALICE,
@@ -55,6 +57,8 @@ from clonepolicy.scenarios import (
     SOURCE_ID,
     STORE,
     UPLOAD_AXES,
+    holds,
+    variants,
     with_facts,
 )
 
@@ -344,27 +348,49 @@ def _near(
     """Draw a scenario with other values of some facts of up to two rules.
 
     The rules are those of the shipped policies in the tables whose names
-    begin so.  A note is as likely as a rule that closes a route.
+    begin so.  A note is as likely as a rule that closes a route.  Most often
+    the values are some with which the rule fails.
     """
     others = {
         path: [v for v in values if with_facts(base, {path: v}) != base]
         for path, values in axes.items()
     }
     of = {path: st.sampled_from(each) for path, each in others.items() if each}
-    reads: dict[bool, dict[tuple[str, ...], None]] = {}
+    rules_of: dict[bool, dict[Rule[Any], None]] = {}
     for policy in POLICIES.values():
         for name, rules in policy.tables():
             if name.startswith(tables):
-                alike = reads.setdefault(name.endswith("notes"), {})
+                alike = rules_of.setdefault(name.endswith("notes"), {})
                 for rule in rules:
-                    if facts := tuple(p for p in rule.reads if p in of):
-                        alike[facts] = None
-    one_rule = st.one_of(*map(st.sampled_from, map(tuple, reads.values())))
-    some = one_rule.flatmap(
-        lambda facts: st.lists(st.sampled_from(facts), min_size=1, unique=True)
+                    if not of.keys().isdisjoint(rule.reads):
+                        alike[rule] = None
+    one_rule = st.one_of(*map(st.sampled_from, map(tuple, rules_of.values())))
+
+    def values_for(rule: Rule[Any]) -> st.SearchStrategy[Values]:
+        facts = st.sampled_from([path for path in rule.reads if path in of])
+        other = _values(st.lists(facts, min_size=1, unique=True), of)
+        failing = _failing(base, rule)
+        if not failing:
+            return other
+        one_in_four = st.sampled_from((True, False, False, False))
+        return one_in_four.flatmap(
+            lambda free: other if free else st.sampled_from(failing)
+        )
+
+    values = one_rule.flatmap(values_for)
+    several = st.sampled_from((0, 0, 0, 1, 1, 2)).flatmap(
+        lambda count: st.lists(values, min_size=count, max_size=count)
     )
-    paths = st.lists(some, max_size=2).map(lambda lists: [*chain(*lists)])
-    return _values(paths, of).map(lambda values: with_facts(base, values))
+    return several.map(
+        lambda each: with_facts(base, dict(ChainMap(*map(dict, each))))
+    )
+
+
+@cache
+def _failing(base: Request, rule: Rule[Any]) -> tuple[Values, ...]:
+    """Return values of the facts that a rule reads with which it fails."""
+    some = variants(base, frozenset(rule.reads), 200)
+    return tuple(values for values, found in some if not holds(rule, found))
 
 
 @cache

@@ -40,7 +40,7 @@ _COPIED = (
 _QUOTAS = ("volumes", "gigabytes", "per_volume_gigabytes")
 IN_CREATION = frozenset({"creating", "downloading"})
 _IN_ERROR = frozenset({"error", "error_deleting"})
-_UNUSED = _IN_ERROR | {"available", "creating"}
+UNUSED = _IN_ERROR | {"available", "creating"}
 
 
 @attrs.frozen(kw_only=True)
@@ -234,7 +234,7 @@ class CinderVolumes:
         volume = self.get_object(volume_id)
         with translate_errors(f"setting status of volume {volume_id}"):
             volume.conditional_update(
-                {"status": status}, {"status": [*_UNUSED]}
+                {"status": status}, {"status": [*UNUSED]}
             )
 
     def retry_deletion(self, volume_id: str) -> None:

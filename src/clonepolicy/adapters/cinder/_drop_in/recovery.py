@@ -142,13 +142,15 @@ def _upload_plan(work: Work, settings: Settings) -> Plan:
     if image_volume is None:
         return Plan((), abandon=abandon)
     found = _volumes().find_object(image_volume)
-    if found is not None:
-        if not is_image_volume(found, work.volume_id):
-            message = f"volume {image_volume} is no image volume: it stays"
-            raise AdapterError(message)
-        if "glance_image_id" in found.metadata:
-            # Cinder may write an old note again with other admin metadata
-            work.note = attrs.evolve(work.note, step=REGISTERING)
+    if found is None:
+        # it was not created yet, or has been deleted: do not register it
+        return Plan((), abandon=abandon)
+    if not is_image_volume(found, work.volume_id):
+        message = f"volume {image_volume} is no image volume: it stays"
+        raise AdapterError(message)
+    if "glance_image_id" in found.metadata:
+        # Cinder may write an old note again with other admin metadata
+        work.note = attrs.evolve(work.note, step=REGISTERING)
     # the source may have been deleted meanwhile
     source = _volumes(read_deleted="yes").get_volume(work.volume_id)
     request = UploadRequest(

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 from cinder import exception
 from cinder.image import glance
+from cinder.objects.fields import VolumeAttachStatus
 from oslo_log import log
 
 from clonepolicy import (
@@ -27,6 +28,7 @@ from clonepolicy.adapters.cinder._drop_in.journal import Work
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._errors import traced, translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
+from clonepolicy.adapters.cinder._volumes import UNUSED
 from clonepolicy.plan import Plan, WithdrawLocation
 from clonepolicy.ports import Ports
 
@@ -66,7 +68,8 @@ class ManagerArray(CinderArray):
         transaction, which the manager does not.
 
         Raises:
-            ConflictError: the driver found the volume busy; it is available.
+            ConflictError: the volume is in use, or the driver found it busy;
+                one that is not in use is available.
             AdapterError: the deletion failed; the volume is error_deleting.
         """
         found = self.volumes.find_object(volume_id)
@@ -87,6 +90,10 @@ class ManagerArray(CinderArray):
         self.created.remove(volume_id)
 
     def _delete_data(self, found: Any) -> None:
+        found.refresh()
+        attached = found.attach_status == VolumeAttachStatus.ATTACHED
+        if attached or found.status not in UNUSED:
+            raise ConflictError(f"volume {found.id} is in use: {found.status}")
         manager, context = self.manager, self.volumes.context.elevated()
         manager._check_is_our_resource(found)
         manager._notify_about_volume_usage(context, found, "delete.start")
