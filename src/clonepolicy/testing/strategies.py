@@ -345,26 +345,26 @@ def quotas() -> st.SearchStrategy[Quota]:
 def _near(
     base: R, axes: Mapping[str, tuple[Any, ...]], tables: tuple[str, ...]
 ) -> st.SearchStrategy[R]:
-    """Draw a scenario with other values of some facts of up to two rules.
+    """Draw a scenario with other values of the facts of some rules.
 
     The rules are those of the shipped policies in the tables whose names
-    begin so.  A note is as likely as a rule that closes a route.  Most often
-    the values are some with which the rule fails.
+    begin so: up to two that make notes, or up to four that close routes.  Of
+    rules that read the same facts one is enough.
+    Most often the values are some with which the rule fails.
     """
     others = {
         path: [v for v in values if with_facts(base, {path: v}) != base]
         for path, values in axes.items()
     }
     of = {path: st.sampled_from(each) for path, each in others.items() if each}
-    rules_of: dict[bool, dict[Rule[Any], None]] = {}
+    rules_of: dict[bool, dict[frozenset[str], Rule[Any]]] = {}
     for policy in POLICIES.values():
         for name, rules in policy.tables():
             if name.startswith(tables):
                 alike = rules_of.setdefault(name.endswith("notes"), {})
                 for rule in rules:
                     if not of.keys().isdisjoint(rule.reads):
-                        alike[rule] = None
-    one_rule = st.one_of(*map(st.sampled_from, map(tuple, rules_of.values())))
+                        alike.setdefault(frozenset(rule.reads), rule)
 
     def values_for(rule: Rule[Any]) -> st.SearchStrategy[Values]:
         facts = st.sampled_from([path for path in rule.reads if path in of])
@@ -377,10 +377,11 @@ def _near(
             lambda free: other if free else st.sampled_from(failing)
         )
 
-    values = one_rule.flatmap(values_for)
-    several = st.sampled_from((0, 0, 0, 1, 1, 2)).flatmap(
-        lambda count: st.lists(values, min_size=count, max_size=count)
+    notes, faults = (
+        st.sampled_from([*rules_of[kind].values()]).flatmap(values_for)
+        for kind in (True, False)
     )
+    several = st.lists(notes, max_size=2) | st.lists(faults, max_size=4)
     return several.map(
         lambda each: with_facts(base, dict(ChainMap(*map(dict, each))))
     )
@@ -395,7 +396,7 @@ def _failing(base: Request, rule: Rule[Any]) -> tuple[Values, ...]:
 
 @cache
 def near_misses() -> st.SearchStrategy[CreateRequest]:
-    """Requests that clone but for a few facts, those of up to two rules."""
+    """Requests that clone but for the facts of a few rules."""
     request = ("create.refuse", "create.download")
     return st.one_of(
         [
