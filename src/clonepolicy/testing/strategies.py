@@ -377,11 +377,11 @@ def _near(
             lambda free: other if free else st.sampled_from(failing)
         )
 
-    notes, faults = (
-        st.sampled_from([*rules_of[kind].values()]).flatmap(values_for)
-        for kind in (True, False)
+    notes, faults = (tuple(rules_of[kind].values()) for kind in (True, False))
+    note, fault = (
+        st.sampled_from(rules).flatmap(values_for) for rules in (notes, faults)
     )
-    several = st.lists(notes, max_size=2) | st.lists(faults, max_size=4)
+    several = st.lists(note, max_size=2) | st.lists(fault, max_size=4)
     return several.map(
         lambda each: with_facts(base, dict(ChainMap(*map(dict, each))))
     )
