@@ -87,7 +87,7 @@ class TestRepairable:
             )
             for rule in table
         }
-        for _ in range(4):
+        for _ in range(8):
             decision = decide(request)
             if isinstance(decision, Clone):
                 return

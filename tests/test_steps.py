@@ -140,7 +140,7 @@ def test_the_strategies_draw_every_fact_that_a_rule_reads() -> None:
     """No fact of a request keeps one value in all requests drawn."""
     drawn: dict[tuple[type, str], set[str]] = {}
 
-    @settings(max_examples=2000, database=None)
+    @settings(max_examples=3000, database=None)
     @given(create=some.create_requests(), upload=some.upload_requests())
     def collect(create: CreateRequest, upload: UploadRequest) -> None:
         for request in (create, upload):

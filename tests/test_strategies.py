@@ -209,10 +209,11 @@ def least(verdict: str) -> CreateRequest:
 
 
 def test_a_counterexample_shrinks_to_a_scenario_and_what_matters() -> None:
-    """All parts but one are those of the scenario."""
+    """All parts but those of one rule are those of the scenario."""
     scenario = CLONEABLE[Route.ARRAY_IMAGE]
     assert scenario == least("clone")
     for verdict in ("download", "refuse"):
         found = attrs.asdict(least(verdict), recurse=False)
         others = attrs.asdict(scenario, recurse=False)
-        assert 1 == sum(found[part] != others[part] for part in others)
+        changed = [part for part in others if found[part] != others[part]]
+        assert 1 <= len(changed) <= 2, changed
