@@ -144,6 +144,18 @@ def _projects_listed(request: CreateRequest) -> Mapping[str, Any]:
     }
 
 
+def _transferred(request: CreateRequest) -> Mapping[str, Any] | None:
+    owner = request.image.owner
+    if owner is None:
+        return None
+
+    def transferred(volume: Volume) -> Volume:
+        kept = request.config.trusts(volume.project_id)
+        return volume if kept else attrs.evolve(volume, project_id=owner)
+
+    return _evolved(request, transferred)
+
+
 def _named(request: CreateRequest) -> Mapping[str, Any]:
     image_id = request.image.id
     return _evolved(
@@ -230,6 +242,12 @@ def data_attachable(request: CreateRequest) -> bool:
     meaning="no location of the image can be used; one is a volume of a "
     "project that is neither the image's owner nor trusted",
     cures=(
+        Cure(
+            "transfer the volume to the image's owner, if its data is this "
+            "image's",
+            Responsible.OPERATOR,
+            _transferred,
+        ),
         Cure(
             "list the volume's project in trusted_projects, if it is that of "
             "a Glance store and has no users",

@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from clonepolicy._facts.locations import MalformedLocation, cinder_volume_id
+from clonepolicy._facts.locations import (
+    MalformedLocation,
+    OtherLocation,
+    cinder_volume_id,
+)
 from clonepolicy._facts.records import Missing
 from clonepolicy._facts.requests import (
     ArrayImage,
@@ -53,8 +57,15 @@ def _cached_anew(
 
 def _looked_up_if(why: Missing) -> _Changes:
     return lambda request, candidate: (
-        looked_up(request, candidate) if candidate.missing is why else None
+        looked_up(request, candidate)
+        if candidate.missing is why and not _is_foreign(candidate)
+        else None
     )
+
+
+def _is_foreign(candidate: Candidate) -> bool:
+    """Return whether no array can look a source up at its location."""
+    return isinstance(getattr(candidate, "location", None), OtherLocation)
 
 
 _STORED_ON_ARRAY = Cure(
