@@ -40,7 +40,10 @@ CORE = (
     *("test_records.py", "test_locations.py", "test_explain*.py"),
     *("test_execute_claims.py", "test_attempts.py", "test_notes.py"),
     *("test_exact.py", "test_decisions.py"),
-    *("test_text.py", "test_hostile.py"),
+    *("test_text.py", "test_hostile.py", "test_masked.py"),
+    *("test_cache_filling.py", "test_capabilities.py", "test_sizes.py"),
+    *("test_ordinary_route.py", "test_registered.py", "test_unknown.py"),
+    *("test_laws_remedies.py", "test_remedies_work.py"),
 )
 """Tests that reach every branch of the pure modules."""
 
