@@ -27,3 +27,4 @@ class ReflinkDriver(nfs.NfsDriver):
     def _update_volume_stats(self) -> None:
         super()._update_volume_stats()
         self._stats["clone_while_uploading"] = True
+        self._stats["clone_in_use"] = True

@@ -190,7 +190,7 @@ class TestDropIn:
         }
 
         assert "[container-not-bare]" in texts[volume]
-        assert "Made by clone or by copy" in texts[story.second]
+        assert "made by clone or by copy" in texts[story.second]
 
 
 def test_a_killed_upload_is_ended_at_the_next_start(stack: Stack) -> None:
