@@ -20,9 +20,11 @@ from clonepolicy import (
     ConflictError,
     FactError,
     FileLocation,
+    ForbiddenError,
     NotFoundError,
     StoredImage,
     UnavailableError,
+    UnsupportedError,
 )
 from clonepolicy.adapters._files import paths
 from clonepolicy.adapters._qemu import run
@@ -72,11 +74,24 @@ def test_an_image_is_opened(images: Path, place: Path) -> None:
         assert not os.get_inheritable(fd)
 
 
+ABSENT = ("no", "a\0b", "\ud800", "\udcff", "n" * 300)
+"""Names of files directly in the directory that are not there."""
+
+
 @pytest.mark.parametrize(
     "name",
     [
-        *("no", "a\0b", "\ud800", "\udcff", "n" * 300, "image/below"),
-        *("link", "loop", "below", "below/image", "../image", "..", ""),
+        *ABSENT,
+        *(
+            "image/below",
+            "link",
+            "loop",
+            "below",
+            "below/image",
+            "../image",
+            "..",
+            "",
+        ),
         *("pipe", "socket"),
     ],
 )
@@ -87,7 +102,7 @@ def test_other_files_are_no_images(
     name: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Any other file is not found; a pipe does not block."""
+    """No array looks at any other file; a pipe does not block."""
     (images.parent / "image").write_bytes(b"data")
     (images / "link").symlink_to(images / "image")
     (images / "loop").symlink_to(images / "loop")
@@ -98,20 +113,27 @@ def test_other_files_are_no_images(
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("socket")
     location = FileLocation(f"{images}/{name}")
-    assert None is array.find_image(location)
-    with pytest.raises(NotFoundError):
-        array.clone_image(new_id(), location)
+    if name in ABSENT:
+        assert None is array.find_image(location)
+        with pytest.raises(NotFoundError):
+            array.clone_image(new_id(), location)
+    else:
+        with pytest.raises(UnsupportedError, match="no image of this array"):
+            array.find_image(location)
+        with pytest.raises(UnsupportedError, match="no image of this array"):
+            array.clone_image(new_id(), location)
     assert [] == list(place.iterdir())
 
 
-def test_an_image_on_another_device_is_not_found(images: Path) -> None:
+def test_an_image_on_another_device_is_not_looked_at(images: Path) -> None:
     """A file on another file system cannot share data with the volumes."""
     elsewhere = Path("/proc")
     assert images.stat().st_dev != elsewhere.stat().st_dev
     directories = paths.ImageDirectories([images], elsewhere)
     location = FileLocation(str(images / "image"))
-    assert None is directories.find(location)
-    with pytest.raises(NotFoundError), directories.opened(location):
+    with pytest.raises(UnsupportedError):
+        directories.find(location)
+    with pytest.raises(UnsupportedError), directories.opened(location):
         pass
 
 
@@ -133,9 +155,10 @@ def test_an_image_that_cannot_be_opened_is_not_hidden(
         return real(path, *more, **other)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(UnavailableError, match="looking at file://"):
+    kind = ForbiddenError if number == errno.EACCES else UnavailableError
+    with pytest.raises(kind, match="looking at file://"):
         array.find_image(location)
-    with pytest.raises(UnavailableError, match="cloning file://"):
+    with pytest.raises(kind, match="cloning file://"):
         array.clone_image(new_id(), location)
 
 
