@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 from hypothesis import given
 
 from clonepolicy import (
     LIBERTY,
+    SAFE,
     CinderLocation,
     Clone,
     Reason,
@@ -17,8 +20,10 @@ from clonepolicy import (
     explain,
     what_would_it_take,
 )
+from clonepolicy.policy import Cure, Policy, Responsible, Rule, always
 from clonepolicy.scenarios import (
     CLONEABLE,
+    IMAGE_ID,
     OTHER_ID,
     REGISTERABLE,
     with_facts,
@@ -149,3 +154,30 @@ def test_no_way_is_listed_where_nothing_opens_the_route() -> None:
     """An upload whose volume has a limit of no clones."""
     scenario = with_facts(REGISTERABLE, {"backend.clone_limit": 0})
     assert not what_would_it_take(scenario)
+
+
+def with_refuse(rule: Rule[Any]) -> Policy:
+    """Give SAFE one more rule about every create."""
+    tables = attrs.evolve(SAFE.create, refuse=(*SAFE.create.refuse, rule))
+    return attrs.evolve(SAFE, create=tables)
+
+
+def test_a_remedy_that_changes_nothing_opens_nothing() -> None:
+    """It is tried a few times, and given up."""
+    cure = Cure("pray", Responsible.OPERATOR, always({}))
+    rule = attrs.evolve(
+        SAFE.create.refuse[0], holds=lambda _: False, cures=(cure,)
+    )
+    assert "operator: pray" == str(cure)
+    decision = decide(SCENARIO, with_refuse(rule))
+    assert "operator: pray" in explain(decision)
+    assert not what_would_it_take(SCENARIO, decision.policy)
+
+
+def test_a_record_that_a_rule_reads_is_shown_by_its_id() -> None:
+    """A whole image would not fit into a line."""
+    rule = attrs.evolve(
+        SAFE.create.refuse[0], holds=lambda _: False, reads=("image",)
+    )
+    text = explain(decide(SCENARIO, with_refuse(rule)))
+    assert f"(image={IMAGE_ID})" in text

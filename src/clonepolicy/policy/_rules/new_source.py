@@ -208,7 +208,7 @@ def looked_up(
             project = trusted_project(request)
             id_ = cinder_volume_id(location) or _ID
             return {"source": _volume(request, project, id_)}
-        case CacheEntry():
+        case _:
             return {"source": cache_entry(request).source}
 
 
