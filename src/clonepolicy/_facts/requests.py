@@ -51,6 +51,9 @@ def _check_missing(candidate: Candidate) -> None:
 class ArrayImage:
     """A candidate: an image that may lie on an array."""
 
+    listed_in: ClassVar[str] = "array_images"
+    """The field of a request that lists such candidates."""
+
     location: Location
     source: StoredImage | None = None
     missing: Missing | None = _WHY_MISSING
@@ -72,6 +75,9 @@ class ArrayImage:
 class ImageVolume:
     """A candidate: the volume behind a ``cinder://`` location."""
 
+    listed_in: ClassVar[str] = "image_volumes"
+    """The field of a request that lists such candidates."""
+
     location: Location
     source: Volume | None = None
     missing: Missing | None = _WHY_MISSING
@@ -92,6 +98,9 @@ class ImageVolume:
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class CacheEntry:
     """A candidate: an entry of Cinder's image-volume cache."""
+
+    listed_in: ClassVar[str] = "cache_entries"
+    """The field of a request that lists such candidates."""
 
     image_id: str
     image_updated_at: datetime.datetime | None = None

@@ -8,10 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 import attrs
 
 from clonepolicy._facts.requests import (
-    ArrayImage,
-    CacheEntry,
     Candidate,
-    ImageVolume,
     Request,
 )
 
@@ -19,13 +16,6 @@ Values: TypeAlias = Mapping[str, Any]
 """Values of facts by the paths of the facts."""
 
 R = TypeVar("R", bound=Request)
-
-_FIELDS: Mapping[type[Candidate], str] = {
-    ArrayImage: "array_images",
-    ImageVolume: "image_volumes",
-    CacheEntry: "cache_entries",
-}
-"""For each kind of candidate, the field of a request that lists them."""
 
 
 def changed(
@@ -70,7 +60,7 @@ def changed(
     if of_source and source is not None:
         of_candidate["source"] = attrs.evolve(source, **of_source)
     other = attrs.evolve(candidate, **of_candidate)
-    field = _FIELDS[type(candidate)]
+    field = candidate.listed_in
     others = [
         other if each is candidate else each
         for each in getattr(request, field)

@@ -55,9 +55,9 @@ class Route(StrEnum):
 
 CANDIDATE_FIELDS: Mapping[Route, str] = MappingProxyType(
     {
-        Route.ARRAY_IMAGE: "array_images",
-        Route.IMAGE_VOLUME: "image_volumes",
-        Route.CACHE_ENTRY: "cache_entries",
+        Route.ARRAY_IMAGE: ArrayImage.listed_in,
+        Route.IMAGE_VOLUME: ImageVolume.listed_in,
+        Route.CACHE_ENTRY: CacheEntry.listed_in,
     }
 )
 """For each clone route, the field of a request with its candidates."""
