@@ -12,7 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property
-from operator import attrgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -67,6 +68,12 @@ def _checks(rules: Iterable[Rule[Any]]) -> Checks:
     return tuple((rule.holds, rule) for rule in rules)
 
 
+def _source_name(candidate: Candidate) -> str:
+    """Return what two candidates for one source have in common."""
+    source = candidate.source
+    return source.id if isinstance(source, Volume) else candidate.label
+
+
 @attrs.frozen(kw_only=True)
 class CloneTable(Generic[Kind]):
     """One clone route: what must hold, and which candidate is tried first.
@@ -98,16 +105,16 @@ class CloneTable(Generic[Kind]):
         self, request: Request, usable: list[Candidate]
     ) -> list[Candidate]:
         """Return the candidates to try, best first, each source once."""
-
-        def key(candidate: Candidate) -> tuple[object, str]:
-            # two that contradict each other may be equal in the order
-            return self.order(request, candidate), repr(candidate)
-
+        keyed = sorted(
+            ((self.order(request, each), each) for each in usable),
+            key=itemgetter(0),
+        )
         best: dict[str, Candidate] = {}
-        for candidate in sorted(usable, key=key):
-            source = candidate.source
-            name = source.id if isinstance(source, Volume) else candidate.label
-            best.setdefault(name, candidate)
+        for _, group in groupby(keyed, key=itemgetter(0)):
+            alike = [candidate for _, candidate in group]
+            # two that contradict each other may be equal in the order
+            for candidate in sorted(alike, key=repr) if alike[1:] else alike:
+                best.setdefault(_source_name(candidate), candidate)
         return list(best.values())[: self.tries]
 
 
