@@ -13,7 +13,6 @@ from typing import Any
 
 import attrs
 
-from clonepolicy._facts.config import Quota
 from clonepolicy._facts.locations import cinder_volume_id
 from clonepolicy._facts.records import Host, LocationsFrom
 from clonepolicy._facts.requests import (
@@ -22,7 +21,7 @@ from clonepolicy._facts.requests import (
     ImageVolume,
     UploadRequest,
 )
-from clonepolicy.policy._cure import Cost, Cure, Responsible, always
+from clonepolicy.policy._cure import Cost, Cure, Responsible
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule, spec
 from clonepolicy.policy._rules import cloning, place
@@ -31,14 +30,10 @@ from clonepolicy.policy._rules.cloning import (
     FINDS_NO_IMAGES,
     driver_goes_by_locations,
 )
-from clonepolicy.policy._rules.new_source import (
-    by_store,
-    by_upload,
-    replaced,
-    with_internal_tenant,
-)
+from clonepolicy.policy._rules.cures import KEPT_IN_STORE, UPLOADED
 from clonepolicy.policy._rules.upload import (
     clone_quota_known,
+    clone_quota_suffices,
     wanted_tenant_set,
 )
 
@@ -95,14 +90,7 @@ def _without_store(request: UploadRequest) -> Mapping[str, Any]:
     meaning="the source is not known to be in the new volume's pool",
     reads=("volume.host", "source.host"),
     citations=(spec("Proposed change, 3rd condition"),),
-    cures=(
-        Cure(
-            "keep an image volume on each backend",
-            Responsible.OPERATOR,
-            place.moved,
-            Cost.DATA,
-        ),
-    ),
+    cures=(place.ON_EACH_BACKEND,),
 )
 def spec_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
     return candidate.source is None or (
@@ -196,21 +184,7 @@ def cinder_driver_goes_by_locations(request: CreateRequest) -> bool:
     meaning="the location is not a cinder: URL that ends in a volume id",
     reads=("candidate.location",),
     citations=(_URLS,),
-    cures=(
-        Cure(
-            "upload the image from a volume with "
-            "image_upload_use_cinder_backend",
-            Responsible.OPERATOR,
-            by_upload(replaced),
-            Cost.DATA,
-        ),
-        Cure(
-            "keep the image in a cinder store of Glance, in a trusted project",
-            Responsible.OPERATOR,
-            by_store(replaced),
-            Cost.DATA,
-        ),
-    ),
+    cures=(UPLOADED, KEPT_IN_STORE),
 )
 def cinder_names_volume(
     _request: CreateRequest, candidate: ImageVolume
@@ -255,19 +229,8 @@ def _filter(wanted: Host | None, has: Host | None) -> bool:
     reads=place.same_host.reads,
     citations=(_CLONE, _FILTER),
     cures=(
-        Cure(
-            "keep an image volume on each backend",
-            Responsible.OPERATOR,
-            place.moved,
-            Cost.DATA,
-        ),
-        Cure(
-            "declare clone_across_pools in extra_capabilities, if it is one "
-            "array",
-            Responsible.OPERATOR,
-            place.across,
-            Cost.RESTART,
-        ),
+        place.ON_EACH_BACKEND,
+        place.ACROSS_POOLS,
     ),
 )
 def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
@@ -288,19 +251,8 @@ def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
     reads=place.same_cluster.reads,
     citations=(_CLONE, _FILTER),
     cures=(
-        Cure(
-            "keep an image volume in each cluster",
-            Responsible.OPERATOR,
-            place.moved,
-            Cost.DATA,
-        ),
-        Cure(
-            "declare clone_across_pools in extra_capabilities, if it is one "
-            "array",
-            Responsible.OPERATOR,
-            place.across,
-            Cost.RESTART,
-        ),
+        place.IN_EACH_CLUSTER,
+        place.ACROSS_POOLS,
     ),
 )
 def cinder_same_cluster(
@@ -383,14 +335,7 @@ _CLONED = (
     Reason.CLONE_QUOTA,
     reads=("clone_quota", "volume.size", *_CLONED),
     citations=(_UPLOAD,),
-    cures=(
-        Cure(
-            "raise the quota of the image volume's project",
-            Responsible.OPERATOR,
-            always({"clone_quota": Quota()}),
-            waiting_helps=True,
-        ),
-    ),
+    cures=clone_quota_suffices.cures,
 )
 def cinder_clone_quota(request: UploadRequest) -> bool:
     quota = request.clone_quota
@@ -427,15 +372,7 @@ def _clones(request: UploadRequest) -> bool:
     Reason.FALLBACK_INTERNAL_TENANT,
     reads=wanted_tenant_set.reads,
     citations=(_UPLOAD,),
-    cures=(
-        Cure(
-            "set cinder_internal_tenant_project_id and "
-            "cinder_internal_tenant_user_id",
-            Responsible.OPERATOR,
-            with_internal_tenant,
-            Cost.RESTART,
-        ),
-    ),
+    cures=wanted_tenant_set.cures,
 )
 def tenant_as_wanted(request: UploadRequest) -> bool:
     return wanted_tenant_set.holds(request)

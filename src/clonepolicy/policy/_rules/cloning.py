@@ -20,18 +20,20 @@ from clonepolicy.policy._rules.cache import (
     fillable,
     sure_to_fill,
 )
+from clonepolicy.policy._rules.cures import (
+    INTERNAL_TENANT_SET,
+    by_store,
+    by_upload,
+    declared,
+)
 from clonepolicy.policy._rules.new_source import (
     NEW_OWNER,
     SHOWN_DIRECTLY,
     array_image,
-    by_store,
-    by_upload,
     cache_entry,
-    declared,
     image_volume,
-    with_internal_tenant,
-    without_key,
 )
+from clonepolicy.policy._rules.request import without_key
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _VALIDATE = cinder("cinder/volume/volume_utils.py check_image_metadata")
@@ -102,15 +104,15 @@ def _stored_on_array(request: CreateRequest) -> Mapping[str, Any] | None:
 
 
 def _filled(request: CreateRequest) -> Mapping[str, Any] | None:
-    entries = {"cache_entries": (cache_entry(request),)}
-    sure = can_be_filled(request) and sure_to_fill(request)
-    return entries if sure else None
+    if not can_be_filled(request) or not sure_to_fill(request):
+        return None
+    return {"cache_entries": (cache_entry(request),)}
 
 
 def _perhaps_filled(request: CreateRequest) -> Mapping[str, Any] | None:
-    entries = {"cache_entries": (cache_entry(request),)}
-    perhaps = can_be_filled(request) and not sure_to_fill(request)
-    return entries if perhaps else None
+    if not can_be_filled(request) or sure_to_fill(request):
+        return None
+    return {"cache_entries": (cache_entry(request),)}
 
 
 def _with_cinder(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
@@ -459,15 +461,7 @@ def cache_enabled(request: CreateRequest) -> bool:
         "config.cinder_internal_tenant_user_id",
     ),
     citations=(cinder("context.get_internal_tenant_context"),),
-    cures=(
-        Cure(
-            "set cinder_internal_tenant_project_id and "
-            "cinder_internal_tenant_user_id",
-            Responsible.OPERATOR,
-            with_internal_tenant,
-            Cost.RESTART,
-        ),
-    ),
+    cures=(INTERNAL_TENANT_SET,),
 )
 def internal_tenant_set(request: CreateRequest) -> bool:
     return (

@@ -18,6 +18,7 @@ from clonepolicy._facts.requests import ArrayImage, CreateRequest, ImageVolume
 from clonepolicy.policy._cure import Cost, Cure, Responsible
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, glance, rule, spec
+from clonepolicy.policy._rules.cures import STORED_ON_ARRAY
 from clonepolicy.policy._rules.new_source import replaced
 from clonepolicy.policy._rules.place import identified
 
@@ -80,14 +81,7 @@ def _with_pool(
     Reason.LOCATION_MALFORMED,
     reads=("candidate.location",),
     citations=(glance("glance_store cinder StoreLocation.parse_uri"),),
-    cures=(
-        Cure(
-            "have Glance store the image on the array",
-            Responsible.OPERATOR,
-            replaced,
-            Cost.DATA,
-        ),
-    ),
+    cures=(STORED_ON_ARRAY,),
 )
 def location_well_formed(
     _request: CreateRequest, candidate: ArrayImage
@@ -146,14 +140,7 @@ def source_is_named(_request: CreateRequest, candidate: ImageVolume) -> bool:
         "backend.finds_images",
     ),
     citations=(cinder("driver.clone_image"),),
-    cures=(
-        Cure(
-            "have Glance store the image on the array",
-            Responsible.OPERATOR,
-            replaced,
-            Cost.DATA,
-        ),
-    ),
+    cures=(STORED_ON_ARRAY,),
 )
 def scheme_supported(request: CreateRequest, candidate: ArrayImage) -> bool:
     if request.backend.finds_images:

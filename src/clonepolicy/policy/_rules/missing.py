@@ -5,8 +5,7 @@ Only `source_found` says that the source is not there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import attrs
 
 from clonepolicy._facts.locations import (
     MalformedLocation,
@@ -25,37 +24,23 @@ from clonepolicy._facts.requests import (
 from clonepolicy.policy._cure import Cost, Cure, Responsible
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import cinder, rule
-from clonepolicy.policy._rules.cache import can_be_filled
-from clonepolicy.policy._rules.location import same_fsid, scheme_supported
-from clonepolicy.policy._rules.new_source import (
-    by_store,
-    by_upload,
-    looked_up,
-    replaced,
+from clonepolicy.policy._rules.cures import (
+    CACHED,
+    KEPT_IN_STORE,
+    STORED_ON_ARRAY,
+    UPLOADED,
+    Changes,
 )
+from clonepolicy.policy._rules.location import same_fsid, scheme_supported
+from clonepolicy.policy._rules.new_source import looked_up
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
 _READS = ("candidate.missing",)
 _UNANSWERED = frozenset({Missing.UNAVAILABLE, Missing.FAILED})
 _UNASKED = frozenset({Missing.UNSUPPORTED, Missing.NOT_ASKED})
 
-_Changes = Callable[[CreateRequest, Any], Mapping[str, Any] | None]
 
-
-def _replaced_if(kind: type[Candidate]) -> _Changes:
-    return lambda request, candidate: (
-        replaced(request, candidate) if isinstance(candidate, kind) else None
-    )
-
-
-def _cached_anew(
-    request: CreateRequest, candidate: Candidate
-) -> Mapping[str, Any] | None:
-    cached = isinstance(candidate, CacheEntry) and can_be_filled(request)
-    return replaced(request, candidate) if cached else None
-
-
-def _looked_up_if(why: Missing) -> _Changes:
+def _looked_up_if(why: Missing) -> Changes:
     return lambda request, candidate: (
         looked_up(request, candidate)
         if candidate.missing is why and not _is_foreign(candidate)
@@ -68,31 +53,7 @@ def _is_foreign(candidate: Candidate) -> bool:
     return isinstance(getattr(candidate, "location", None), OtherLocation)
 
 
-_STORED_ON_ARRAY = Cure(
-    "have Glance store the image on the array",
-    Responsible.OPERATOR,
-    _replaced_if(ArrayImage),
-    Cost.DATA,
-)
-_UPLOADED = Cure(
-    "upload the image from a volume with image_upload_use_cinder_backend",
-    Responsible.OPERATOR,
-    by_upload(_replaced_if(ImageVolume)),
-    Cost.DATA,
-)
-_KEPT_IN_STORE = Cure(
-    "keep the image in a cinder store of Glance, in a trusted project",
-    Responsible.OPERATOR,
-    by_store(_replaced_if(ImageVolume)),
-    Cost.DATA,
-)
-_CACHED = Cure(
-    "create one volume from the image, which fills the cache",
-    Responsible.OPERATOR,
-    _cached_anew,
-    Cost.DATA,
-    waiting_helps=True,
-)
+_CACHED = attrs.evolve(CACHED, waiting_helps=True)
 _LOOK_UP = (
     Cure(
         "implement the look-up in the driver",
@@ -112,7 +73,7 @@ _LOOK_UP = (
     Reason.SOURCE_NOT_FOUND,
     reads=_READS,
     citations=(_CLONE,),
-    cures=(_STORED_ON_ARRAY, _UPLOADED, _KEPT_IN_STORE, _CACHED),
+    cures=(STORED_ON_ARRAY, UPLOADED, KEPT_IN_STORE, _CACHED),
 )
 def source_found(_request: CreateRequest, candidate: Candidate) -> bool:
     return candidate.missing is not Missing.ABSENT
@@ -187,7 +148,7 @@ def entry_asked(_request: CreateRequest, candidate: CacheEntry) -> bool:
     Reason.SOURCE_ELSEWHERE,
     reads=_READS,
     citations=(_CLONE,),
-    cures=(_UPLOADED, _KEPT_IN_STORE, _CACHED),
+    cures=(UPLOADED, KEPT_IN_STORE, _CACHED),
 )
 def source_here(_request: CreateRequest, candidate: VolumeCandidate) -> bool:
     return candidate.missing is not Missing.ELSEWHERE
@@ -212,7 +173,7 @@ def source_here(_request: CreateRequest, candidate: VolumeCandidate) -> bool:
             looked_up,
             Cost.RESTART,
         ),
-        _STORED_ON_ARRAY,
+        STORED_ON_ARRAY,
     ),
 )
 def image_here(request: CreateRequest, candidate: ArrayImage) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from clonepolicy._facts.locations import (
@@ -25,7 +25,6 @@ from clonepolicy._facts.requests import (
     Candidate,
     CreateRequest,
     ImageVolume,
-    Request,
 )
 
 _ID = "00000000-0000-4000-8000-000000000000"
@@ -52,16 +51,6 @@ NEW_OWNER = "the image's owner"
 """Stands for the project that the operator will give the image to."""
 
 
-def declared(capability: str) -> Callable[..., Mapping[str, Any] | None]:
-    """Return the changes that declare a capability, if it is not known."""
-
-    def changes(request: Request, *_: object) -> Mapping[str, Any] | None:
-        unknown = getattr(request.backend, capability) is None
-        return {f"backend.{capability}": True} if unknown else None
-
-    return changes
-
-
 def gib(size: int | None) -> int:
     """Return the whole GiB that hold ``size`` bytes; 0 if not known."""
     return -(-(size or 0) // GiB)
@@ -78,30 +67,6 @@ def trusted_project(request: CreateRequest) -> str | None:
     if config.cinder_internal_tenant_project_id is not None:
         return config.cinder_internal_tenant_project_id
     return min(config.trusted_projects, default=None)
-
-
-def with_internal_tenant(request: Request) -> Mapping[str, Any]:
-    """Return the changes that set the internal tenant and its use."""
-    config = request.config
-    return {
-        "config.cinder_internal_tenant_project_id": (
-            config.cinder_internal_tenant_project_id or NEW_TENANT
-        ),
-        "config.cinder_internal_tenant_user_id": (
-            config.cinder_internal_tenant_user_id or "cinder"
-        ),
-        "config.image_upload_use_internal_tenant": True,
-    }
-
-
-def without_key(request: CreateRequest) -> Mapping[str, Any] | None:
-    """Return the change to a plain volume; None: the image's data needs a key.
-
-    A volume without the image's own key would hold ciphertext.
-    """
-    if request.image.encryption_key_id is not None:
-        return None
-    return {"volume.encryption_key_id": None}
 
 
 def _volume(
@@ -168,32 +133,6 @@ def array_image(request: CreateRequest) -> ArrayImage | None:
 def _stored_image(request: CreateRequest) -> StoredImage:
     return StoredImage(
         size=disk(request), clones=0, inspection=Inspection.PASSED
-    )
-
-
-def by_upload(changes: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what an upload changes; None: the driver keeps it from cloning.
-
-    Where the driver clones no volume that is uploading, an upload only sends
-    the data.
-    """
-    return lambda request, *candidate: (
-        None
-        if request.backend.clone_while_uploading is False
-        else changes(request, *candidate)
-    )
-
-
-def by_store(changes: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the same changes for such a driver: Glance makes the volume.
-
-    None: no project of Glance's store is known to be trusted.
-    """
-    return lambda request, *candidate: (
-        changes(request, *candidate)
-        if request.backend.clone_while_uploading is False
-        and trusted_project(request) is not None
-        else None
     )
 
 

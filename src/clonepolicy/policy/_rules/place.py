@@ -76,6 +76,26 @@ def identified(
     }
 
 
+ON_EACH_BACKEND = Cure(
+    "keep an image volume on each backend",
+    Responsible.OPERATOR,
+    moved,
+    Cost.DATA,
+)
+IN_EACH_CLUSTER = Cure(
+    "keep an image volume in each cluster",
+    Responsible.OPERATOR,
+    moved,
+    Cost.DATA,
+)
+ACROSS_POOLS = Cure(
+    "declare clone_across_pools in extra_capabilities, if it is one array",
+    Responsible.OPERATOR,
+    across,
+    Cost.RESTART,
+)
+
+
 def _one_service(
     request: CreateRequest, candidate: VolumeCandidate
 ) -> Mapping[str, Any] | None:
@@ -129,19 +149,8 @@ _PLACE = (
             _one_service,
             Cost.RESTART,
         ),
-        Cure(
-            "keep an image volume on each backend",
-            Responsible.OPERATOR,
-            moved,
-            Cost.DATA,
-        ),
-        Cure(
-            "declare clone_across_pools in extra_capabilities, if it is one "
-            "array",
-            Responsible.OPERATOR,
-            across,
-            Cost.RESTART,
-        ),
+        ON_EACH_BACKEND,
+        ACROSS_POOLS,
     ),
 )
 def same_host(request: CreateRequest, candidate: VolumeCandidate) -> bool:
@@ -174,19 +183,8 @@ def same_host(request: CreateRequest, candidate: VolumeCandidate) -> bool:
             _one_service,
             Cost.RESTART,
         ),
-        Cure(
-            "keep an image volume in each cluster",
-            Responsible.OPERATOR,
-            moved,
-            Cost.DATA,
-        ),
-        Cure(
-            "declare clone_across_pools in extra_capabilities, if it is one "
-            "array",
-            Responsible.OPERATOR,
-            across,
-            Cost.RESTART,
-        ),
+        IN_EACH_CLUSTER,
+        ACROSS_POOLS,
     ),
 )
 def same_cluster(request: CreateRequest, candidate: VolumeCandidate) -> bool:

@@ -17,9 +17,19 @@ from clonepolicy._facts.requests import (
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule
-from clonepolicy.policy._rules.new_source import gib, without_key
+from clonepolicy.policy._rules.new_source import gib
 
 _VALIDATE = cinder("cinder/volume/volume_utils.py check_image_metadata")
+
+
+def without_key(request: CreateRequest) -> Mapping[str, Any] | None:
+    """Return the change to a plain volume; None: the image's data needs a key.
+
+    A volume without the image's own key would hold ciphertext.
+    """
+    if request.image.encryption_key_id is not None:
+        return None
+    return {"volume.encryption_key_id": None}
 
 
 def _if_created(values: Mapping[str, Any]) -> Callable[..., Any]:

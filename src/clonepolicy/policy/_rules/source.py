@@ -5,7 +5,7 @@ Every rule here holds if the source is missing; rules in ``missing`` fail.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from clonepolicy._facts.records import (
@@ -29,17 +29,22 @@ from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
 from clonepolicy.policy._rules.cache import can_be_filled
+from clonepolicy.policy._rules.cures import (
+    CACHED,
+    KEPT_IN_STORE,
+    UPLOADED,
+    Changes,
+    by_upload,
+    declared,
+    with_internal_tenant,
+)
 from clonepolicy.policy._rules.new_source import (
     DISK_SIZE,
     NEW_TENANT,
-    by_store,
-    by_upload,
-    declared,
     disk,
     gib,
     replaced,
     trusted_project,
-    with_internal_tenant,
 )
 
 _CLONE = cinder("CreateVolumeFromSpecTask._clone_image_volume")
@@ -100,41 +105,27 @@ _DELETE = (
 )
 
 
-def _unless_cached(values: Mapping[str, Any]) -> Callable[..., Any]:
-    return lambda _request, candidate: (
-        None if isinstance(candidate, CacheEntry) else values
-    )
+def _other_data(remedy: str, changes: Changes) -> tuple[Cure, ...]:
+    """Make the cures of data that is replaced; only Cinder fills its cache."""
 
+    def located(
+        request: CreateRequest, candidate: Candidate
+    ) -> Mapping[str, Any] | None:
+        cached = isinstance(candidate, CacheEntry)
+        return None if cached else changes(request, candidate)
 
-def _anew(
-    values: Mapping[str, Any] | Callable[[CreateRequest], Mapping[str, Any]],
-) -> Cure:
-    """Make the cure of a cache entry, which only Cinder fills."""
-
-    def changes(
+    def cached(
         request: CreateRequest, candidate: Candidate
     ) -> Mapping[str, Any] | None:
         if not isinstance(candidate, CacheEntry):
             return None
-        if _cached_anew(request, candidate) is None:
-            return None
-        return values(request) if callable(values) else values
+        filled = _cached_anew(request, candidate) is not None
+        return changes(request, candidate) if filled else None
 
-    return Cure(_DELETE, Responsible.OPERATOR, changes, Cost.DATA)
-
-
-def _filled_anew(
-    request: CreateRequest, candidate: VolumeCandidate
-) -> Mapping[str, Any] | None:
-    cached = isinstance(candidate, CacheEntry) and can_be_filled(request)
-    return replaced(request, candidate) if cached else None
-
-
-def _located_anew(
-    request: CreateRequest, candidate: VolumeCandidate
-) -> Mapping[str, Any] | None:
-    located = isinstance(candidate, ImageVolume)
-    return replaced(request, candidate) if located else None
+    return (
+        Cure(remedy, Responsible.IMAGE_OWNER, located, Cost.DATA),
+        Cure(_DELETE, Responsible.OPERATOR, cached, Cost.DATA),
+    )
 
 
 def _refreshed(
@@ -158,20 +149,14 @@ def _settled(
     return {**settled, "source.migration_status": None}
 
 
-def _in_error(
-    request: CreateRequest, candidate: Candidate
-) -> Mapping[str, Any] | None:
-    source = candidate.source
-    failed = source is not None and "error" in source.status
-    return _settled(request, candidate) if failed else None
-
-
-def _in_progress(
-    request: CreateRequest, candidate: Candidate
-) -> Mapping[str, Any] | None:
-    source = candidate.source
-    failed = source is not None and "error" in source.status
-    return None if failed else _settled(request, candidate)
+def _settled_if(*, failed: bool) -> Changes:
+    """Return the changes to a source at rest, if it is in error, or not."""
+    return lambda request, candidate: (
+        _settled(request, candidate)
+        if candidate.source is not None
+        and ("error" in candidate.source.status) is failed
+        else None
+    )
 
 
 def _kept_elsewhere(
@@ -224,6 +209,24 @@ def _fewer_clones(
     return {"source.clones": limit - 1} if limit else None
 
 
+_SIZED_AS_SOURCE = Cure(
+    "ask for a volume of the source's size",
+    Responsible.REQUESTER,
+    _of_its_size,
+)
+_TYPED_AS_SOURCE = Cure(
+    "choose the source's volume type",
+    Responsible.REQUESTER,
+    _of_its_type,
+)
+_KEPT_BY_CINDER = Cure(
+    "upload the image anew with image_upload_use_internal_tenant",
+    Responsible.OPERATOR,
+    by_upload(_kept_by_cinder),
+    Cost.DATA,
+)
+
+
 @rule(
     "The image's owner owns the source or, if a trusted project owns it, is "
     "its image_owner.",
@@ -241,12 +244,7 @@ def _fewer_clones(
             Responsible.OPERATOR,
             _vouched,
         ),
-        Cure(
-            "upload the image anew with image_upload_use_internal_tenant",
-            Responsible.OPERATOR,
-            by_upload(_kept_by_cinder),
-            Cost.DATA,
-        ),
+        _KEPT_BY_CINDER,
     ),
 )
 def backing_owned(request: CreateRequest, candidate: ImageVolume) -> bool:
@@ -291,27 +289,7 @@ def cache_vouched(request: CreateRequest, candidate: CacheEntry) -> bool:
     reads=("source.glance_image_id", "image.id"),
     citations=(cinder("VolumeManager._clone_image_volume_and_add_location"),),
     differs="Cinder does not check this.",
-    cures=(
-        Cure(
-            "upload the image from a volume with "
-            "image_upload_use_cinder_backend",
-            Responsible.OPERATOR,
-            by_upload(_located_anew),
-            Cost.DATA,
-        ),
-        Cure(
-            "keep the image in a cinder store of Glance, in a trusted project",
-            Responsible.OPERATOR,
-            by_store(_located_anew),
-            Cost.DATA,
-        ),
-        Cure(
-            "create one volume from the image, which fills the cache",
-            Responsible.OPERATOR,
-            _filled_anew,
-            Cost.DATA,
-        ),
-    ),
+    cures=(UPLOADED, KEPT_IN_STORE, CACHED),
 )
 def backref_matches(
     request: CreateRequest, candidate: VolumeCandidate
@@ -330,14 +308,7 @@ def backref_matches(
     meaning="the cache entry is for another image",
     reads=("candidate.image_id", "image.id"),
     citations=(_CACHE,),
-    cures=(
-        Cure(
-            "create one volume from the image, which fills the cache",
-            Responsible.OPERATOR,
-            _filled_anew,
-            Cost.DATA,
-        ),
-    ),
+    cures=(CACHED,),
 )
 def entry_is_for_image(request: CreateRequest, candidate: CacheEntry) -> bool:
     return candidate.image_id == request.image.id
@@ -375,12 +346,12 @@ def entry_fresh(request: CreateRequest, candidate: CacheEntry) -> bool:
         Cure(
             "bring the source back to available",
             Responsible.OPERATOR,
-            _in_error,
+            _settled_if(failed=True),
         ),
         Cure(
             "wait, or bring the source back to available",
             Responsible.OPERATOR,
-            _in_progress,
+            _settled_if(failed=False),
             waiting_helps=True,
         ),
         Cure(
@@ -406,11 +377,7 @@ CLONES_IN_USE = Cure(
     "declare clone_in_use in extra_capabilities, if the driver clones a "
     "volume that is attached",
     Responsible.OPERATOR,
-    lambda request, _candidate=None: (
-        {"backend.clone_in_use": True}
-        if request.backend.clone_in_use is None
-        else None
-    ),
+    declared("clone_in_use"),
     Cost.RESTART,
 )
 
@@ -454,14 +421,9 @@ def source_in_use_cloned(
     reads=("source.encryption_key_id",),
     citations=(cinder("CreateVolumeFromSpecTask._rekey_volume"),),
     differs="Cinder does not check this.",
-    cures=(
-        Cure(
-            "upload the image from a volume that is not encrypted",
-            Responsible.IMAGE_OWNER,
-            _unless_cached({"source.encryption_key_id": None}),
-            Cost.DATA,
-        ),
-        _anew({"source.encryption_key_id": None}),
+    cures=_other_data(
+        "upload the image from a volume that is not encrypted",
+        always({"source.encryption_key_id": None}),
     ),
 )
 def source_unencrypted(_request: CreateRequest, candidate: Candidate) -> bool:
@@ -514,18 +476,9 @@ def source_fits(request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.size", *DISK_SIZE),
     citations=(cinder("image_utils.check_virtual_size"),),
     differs="Cinder does not check this.",
-    cures=(
-        Cure(
-            "upload the image from a volume that holds it",
-            Responsible.IMAGE_OWNER,
-            lambda request, candidate: (
-                None
-                if isinstance(candidate, CacheEntry)
-                else {"source.size": disk(request)}
-            ),
-            Cost.DATA,
-        ),
-        _anew(lambda request: {"source.size": disk(request)}),
+    cures=_other_data(
+        "upload the image from a volume that holds it",
+        lambda request, _: {"source.size": disk(request)},
     ),
 )
 def source_holds_image(request: CreateRequest, candidate: Candidate) -> bool:
@@ -562,11 +515,7 @@ def source_is_another(
     citations=(spec("Proposed change, extend"),),
     differs="Cinder leaves this to the driver.",
     cures=(
-        Cure(
-            "ask for a volume of the source's size",
-            Responsible.REQUESTER,
-            _of_its_size,
-        ),
+        _SIZED_AS_SOURCE,
         Cure(
             "declare can_extend in extra_capabilities, if the driver extends",
             Responsible.OPERATOR,
@@ -601,13 +550,7 @@ def _promised(kind: VolumeType | None) -> frozenset[str] | None:
     citations=_TYPES,
     differs=_TYPES_DIFFER,
     meaning="the extra specs of the two volume types differ, or are not known",
-    cures=(
-        Cure(
-            "choose the source's volume type",
-            Responsible.REQUESTER,
-            _of_its_type,
-        ),
-    ),
+    cures=(_TYPED_AS_SOURCE,),
 )
 def type_specs_equal(
     request: CreateRequest, candidate: VolumeCandidate
@@ -629,13 +572,7 @@ def type_specs_equal(
     citations=_TYPES,
     differs=_TYPES_DIFFER,
     meaning="the QoS specs of the two volume types differ",
-    cures=(
-        Cure(
-            "choose the source's volume type",
-            Responsible.REQUESTER,
-            _of_its_type,
-        ),
-    ),
+    cures=(_TYPED_AS_SOURCE,),
 )
 def type_qos_equal(request: CreateRequest, candidate: VolumeCandidate) -> bool:
     source, wanted = candidate.source, request.volume.volume_type
@@ -700,15 +637,7 @@ def below_clone_limit(request: CreateRequest, candidate: Candidate) -> bool:
     reads=("source.inspection",),
     citations=(advisory("OSSA-2024-001"), cinder("image_utils.qemu_img_info")),
     differs="Cinder inspects what it downloads, but not what it clones.",
-    cures=(
-        Cure(
-            "replace the source's data by a raw disk",
-            Responsible.IMAGE_OWNER,
-            _unless_cached({"source.inspection": Inspection.PASSED}),
-            Cost.DATA,
-        ),
-        _anew({"source.inspection": Inspection.PASSED}),
-    ),
+    cures=_other_data("replace the source's data by a raw disk", INSPECTED),
 )
 def source_not_refused(_request: CreateRequest, candidate: Candidate) -> bool:
     source = candidate.source
@@ -757,14 +686,7 @@ def source_readable(_request: CreateRequest, candidate: Candidate) -> bool:
     Reason.TENANT_MUTABLE,
     reads=("source.project_id", *_TRUSTED),
     citations=(cinder("VolumeManager._clone_image_volume"),),
-    cures=(
-        Cure(
-            "upload the image anew with image_upload_use_internal_tenant",
-            Responsible.OPERATOR,
-            by_upload(_kept_by_cinder),
-            Cost.DATA,
-        ),
-    ),
+    cures=(_KEPT_BY_CINDER,),
 )
 def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
     source = candidate.source
@@ -776,13 +698,7 @@ def source_immutable(request: CreateRequest, candidate: ImageVolume) -> bool:
     Reason.EXTEND_REQUIRED,
     reads=("source.size", "volume.size"),
     citations=(spec("Proposed change, extend"),),
-    cures=(
-        Cure(
-            "ask for a volume of the source's size",
-            Responsible.REQUESTER,
-            _of_its_size,
-        ),
-    ),
+    cures=(_SIZED_AS_SOURCE,),
 )
 def no_extension(request: CreateRequest, candidate: Candidate) -> bool:
     size = _size(candidate)

@@ -13,7 +13,11 @@ from clonepolicy._facts.requests import UploadRequest
 from clonepolicy.policy._cure import Cost, Cure, Responsible, always
 from clonepolicy.policy._reason import Reason
 from clonepolicy.policy._rule import advisory, cinder, glance, rule, spec
-from clonepolicy.policy._rules.new_source import declared, with_internal_tenant
+from clonepolicy.policy._rules.cures import (
+    INTERNAL_TENANT_SET,
+    declared,
+    with_internal_tenant,
+)
 from clonepolicy.policy._rules.source import CLONES_IN_USE
 
 _API = cinder("volume.api.API.copy_volume_to_image")
@@ -82,6 +86,14 @@ def _with_role(role: str) -> Callable[[UploadRequest], Mapping[str, Any]]:
     return lambda request: {
         "glance.service_roles": request.glance.service_roles | {role}
     }
+
+
+_WITH_LOCATIONS_API = Cure(
+    "run Glance 2024.2 or later",
+    Responsible.OPERATOR,
+    always({"glance.has_location_api": True}),
+    Cost.RESTART,
+)
 
 
 # -- whether the volume can be uploaded -------------------------------------
@@ -326,15 +338,7 @@ def uploaded_has_min_disk(request: UploadRequest) -> bool:
     reads=_TENANT,
     citations=(spec("Proposed change, internal tenant"), _REGISTER),
     differs="Cinder uses the requester's project, without an error.",
-    cures=(
-        Cure(
-            "set cinder_internal_tenant_project_id and "
-            "cinder_internal_tenant_user_id",
-            Responsible.OPERATOR,
-            with_internal_tenant,
-            Cost.RESTART,
-        ),
-    ),
+    cures=(INTERNAL_TENANT_SET,),
 )
 def wanted_tenant_set(request: UploadRequest) -> bool:
     config = request.config
@@ -563,14 +567,7 @@ def store_resolved(request: UploadRequest) -> bool:
     ),
     citations=(glance("ImagesController._do_add_locations"),),
     differs="Cinder notices this after cloning.",
-    cures=(
-        Cure(
-            "run Glance 2024.2 or later",
-            Responsible.OPERATOR,
-            always({"glance.has_location_api": True}),
-            Cost.RESTART,
-        ),
-    ),
+    cures=(_WITH_LOCATIONS_API,),
 )
 def location_writable(request: UploadRequest) -> bool:
     return (
@@ -587,14 +584,7 @@ def location_writable(request: UploadRequest) -> bool:
     reads=("glance.has_location_api", "glance.set_image_location"),
     citations=(glance("policy set_image_location"),),
     differs="Cinder notices this after cloning.",
-    cures=(
-        Cure(
-            "run Glance 2024.2 or later",
-            Responsible.OPERATOR,
-            always({"glance.has_location_api": True}),
-            Cost.RESTART,
-        ),
-    ),
+    cures=(_WITH_LOCATIONS_API,),
 )
 def location_settable(request: UploadRequest) -> bool:
     return (
