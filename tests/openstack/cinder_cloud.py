@@ -7,6 +7,7 @@ are fakes.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +33,8 @@ from oslo_messaging import conffixture
 
 objects.register_all()
 
-from cinder.volume.flows.manager import (  # noqa: E402 - objects first
+from cinder.image import glance  # noqa: E402 - objects first
+from cinder.volume.flows.manager import (  # noqa: E402 - the same
     create_volume,
 )
 from fake_driver import DictDriver  # noqa: E402 - the same
@@ -42,6 +44,9 @@ from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
     PolicyVolumeManager,
     _images,
     register_opts,
+)
+from clonepolicy.adapters.cinder._releases import (  # noqa: E402 - the same
+    installed_release,
 )
 
 CONF = cfg.CONF
@@ -201,16 +206,15 @@ def start(
 ) -> Iterator[Start]:
     """Return a function that starts a volume manager with options."""
     images = FakeImages()
-    monkeypatch.setattr(
-        "cinder.image.glance.get_remote_image_service",
-        lambda _, ref: (images, ref),
-    )
-    monkeypatch.setattr(
-        create_volume,
-        "get_remote_image_service",
-        lambda _, ref: (images, ref),
-        raising=False,
-    )
+
+    @functools.wraps(glance.get_remote_image_service)
+    def remote(_context: Any, image_id: str) -> tuple[FakeImages, str]:
+        return images, image_id
+
+    for place in (glance, create_volume):
+        monkeypatch.setattr(
+            place, "get_remote_image_service", remote, raising=False
+        )
     monkeypatch.setattr(
         _images, "glance_images", lambda _context, _settings: images
     )
@@ -274,8 +278,10 @@ def empty_database() -> None:
         volume.destroy()
     for project in (TENANT, INTERNAL):
         db.quota_destroy_by_project(admin, project)
-        with db.main_context_manager.writer.using(admin):
-            for name in ("QuotaUsage", "Reservation", "Quota"):
-                admin.session.query(getattr(db.models, name)).delete()
-            admin.session.query(db.models.Message).delete()
-            admin.session.query(db.models.VolumeAdminMetadata).delete()
+    release = installed_release()
+    with release.transactions.writer.using(admin):
+        for name in (
+            *("QuotaUsage", "Reservation", "Quota"),
+            *("Message", "VolumeAdminMetadata"),
+        ):
+            admin.session.execute(release.table(name).delete())

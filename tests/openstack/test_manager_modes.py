@@ -16,8 +16,6 @@ from cinder.volume import manager
 from cinder_cloud import CinderCloud, Start
 
 from clonepolicy import FactError
-from clonepolicy.adapters.cinder import IncompatibleCinderError
-from clonepolicy.adapters.cinder._drop_in import supported_cinder
 
 start, database = cinder_cloud.start, cinder_cloud.database
 
@@ -74,24 +72,6 @@ def test_cinders_own_manager_is_not_affected(start: Start) -> None:
 
 
 # -- starting -----------------------------------------------------------------
-
-
-def test_an_unsupported_cinder_is_refused_at_start(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One line names the method that differs, and what to do."""
-
-    def changed(self: object, volume: object) -> None:
-        del self, volume
-
-    (first, *others) = supported_cinder.USED_METHODS
-    monkeypatch.setattr(
-        supported_cinder, "USED_METHODS", ((changed, first[1]), *others)
-    )
-    with pytest.raises(IncompatibleCinderError) as caught:
-        start()
-    assert "parameters (volume), not (context" in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_policy_is_refused_at_start(start: Start) -> None:
