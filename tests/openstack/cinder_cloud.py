@@ -37,6 +37,10 @@ from cinder.image import glance  # noqa: E402 - objects first
 from cinder.volume.flows.manager import (  # noqa: E402 - the same
     create_volume,
 )
+from cinder_release import (  # noqa: E402 - the same
+    RELEASE,
+    transactions,
+)
 from fake_driver import DictDriver  # noqa: E402 - the same
 from fake_image_service import TENANT, FakeImages  # noqa: E402 - the same
 
@@ -44,9 +48,6 @@ from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
     PolicyVolumeManager,
     _images,
     register_opts,
-)
-from clonepolicy.adapters.cinder._releases import (  # noqa: E402 - the same
-    installed_release,
 )
 
 CONF = cfg.CONF
@@ -278,10 +279,9 @@ def empty_database() -> None:
         volume.destroy()
     for project in (TENANT, INTERNAL):
         db.quota_destroy_by_project(admin, project)
-    release = installed_release()
-    with release.transactions.writer.using(admin):
+    with transactions.writer.using(admin):
         for name in (
             *("QuotaUsage", "Reservation", "Quota"),
             *("Message", "VolumeAdminMetadata"),
         ):
-            admin.session.execute(release.table(name).delete())
+            admin.session.execute(RELEASE.table(name).delete())

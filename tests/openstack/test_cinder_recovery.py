@@ -16,6 +16,7 @@ from cinder import context, exception, objects, service
 from cinder.db import api as db
 from cinder.volume import manager
 from cinder_cloud import INTERNAL, CinderCloud, Start
+from cinder_release import models, transactions
 from fake_driver import MixedDriver
 from keystoneauth1 import loading
 from killing import initialize, notes
@@ -135,8 +136,8 @@ def test_work_leaves_no_row_behind(start: Start) -> None:
     cloud.images.metas[image]["size"] = 1 << 30
     cloud.create(image)
     admin = context.get_admin_context()
-    with db.main_context_manager.reader.using(admin):
-        rows = admin.session.query(db.models.VolumeAdminMetadata).all()
+    with transactions.reader.using(admin):
+        rows = admin.session.query(models.VolumeAdminMetadata).all()
         assert {row.key for row in rows} == {"readonly"}
 
 

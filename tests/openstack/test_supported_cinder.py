@@ -108,7 +108,7 @@ def test_other_code_with_the_same_parameters_is_refused(
     """The line names every function that differs, and the option."""
     monkeypatch.setattr(coordination.Coordinator, "get_lock", other_lock)
     why = refused(start)
-    assert f"other code than every verified" in why
+    assert "other code than every verified" in why
     assert why.count("cinder.") == 1
     assert LOCK in why
     assert "allow_unverified_cinder = True" in why
@@ -173,7 +173,9 @@ def test_a_release_candidate_belongs_to_its_release(
     """Only the first number of a version counts."""
     number = installed_release().number
     for version in (f"{number}.1.0.dev7", f"{number}.0.0.0rc1"):
-        monkeypatch.setattr(installed, "installed_version", lambda v=version: v)
+        monkeypatch.setattr(
+            installed, "installed_version", lambda v=version: v
+        )
         forget_release()
         assert installed_release().number == number
         assert installed.is_known()
@@ -211,7 +213,7 @@ BASE = "def f(a, b=1):\n    if a:\n        return b\n    return 'x'\n"
     "same",
     [
         "def f(a: int, b: int = 1) -> str:\n  '''Says.'''\n  if a: return b\n"
-        "  # why\n  return \"x\"\n",
+        '  # why\n  return "x"\n',
         "def f(a,\n      b=1):\n\n    if (a):\n        return b\n"
         "    return ('x')\n",
     ],

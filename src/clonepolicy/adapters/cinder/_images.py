@@ -30,7 +30,6 @@ from clonepolicy.adapters.cinder._releases import installed_release
 from clonepolicy.adapters.glance import GlanceImages
 from clonepolicy.ports import why_unread
 
-
 _GROUP = "glance"
 
 

@@ -160,7 +160,11 @@ def _interface(
 ) -> LocationsFrom:
     # where Cinder asks the locations API, it returns the image's own
     # locations only together with direct_url
-    if installed_release().asks_locations_api and direct_url is None and locations:
+    if (
+        installed_release().asks_locations_api
+        and direct_url is None
+        and locations
+    ):
         return LocationsFrom.LOCATIONS_API
     if direct_url is None and not locations and has_data:
         return LocationsFrom.HIDDEN

@@ -140,9 +140,7 @@ def read_all() -> list[Row]:
             image_id=key.removeprefix(_KEY),
             value=value or "",
         )
-        for number, volume_id, key, value in _execute(
-            ours.order_by(own.id)
-        )
+        for number, volume_id, key, value in _execute(ours.order_by(own.id))
     ]
 
 
