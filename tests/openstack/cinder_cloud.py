@@ -188,6 +188,7 @@ def prepare_cinder(folder: Path) -> None:
         "connection", f"sqlite:///{folder}/cinder.sqlite", "database"
     )
     CONF.set_override("state_path", str(folder))
+    CONF.set_override("lock_path", str(folder), "oslo_concurrency")
     CONF.set_override("backend_url", f"file://{folder}", "coordination")
     messaging = conffixture.ConfFixture(CONF)
     messaging.setUp()

@@ -196,7 +196,7 @@ def _running_glance(
                 *(sys.executable, "-m", "gunicorn", "--threads", "8"),
                 *("--bind", f"fd://{listening.fileno()}", "--log-level"),
                 *("error", "--graceful-timeout", "1"),
-                "glance.wsgi.api:application",
+                "glance.common.wsgi_app:init_app()",
             ],
             env=environment,
             cwd=folder,
