@@ -94,6 +94,7 @@ _24 = CinderRelease(
     asks_locations_api=False,
     glance_user=False,
     glance_region=False,
+    rbd_in_eventlet=True,
     functions=_ALWAYS + _UNTIL_26,
 )
 _25 = attrs.evolve(_24, number=25, cycle="2024.2")
@@ -116,6 +117,7 @@ _29 = attrs.evolve(
     stock_policy="CINDER_29",
     database="cinder.db.api",
     models="cinder.db.models",
+    rbd_in_eventlet=False,
 )
 
 RELEASES = (_24, _25, _26, _27, _28, _29)

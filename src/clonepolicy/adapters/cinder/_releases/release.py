@@ -39,6 +39,8 @@ class CinderRelease:
     """Whether it registers the credentials of ``[glance]``."""
     glance_region: bool
     """Whether it registers ``region_name`` of ``[glance]``."""
+    rbd_in_eventlet: bool
+    """Whether its RBD driver always waits in eventlet's pool of threads."""
     functions: str
     """What is called, replaced or relied on, see `functions_of`."""
 
