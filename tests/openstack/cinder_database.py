@@ -14,8 +14,8 @@ from oslo_db.sqlalchemy import enginefacade
 objects.register_all()  # the modules below name its classes
 
 from cinder.db import migration  # noqa: E402 - the same
-from cinder_release import transactions  # noqa: E402 - the same
 from cinder.volume import volume_types  # noqa: E402 - the same
+from cinder_release import transactions  # noqa: E402 - the same
 
 from clonepolicy import Host, Volume, VolumeType  # noqa: E402 - the same
 

@@ -83,7 +83,9 @@ class Environment:
 
     def version(self, package: str) -> str:
         """Return the version of a package in it."""
-        asked = f"import importlib.metadata as m; print(m.version({package!r}))"
+        asked = (
+            f"import importlib.metadata as m; print(m.version({package!r}))"
+        )
         done = subprocess.run(
             [self.python, "-c", asked],
             stdout=subprocess.PIPE,

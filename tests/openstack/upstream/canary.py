@@ -34,7 +34,7 @@ class CanaryTestCase(base.BaseVolumeTestCase):
                 {},
                 mock.Mock(),
             )
-        self.assertIn("operation=create", logged.output[0])
+        assert "operation=create" in logged.output[0]
 
     def test_an_upload_is_decided(self) -> None:
         """The volume manager asks the policy."""
@@ -45,4 +45,4 @@ class CanaryTestCase(base.BaseVolumeTestCase):
             self.volume.copy_volume_to_image(
                 self.context, fakes.VOLUME_ID, {"id": fakes.IMAGE_ID}
             )
-        self.assertIn("operation=upload", logged.output[0])
+        assert "operation=upload" in logged.output[0]

@@ -16,7 +16,10 @@ def check_thread() -> None:
     Raises:
         UnsupportedError: the pool is another thread's.
     """
-    if tpool._setup_already and tpool._coro.parent is not hubs.get_hub().greenlet:
+    if (
+        tpool._setup_already
+        and tpool._coro.parent is not hubs.get_hub().greenlet
+    ):
         raise UnsupportedError(
             "Cinder's drivers would hang in this thread, because another one "
             "has used them: call eventlet.monkey_patch() before any other "

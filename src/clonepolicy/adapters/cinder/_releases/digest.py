@@ -37,7 +37,9 @@ def _significant(node: Any) -> Any:
     if isinstance(node, ast.AnnAssign) and node.value is not None:
         node = ast.Assign(targets=[node.target], value=node.value)
     fields = dict(ast.iter_fields(node))
-    if isinstance(node, _WITH_DOCSTRING) and ast.get_docstring(node, False):
+    if isinstance(node, _WITH_DOCSTRING) and ast.get_docstring(
+        node, clean=False
+    ):
         fields["body"] = node.body[1:]
     if isinstance(node, ast.JoinedStr):
         # Python 3.12 ends some of them with an empty text
