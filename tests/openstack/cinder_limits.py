@@ -27,14 +27,13 @@ from clonepolicy import (
     RbdLocation,
     Request,
     Route,
-    StoredImage,
     UploadRequest,
     Volume,
     decide,
     parse_location,
 )
 from clonepolicy._facts.locations import cinder_volume_id, concerns_volumes
-from clonepolicy.ports import Missing
+from clonepolicy.ports import Missing, StoredImage
 
 Explains: TypeAlias = Callable[[CreateRequest], bool]
 DELETABLE = frozenset(

@@ -17,11 +17,10 @@ from clonepolicy import (
     Host,
     Quota,
     Route,
-    StoredImage,
     decide,
     parse_location,
 )
-from clonepolicy.ports import Missing
+from clonepolicy.ports import Missing, StoredImage
 from clonepolicy.scenarios import (
     ARRAY,
     CLONEABLE,
