@@ -1,6 +1,6 @@
-"""The known limits of CINDER_29: where it may differ from Cinder 29.
+"""The known limits of the policies: where they may differ from Cinder.
 
-docs/explanation/cinder-29.md lists them, and test_cinder_29_limits.py shows
+docs/explanation/stock-cinder.md lists them, and test_cinder_limits.py shows
 that each difference exists.  A limit explains a difference between the two.
 Requests with a limit are compared like all others.
 """
@@ -12,9 +12,9 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
+from installed import POLICY
 
 from clonepolicy import (
-    CINDER_29,
     ArrayImage,
     CacheEntry,
     CreateRequest,
@@ -298,7 +298,7 @@ def letter_case(request: CreateRequest) -> bool:
     one, two = (
         {
             (result.candidate.label, bool(result.findings))
-            for result in decide(each, CINDER_29).candidates
+            for result in decide(each, POLICY).candidates
             if result.route is Route.IMAGE_VOLUME
         }
         for each in (request, lower)
@@ -322,7 +322,7 @@ LIMITS: Mapping[str, tuple[Explains, ...]] = {
     "A volume without a host": (unplaced,),
     "The case of letters in hosts": (letter_case,),
 }
-"""By the words with which docs/explanation/cinder-29.md begins each limit."""
+"""By the words with which stock-cinder.md begins each limit."""
 
 
 def explained(request: Request) -> list[str]:
