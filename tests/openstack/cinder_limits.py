@@ -12,7 +12,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
-from installed import POLICY
+from installed import MAJOR, POLICY, as_seen
 
 from clonepolicy import (
     ArrayImage,
@@ -144,7 +144,7 @@ def _visible_entries(request: CreateRequest) -> list[CacheEntry]:
         if volume.cluster_name is not None:
             return source.cluster_name == volume.cluster_name
         return (
-            request.backend.clone_across_pools is True
+            (MAJOR > 28 and request.backend.clone_across_pools is True)
             or volume.host is None
             or source.host == volume.host
         )
@@ -198,6 +198,18 @@ def rbd_spelling(request: CreateRequest) -> bool:
         and candidate.source is not None
         for candidate in request.array_images
     )
+
+
+def database_order(request: CreateRequest) -> bool:
+    """Several volumes can be cloned, and until 27 no query sorts them."""
+    if MAJOR > 27:
+        return False
+    usable = {
+        result.candidate.source
+        for result in decide(as_seen(request), POLICY).candidates
+        if result.route is Route.IMAGE_VOLUME and not result.findings
+    }
+    return len(usable) > 1
 
 
 def cache_order(request: CreateRequest) -> bool:
@@ -298,7 +310,7 @@ def letter_case(request: CreateRequest) -> bool:
     one, two = (
         {
             (result.candidate.label, bool(result.findings))
-            for result in decide(each, POLICY).candidates
+            for result in decide(as_seen(each), POLICY).candidates
             if result.route is Route.IMAGE_VOLUME
         }
         for each in (request, lower)
@@ -309,6 +321,7 @@ def letter_case(request: CreateRequest) -> bool:
 LIMITS: Mapping[str, tuple[Explains, ...]] = {
     "The order of RBD locations": (rbd_order,),
     "Other spellings of RBD locations": (rbd_spelling,),
+    "Several image volumes, until 27": (database_order,),
     "Several cache entries for one image": (cache_order,),
     "Filling, refreshing and evicting the cache": (eviction,),
     "Moments that are not known": (unknown_moment,),

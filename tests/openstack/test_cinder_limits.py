@@ -14,6 +14,7 @@ from clonepolicy import (
     CreateRequest,
     FileLocation,
     Host,
+    LocationsFrom,
     Quota,
     Route,
     decide,
@@ -40,7 +41,7 @@ from cinder import exception
 from cinder.api.schemas import volume_actions as schema
 from cinder.api.validation import validators
 from cinder_limits import LIMITS, explained
-from installed import POLICY, models
+from installed import MAJOR, POLICY, models
 from installed import db as db_api
 from observed import expected
 from oslo_db import exception as db_exception
@@ -71,7 +72,7 @@ def stored(*locations: str) -> CreateRequest:
 @pytest.mark.parametrize("words", LIMITS)
 def test_the_documentation_lists_each_limit(words: str) -> None:
     """A difference is explained only by a listed limit."""
-    _, _, section = DOCS.read_text().partition("## What it does not model")
+    _, _, section = DOCS.read_text().partition("## What they do not model")
     assert f"- **{words}" in section
 
 
@@ -83,6 +84,41 @@ def test_cinder_clones_the_first_rbd_location_of_the_list(
     assert "p/b@snap" == real_cinder.run_create(request).source
     assert "p/a@snap" == expected(request).source
     assert ["rbd_order"] == explained(request)
+
+
+@pytest.mark.skipif(MAJOR > 27, reason="Cinder 28 sorts image volumes")
+def test_until_27_no_query_sorts_image_volumes(
+    real_cinder: RealCinder,
+) -> None:
+    """Their age changes what the policy clones, and not what Cinder does."""
+    (backing,) = BACKED.image_volumes
+    requests = [
+        attrs.evolve(
+            BACKED,
+            image=attrs.evolve(
+                BACKED.image,
+                locations_from=LocationsFrom.IMAGE,
+                direct_url=f"cinder://{SOURCE_ID}",
+            ),
+            image_volumes=tuple(
+                attrs.evolve(
+                    backing,
+                    location=parse_location(f"cinder://{volume_id}"),
+                    source=attrs.evolve(
+                        backing.source, id=volume_id, created_at=created
+                    ),
+                )
+                for volume_id, created in zip(
+                    (SOURCE_ID, OTHER_ID), moments, strict=True
+                )
+            ),
+        )
+        for moments in ((THEN, NOW), (NOW, THEN))
+    ]
+    seen = {real_cinder.run_create(request).source for request in requests}
+    assert 1 == len(seen)
+    assert {SOURCE_ID, OTHER_ID} == {expected(r).source for r in requests}
+    assert all(["database_order"] == explained(r) for r in requests)
 
 
 def test_cinder_fails_if_its_database_cannot_read_the_cache(

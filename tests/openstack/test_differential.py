@@ -23,7 +23,9 @@ __all__ = ["real_cinder"]
 FAULTS = {
     ".".join(key): scenario for key, scenario in one_fault(POLICY).items()
 }
-CREATES, UPLOADS = 200, 60
+EXAMPLES = settings().max_examples
+CREATES, UPLOADS = 2 * EXAMPLES, max(60, EXAMPLES // 5)
+"""200 and 60; 2,000 and 200 with the profile ``deep``."""
 DEEP_CREATES, DEEP_UPLOADS, PARTS = 20_000, 1_000, 20
 
 
