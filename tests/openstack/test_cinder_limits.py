@@ -50,23 +50,33 @@ from real_cinder import RealCinder, real_cinder
 __all__ = ["real_cinder"]
 
 DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "stock-cinder.md"
-STORED = CLONEABLE[Route.ARRAY_IMAGE]
-BACKED = CLONEABLE[Route.IMAGE_VOLUME]
+
+
+def shown(request: CreateRequest) -> CreateRequest:
+    """Have the image show its locations, which every release reads."""
+    located = (*request.array_images, *request.image_volumes)
+    shows = {
+        "image.locations_from": LocationsFrom.IMAGE,
+        "image.direct_url": str(located[0].location),
+    }
+    return with_facts(request, shows)
+
+
+STORED = shown(CLONEABLE[Route.ARRAY_IMAGE])
+BACKED = shown(CLONEABLE[Route.IMAGE_VOLUME])
 CACHED = CLONEABLE[Route.CACHE_ENTRY]
 DOWNLOADED = attrs.evolve(CACHED, cache_entries=())
 
 
 def stored(*locations: str) -> CreateRequest:
     """Return a request for an image that is stored at these locations."""
-    return attrs.evolve(
-        STORED,
-        array_images=tuple(
-            ArrayImage(
-                location=parse_location(location), source=StoredImage(size=1)
-            )
-            for location in locations
-        ),
+    images = tuple(
+        ArrayImage(
+            location=parse_location(location), source=StoredImage(size=1)
+        )
+        for location in locations
     )
+    return shown(attrs.evolve(STORED, array_images=images))
 
 
 @pytest.mark.parametrize("words", LIMITS)
@@ -95,11 +105,6 @@ def test_until_27_no_query_sorts_image_volumes(
     requests = [
         attrs.evolve(
             BACKED,
-            image=attrs.evolve(
-                BACKED.image,
-                locations_from=LocationsFrom.IMAGE,
-                direct_url=f"cinder://{SOURCE_ID}",
-            ),
             image_volumes=tuple(
                 attrs.evolve(
                     backing,
@@ -227,15 +232,17 @@ def test_a_local_file_is_read_although_the_download_is_forbidden(
     """With file among the schemes, Glance is not asked for the data."""
     image = tmp_path / "image"
     image.write_bytes(b"data")
-    request = attrs.evolve(
-        with_facts(
-            DOWNLOADED,
-            {
-                "image.downloadable": False,
-                "config.allowed_direct_url_schemes": frozenset({"file"}),
-            },
+    request = with_facts(
+        shown(
+            attrs.evolve(
+                DOWNLOADED,
+                array_images=(ArrayImage(location=FileLocation(str(image))),),
+            )
         ),
-        array_images=(ArrayImage(location=FileLocation(str(image))),),
+        {
+            "image.downloadable": False,
+            "config.allowed_direct_url_schemes": frozenset({"file"}),
+        },
     )
     assert "download" == real_cinder.run_create(request).verdict
     assert "refuse" == decide(request, POLICY).verdict
