@@ -7,8 +7,17 @@ from typing import Any
 
 import attrs
 
-from clonepolicy import Operation, Reason, Request, Route, decide
+from clonepolicy import (
+    Clone,
+    CreateRequest,
+    Operation,
+    Reason,
+    Request,
+    Route,
+    decide,
+)
 from clonepolicy.policy import Policy, Rule
+from clonepolicy.policy._rules.new_source import SHOWN_DIRECTLY
 from clonepolicy.scenarios._combinations import (
     components,
     holds,
@@ -44,9 +53,15 @@ def scenarios_of(policy: Policy) -> Iterator[Table]:
         else:
             route = rest.partition(".")[0]
             known = route in set(CLONEABLE)
-            yield Table(
-                name, rules, CLONEABLE[Route(route) if known else last]
-            )
+            base = CLONEABLE[Route(route) if known else last]
+            yield Table(name, rules, _seen_by(policy, base))
+
+
+def _seen_by(policy: Policy, base: CreateRequest) -> CreateRequest:
+    """Have the image show its locations, if the policy reads no others."""
+    if isinstance(decide(base, policy), Clone):
+        return base
+    return with_facts(base, SHOWN_DIRECTLY)
 
 
 _MANY = 2_000

@@ -25,7 +25,6 @@ from clonepolicy import (
     NotFoundError,
     RbdLocation,
     StaleError,
-    StoredImage,
     UnsupportedError,
     Volume,
 )
@@ -46,6 +45,7 @@ from clonepolicy.adapters.cinder._threads import check_thread
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.ports import (
     Inspection,
+    StoredImage,
     StoredVolume,
     check_source,
     volume_changed,
