@@ -37,12 +37,10 @@ from cinder.image import glance  # noqa: E402 - objects first
 from cinder.volume.flows.manager import (  # noqa: E402 - the same
     create_volume,
 )
-from cinder_release import (  # noqa: E402 - the same
-    RELEASE,
-    transactions,
-)
 from fake_driver import DictDriver  # noqa: E402 - the same
 from fake_image_service import TENANT, FakeImages  # noqa: E402 - the same
+from installed import RELEASE  # noqa: E402 - the same
+from installed import db as tables  # noqa: E402 - the same
 
 from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
     PolicyVolumeManager,
@@ -280,7 +278,7 @@ def empty_database() -> None:
         volume.destroy()
     for project in (TENANT, INTERNAL):
         db.quota_destroy_by_project(admin, project)
-    with transactions.writer.using(admin):
+    with tables.main_context_manager.writer.using(admin):
         for name in (
             *("QuotaUsage", "Reservation", "Quota"),
             *("Message", "VolumeAdminMetadata"),

@@ -15,7 +15,7 @@ objects.register_all()  # the modules below name its classes
 
 from cinder.db import migration  # noqa: E402 - the same
 from cinder.volume import volume_types  # noqa: E402 - the same
-from cinder_release import transactions  # noqa: E402 - the same
+from installed import db as tables  # noqa: E402 - the same
 
 from clonepolicy import Host, Volume, VolumeType  # noqa: E402 - the same
 
@@ -69,7 +69,7 @@ class MigratedDatabase:
     @contextlib.contextmanager
     def patched(self) -> Iterator[None]:
         """Make Cinder's database code use this database."""
-        reset = transactions.patch_factory(self.manager)
+        reset = tables.main_context_manager.patch_factory(self.manager)
         try:
             yield
         finally:

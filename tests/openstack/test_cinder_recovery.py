@@ -16,8 +16,9 @@ from cinder import context, exception, objects, service
 from cinder.db import api as db
 from cinder.volume import manager
 from cinder_cloud import INTERNAL, CinderCloud, Start
-from cinder_release import models, transactions
 from fake_driver import MixedDriver
+from installed import db as tables
+from installed import models
 from keystoneauth1 import loading
 from killing import initialize, notes
 from oslo_config import cfg
@@ -136,7 +137,7 @@ def test_work_leaves_no_row_behind(start: Start) -> None:
     cloud.images.metas[image]["size"] = 1 << 30
     cloud.create(image)
     admin = context.get_admin_context()
-    with transactions.reader.using(admin):
+    with tables.main_context_manager.reader.using(admin):
         rows = admin.session.query(models.VolumeAdminMetadata).all()
         assert {row.key for row in rows} == {"readonly"}
 

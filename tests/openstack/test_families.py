@@ -20,7 +20,7 @@ from cinder import exception, objects
 objects.register_all()  # the drivers name its classes
 
 from cinder.volume.drivers import lightos, lvm, nfs  # noqa: E402 - the same
-from cinder_release import RELEASE  # noqa: E402 - the same
+from installed import RELEASE  # noqa: E402 - the same
 
 from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
     backend_from_driver,

@@ -18,9 +18,9 @@ pytest.importorskip("cinder.objects").register_all()
 from any_value import anything
 from cinder import context
 from cinder.image import glance
-from cinder_release import RELEASE
 from glanceclient import exc
 from glanceclient.v2 import image_schema, schemas
+from installed import RELEASE
 
 from clonepolicy import CinderLocation, FactError, Image, LocationsFrom
 from clonepolicy.adapters.cinder import image_from_meta, locations_from_tuple

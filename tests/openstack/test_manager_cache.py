@@ -15,7 +15,7 @@ from cinder import context, exception
 from cinder.db import api as db
 from cinder.volume import manager
 from cinder_cloud import INTERNAL, CinderCloud, Start
-from cinder_release import RELEASE
+from installed import RELEASE
 
 from clonepolicy.adapters.cinder import PolicyVolumeManager
 

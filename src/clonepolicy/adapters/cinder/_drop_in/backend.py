@@ -15,7 +15,6 @@ from oslo_config import cfg
 from oslo_log import log
 
 from clonepolicy import (
-    CINDER_29,
     Config,
     Decision,
     Refuse,
@@ -42,6 +41,7 @@ from clonepolicy.adapters.cinder._options import (
     Settings,
     config_from,
 )
+from clonepolicy.adapters.cinder._releases import installed_release
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.ports import Ports
 
@@ -63,11 +63,11 @@ class DriverBackend:
     def enforces(self) -> bool:
         """Whether decisions are carried out here.
 
-        Cinder itself carries out CINDER_29, which describes it.
+        Cinder itself carries out the policy that describes it.
         """
         return (
             self.settings.mode is Mode.ENFORCE
-            and self.settings.policy is not CINDER_29
+            and self.settings.policy is not installed_release().stock
         )
 
     def config(self) -> Config:

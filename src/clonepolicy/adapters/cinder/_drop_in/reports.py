@@ -16,7 +16,6 @@ from oslo_config import cfg
 from oslo_log import log
 
 from clonepolicy import (
-    CINDER_29,
     CacheEntry,
     Candidate,
     Clone,
@@ -33,6 +32,7 @@ from clonepolicy import (
 from clonepolicy._text import log_fields
 from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._options import Mode, Notes, Settings
+from clonepolicy.adapters.cinder._releases import installed_release
 
 LOG = log.getLogger(__name__)
 _ACTIONS = {
@@ -51,9 +51,9 @@ def log_decision(
     """Write one log line of ``key=value`` pairs, quoted as in logfmt.
 
     In shadow mode the line also says what Cinder does with the same facts,
-    according to the policy CINDER_29 and to ``capabilities``, which are the
-    driver's; ``clone`` if the driver has cloned an image that it found by
-    itself.  At level debug the whole explanation follows.
+    according to the policy that describes it and to ``capabilities``, which
+    are the driver's; ``clone`` if the driver has cloned an image that it
+    found by itself.  At level debug the whole explanation follows.
     """
     fields = dict(_fields(decision, settings))
     if settings.mode is Mode.SHADOW:
@@ -88,13 +88,16 @@ def _fields(
 
 
 def _stock(decision: Decision, capabilities: Mapping[str, Any]) -> Decision:
-    """Decide as Cinder 29: it asks only the driver whether it clones across.
+    """Decide as this Cinder: at most the driver says if it clones across.
 
     Neither extra_capabilities nor the code of a driver counts.
     """
     request = decision.request
     schemes = frozenset(cfg.CONF.allowed_direct_url_schemes)
-    across = bool(capabilities.get("clone_across_pools"))
+    release = installed_release()
+    across = release.clones_across_pools and bool(
+        capabilities.get("clone_across_pools")
+    )
     return decide(
         attrs.evolve(
             request,
@@ -103,7 +106,7 @@ def _stock(decision: Decision, capabilities: Mapping[str, Any]) -> Decision:
             ),
             backend=attrs.evolve(request.backend, clone_across_pools=across),
         ),
-        CINDER_29,
+        release.stock,
     )
 
 

@@ -86,7 +86,7 @@ cinder.image.cache:ImageVolumeCache.
 _24 = CinderRelease(
     number=24,
     cycle="2024.1",
-    stock_policy="CINDER_29",
+    stock_policy="CINDER_26",
     database="cinder.db.sqlalchemy.api",
     models="cinder.db.sqlalchemy.models",
     evict="_delete_image_volume",
@@ -94,22 +94,30 @@ _24 = CinderRelease(
     asks_locations_api=False,
     glance_user=False,
     glance_region=False,
+    clones_across_pools=False,
     rbd_in_eventlet=True,
     functions=_ALWAYS + _UNTIL_26,
 )
-_25 = attrs.evolve(_24, number=25, cycle="2024.2")
+_25 = attrs.evolve(_24, number=25, cycle="2024.2", clones_across_pools=True)
 _26 = attrs.evolve(_25, number=26, cycle="2025.1")
 _27 = attrs.evolve(
     _26,
     number=27,
     cycle="2025.2",
+    stock_policy="CINDER_27",
     evict="delete_cached_volume",
     evict_reason=("Cache entry has no clones left",),
     asks_locations_api=True,
     glance_user=True,
     functions=_ALWAYS + _SINCE_27,
 )
-_28 = attrs.evolve(_27, number=28, cycle="2026.1", glance_region=True)
+_28 = attrs.evolve(
+    _27,
+    number=28,
+    cycle="2026.1",
+    stock_policy="CINDER_28",
+    glance_region=True,
+)
 _29 = attrs.evolve(
     _28,
     number=29,

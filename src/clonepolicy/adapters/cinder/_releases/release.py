@@ -39,6 +39,8 @@ class CinderRelease:
     """Whether it registers the credentials of ``[glance]``."""
     glance_region: bool
     """Whether it registers ``region_name`` of ``[glance]``."""
+    clones_across_pools: bool
+    """Whether unchanged Cinder asks drivers for ``clone_across_pools``."""
     rbd_in_eventlet: bool
     """Whether its RBD driver always waits in eventlet's pool of threads."""
     functions: str
