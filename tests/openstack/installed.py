@@ -15,6 +15,12 @@ objects.register_all()  # the modules below name its classes
 MAJOR = int(metadata.version("cinder").partition(".")[0])
 POLICY = POLICIES[f"CINDER_{max(26, MAJOR)}"]
 """What describes it; CINDER_26 describes 24 and 25, too."""
+OTHERS = tuple(
+    policy
+    for name, policy in POLICIES.items()
+    if name.startswith("CINDER_") and policy is not POLICY
+)
+"""What describes other releases."""
 
 if TYPE_CHECKING or MAJOR >= 29:
     from cinder.db import api as db
@@ -23,7 +29,7 @@ else:
     from cinder.db.sqlalchemy import api as db
     from cinder.db.sqlalchemy import models
 
-__all__ = ["MAJOR", "POLICY", "as_seen", "db", "models"]
+__all__ = ["MAJOR", "OTHERS", "POLICY", "as_seen", "db", "models"]
 
 
 def as_seen(request: Request) -> Any:
