@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from cinder import objects
 
-from clonepolicy import Request
+from clonepolicy import POLICIES, Request
 from clonepolicy.adapters.cinder._releases import installed_release
 
 objects.register_all()  # the modules below name its classes
 
 RELEASE = installed_release()
 MAJOR, POLICY = RELEASE.number, RELEASE.stock
+OTHERS = tuple(
+    policy
+    for name, policy in POLICIES.items()
+    if name.startswith("CINDER_") and policy is not POLICY
+)
+"""What describes other releases."""
 
 if TYPE_CHECKING or MAJOR >= 29:
     from cinder.db import api as db
@@ -22,7 +28,15 @@ else:
     from cinder.db.sqlalchemy import api as db
     from cinder.db.sqlalchemy import models
 
-__all__ = ["MAJOR", "POLICY", "RELEASE", "as_seen", "db", "models"]
+__all__ = [
+    "MAJOR",
+    "OTHERS",
+    "POLICY",
+    "RELEASE",
+    "as_seen",
+    "db",
+    "models",
+]
 
 
 def as_seen(request: Request) -> Any:

@@ -139,7 +139,7 @@ class RealCinder:
             request.glance.show_multiple_locations or {direct} != {*locations}
         )
         backend, driver = request.backend, self.driver
-        driver.fsid = backend.array_id
+        driver.fsid = backend.array_id or "not known"
         driver.clones_images = "rbd" in backend.image_schemes
         if backend.can_clone is not True:
             driver.failure = NotImplementedError()

@@ -40,7 +40,7 @@ class RecordingDriver(rbd.RBDDriver):  # type: ignore[misc] # untyped
     def reset(self) -> None:
         """Forget all calls and settings."""
         self.capabilities: dict[str, object] = {}
-        self.fsid: str | None = None
+        self.fsid = "not known"
         self.clones_images = True
         self.failure: Exception | None = None
         self.stored: set[tuple[str, str, str]] = set()

@@ -14,7 +14,7 @@ from clonepolicy.testing.strategies import create_requests, upload_requests
 pytest.importorskip("cinder", reason="run nox -s openstack")
 
 from cinder_limits import consistent, explained
-from installed import POLICY
+from installed import OTHERS, POLICY
 from observed import Observed, expected
 from real_cinder import RealCinder, real_cinder
 
@@ -94,6 +94,24 @@ def test_each_documented_difference_exists(
         reasons = explained(request)
         assert reasons, seen
         pytest.skip(f"known limit: {', '.join(reasons)}")
+
+
+BETWEEN = {
+    f"{other.name}-{each.only_in}-{_title(each)}": each.request
+    for other in OTHERS
+    for each in differences(POLICY, other)
+}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_each_difference_from_another_release_exists(
+    real_cinder: RealCinder, name: str
+) -> None:
+    """This Cinder does with each example what its own policy says."""
+    request = BETWEEN[name]
+    if isinstance(request, CreateRequest):
+        request = consistent(request)
+    assert_agreement(real_cinder, request)
 
 
 @settings(max_examples=CREATES)

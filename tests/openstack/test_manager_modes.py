@@ -14,6 +14,7 @@ from cinder.db import api as db
 from cinder.message import message_field
 from cinder.volume import manager
 from cinder_cloud import CinderCloud, Start
+from installed import RELEASE
 
 from clonepolicy import FactError
 
@@ -49,15 +50,15 @@ def test_in_shadow_mode_unreadable_facts_change_nothing(start: Start) -> None:
     assert volume.status == "available"
 
 
-def test_cinder_itself_carries_out_cinder_29(start: Start) -> None:
+def test_cinder_itself_carries_out_its_own_policy(start: Start) -> None:
     """Its own code runs, and the decision is logged."""
-    cloud = start(policy="CINDER_29")
+    cloud = start(policy=RELEASE.stock_policy)
     image = cloud.images.add()
     backing = cloud.add_image_volume(image, status="error")
     volume = cloud.create(image)
     assert cloud.clones_of(volume) == [backing.id]
     assert cloud.driver.names() == ["clone_image", CLONE]
-    assert cloud.decisions()[0]["policy"] == "CINDER_29/2"
+    assert cloud.decisions()[0]["policy"] == str(RELEASE.stock)
 
 
 def test_cinders_own_manager_is_not_affected(start: Start) -> None:

@@ -1,7 +1,8 @@
 """Run Cinder's own unit tests without and with the drop-in.
 
-With CINDER_29 the same tests must fail as without the drop-in.  With SAFE
-the tests in `expected_safe.toml` must fail too, each for the listed reason.
+With the policy that describes Cinder the same tests must fail as without the
+drop-in.  With SAFE the tests in `expected_safe.toml` must fail too, each for
+the listed reason.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ import attrs
 import subunit
 import testtools
 
+from clonepolicy.adapters.cinder._releases import installed_release
+
 HERE = Path(__file__).parent
 EXPECTED = HERE / "expected_safe.toml"
 PREFIX = "cinder.tests.unit."
 UNDECIDED = "undecided"
-STOCK, SAME, SAFE = "stock", "CINDER_29", "SAFE"
+STOCK, SAME, SAFE = "stock", installed_release().stock_policy, "SAFE"
 POLICY = "OS_CLONEPOLICY__POLICY"
 CANARIES = tuple(
     f"canary.CanaryTestCase.test_{what}_is_decided"
