@@ -42,6 +42,7 @@ from clonepolicy.adapters.cinder._options import (
     Settings,
     config_from,
 )
+from clonepolicy.adapters.cinder._pools import with_facts
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.ports import Ports
 
@@ -122,6 +123,21 @@ class DriverBackend:
         if self._known_array is None:
             return None
         return declared_array(service) or self._reported.get(service)
+
+    def reported(self, capabilities: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Add to the report for the scheduler what is known of the backend."""
+        try:
+            return with_facts(
+                capabilities,
+                backend_from_driver(self.driver, extra=self.extra),
+                caches=self.config().image_volume_cache_enabled,
+            )
+        except Exception as error:  # noqa: BLE001 - the report goes out
+            LOG.warning(
+                "clonepolicy cannot add to the report of capabilities\n%s",
+                traced(error),
+            )
+            return capabilities
 
     def decide(
         self, operation: str, gather: Callable[[], Request]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -120,6 +120,14 @@ class PolicyVolumeManager(manager.VolumeManager):
             return done
         known = self._uploads.get(image_meta.get("id", ""))
         return known is not None and known.register()
+
+    def update_service_capabilities(
+        self, capabilities: Mapping[str, Any]
+    ) -> None:
+        """Report to the scheduler, too, what `CloneWeigher` needs to know."""
+        super().update_service_capabilities(
+            self.backend.reported(capabilities)
+        )
 
     def do_cleanup(self, context: Any, cleanup_request: Any) -> None:
         """End the work that a service left, then clean up as Cinder does.
