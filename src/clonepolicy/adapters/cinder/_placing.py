@@ -99,8 +99,17 @@ def weigh(
         settings,
         {pool.service: pool.backend.array_id for pool in known.values()},
     )
+    requests = {
+        caches: attrs.evolve(
+            request,
+            config=attrs.evolve(
+                request.config, image_volume_cache_enabled=caches
+            ),
+        )
+        for caches in (False, True)
+    }
     judged = {
-        name: _judge(request, pool, settings.policy)
+        name: _judge(requests, pool, settings.policy)
         for name, pool in known.items()
     }
     _log(request, settings, judged, unreadable)
@@ -183,18 +192,21 @@ def _image(context: Any, settings: Settings) -> GlanceImages:
 
 
 def _judge(
-    request: CreateRequest, pool: Pool, policy: Policy
+    requests: Mapping[bool, CreateRequest], pool: Pool, policy: Policy
 ) -> tuple[Answer, CreateDecision]:
-    """Decide for a pool: first as if it could do all that is not known."""
-    best = decide(_placed(request, pool, hoping=True), policy)
+    """Decide for a pool: first as if it could do all that is not known.
+
+    The requests are without and with Cinder's image-volume cache.
+    """
+    best = decide(_placed(requests, pool, hoping=True), policy)
     if not isinstance(best, Clone):
         return Answer.NO, best
-    sure = decide(_placed(request, pool, hoping=False), policy)
+    sure = decide(_placed(requests, pool, hoping=False), policy)
     return (Answer.CLONE if isinstance(sure, Clone) else Answer.DEPENDS), sure
 
 
 def _placed(
-    request: CreateRequest, pool: Pool, *, hoping: bool
+    requests: Mapping[bool, CreateRequest], pool: Pool, *, hoping: bool
 ) -> CreateRequest:
     """Return the request as if the scheduler had chosen the pool.
 
@@ -202,6 +214,7 @@ def _placed(
     can do, how often a source was cloned, and that an image is where its
     location says.  It never grants that two arrays are one.
     """
+    request = requests[hoping if pool.caches is None else pool.caches]
     backend, stored = pool.backend, None
     if hoping:
         unknown = [n for n in _ABILITIES if getattr(backend, n) is None]
@@ -216,12 +229,6 @@ def _placed(
             request.volume, host=pool.host, cluster_name=pool.cluster_name
         ),
         backend=backend,
-        config=attrs.evolve(
-            request.config,
-            image_volume_cache_enabled=(
-                hoping if pool.caches is None else pool.caches
-            ),
-        ),
         array_images=tuple(
             ArrayImage(location=image.location, source=stored, backend=backend)
             for image in request.array_images
