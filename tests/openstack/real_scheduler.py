@@ -148,9 +148,9 @@ class Scheduling:
         )
         return found.replace(tzinfo=None)
 
-    def add_source(self, host: str) -> None:
+    def add_source(self, host: str, **fields: Any) -> None:
         """Add a volume of the image's owner, and a location that names it."""
-        volume = self._volume(status="available", host=host)
+        volume = self._volume(status="available", host=host, **fields)
         url = f"cinder://{volume.id}"
         self.glance.locations.append({"url": url, "metadata": {}})
 
@@ -244,7 +244,7 @@ def scheduling(
     caplog: pytest.LogCaptureFixture,
 ) -> Iterator[Scheduling]:
     """Start a scheduler that asks `CloneWeigher`."""
-    assert database
+    assert database.is_dir()
     register_opts(CONF)
     glance = Glance()
     with _answering(glance) as url:

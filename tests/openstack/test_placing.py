@@ -27,7 +27,11 @@ from logfmt import parsed
 database, start = cinder_cloud.database, cinder_cloud.start
 options, scheduling = real_scheduler.options, real_scheduler.scheduling
 
-ABLE = {"can_clone": True, "can_extend": True, "clone_in_use": True}
+ABLE: Mapping[str, Any] = {
+    "can_clone": True,
+    "can_extend": True,
+    "clone_in_use": True,
+}
 FSID = "6e3f1f6e-0000-4000-8000-000000000001"
 CEPH: Mapping[str, Any] = {
     **ABLE,
@@ -127,6 +131,15 @@ def test_an_array_of_unknown_identity_is_not_hoped_to_be_the_same(
     assert ("two@a#p", "-", "different-array:1") == logged(
         scheduling, "clone", "depends", "reasons"
     )
+
+
+def test_in_a_cluster_the_cluster_counts(scheduling: Scheduling) -> None:
+    """The source is on another host of the same cluster."""
+    scheduling.report("one@a", "p", free=900, **ABLE)
+    scheduling.report("two@a", "p", free=10, cluster="c@a", **ABLE)
+    scheduling.add_source("three@a#p", cluster_name="c@a#p")
+    assert placed(scheduling) == "two@a#p"
+    assert ("two@a#p", "1") == logged(scheduling, "clone", "no")
 
 
 def test_a_pool_with_a_cached_image_is_chosen(scheduling: Scheduling) -> None:

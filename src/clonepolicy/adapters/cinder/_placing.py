@@ -217,10 +217,10 @@ def _placed(
     request = requests[hoping if pool.caches is None else pool.caches]
     backend, stored = pool.backend, None
     if hoping:
-        unknown = [n for n in _ABILITIES if getattr(backend, n) is None]
-        backend = attrs.evolve(
-            backend, clone_limit=None, **dict.fromkeys(unknown, True)
-        )
+        unknown: dict[str, Any] = {
+            name: True for name in _ABILITIES if getattr(backend, name) is None
+        }
+        backend = attrs.evolve(backend, clone_limit=None, **unknown)
         size = request.image.size
         stored = StoredImage(size=None if size is None else -(-size // GiB))
     return attrs.evolve(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ from clonepolicy.adapters.cinder._driver import (
     CinderArray,
     backend_from_driver,
 )
-from clonepolicy.adapters.cinder._drop_in import reports
+from clonepolicy.adapters.cinder._drop_in import metrics, reports
 from clonepolicy.adapters.cinder._errors import traced, translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._options import (
@@ -147,6 +148,7 @@ class DriverBackend:
             return decide(gather(), self.settings.policy)
         except Exception as error:  # noqa: BLE001 - Cinder can copy the data
             reports.log_undecided(operation, error)
+            metrics.count_undecided(operation, error)
             return None
 
     def report(
@@ -161,14 +163,17 @@ class DriverBackend:
         ``driver_cloned`` says whether Cinder has had the driver clone an
         image that it found by itself.
         """
+        decision_id = str(uuid.uuid4())
+        metrics.mark_span(decision, decision_id)
+        metrics.count_decision(decision, self.settings)
         try:
             reports.log_decision(
                 decision,
                 self.settings,
+                decision_id=decision_id,
                 driver_cloned=driver_cloned,
                 capabilities=getattr(self.driver, "capabilities", None) or {},
             )
-            reports.count_decision(decision)
             self._tell(context, decision)
         except Exception as error:  # noqa: BLE001 - it is made all the same
             LOG.warning(
