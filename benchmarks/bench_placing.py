@@ -72,7 +72,7 @@ def main() -> None:
             "weigh 50 pools, abilities unknown": weighing(request),
         }
     except ImportError as error:
-        report([], [f"Cinder is not installed: {error}"], as_json=options.json)
+        report([], [f"needs Cinder: {error}"], as_json=options.json)
         return
     rows = [
         Row(

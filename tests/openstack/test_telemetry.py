@@ -267,7 +267,7 @@ def test_a_span_has_no_text_of_an_error(
     cloud = start()
     failing = RuntimeError("https://admin:secret@array")
     cloud.driver.failing["copy_image_to_volume"] = [failing] * 9
-    with pytest.raises(RuntimeError):
+    with pytest.raises(exception.CinderException):
         cloud.create(cloud.images.add(disk_format="qcow2"))
     (span,) = spans.get_finished_spans()
     assert "secret" not in span.to_json()
