@@ -25,7 +25,6 @@ from clonepolicy import (
     NotFoundError,
     RbdLocation,
     StaleError,
-    StoredImage,
     UnsupportedError,
     Volume,
 )
@@ -44,6 +43,7 @@ from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.ports import (
     Inspection,
+    StoredImage,
     StoredVolume,
     check_source,
     volume_changed,

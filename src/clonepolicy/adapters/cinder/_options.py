@@ -63,7 +63,7 @@ class Settings:
 
 
 _HELP = {
-    "policy": "The policy that decides: SAFE, LIBERTY, CINDER_29, or the "
+    "policy": f"The policy that decides: {', '.join(POLICIES)}, or the "
     "dotted path of a clonepolicy.Policy.",
     "mode": "Whether decisions are carried out.",
     "notes": "What to do with notes. A note is a warning that does not "
