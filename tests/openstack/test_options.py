@@ -55,6 +55,7 @@ download_image_restricted = true
 user_messages = false
 show_multiple_locations = true
 glance_stores = ceph=gold, old=a=b:ro
+clone_weight_multiplier = 0.5
 """
         )
     )
@@ -71,6 +72,7 @@ glance_stores = ceph=gold, old=a=b:ro
             GlanceStore(id="ceph", cinder_volume_type="gold"),
             GlanceStore(id="old", cinder_volume_type="a=b", read_only=True),
         ),
+        clone_weight_multiplier=0.5,
     )
     names = {field.name for field in attrs.fields(Settings)}
     assert names == {opt.name for opt in OPTS}

@@ -181,17 +181,27 @@ def _service_context() -> Any:
     )
 
 
-def glance_images(context: Any, settings: Settings) -> GlanceImages:
-    """Make clients of Glance for the requester and for ``[glance]``."""
+def glance_clients(context: Any) -> tuple[Any, Any]:
+    """Make clients of Glance for the requester and for ``[glance]``.
+
+    The second is None if ``[glance]`` has no credentials.
+    """
     clients = glance.GlanceClientWrapper()
-    requester = clients._create_onetime_client(context)
-    service, roles = None, context.roles
+    service = None
     if glance_user(cfg.CONF):
         service = (
             clients._create_onetime_client(context, privileged_user=True)
             if installed_release().glance_user
             else clients._create_onetime_client(_service_context())
         )
+    return clients._create_onetime_client(context), service
+
+
+def glance_images(context: Any, settings: Settings) -> GlanceImages:
+    """Make an image service for the requester and for ``[glance]``."""
+    requester, service = glance_clients(context)
+    roles = context.roles
+    if service is not None:
         auth: Any = loading.load_auth_from_conf_options(cfg.CONF, _GROUP)
         roles = auth.get_access(service.http_client.session).role_names
     return GlanceImages(

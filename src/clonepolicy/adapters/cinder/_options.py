@@ -60,6 +60,7 @@ class Settings:
     set_image_location_restricted: bool = False
     glance_stores: tuple[GlanceStore, ...] = ()
     allow_unverified_cinder: bool = False
+    clone_weight_multiplier: float = 2.0
 
 
 _HELP = {
@@ -90,6 +91,9 @@ _HELP = {
     "allow_unverified_cinder": "Start although Cinder has other code than "
     "the releases that this package was verified with. What differs is "
     "logged as a warning at each start.",
+    "clone_weight_multiplier": "Multiplier used by CloneWeigher, one of "
+    "scheduler_default_weighers, for weighing pools where the policy would "
+    "clone. Free capacity has the multiplier capacity_weight_multiplier.",
 }
 
 
@@ -107,6 +111,8 @@ def _option(field: attrs.Attribute[Any]) -> cfg.Opt:
     name, value, text = field.name, field.default, _HELP[field.name]
     if isinstance(value, bool):
         return cfg.BoolOpt(name, default=value, help=text)
+    if isinstance(value, float):
+        return cfg.FloatOpt(name, default=value, help=text)
     if isinstance(value, (frozenset, tuple)):
         return cfg.ListOpt(name, default=list(value), help=text)
     choices = None
