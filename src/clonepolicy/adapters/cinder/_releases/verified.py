@@ -160,4 +160,6 @@ cinder.volume.manager.VolumeManager.do_cleanup
   24-29 145822a410717a06
 cinder.volume.manager.VolumeManager.driver_delete_volume
   24-29 e00a39c9688ca999
+cinder.volume.manager.VolumeManager.update_service_capabilities
+  24-29 86fa07c7ffef28f1
 """
