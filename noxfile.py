@@ -301,7 +301,7 @@ def releases(session: nox.Session) -> None:
     """
     session.install("attrs")
     session.run(
-        *("python", "tests/openstack/releases/run.py"),
+        *("python", "tests/openstack/releases/run_releases.py"),
         *("--wheel", str(build_wheel(session)), *session.posargs),
     )
 
