@@ -30,6 +30,7 @@ from clonepolicy import (
 )
 from clonepolicy.adapters.cinder import Mode, Settings
 from clonepolicy.adapters.cinder._drop_in import reports
+from clonepolicy.adapters.cinder._drop_in.shadow import predict
 from clonepolicy.plan import CloneVolume
 from clonepolicy.scenarios import CLONEABLE, with_facts
 from logfmt import parsed
@@ -67,7 +68,7 @@ def test_a_location_cannot_forge_a_field_or_a_line(
     assert isinstance(decision, Clone)
     settings = attrs.evolve(Settings(), policy=CINDER_29, mode=Mode.SHADOW)
     reports.log_decision(
-        decision, settings, driver_cloned=False, capabilities={}
+        decision, settings, decision.verdict, predict(decision, {})
     )
     line, explained = lines()
     assert line.isprintable()
@@ -126,9 +127,7 @@ def test_no_line_shows_a_users_key(lines: Callable[[], list[str]]) -> None:
         array_images=(ArrayImage(location=parse_location(store)),),
     )
     decision = decide(request, CINDER_29)
-    reports.log_decision(
-        decision, shadow, driver_cloned=False, capabilities={}
-    )
+    reports.log_decision(decision, shadow, decision.verdict)
     (attempt, *_) = decision.plan.attempts
     error = NotFoundError(f"no {clones.location}")
     error.__cause__ = OSError(store)

@@ -28,6 +28,7 @@ from clonepolicy.adapters.cinder._drop_in.journal import Work, WorkJournal
 from clonepolicy.adapters.cinder._drop_in.note import COPYING
 from clonepolicy.adapters.cinder._drop_in.recovery import recover_work
 from clonepolicy.adapters.cinder._drop_in.reports import register_messages
+from clonepolicy.adapters.cinder._drop_in.start import log_start
 from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
 from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
 from clonepolicy.adapters.cinder._errors import traced, translated
@@ -66,6 +67,12 @@ class PolicyVolumeManager(manager.VolumeManager):
             service = glance.GlanceImageService
             _replace(service, "get_location", _get_location)
 
+    def init_host(self, *args: Any, **kwargs: Any) -> None:
+        """Initialize the backend, then log what is on."""
+        super().init_host(*args, **kwargs)
+        if self.driver.initialized:
+            log_start(self.backend)
+
     def copy_volume_to_image(
         self, context: Any, volume_id: str, image_meta: dict[str, Any]
     ) -> None:
@@ -101,7 +108,16 @@ class PolicyVolumeManager(manager.VolumeManager):
             raise
         self._uploads[image_id] = upload
         try:
-            super().copy_volume_to_image(context, volume_id, image_meta)
+            with self.backend.watch(
+                upload.decision,
+                upload.able,
+                operation="upload",
+                image=image_id,
+                volume=volume_id,
+            ) as deed:
+                super().copy_volume_to_image(context, volume_id, image_meta)
+                # Cinder returns after it has done one of the two
+                deed.did = "register" if upload.registered else "upload"
         finally:
             self._uploads.pop(image_id, None)
 
@@ -113,13 +129,15 @@ class PolicyVolumeManager(manager.VolumeManager):
         image_meta: dict[str, Any],
     ) -> bool:
         """Register if that is the decision; False has Cinder upload bytes."""
-        if not self.backend.enforces:
-            done: bool = super()._clone_image_volume_and_add_location(
-                ctx, volume, image_service, image_meta
-            )
-            return done
         known = self._uploads.get(image_meta.get("id", ""))
-        return known is not None and known.register()
+        if self.backend.enforces:
+            return known is not None and known.register()
+        done: bool = super()._clone_image_volume_and_add_location(
+            ctx, volume, image_service, image_meta
+        )
+        if known is not None:
+            known.registered = done
+        return done
 
     def do_cleanup(self, context: Any, cleanup_request: Any) -> None:
         """End the work that a service left, then clean up as Cinder does.
@@ -245,6 +263,7 @@ class PolicyDriverMixin:
         )
         register_messages()
         super().do_setup(context)  # type: ignore[misc] # the driver's
+        log_start(self._clonepolicy_backend)
 
     def clone_image(
         self,
