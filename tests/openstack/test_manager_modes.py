@@ -126,8 +126,8 @@ def test_filling_and_cloning_the_cache_are_told_apart(start: Start) -> None:
 class EncryptingDriver(DictDriver):
     """A driver that writes images into encrypted volumes."""
 
-    def copy_image_to_encrypted_volume(self, *args: Any) -> None:
-        self.copy_image_to_volume(*args)
+    def copy_image_to_encrypted_volume(self, *args: Any, **more: Any) -> None:
+        self.copy_image_to_volume(*args, **more)
 
 
 def test_an_encrypted_volume_is_predicted_and_told_as_a_download(
