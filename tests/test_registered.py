@@ -100,6 +100,28 @@ def test_another_glance_needs_the_role_admin_for_private_images(
 
 
 @pytest.mark.parametrize(
+    ("has_api", "remedy"),
+    [(False, "run Glance 2024.2 or later"), (None, "record whether Glance")],
+)
+def test_an_unknown_glance_is_not_called_old(
+    *, has_api: bool | None, remedy: str
+) -> None:
+    """It may have the locations API, without anybody having said so."""
+    values = {
+        "glance.has_location_api": has_api,
+        "glance.show_multiple_locations": False,
+    }
+    decision = decide(with_facts(REGISTERABLE, values))
+    (finding,) = (
+        found
+        for found in decision.findings
+        if found.reason is Reason.LEGACY_WRITE_DISABLED
+    )
+    (told,) = finding.remedies
+    assert told.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize(
     ("values", "allowed", "registers"),
     [
         (LEGACY, False, False),

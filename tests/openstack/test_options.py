@@ -50,7 +50,7 @@ policy = CINDER_29
 mode = shadow
 notes = decline
 trusted_projects = p1,p2
-trusted_image_pools = images
+trusted_image_pools = images,/images/,/
 download_image_restricted = true
 user_messages = false
 show_multiple_locations = true
@@ -63,7 +63,7 @@ glance_stores = ceph=gold, old=a=b:ro
         mode=Mode.SHADOW,
         notes=Notes.DECLINE,
         trusted_projects=frozenset({"p1", "p2"}),
-        trusted_image_pools=frozenset({"images"}),
+        trusted_image_pools=frozenset({"images", "/images", "/"}),
         download_image_restricted=True,
         user_messages=False,
         show_multiple_locations=True,

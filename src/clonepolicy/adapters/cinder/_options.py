@@ -165,8 +165,15 @@ def is_set(conf: cfg.ConfigOpts, name: str) -> bool:
 
 
 def non_empty(values: Iterable[str]) -> frozenset[str]:
-    """Return the texts of a list option without the empty ones."""
-    return frozenset(filter(None, values))
+    """Return the texts of a list option without the empty ones.
+
+    A path has no slash at its end, as directories are named in locations.
+    """
+    return frozenset(
+        (value.rstrip("/") or "/") if value.startswith("/") else value
+        for value in values
+        if value
+    )
 
 
 def _policy(name: str) -> Policy:

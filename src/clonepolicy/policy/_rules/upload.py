@@ -88,11 +88,26 @@ def _with_role(role: str) -> Callable[[UploadRequest], Mapping[str, Any]]:
     }
 
 
-_WITH_LOCATIONS_API = Cure(
-    "run Glance 2024.2 or later",
-    Responsible.OPERATOR,
-    always({"glance.has_location_api": True}),
-    Cost.RESTART,
+def _with_locations_api(*, known: bool) -> Callable[..., Any]:
+    return lambda request: (
+        {"glance.has_location_api": True}
+        if known is (request.glance.has_location_api is False)
+        else None
+    )
+
+
+_WITH_LOCATIONS_API = (
+    Cure(
+        "run Glance 2024.2 or later",
+        Responsible.OPERATOR,
+        _with_locations_api(known=True),
+        Cost.RESTART,
+    ),
+    Cure(
+        "record whether Glance has the locations API, which 2024.2 brought",
+        Responsible.OPERATOR,
+        _with_locations_api(known=False),
+    ),
 )
 
 
@@ -567,7 +582,7 @@ def store_resolved(request: UploadRequest) -> bool:
     ),
     citations=(glance("ImagesController._do_add_locations"),),
     differs="Cinder notices this after cloning.",
-    cures=(_WITH_LOCATIONS_API,),
+    cures=_WITH_LOCATIONS_API,
 )
 def location_writable(request: UploadRequest) -> bool:
     return (
@@ -584,7 +599,7 @@ def location_writable(request: UploadRequest) -> bool:
     reads=("glance.has_location_api", "glance.set_image_location"),
     citations=(glance("policy set_image_location"),),
     differs="Cinder notices this after cloning.",
-    cures=(_WITH_LOCATIONS_API,),
+    cures=_WITH_LOCATIONS_API,
 )
 def location_settable(request: UploadRequest) -> bool:
     return (
