@@ -273,6 +273,8 @@ def start(
     yield started
     for option, group in changed:
         CONF.clear_override(option, group)
+        # which clear_override leaves
+        CONF._get_opt_info(option, group).pop("location", None)
     empty_database()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pathlib
+import re
 import sys
 from collections.abc import Callable
 
@@ -30,7 +31,11 @@ from clonepolicy import (
 )
 from clonepolicy.adapters.cinder import Mode, Settings
 from clonepolicy.adapters.cinder._drop_in import reports
-from clonepolicy.adapters.cinder._drop_in.shadow import predict
+from clonepolicy.adapters.cinder._drop_in.shadow import (
+    Deed,
+    Prediction,
+    predict,
+)
 from clonepolicy.plan import CloneVolume
 from clonepolicy.scenarios import CLONEABLE, with_facts
 from logfmt import parsed
@@ -149,3 +154,60 @@ def test_a_message_gives_a_reason_that_reads_a_volume_type() -> None:
     values = {"volume.size": 2, "volume.volume_type": kind}
     decision = decide(with_facts(SCENARIO, values), SAFE)
     assert Reason.TYPE_SIZE_LIMIT is reports._first_reason(decision)
+
+
+PAGE = pathlib.Path(__file__).parents[2] / "docs/how-to/enable.md"
+IN_PAGE = PAGE.read_text("utf-8")
+
+
+def documented(first: str) -> list[list[str]]:
+    """Return the keys of each example that begins with some key."""
+    begins = f"clonepolicy {first}="
+    return [
+        re.findall(r"([a-z_]+)=(?:\S)", line)
+        for line in IN_PAGE.splitlines()
+        if line.startswith(begins)
+    ]
+
+
+def in_order(some: list[str], keys: list[str]) -> bool:
+    """Say whether all of some keys are there, in that order."""
+    left = iter(keys)
+    return all(key in left for key in some)
+
+
+def check_documented(keys: list[str], examples: list[list[str]]) -> None:
+    """Assert that the page has each key, and no other in an example."""
+    shown = {key for example in examples for key in example}
+    assert examples
+    assert all(in_order(example, keys) for example in examples)
+    missing = [
+        key for key in keys if key not in shown and f"`{key}`" not in IN_PAGE
+    ]
+    assert [] == missing
+
+
+def test_the_page_shows_the_line_of_a_decision(
+    lines: Callable[[], list[str]],
+) -> None:
+    """Also the keys of shadow mode, and of what is not carried out."""
+    decision = decide(SCENARIO, SAFE)
+    settings = attrs.evolve(Settings(), mode=Mode.SHADOW)
+    unsure = Prediction("unknown", (Reason.SOURCE_IN_USE,))
+    reports.log_decision(decision, settings, "download", unsure)
+    keys = list(parsed(lines()[0]))
+    assert {"decided", "stock", "differs", "unsure", "route"} <= {*keys}
+    check_documented(keys, documented("operation"))
+
+
+def test_the_page_shows_the_line_of_what_cinder_did(
+    lines: Callable[[], list[str]],
+) -> None:
+    """With every key that it may have."""
+    deed = Deed("download", "source", "InvalidVolume")
+    names = {"operation": "create", "image": "i", "volume": "v"}
+    reports.log_deed(deed, Prediction("clone"), "clone", names)
+    (line,) = lines()
+    fields = parsed(line)
+    assert ("no", "yes") == (fields["matches"], fields["differs"])
+    check_documented(list(fields), documented("predicted"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import pathlib
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
 
 import cinder_cloud
-from cinder import exception
+from cinder import exception, version
 from cinder.db import api as db
 from cinder.message import message_field
 from cinder.volume import manager
@@ -19,6 +22,7 @@ from fake_driver import DictDriver
 from clonepolicy import FactError
 from clonepolicy.adapters.cinder import IncompatibleCinderError
 from clonepolicy.adapters.cinder._drop_in import supported_cinder
+from logfmt import parsed
 
 start, database = cinder_cloud.start, cinder_cloud.database
 
@@ -193,6 +197,88 @@ def test_an_unsupported_cinder_is_refused_at_start(
         start()
     assert "parameters (volume), not (context" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def started(cloud: CinderCloud) -> dict[str, str]:
+    """Return the fields of the line about the start."""
+    (line,) = (
+        parsed(message.removeprefix("clonepolicy "))
+        for message in cloud.log.messages
+        if message.startswith("clonepolicy started=")
+    )
+    return line
+
+
+def test_a_line_says_what_is_on_and_where_it_comes_from(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the backend is initialized."""
+    extra = '{"array_id": "array 7", "clone_in_use": true, "other": 1}'
+    cloud = start(
+        mode="shadow",
+        trusted_projects=["stores"],
+        trusted_image_pools=["images", "more"],
+        glance_stores=["volumes=ceph"],
+        options={"backend_defaults.extra_capabilities": extra},
+    )
+    monkeypatch.setattr(cloud.driver, "init_capabilities", lambda: None)
+    cloud.driver.capabilities = {"clone_limit": 9}
+    cloud.manager.init_host(service_id=1)
+    page = pathlib.Path(__file__).parents[2] / "docs/how-to/enable.md"
+    text = page.read_text("utf-8")
+    example = text.partition("clonepolicy started=")[2].partition("\n")[0]
+    shown = re.findall(r"([a-z_]+)=(?=\S)", f"started={example}")
+    assert shown == list(started(cloud))
+    assert started(cloud) == {
+        "started": "node@array",
+        "driver": "DictDriver",
+        "clonepolicy": importlib.metadata.version("clonepolicy"),
+        "cinder": version.version_string(),
+        "policy": "SAFE/2",
+        "mode": "shadow",
+        "notes": "log",
+        "trusted_projects": "stores",
+        "internal_tenant": "internal",
+        "trusted_image_pools": "images,more",
+        "glance_stores": "volumes",
+        "set": "mode,trusted_projects,trusted_image_pools,glance_stores",
+        "default": "policy,notes,download_image_restricted,user_messages,"
+        "show_multiple_locations,set_image_location_restricted",
+        "code": "can_clone:True,can_extend:True,finds_images:True",
+        "capabilities": "clone_limit:9",
+        "extra_capabilities": "array_id:array 7,clone_in_use:True",
+    }
+
+
+def test_a_backend_that_is_not_initialized_is_not_told_as_on(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cinder logs why."""
+    cloud = start()
+    monkeypatch.setattr(cloud.driver, "_initialized", False)
+
+    def fail() -> None:
+        raise exception.VolumeBackendAPIException(data="no array")
+
+    monkeypatch.setattr(cloud.driver, "check_for_setup_error", fail)
+    cloud.manager.init_host(service_id=1)
+    assert "clonepolicy started=" not in cloud.log.text
+
+
+def test_a_start_without_capabilities_says_so(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver may raise anything; the service starts."""
+
+    def fail(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(
+        "clonepolicy.adapters.cinder._drop_in.start.told_by", fail
+    )
+    cloud = start()
+    cloud.manager.init_host(service_id=1)
+    assert started(cloud)["unreadable"] == "OSError"
 
 
 def test_an_unknown_policy_is_refused_at_start(start: Start) -> None:
