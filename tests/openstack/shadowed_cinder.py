@@ -90,9 +90,17 @@ class FactualDriver(RecordingDriver):
 
 
 class FactualImages(OneImage):
-    """A Glance that offers what the facts of an upload say."""
+    """A Glance that shows every field, and offers what the facts say."""
 
     glance = GlanceConfig()
+
+    def get(self, image_id: str) -> Any:
+        """Return the image."""
+        shown, image = super().get(image_id), self.image
+        shown["updated_at"] = shown["updated_at"] or "2026-01-01T00:00:00Z"
+        shown["os_hash_algo"] = image.os_hash_algo
+        shown["os_hash_value"] = image.os_hash_value
+        return shown
 
     def add_image_location(
         self, image_id: str, url: str, data: Mapping[str, str]
@@ -136,7 +144,7 @@ class Seen:
     """What the log says of a request, and what was really done."""
 
     decided: dict[str, str]
-    """The line about the decision; empty: the facts could not be read."""
+    """The line about the decision."""
     deed: dict[str, str]
     """The line about what Cinder did."""
     did: str
@@ -190,9 +198,10 @@ class ShadowedCinder(RealCinder):
         }
         extra["can_clone"] = facts.can_clone is True
         self.manager.backend = attrs.evolve(self.manager.backend, extra=extra)
-        if isinstance(request, UploadRequest):
-            images = FactualImages(self.images.image, ())
-            images.glance, self.images = request.glance, images
+        plain = self.images
+        self.images = FactualImages(plain.image, plain.locations)
+        self.images.show_multiple_locations = plain.show_multiple_locations
+        self.images.glance = request.glance
 
     def _manager_create(self, context: Any, request: CreateRequest) -> Any:
         """Run the create in the flow's task, under the drop-in."""
@@ -205,7 +214,7 @@ class ShadowedCinder(RealCinder):
         if not deeds:
             return None  # cinder-api has refused it
         (deed,) = deeds
-        decided = next((each for each in lines if "policy" in each), {})
+        (decided,) = (each for each in lines if "policy" in each)
         did, source = self._did(request) if error is None else ("failed", None)
         return Seen(decided, deed, did, source)
 

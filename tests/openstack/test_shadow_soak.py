@@ -52,9 +52,8 @@ def check(
     deed = seen.deed
     assert seen.did == deed["did"], seen
     assert seen.source == deed.get("source"), seen
-    if seen.decided:
-        assert seen.decided["stock"] == deed["predicted"]
-        assert seen.decided["verdict"] == deed["verdict"]
+    assert seen.decided["stock"] == deed["predicted"]
+    assert seen.decided["verdict"] == deed["verdict"]
     if fault is None and not explained(request):
         assert deed["matches"] != "no", seen
     event(f"{deed['predicted']} {deed['did']}")
