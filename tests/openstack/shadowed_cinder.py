@@ -56,7 +56,7 @@ class FactualDriver(RecordingDriver):
         self.fault: type[Exception] | None = None
         self.done: list[tuple[str, str, str | None]] = []
 
-    def _open(self, *args: object, **more: Any) -> Any:
+    def _open(self, *args: Any, **more: Any) -> Any:
         image = super()._open(*args, **more)
         image.size.return_value = GiB
         image.read.return_value = b""

@@ -139,8 +139,11 @@ def _unsure_create(request: CreateRequest, stock: Decision) -> list[Reason]:
         return []  # Cinder clones nothing, and downloads
     if request.backend.finds_images:
         return [Reason.DRIVER_FINDS_IMAGES]
-    located = (*request.array_images, *request.image_volumes)
-    if any(isinstance(each.location, MalformedLocation) for each in located):
+    locations = [
+        *(image.location for image in request.array_images),
+        *(volume.location for volume in request.image_volumes),
+    ]
+    if any(isinstance(each, MalformedLocation) for each in locations):
         return [Reason.LOCATION_MALFORMED]
     unsure = _unsure_sources(stock)
     if isinstance(stock, Clone):
