@@ -73,7 +73,11 @@ def test_a_location_cannot_forge_a_field_or_a_line(
     assert isinstance(decision, Clone)
     settings = attrs.evolve(Settings(), policy=CINDER_29, mode=Mode.SHADOW)
     reports.log_decision(
-        decision, settings, decision.verdict, predict(decision, {})
+        decision,
+        settings,
+        decision.verdict,
+        predict(decision, {}),
+        decision_id="-",
     )
     line, explained = lines()
     assert line.isprintable()
@@ -132,7 +136,7 @@ def test_no_line_shows_a_users_key(lines: Callable[[], list[str]]) -> None:
         array_images=(ArrayImage(location=parse_location(store)),),
     )
     decision = decide(request, CINDER_29)
-    reports.log_decision(decision, shadow, decision.verdict)
+    reports.log_decision(decision, shadow, decision.verdict, decision_id="-")
     (attempt, *_) = decision.plan.attempts
     error = NotFoundError(f"no {clones.location}")
     error.__cause__ = OSError(store)
@@ -194,7 +198,9 @@ def test_the_page_shows_the_line_of_a_decision(
     decision = decide(SCENARIO, SAFE)
     settings = attrs.evolve(Settings(), mode=Mode.SHADOW)
     unsure = Prediction("unknown", (Reason.SOURCE_IN_USE,))
-    reports.log_decision(decision, settings, "download", unsure)
+    reports.log_decision(
+        decision, settings, "download", unsure, decision_id="-"
+    )
     keys = list(parsed(lines()[0]))
     assert {"decided", "stock", "differs", "unsure", "route"} <= {*keys}
     check_documented(keys, documented("operation"))

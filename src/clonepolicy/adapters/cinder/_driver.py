@@ -25,7 +25,6 @@ from clonepolicy import (
     NotFoundError,
     RbdLocation,
     StaleError,
-    StoredImage,
     UnsupportedError,
     Volume,
 )
@@ -44,6 +43,7 @@ from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.ports import (
     Inspection,
+    StoredImage,
     StoredVolume,
     check_source,
     volume_changed,
@@ -51,7 +51,8 @@ from clonepolicy.ports import (
 
 _BASES = "cinder.volume.driver."
 _MIXIN = "clonepolicy.adapters.cinder._drop_in.entry_points.PolicyDriverMixin"
-_FIELDS = attrs.fields_dict(Backend).keys() - {"frozen", "image_schemes"}
+FIELDS = attrs.fields_dict(Backend).keys() - {"frozen", "image_schemes"}
+"""What a driver or an operator may declare."""
 
 
 def backend_from_driver(
@@ -76,16 +77,28 @@ def backend_from_driver(
     declared: dict[str, Any] = {}
     for _, facts in _declarations(driver, extra):
         declared.update(facts)
+    return declared_backend(declared, rbd=is_rbd(driver), frozen=frozen)
+
+
+def declared_backend(
+    declared: Mapping[str, Any], *, rbd: bool, frozen: bool = False
+) -> Backend:
+    """Make a backend of what is declared of it, by `FIELDS`.
+
+    Raises:
+        FactError: a declared value is invalid.
+    """
+    values = dict(declared)
     for name in ("clone_kind", "image_clone_kind"):
-        kind = declared.get(name)
+        kind = values.get(name)
         if kind is not None and kind not in tuple(CloneKind):
             expected = f"one of {', '.join(CloneKind)}"
             raise FactError(f"Backend.{name}", kind, expected)
-        declared[name] = None if kind is None else CloneKind(kind)
+        values[name] = None if kind is None else CloneKind(kind)
     return Backend(
-        **declared,
+        **values,
         frozen=frozen,
-        image_schemes=frozenset({"rbd"} if is_rbd(driver) else ()),
+        image_schemes=frozenset({"rbd"} if rbd else ()),
     )
 
 
@@ -105,7 +118,7 @@ def _declarations(
         ("extra_capabilities", extra),
     ):
         if isinstance(source, Mapping):
-            yield name, {f: source[f] for f in _FIELDS if f in source}
+            yield name, {f: source[f] for f in FIELDS if f in source}
     if "array_id" in code:
         # it is compared with URLs, which contain the array's own name
         yield "code", {"array_id": code["array_id"]}

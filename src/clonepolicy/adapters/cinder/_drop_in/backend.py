@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -37,7 +38,7 @@ from clonepolicy.adapters.cinder._driver import (
     CinderArray,
     backend_from_driver,
 )
-from clonepolicy.adapters.cinder._drop_in import reports
+from clonepolicy.adapters.cinder._drop_in import metrics, reports
 from clonepolicy.adapters.cinder._drop_in.shadow import (
     NOT_PREDICTED,
     UNKNOWN,
@@ -53,6 +54,7 @@ from clonepolicy.adapters.cinder._options import (
     Settings,
     config_from,
 )
+from clonepolicy.adapters.cinder._pools import with_facts
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.ports import Ports
 
@@ -148,6 +150,21 @@ class DriverBackend:
             return None
         return declared_array(service) or self._reported.get(service)
 
+    def reported(self, capabilities: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Add to the report for the scheduler what is known of the backend."""
+        try:
+            return with_facts(
+                capabilities,
+                backend_from_driver(self.driver, extra=self.extra),
+                caches=self.config().image_volume_cache_enabled,
+            )
+        except Exception as error:  # noqa: BLE001 - the report goes out
+            LOG.warning(
+                "clonepolicy cannot add to the report of capabilities\n%s",
+                traced(error),
+            )
+            return capabilities
+
     def decide(
         self, operation: str, gather: Callable[[], Request]
     ) -> Decision | None:
@@ -156,6 +173,7 @@ class DriverBackend:
             return decide(gather(), self.settings.policy)
         except Exception as error:  # noqa: BLE001 - Cinder can copy the data
             reports.log_undecided(operation, error)
+            metrics.count_undecided(operation, error)
             return None
 
     def report(self, context: Any, decision: Decision, verdict: str) -> None:
@@ -163,14 +181,17 @@ class DriverBackend:
 
         ``verdict`` is what is done, or would be if this is shadow mode.
         """
+        decision_id = str(uuid.uuid4())
+        metrics.mark_span(decision, decision_id)
+        metrics.count_decision(decision, self.settings)
         try:
             reports.log_decision(
                 decision,
                 self.settings,
                 verdict,
                 self._predict(decision) if self._shadows else None,
+                decision_id=decision_id,
             )
-            reports.count_decision(decision)
             self._tell(context, decision)
         except Exception as error:  # noqa: BLE001 - it is made all the same
             LOG.warning(

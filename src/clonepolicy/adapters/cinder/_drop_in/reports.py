@@ -1,10 +1,8 @@
-"""Reports of a backend's decisions: log lines, a counter, user messages."""
+"""Reports of a backend's decisions: log lines and user messages."""
 
 from __future__ import annotations
 
 import datetime
-import functools
-import importlib
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -28,6 +26,7 @@ from clonepolicy import (
     tenant_findings,
 )
 from clonepolicy._text import log_fields
+from clonepolicy.adapters.cinder._drop_in import metrics
 from clonepolicy.adapters.cinder._drop_in.shadow import (
     Deed,
     Prediction,
@@ -49,6 +48,8 @@ def log_decision(
     settings: Settings,
     verdict: str,
     prediction: Prediction | None = None,
+    *,
+    decision_id: str,
 ) -> None:
     """Write one log line of ``key=value`` pairs, quoted as in logfmt.
 
@@ -59,11 +60,14 @@ def log_decision(
     explanation follows.
     """
     fields = dict(_fields(decision, settings, verdict))
+    fields["decision"] = decision_id
     if prediction is not None:
         fields["stock"] = prediction.verdict
         fields["differs"] = differ(prediction.verdict, verdict)
         if prediction.unsure:
             fields["unsure"] = _codes(prediction.unsure)
+        if fields["differs"] == "yes":
+            metrics.count_difference(decision, settings, prediction.verdict)
     LOG.info("clonepolicy %s", log_fields(fields))
     if LOG.isEnabledFor(log.DEBUG):
         LOG.debug("clonepolicy %s", explain(decision))
@@ -161,39 +165,6 @@ def log_undecided(operation: str, error: Exception) -> None:
 def _log_failure(error: Exception, **fields: str) -> None:
     LOG.warning("clonepolicy %s", log_fields(fields))
     LOG.debug("clonepolicy cause\n%s", traced(error))
-
-
-def count_decision(decision: Decision) -> None:
-    """Count a decision by operation, verdict and first reason.
-
-    It is counted by OpenTelemetry, if that is installed and the operator has
-    set up a meter provider.
-    """
-    counter = _counter()
-    if counter is None:
-        return
-    reasons = _reasons(decision)
-    counter.add(
-        1,
-        {
-            "operation": str(decision.request.operation),
-            "verdict": decision.verdict,
-            "reason": reasons[0] if reasons else "",
-        },
-    )
-
-
-@functools.cache
-def _counter() -> Any:
-    try:
-        metrics = importlib.import_module("opentelemetry.metrics")
-    except ImportError:
-        return None
-    return metrics.get_meter("clonepolicy").create_counter(
-        "clonepolicy.decisions",
-        unit="{decision}",
-        description="decisions by operation, verdict and first reason",
-    )
 
 
 def register_messages(_extension_manager: object = None) -> None:

@@ -15,7 +15,9 @@ from clonepolicy import (
     AdapterError,
     ConflictError,
     Decision,
+    GiB,
     Register,
+    Route,
     UploadRequest,
     Volume,
     execute,
@@ -25,6 +27,10 @@ from clonepolicy._text import printable
 from clonepolicy.adapters.cinder._driver import CinderArray
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
 from clonepolicy.adapters.cinder._drop_in.journal import Work
+from clonepolicy.adapters.cinder._drop_in.metrics import (
+    Measure,
+    count_fallbacks,
+)
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._errors import traced, translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
@@ -118,6 +124,7 @@ class UploadToImage:
     image_id: str
     work: Work | None
     """The journal of this upload; None: it cannot be noted."""
+    measure: Measure
     registered: bool = False
     """Whether Cinder itself has registered a clone."""
 
@@ -185,6 +192,7 @@ class UploadToImage:
         plan = Plan(made.plan.attempts[:1])
         outcome = execute(plan, self._ports, journal=self.work)
         log_failures(outcome)
+        count_fallbacks(outcome)
         done = outcome.attempt is not None
         if not done and any(
             isinstance(failure.step, WithdrawLocation)
@@ -199,3 +207,10 @@ class UploadToImage:
                 "volume"
             )
         return done
+
+    def count_sent(self) -> None:
+        """Remember how many bytes Cinder has sent, if it sent them."""
+        if self.measure.route is None:
+            made = self.decision
+            size = None if made is None else made.request.volume.size * GiB
+            self.measure.took(Route.UPLOAD, size)
