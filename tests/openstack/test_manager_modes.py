@@ -243,7 +243,8 @@ def test_a_line_says_what_is_on_and_where_it_comes_from(
         "glance_stores": "volumes",
         "set": "mode,trusted_projects,trusted_image_pools,glance_stores",
         "default": "policy,notes,download_image_restricted,user_messages,"
-        "show_multiple_locations,set_image_location_restricted",
+        "show_multiple_locations,set_image_location_restricted,"
+        "clone_weight_multiplier",
         "code": "can_clone:True,can_extend:True,finds_images:True",
         "capabilities": "clone_limit:9",
         "extra_capabilities": "array_id:array 7,clone_in_use:True",
