@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -32,6 +33,7 @@ from oslo_config import cfg
 from oslo_messaging import conffixture
 
 objects.register_all()
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cinder.image import glance  # noqa: E402 - objects first
 from cinder.volume.flows.manager import (  # noqa: E402 - the same
@@ -47,6 +49,7 @@ from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
     _images,
     register_opts,
 )
+from logfmt import parsed  # noqa: E402 - the same
 
 CONF = cfg.CONF
 INTERNAL, USER = "internal", "user"
@@ -142,6 +145,14 @@ class CinderCloud:
             for message in self.log.messages
             if message.startswith("clonepolicy operation=")
             and "unreadable" not in message
+        ]
+
+    def deeds(self) -> list[dict[str, str]]:
+        """Return the fields of each log line about what Cinder did."""
+        return [
+            parsed(message.removeprefix("clonepolicy "))
+            for message in self.log.messages
+            if message.startswith("clonepolicy predicted=")
         ]
 
     def reasons(self) -> list[str]:
@@ -266,6 +277,8 @@ def start(
     yield started
     for option, group in changed:
         CONF.clear_override(option, group)
+        # which clear_override leaves
+        CONF._get_opt_info(option, group).pop("location", None)
     empty_database()
 
 
