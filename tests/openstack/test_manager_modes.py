@@ -17,18 +17,11 @@ from cinder.db import api as db
 from cinder.message import message_field
 from cinder.volume import manager
 from cinder_cloud import CinderCloud, Start
-<<<<<<< HEAD
+from fake_driver import DictDriver
 from installed import RELEASE
 
 from clonepolicy import FactError
-=======
-from fake_driver import DictDriver
-
-from clonepolicy import FactError
-from clonepolicy.adapters.cinder import IncompatibleCinderError
-from clonepolicy.adapters.cinder._drop_in import supported_cinder
 from logfmt import parsed
->>>>>>> main
 
 start, database = cinder_cloud.start, cinder_cloud.database
 
@@ -187,26 +180,6 @@ def test_cinders_own_manager_is_not_affected(start: Start) -> None:
 # -- starting -----------------------------------------------------------------
 
 
-<<<<<<< HEAD
-=======
-def test_an_unsupported_cinder_is_refused_at_start(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One line names the method that differs, and what to do."""
-
-    def changed(self: object, volume: object) -> None:
-        del self, volume
-
-    (first, *others) = supported_cinder.USED_METHODS
-    monkeypatch.setattr(
-        supported_cinder, "USED_METHODS", ((changed, first[1]), *others)
-    )
-    with pytest.raises(IncompatibleCinderError) as caught:
-        start()
-    assert "parameters (volume), not (context" in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
 def started(cloud: CinderCloud) -> dict[str, str]:
     """Return the fields of the line about the start."""
     (line,) = (
@@ -252,7 +225,7 @@ def test_a_line_says_what_is_on_and_where_it_comes_from(
         "set": "mode,trusted_projects,trusted_image_pools,glance_stores",
         "default": "policy,notes,download_image_restricted,user_messages,"
         "show_multiple_locations,set_image_location_restricted,"
-        "clone_weight_multiplier",
+        "allow_unverified_cinder,clone_weight_multiplier",
         "code": "can_clone:True,can_extend:True,finds_images:True",
         "capabilities": "clone_limit:9",
         "extra_capabilities": "array_id:array 7,clone_in_use:True",
@@ -290,7 +263,6 @@ def test_a_start_without_capabilities_says_so(
     assert started(cloud)["unreadable"] == "OSError"
 
 
->>>>>>> main
 def test_an_unknown_policy_is_refused_at_start(start: Start) -> None:
     """The error names the option, its value and the valid values."""
     with pytest.raises(FactError, match=r"\[clonepolicy\] policy.*LAX"):

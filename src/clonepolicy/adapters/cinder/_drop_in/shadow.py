@@ -24,6 +24,7 @@ from clonepolicy import (
     UploadRequest,
     decide,
 )
+from clonepolicy.adapters.cinder._releases import installed_release
 
 UNKNOWN, FAILED = "unknown", "failed"
 
