@@ -200,7 +200,8 @@ def compiled(source: str, tmp_path: Any) -> Callable[..., Any]:
     path.write_text(source)
     found: dict[str, Any] = {}
     exec(compile(source, str(path), "exec"), found)  # noqa: S102 - the test's
-    return found["f"]
+    made: Callable[..., Any] = found["f"]
+    return made
 
 
 BASE = "def f(a, b=1):\n    if a:\n        return b\n    return 'x'\n"
