@@ -31,6 +31,7 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _inspection
 from clonepolicy.adapters._files import sparse
+from clonepolicy.adapters.cinder._arrays import reported_array
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._families import (
     LVM,
@@ -117,7 +118,7 @@ def _family(driver: Any) -> dict[str, Any]:
         depth = _option(driver, "rbd_max_clone_depth")
         copies = isinstance(depth, int) and depth <= 0
         facts |= {
-            "array_id": driver._get_fsid(),
+            "array_id": _cluster_of(driver),
             "clone_kind": (
                 CloneKind.FULL_COPY if copies else CloneKind.COPY_ON_WRITE
             ),
@@ -129,6 +130,15 @@ def _family(driver: Any) -> dict[str, Any]:
         # then RemoteFS copies some of the sources, and not those in use
         facts |= {"clone_while_uploading": None, "clone_in_use": None}
     return facts
+
+
+def _cluster_of(driver: Any) -> str:
+    """Return the id of an RBD driver's cluster, from its last report.
+
+    To ask the cluster takes a connection of its own.
+    """
+    report = getattr(driver, "_stats", None) or {}
+    return reported_array(report) or str(driver._get_fsid())
 
 
 def _copies_in_flexgroups(driver: Any) -> bool:

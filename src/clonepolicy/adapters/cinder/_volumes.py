@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -51,7 +52,8 @@ class CinderVolumes:
         context: the request's context; its elevated form reads, as in
             Cinder's volume manager.
         array_ids: the ids of the arrays of this and of other services, by
-            ``host@backend``, as far as they are known.
+            ``host@backend`` or, of a cluster, ``cluster@backend``, as far as
+            they are known.
         find_array: returns the id of the array of another service, or None.
         internal_user_id: the option ``cinder_internal_tenant_user_id``.
     """
@@ -100,8 +102,12 @@ class CinderVolumes:
         if volume.host is None:
             return Backend()
         service = f"{volume.host.host}@{volume.host.backend}"
-        known = self.array_ids.get(service)
-        return Backend(array_id=known or self.find_array(service))
+        found = self.array_ids.get(service)
+        if found is None and volume.cluster_name is not None:
+            # the services of a cluster have one array
+            cluster = volume.cluster_name
+            found = self.array_ids.get(f"{cluster.host}@{cluster.backend}")
+        return Backend(array_id=found or self.find_array(service))
 
     def get_cache_entries(self, image_id: str) -> tuple[CacheEntry, ...]:
         """Read an image's cache entries on all hosts; ``last_used`` stays."""
@@ -222,7 +228,10 @@ class CinderVolumes:
 
     def publish(self, volume_id: str) -> None:
         """Make a volume in creation available."""
-        _set_status(self.get_object(volume_id), IN_CREATION, "available")
+        # most often this is so, and then nothing has to be read
+        unread = objects.Volume(self._admin, id=volume_id)
+        if not _change_status(unread, IN_CREATION, "available"):
+            _set_status(self.get_object(volume_id), IN_CREATION, "available")
 
     def unpublish(self, volume_id: str) -> None:
         """Set an available volume back to ``creating``, if it exists."""
@@ -271,13 +280,39 @@ class CinderVolumes:
             db.volume_destroy(admin, volume_id)
 
 
-def _set_status(volume: Any, expected: AbstractSet[str], status: str) -> None:
+@attrs.frozen(kw_only=True, slots=False)
+class RequestVolumes(CinderVolumes):
+    """The volumes of one request, which reads each record once.
+
+    `CinderArray` reads a source once more before it is cloned, under a lock.
+    """
+
+    @functools.cached_property
+    def _known(self) -> dict[str, Volume]:
+        return {}
+
+    def get_volume(self, volume_id: str) -> Volume:
+        """Return the record that was read first."""
+        known = self._known
+        if volume_id not in known:
+            known[volume_id] = super().get_volume(volume_id)
+        return known[volume_id]
+
+
+def _change_status(
+    volume: Any, expected: AbstractSet[str], status: str
+) -> bool:
     """Compare and set the status in one statement of the database."""
     with translate_errors(f"setting status of volume {volume.id}"):
-        done = volume.conditional_update(
-            {"status": status}, {"status": [*expected, status]}
+        return bool(
+            volume.conditional_update(
+                {"status": status}, {"status": [*expected, status]}
+            )
         )
-    if not done:
+
+
+def _set_status(volume: Any, expected: AbstractSet[str], status: str) -> None:
+    if not _change_status(volume, expected, status):
         raise ConflictError(
             f"volume {volume.id} is {volume.status}: it cannot become {status}"
         )

@@ -1,0 +1,196 @@
+"""The drop-in asks other services no more than it needs to decide."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
+
+import cinder_cloud
+from cinder.volume.manager import VolumeManager
+from cinder_cloud import CinderCloud, Start
+from fake_image_service import FakeImages
+from glance_clients import privileged, queue
+from tracing import Trace, note, traced, watch
+
+from clonepolicy import CinderLocation, UnavailableError, parse_location
+from clonepolicy.adapters.cinder._drop_in.entry_points import _get_location
+from clonepolicy.adapters.glance import Patience
+
+if TYPE_CHECKING:
+    from glance_server import Glance
+    from volume_api_server import VolumeApi
+
+start, database = cinder_cloud.start, cinder_cloud.database
+
+
+@pytest.fixture
+def trace(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[Trace]]:
+    """Return a function that traces work with either manager.
+
+    The first work of a manager is not traced: it fills what is kept.
+    """
+    watch()
+    called = FakeImages._called
+
+    def noted(images: FakeImages, name: str) -> None:
+        note("glance", name)
+        called(images, name)
+
+    monkeypatch.setattr(FakeImages, "_called", noted)
+    get_location = FakeImages.get_location
+
+    def timed(images: FakeImages, *args: Any) -> Any:
+        # as the drop-in wraps the method of Cinder's own image service
+        return _get_location(get_location, images, *args)
+
+    monkeypatch.setattr(FakeImages, "get_location", timed)
+
+    def run(work: Callable[..., tuple[str, Callable[[], object]]]) -> Any:
+        found: list[Trace] = []
+        for options in ({"kind": VolumeManager}, {}):
+            cloud = start(**options)
+            add_location_as_cinder(cloud, monkeypatch)
+            done: list[Trace] = []
+            for _ in range(2):
+                subject, act = work(cloud)
+                cloud.driver.calls.clear()
+                with traced("work", subject, done.append):
+                    act()
+            for call in cloud.driver.calls:
+                done[-1].note("array", " ".join(call[:1]))
+            found.append(done[-1])
+        return found
+
+    return run
+
+
+def add_location_as_cinder(
+    cloud: CinderCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let the fake take the arguments of either manager."""
+    images, add = cloud.images, cloud.images.add_location
+
+    def added(*args: Any) -> str:
+        if len(args) == 4:
+            _, image_id, url, _ = args
+            add(image_id, parse_location(url))
+            return str(image_id)
+        add(*args)
+        return ""
+
+    monkeypatch.setitem(vars(images), "add_location", added)
+
+
+def more(stock: Trace, drop_in: Trace) -> Counter[str]:
+    """Return how many requests more the drop-in sends, by kind."""
+    found = drop_in.count()
+    found.subtract(stock.count())
+    return found
+
+
+def shown(stock: Trace, drop_in: Trace) -> str:
+    """List what each of the two asked."""
+    return f"stock:\n{stock.listed()}\ndrop-in:\n{drop_in.listed()}"
+
+
+def test_a_create_by_clone(trace: Callable[..., list[Trace]]) -> None:
+    """Frozen, the cache, the message, and the note's two statements."""
+
+    def create(cloud: CinderCloud) -> tuple[str, Callable[[], object]]:
+        image = cloud.images.add()
+        cloud.add_image_volume(image)
+        volume = cloud.add_volume(status="creating")
+        return volume.id, lambda: cloud.run_create(volume.id, image)
+
+    stock, drop_in = trace(create)
+    found = more(stock, drop_in)
+    assert found["database"] <= 5, shown(stock, drop_in)
+    assert found["transactions"] <= 3, shown(stock, drop_in)
+    for kind in ("glance", "array", "scheduler", "keystone"):
+        assert found[kind] <= 0, shown(stock, drop_in)
+
+
+def test_a_registration(trace: Callable[..., list[Trace]]) -> None:
+    """The decision's facts, the four notes, and what Glance made of it."""
+
+    def upload(cloud: CinderCloud) -> tuple[str, Callable[[], object]]:
+        source = cloud.add_volume()
+        image = cloud.ask_upload(source)
+        return source.id, lambda: cloud.run_upload(source.id, image)
+
+    stock, drop_in = trace(upload)
+    found = more(stock, drop_in)
+    assert found["database"] <= 16, shown(stock, drop_in)
+    assert found["transactions"] <= 4, shown(stock, drop_in)
+    assert found["glance"] <= 3, shown(stock, drop_in)
+    for kind in ("array", "scheduler", "keystone"):
+        assert found[kind] == 0, shown(stock, drop_in)
+
+
+# -- Glance -------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked() -> Callable[[Callable[[], object]], list[str]]:
+    """Return a function that lists the requests to Glance of an action."""
+    watch()
+
+    def run(act: Callable[[], object]) -> list[str]:
+        found: list[Trace] = []
+        with traced("asking", "", found.append):
+            act()
+        return [what for _, what, _ in found[0].asked]
+
+    return run
+
+
+def test_a_registration_is_one_request_and_a_look_two(
+    glance: Glance, cinder: VolumeApi, asked: Callable[..., list[str]]
+) -> None:
+    """Glance is asked for its version once, whoever asks."""
+    location = CinderLocation(cinder.add_volume())
+    image_id, images = queue(glance), privileged(glance)
+    images.get_config()
+    another = attrs.evolve(privileged(glance), endpoints=images.endpoints)
+    once = attrs.evolve(another, patience=Patience(total=0.001))
+
+    def look() -> None:
+        with pytest.raises(UnavailableError, match="not done after"):
+            once.verify_location(image_id, location)
+
+    image = f"GET /v2/images/{image_id}"
+    with cinder.closed():
+        assert asked(lambda: another.add_location(image_id, location)) == [
+            f"POST /v2/images/{image_id}/locations"
+        ]
+        assert cinder.asked.wait(20)
+        assert asked(look) == [image, f"{image}/tasks"]
+    privileged(glance).verify_location(image_id, location)
+    assert asked(lambda: once.verify_location(image_id, location)) == [
+        image,
+        f"{image}/locations",
+    ]
+
+
+def test_the_pauses_between_two_looks_are_short_and_grow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The last one, in which a task ends, adds about a tenth to the wait."""
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    looks = iter([False] * 60 + [True])
+    Patience().wait_until("waiting", lambda: next(looks))
+    assert pauses[0] <= 0.05
+    assert pauses == sorted(pauses)
+    assert max(pauses) <= Patience().longest
+    for at, pause in enumerate(pauses[8:], 8):
+        assert pause <= 0.2 * sum(pauses[:at])
