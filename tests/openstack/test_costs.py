@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,24 @@ import pytest
 pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
 
 import cinder_cloud
+from cinder import context
 from cinder.volume.manager import VolumeManager
 from cinder_cloud import CinderCloud, Start
-from fake_image_service import FakeImages
+from fake_image_service import TENANT, FakeImages
 from glance_clients import privileged, queue
 from tracing import Trace, note, traced, watch
 
-from clonepolicy import CinderLocation, UnavailableError, parse_location
+from clonepolicy import (
+    CinderLocation,
+    Host,
+    UnavailableError,
+    Volume,
+    parse_location,
+)
+from clonepolicy.adapters.cinder import CinderImages, CinderVolumes
+from clonepolicy.adapters.cinder._drop_in import create
 from clonepolicy.adapters.cinder._drop_in.entry_points import _get_location
+from clonepolicy.adapters.cinder._images import ReadLocations
 from clonepolicy.adapters.glance import Patience
 
 if TYPE_CHECKING:
@@ -134,6 +145,97 @@ def test_a_registration(trace: Callable[..., list[Trace]]) -> None:
     assert found["glance"] <= 3, shown(stock, drop_in)
     for kind in ("array", "scheduler", "keystone"):
         assert found[kind] == 0, shown(stock, drop_in)
+
+
+# -- what is read again -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("age", "shows"), [(0.0, 0), (4.9, 0), (5.0, 1), (60.0, 1)]
+)
+def test_an_image_is_read_again_if_cinder_read_it_long_ago(
+    start: Start, age: float, shows: int
+) -> None:
+    """Then for each five seconds once."""
+    cloud, now = start(), 100.0
+    image = cloud.images.add()
+    read = []
+    images = CinderImages(
+        context=cloud.context,
+        image_service=cloud.images,
+        settings=cloud.manager.backend.settings,
+        image_location=ReadLocations.of((None, []), now - age),
+        image_meta=cloud.images.show(None, image),
+        fresh=5.0,
+        now=lambda: now,
+    )
+
+    def show(_context: object, image_id: str) -> dict[str, Any]:
+        read.append(image_id)
+        return cloud.images.metas[image_id]
+
+    vars(cloud.images)["show"] = show
+    for _ in range(2):
+        assert images.get_image(image).id == image
+    assert read == [image] * shows
+
+
+@pytest.mark.parametrize("image_location", [None, (None, [])])
+def test_an_image_of_unknown_age_is_read_again(
+    start: Start, image_location: Any
+) -> None:
+    """A driver's mixin does not know when Cinder read it."""
+    cloud = start()
+    image = cloud.images.add()
+    images = CinderImages(
+        context=cloud.context,
+        image_service=cloud.images,
+        settings=cloud.manager.backend.settings,
+        image_location=image_location,
+        image_meta=cloud.images.show(None, image),
+        fresh=5.0,
+    )
+    cloud.images.metas[image]["status"] = "deactivated"
+    assert images.get_image(image).status == "deactivated"
+
+
+def test_an_image_that_was_deactivated_meanwhile_is_not_cloned(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second source is tried after the first has failed for a while."""
+    monkeypatch.setattr(create, "_FRESH", 1e-9)
+    cloud = start()
+    image = cloud.images.add()
+    for _ in range(2):
+        cloud.add_image_volume(image)
+
+    def deactivate() -> None:
+        cloud.images.metas[image]["status"] = "deactivated"
+
+    cloud.driver.failing["create_cloned_volume"] = [RuntimeError()]
+    cloud.driver.before["create_cloned_volume"] = deactivate
+    cloud.create(image)
+    assert cloud.driver.names().count("create_cloned_volume") == 1
+
+
+def test_the_array_of_a_cluster_is_that_of_each_of_its_services() -> None:
+    """Nobody has to be asked for it."""
+    volume = Volume(
+        id=str(uuid.uuid4()),
+        project_id=TENANT,
+        size=1,
+        status="available",
+        host=Host("far", "ceph", "pool"),
+        cluster_name=Host("cluster", "ceph", "pool"),
+    )
+    volumes = CinderVolumes(
+        context=context.get_admin_context(),
+        array_ids={"here@ceph": "SN-1", "cluster@ceph": "SN-1"},
+        find_array=lambda _: "another",
+    )
+    assert volumes.get_backend(volume).array_id == "SN-1"
+    alone = attrs.evolve(volume, cluster_name=None)
+    assert volumes.get_backend(alone).array_id == "another"
 
 
 # -- Glance -------------------------------------------------------------------
