@@ -109,20 +109,20 @@ class CinderImages:
             )
 
     def _read(self, image_id: str) -> Mapping[str, Any]:
-        known, began = self.image_meta, self.now()
+        known, read_at, now = self.image_meta, self._read_at, self.now()
         if (
-            known is None
-            or known.get("id") != image_id
-            or self._read_at is None
-            or began - self._read_at >= self.fresh
+            known is not None
+            and read_at is not None
+            and now - read_at < self.fresh
+            and known.get("id") == image_id
         ):
-            if self.image_service is None:
-                known = {**self.glance.read(image_id), "properties": {}}
-            else:
-                known = self.image_service.show(self.context, image_id)
-            self.image_meta, self._read_at = known, began
-        assert known is not None  # noqa: S101 - tells the type
-        return known
+            return known
+        if self.image_service is None:
+            read = {**self.glance.read(image_id), "properties": {}}
+        else:
+            read = self.image_service.show(self.context, image_id)
+        self.image_meta, self._read_at = read, now
+        return read
 
     def _may_download(self, image_id: str) -> bool:
         if not self.settings.download_image_restricted:

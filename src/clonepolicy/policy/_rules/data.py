@@ -64,13 +64,14 @@ def _stuck(_request: CreateRequest, source: Volume) -> bool:
 
 
 def _foreign(request: CreateRequest, source: Volume) -> bool:
-    project = source.project_id
-    owned = request.image.owner in {None, project}
+    owner, project = request.image.owner, source.project_id
+    owned = owner is None or owner == project
     return not owned and not request.config.trusts(project)
 
 
 def _of_another_image(request: CreateRequest, source: Volume) -> bool:
-    return source.glance_image_id not in {None, request.image.id}
+    image_id = source.glance_image_id
+    return image_id is not None and image_id != request.image.id
 
 
 _BARS: Mapping[Reason, Callable[[CreateRequest, Volume], bool]] = {
@@ -110,11 +111,10 @@ def barring(request: CreateRequest) -> set[Reason] | frozenset[Reason]:
 def _is_no_bar(reason: Reason, request: CreateRequest) -> bool:
     """Return whether a location may deliver, or none is barred for this."""
     bars = _BARS[reason]
-    # first what most often decides, because four rules ask
-    return not any(
-        each.source is not None and bars(request, each.source)
-        for each in request.image_volumes
-    ) or reason not in barring(request)
+    for each in request.image_volumes:
+        if each.source is not None and bars(request, each.source):
+            return reason not in barring(request)
+    return True  # most often: none of the four rules has to ask for more
 
 
 # -- what cures -------------------------------------------------------------
