@@ -222,9 +222,8 @@ class CinderArray:
                 " ask the array"
             )
         with translate_errors(f"looking up volume {volume_id}"):
-            name = self.get_object(volume_id).name
             try:
-                with _open_rbd(self.driver, name) as stored:
+                with self._open_volume(volume_id) as stored:
                     clones = len(list(stored.list_children2()))
                     return StoredVolume(size=stored.size(), clones=clones)
             except self.driver.rbd.ImageNotFound:
@@ -237,7 +236,7 @@ class CinderArray:
         with (
             translate_errors(f"inspecting {source}"),
             (
-                _open_rbd(self.driver, self.get_object(source).name)
+                self._open_volume(source)
                 if isinstance(source, str)
                 else self._open_snapshot(source)
             ) as image,
@@ -259,6 +258,13 @@ class CinderArray:
                 return StoredImage(size=-(-image.size() // GiB))
         except NotFoundError:
             return None
+
+    def _open_volume(self, volume_id: str) -> Any:
+        known = self.known.get(volume_id)
+        volume = (
+            self.volumes.read_object(volume_id) if known is None else known
+        )
+        return _open_rbd(self.driver, volume.name)
 
     def _open_snapshot(self, location: Location) -> Any:
         if (

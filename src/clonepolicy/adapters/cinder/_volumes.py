@@ -80,6 +80,10 @@ class CinderVolumes:
         with translate_errors(f"reading volume {volume_id}"):
             return objects.Volume.get_by_id(self._admin, volume_id)
 
+    def read_object(self, volume_id: str) -> Any:
+        """Read a volume, of which it does not matter what changes later."""
+        return self.get_object(volume_id)
+
     def find_object(self, volume_id: str) -> Any:
         """Read a volume as Cinder's own object; None if there is none."""
         try:
@@ -93,7 +97,7 @@ class CinderVolumes:
         Raises:
             NotFoundError: there is no such volume.
         """
-        volume = self.get_object(volume_id)
+        volume = self.read_object(volume_id)
         with translate_errors(f"reading volume {volume_id}"):
             return volume_from_object(volume)
 
@@ -166,7 +170,7 @@ class CinderVolumes:
             UnsupportedError: the source is encrypted; its key must not serve
                 a second volume.
         """
-        source = self.get_object(source_id)
+        source = self.read_object(source_id)
         if source.encryption_key_id is not None:
             raise UnsupportedError(
                 f"volume {source_id} is encrypted: no image volume is made "
@@ -282,21 +286,20 @@ class CinderVolumes:
 
 @attrs.frozen(kw_only=True, slots=False)
 class RequestVolumes(CinderVolumes):
-    """The volumes of one request, which reads each record once.
+    """The volumes of one request, which reads each once to decide.
 
     `CinderArray` reads a source once more before it is cloned, under a lock.
     """
 
     @functools.cached_property
-    def _known(self) -> dict[str, Volume]:
+    def _read(self) -> dict[str, Any]:
         return {}
 
-    def get_volume(self, volume_id: str) -> Volume:
-        """Return the record that was read first."""
-        known = self._known
-        if volume_id not in known:
-            known[volume_id] = super().get_volume(volume_id)
-        return known[volume_id]
+    def read_object(self, volume_id: str) -> Any:
+        """Return what was read first."""
+        if volume_id not in self._read:
+            self._read[volume_id] = self.get_object(volume_id)
+        return self._read[volume_id]
 
 
 def _change_status(
