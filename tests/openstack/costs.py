@@ -1,7 +1,7 @@
 """Cinder's own manager and the drop-in side by side in one cloud.
 
-Each is a cinder-volume of its own, with the same database and file system.
-Creates go to the one that is enabled.
+Each is a cinder-volume of its own, with the same database and file system,
+in an availability zone of its own.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from stack_processes import Process, wait_for
 
 SIDES = {"stack": "traced_managers.Stock", "drop-in": "traced_managers.DropIn"}
 """The manager of each cinder-volume, by its option ``host``."""
+_ZONES = {"stack": "nova", "drop-in": "drop-in"}
 STOCK, DROP_IN = SIDES
 _REGISTERED = ("POST", "/locations")
 
@@ -72,17 +73,19 @@ class Sides:
 
     def prepare(self, side: str, image: str) -> None:
         """Make a volume of an image, and an image of that volume."""
-        enable(self.cloud, side)
-        volume = self.cloud.create_volume(image)
+        volume = self._create(side, image)
         self.sources[side] = volume
         self.golden[side] = self.cloud.upload_volume(volume)
         self._trace({"operation": "upload", "subject": volume})
 
     def create(self, side: str) -> Cost:
         """Create a volume by clone."""
-        enable(self.cloud, side)
-        volume = self.cloud.create_volume(self.golden[side])
+        volume = self._create(side, self.golden[side])
         return self._cost(side, "create", volume)
+
+    def _create(self, side: str, image: str) -> str:
+        zone = _ZONES[side]
+        return self.cloud.create_volume(image, availability_zone=zone)
 
     def upload(self, side: str) -> Cost:
         """Register a clone of a volume."""
@@ -132,15 +135,6 @@ class Sides:
         return found[-1]
 
 
-def enable(cloud: Stack, only: str) -> None:
-    """Let the scheduler choose one of the two services."""
-    admin = cloud.projects["service"].volume
-    for side in SIDES:
-        action = "enable" if side == only else "disable"
-        body = {"binary": "cinder-volume", "host": f"{side}@reflink"}
-        admin.put(f"/os-services/{action}", json=body)
-
-
 @contextlib.contextmanager
 def running_sides(folder: Path) -> Iterator[Sides]:
     """Start the cloud with both, and make an image on each."""
@@ -158,8 +152,9 @@ def _start(cloud: Stack) -> Process:
     configure_cinder(known, cloud.projects, SIDES[DROP_IN])
     conf = known.namespace.folder / "cinder.conf"
     own = known.namespace.folder / "drop-in.conf"
+    zone = f"storage_availability_zone = {_ZONES[DROP_IN]}"
     own.write_text(
-        conf.read_text().replace("host = stack", f"host = {DROP_IN}")
+        conf.read_text().replace("host = stack", f"host = {DROP_IN}\n{zone}")
     )
     process = known.namespace.start(
         *("cinder-volume-drop-in", "cinder-volume"),
