@@ -140,7 +140,7 @@ def test_a_registration(trace: Callable[..., list[Trace]]) -> None:
 
     stock, drop_in = trace(upload)
     found = more(stock, drop_in)
-    assert found["database"] <= 15, shown(stock, drop_in)
+    assert found["database"] <= 12, shown(stock, drop_in)
     assert found["transactions"] <= 4, shown(stock, drop_in)
     assert found["glance"] <= 3, shown(stock, drop_in)
     for kind in ("array", "scheduler", "keystone"):
