@@ -271,6 +271,11 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
         f["image.locations_from"]
         in {LocationsFrom.HIDDEN, LocationsFrom.FORBIDDEN}
     ),
+    "the image itself is not known to show where it lies, and Cinder asks "
+    "nothing else": lambda f: (
+        f["image.locations_from"]
+        in {LocationsFrom.HIDDEN, LocationsFrom.LOCATIONS_API}
+    ),
     "the quota that the project has left could not be read": lambda f: (
         f["quota"].missing is not None
     ),
@@ -614,6 +619,10 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     ),
     "Glance accepts the location first and checks it later": lambda f: (
         f["glance.has_location_api"] is True
+    ),
+    "Glance's image API does not accept locations, and this Cinder has no "
+    "user of its own for the locations API": lambda f: (
+        not f["glance.show_multiple_locations"] and f["glance.missing"] is None
     ),
     "Cinder sends the store in a way the locations API rejects": lambda f: (
         f["glance.has_location_api"] is True

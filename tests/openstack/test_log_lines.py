@@ -67,7 +67,11 @@ def test_a_location_cannot_forge_a_field_or_a_line(
     assert isinstance(decision, Clone)
     settings = attrs.evolve(Settings(), policy=CINDER_29, mode=Mode.SHADOW)
     reports.log_decision(
-        decision, settings, driver_cloned=False, capabilities={}
+        decision,
+        settings,
+        decision_id="-",
+        driver_cloned=False,
+        capabilities={},
     )
     line, explained = lines()
     assert line.isprintable()
@@ -127,7 +131,11 @@ def test_no_line_shows_a_users_key(lines: Callable[[], list[str]]) -> None:
     )
     decision = decide(request, CINDER_29)
     reports.log_decision(
-        decision, shadow, driver_cloned=False, capabilities={}
+        decision,
+        shadow,
+        decision_id="-",
+        driver_cloned=False,
+        capabilities={},
     )
     (attempt, *_) = decision.plan.attempts
     error = NotFoundError(f"no {clones.location}")

@@ -45,6 +45,7 @@ def test_an_image_volume_of_the_images_owner_is_cloned(start: Start) -> None:
         "source": f"cinder://{backing.id}",
         "reasons": "-",
         "notes": line["notes"],
+        "decision": line["decision"],
     }
 
 

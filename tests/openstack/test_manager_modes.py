@@ -206,23 +206,6 @@ def test_an_error_in_reporting_does_not_stop_a_create(
     assert cloud.create(cloud.images.add()).status == "available"
 
 
-def test_decisions_are_counted_by_opentelemetry(start: Start) -> None:
-    """By operation, verdict and first reason."""
-    sdk = pytest.importorskip("opentelemetry.sdk.metrics")
-    export = pytest.importorskip("opentelemetry.sdk.metrics.export")
-    api = pytest.importorskip("opentelemetry.metrics")
-    reader = export.InMemoryMetricReader()
-    api.set_meter_provider(sdk.MeterProvider(metric_readers=[reader]))
-    cloud = start()
-    cloud.create(cloud.images.add(disk_format="qcow2"))
-    (resource,) = reader.get_metrics_data().resource_metrics
-    (metric,) = resource.scope_metrics[0].metrics
-    (point,) = metric.data.data_points
-    assert metric.name == "clonepolicy.decisions"
-    assert point.attributes["operation"] == "create"
-    assert point.attributes["verdict"] == "download"
-
-
 def test_a_drivers_error_text_is_not_logged(
     start: Start,
 ) -> None:

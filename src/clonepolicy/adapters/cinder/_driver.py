@@ -25,7 +25,6 @@ from clonepolicy import (
     NotFoundError,
     RbdLocation,
     StaleError,
-    StoredImage,
     UnsupportedError,
     Volume,
 )
@@ -45,6 +44,7 @@ from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.ports import (
     Inspection,
+    StoredImage,
     StoredVolume,
     check_source,
     volume_changed,
@@ -52,7 +52,8 @@ from clonepolicy.ports import (
 
 _BASES = "cinder.volume.driver."
 _MIXIN = "clonepolicy.adapters.cinder._drop_in.entry_points.PolicyDriverMixin"
-_FIELDS = attrs.fields_dict(Backend).keys() - {"frozen", "image_schemes"}
+FIELDS = attrs.fields_dict(Backend).keys() - {"frozen", "image_schemes"}
+"""What a driver or an operator may declare."""
 
 
 def backend_from_driver(
@@ -83,20 +84,32 @@ def backend_from_driver(
     declared.update(family)
     for source in (getattr(driver, "capabilities", None), extra):
         if isinstance(source, Mapping):
-            declared.update({f: source[f] for f in _FIELDS if f in source})
+            declared.update({f: source[f] for f in FIELDS if f in source})
     if "array_id" in family:
         # it is compared with URLs, which contain the array's own name
         declared["array_id"] = family["array_id"]
+    return declared_backend(declared, rbd=is_rbd(driver), frozen=frozen)
+
+
+def declared_backend(
+    declared: Mapping[str, Any], *, rbd: bool, frozen: bool = False
+) -> Backend:
+    """Make a backend of what is declared of it, by `FIELDS`.
+
+    Raises:
+        FactError: a declared value is invalid.
+    """
+    values = dict(declared)
     for name in ("clone_kind", "image_clone_kind"):
-        kind = declared.get(name)
+        kind = values.get(name)
         if kind is not None and kind not in tuple(CloneKind):
             expected = f"one of {', '.join(CloneKind)}"
             raise FactError(f"Backend.{name}", kind, expected)
-        declared[name] = None if kind is None else CloneKind(kind)
+        values[name] = None if kind is None else CloneKind(kind)
     return Backend(
-        **declared,
+        **values,
         frozen=frozen,
-        image_schemes=frozenset({"rbd"} if is_rbd(driver) else ()),
+        image_schemes=frozenset({"rbd"} if rbd else ()),
     )
 
 

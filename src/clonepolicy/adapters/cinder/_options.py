@@ -59,10 +59,11 @@ class Settings:
     show_multiple_locations: bool = False
     set_image_location_restricted: bool = False
     glance_stores: tuple[GlanceStore, ...] = ()
+    clone_weight_multiplier: float = 2.0
 
 
 _HELP = {
-    "policy": "The policy that decides: SAFE, LIBERTY, CINDER_29, or the "
+    "policy": f"The policy that decides: {', '.join(POLICIES)}, or the "
     "dotted path of a clonepolicy.Policy.",
     "mode": "Whether decisions are carried out.",
     "notes": "What to do with notes. A note is a warning that does not "
@@ -86,6 +87,9 @@ _HELP = {
     "as id=volume_type, or id=volume_type:ro if the store is read-only. The "
     "volume type is the store's cinder_volume_type; if that is not set, "
     "Cinder's default type.",
+    "clone_weight_multiplier": "Multiplier used by CloneWeigher, one of "
+    "scheduler_default_weighers, for weighing pools where the policy would "
+    "clone. Free capacity has the multiplier capacity_weight_multiplier.",
 }
 
 
@@ -103,6 +107,8 @@ def _option(field: attrs.Attribute[Any]) -> cfg.Opt:
     name, value, text = field.name, field.default, _HELP[field.name]
     if isinstance(value, bool):
         return cfg.BoolOpt(name, default=value, help=text)
+    if isinstance(value, float):
+        return cfg.FloatOpt(name, default=value, help=text)
     if isinstance(value, (frozenset, tuple)):
         return cfg.ListOpt(name, default=list(value), help=text)
     choices = None

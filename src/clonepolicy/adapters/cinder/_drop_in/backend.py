@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,7 +35,7 @@ from clonepolicy.adapters.cinder._driver import (
     CinderArray,
     backend_from_driver,
 )
-from clonepolicy.adapters.cinder._drop_in import reports
+from clonepolicy.adapters.cinder._drop_in import metrics, reports
 from clonepolicy.adapters.cinder._errors import traced, translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._options import (
@@ -43,6 +44,7 @@ from clonepolicy.adapters.cinder._options import (
     Settings,
     config_from,
 )
+from clonepolicy.adapters.cinder._pools import with_facts
 from clonepolicy.adapters.cinder._volumes import RequestVolumes
 from clonepolicy.ports import Ports
 
@@ -132,6 +134,21 @@ class DriverBackend:
             return self._reported.get(service)
         return declared
 
+    def reported(self, capabilities: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Add to the report for the scheduler what is known of the backend."""
+        try:
+            return with_facts(
+                capabilities,
+                backend_from_driver(self.driver, extra=self.extra),
+                caches=self.config().image_volume_cache_enabled,
+            )
+        except Exception as error:  # noqa: BLE001 - the report goes out
+            LOG.warning(
+                "clonepolicy cannot add to the report of capabilities\n%s",
+                traced(error),
+            )
+            return capabilities
+
     def decide(
         self, operation: str, gather: Callable[[], Request]
     ) -> Decision | None:
@@ -140,6 +157,7 @@ class DriverBackend:
             return decide(gather(), self.settings.policy)
         except Exception as error:  # noqa: BLE001 - Cinder can copy the data
             reports.log_undecided(operation, error)
+            metrics.count_undecided(operation, error)
             return None
 
     def report(
@@ -154,14 +172,17 @@ class DriverBackend:
         ``driver_cloned`` says whether Cinder has had the driver clone an
         image that it found by itself.
         """
+        decision_id = str(uuid.uuid4())
+        metrics.mark_span(decision, decision_id)
+        metrics.count_decision(decision, self.settings)
         try:
             reports.log_decision(
                 decision,
                 self.settings,
+                decision_id=decision_id,
                 driver_cloned=driver_cloned,
                 capabilities=getattr(self.driver, "capabilities", None) or {},
             )
-            reports.count_decision(decision)
             self._tell(context, decision)
         except Exception as error:  # noqa: BLE001 - it is made all the same
             LOG.warning(

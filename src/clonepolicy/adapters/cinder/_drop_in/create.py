@@ -33,6 +33,10 @@ from clonepolicy.adapters.cinder._drop_in.backend import (
     refused,
 )
 from clonepolicy.adapters.cinder._drop_in.journal import WorkJournal
+from clonepolicy.adapters.cinder._drop_in.metrics import (
+    Measure,
+    count_fallbacks,
+)
 from clonepolicy.adapters.cinder._drop_in.note import CLONING
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._errors import traced
@@ -183,6 +187,7 @@ class CreateFromImage:
                     return None
                 outcome = execute(plan, self._ports, journal=work)
         log_failures(outcome)
+        count_fallbacks(outcome)
         if not outcome.settled:
             raise exception.VolumeBackendAPIException(
                 data=f"a failed clone could not be erased: delete volume "
@@ -244,6 +249,7 @@ class CreateTask:
     task: Any
     stock: Callable[..., Any]
     call: CreateCall
+    measure: Measure
     cache_checked: bool = False
     """Whether this is the second decision, after the cache got an entry."""
 
@@ -277,6 +283,8 @@ class CreateTask:
             if decision is not None and outcome is not None:
                 self._evict_exhausted(_cached(decision), outcome)
             update = self._download(decision)
+        else:
+            self.measure.took(outcome.attempt.route)
         self.task._handle_bootable_volume_glance_meta(
             self.call.context,
             self.call.volume,
@@ -321,12 +329,19 @@ class CreateTask:
             plain._create_from_image_cache = _no_hit
             update, done = plain._prepare_image_cache_entry(*self._arguments)
             if done:
+                self._downloaded()
                 return update or None
             if decision is not None and self._entries() - _cached(decision):
                 return attrs.evolve(self, cache_checked=True).run()
         plain.image_volume_cache = None
         update = plain._create_from_image_cache_or_download(*self._arguments)
+        self._downloaded()
         return update or None
+
+    def _downloaded(self) -> None:
+        size = self.call.image_meta.get("size")
+        known = size if isinstance(size, int) else None
+        self.measure.took(Route.DOWNLOAD, known)
 
     def _uses_cache(self) -> bool:
         """Check the conditions under which Cinder uses its cache."""

@@ -1,10 +1,8 @@
-"""Reports of a backend's decisions: log lines, a counter, user messages."""
+"""Reports of a backend's decisions: log lines and user messages."""
 
 from __future__ import annotations
 
 import datetime
-import functools
-import importlib
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -31,6 +29,7 @@ from clonepolicy import (
     tenant_findings,
 )
 from clonepolicy._text import log_fields
+from clonepolicy.adapters.cinder._drop_in import metrics
 from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._options import Mode, Notes, Settings
 
@@ -45,6 +44,7 @@ def log_decision(
     decision: Decision,
     settings: Settings,
     *,
+    decision_id: str,
     driver_cloned: bool,
     capabilities: Mapping[str, Any],
 ) -> None:
@@ -56,6 +56,7 @@ def log_decision(
     itself.  At level debug the whole explanation follows.
     """
     fields = dict(_fields(decision, settings))
+    fields["decision"] = decision_id
     if settings.mode is Mode.SHADOW:
         stock = (
             "clone"
@@ -64,6 +65,8 @@ def log_decision(
         )
         fields["stock"] = stock
         fields["differs"] = "no" if stock == decision.verdict else "yes"
+        if stock != decision.verdict:
+            metrics.count_difference(decision, settings, stock)
     LOG.info("clonepolicy %s", log_fields(fields))
     if LOG.isEnabledFor(log.DEBUG):
         LOG.debug("clonepolicy %s", explain(decision))
@@ -145,39 +148,6 @@ def log_undecided(operation: str, error: Exception) -> None:
 def _log_failure(error: Exception, **fields: str) -> None:
     LOG.warning("clonepolicy %s", log_fields(fields))
     LOG.debug("clonepolicy cause\n%s", traced(error))
-
-
-def count_decision(decision: Decision) -> None:
-    """Count a decision by operation, verdict and first reason.
-
-    It is counted by OpenTelemetry, if that is installed and the operator has
-    set up a meter provider.
-    """
-    counter = _counter()
-    if counter is None:
-        return
-    reasons = _reasons(decision)
-    counter.add(
-        1,
-        {
-            "operation": str(decision.request.operation),
-            "verdict": decision.verdict,
-            "reason": reasons[0] if reasons else "",
-        },
-    )
-
-
-@functools.cache
-def _counter() -> Any:
-    try:
-        metrics = importlib.import_module("opentelemetry.metrics")
-    except ImportError:
-        return None
-    return metrics.get_meter("clonepolicy").create_counter(
-        "clonepolicy.decisions",
-        unit="{decision}",
-        description="decisions by operation, verdict and first reason",
-    )
 
 
 def register_messages(_extension_manager: object = None) -> None:

@@ -14,7 +14,9 @@ from clonepolicy import (
     AdapterError,
     ConflictError,
     Decision,
+    GiB,
     Register,
+    Route,
     UploadRequest,
     Volume,
     execute,
@@ -24,6 +26,10 @@ from clonepolicy._text import printable
 from clonepolicy.adapters.cinder._driver import CinderArray
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
 from clonepolicy.adapters.cinder._drop_in.journal import Work
+from clonepolicy.adapters.cinder._drop_in.metrics import (
+    Measure,
+    count_fallbacks,
+)
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._errors import traced, translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
@@ -117,6 +123,7 @@ class UploadToImage:
     image_id: str
     work: Work | None
     """The journal of this upload; None: it cannot be noted."""
+    measure: Measure
 
     @functools.cached_property
     def _ports(self) -> Ports:
@@ -166,6 +173,7 @@ class UploadToImage:
         plan = Plan(made.plan.attempts[:1])
         outcome = execute(plan, self._ports, journal=self.work)
         log_failures(outcome)
+        count_fallbacks(outcome)
         done = outcome.attempt is not None
         if not done and any(
             isinstance(failure.step, WithdrawLocation)
@@ -180,3 +188,10 @@ class UploadToImage:
                 "volume"
             )
         return done
+
+    def count_sent(self) -> None:
+        """Remember how many bytes Cinder has sent, if it sent them."""
+        if self.measure.route is None:
+            made = self.decision
+            size = None if made is None else made.request.volume.size * GiB
+            self.measure.took(Route.UPLOAD, size)
