@@ -149,9 +149,11 @@ def locations_known(facts: Facts) -> bool:
 def matches(facts: Facts, store: Any) -> bool:
     """Say whether a store is for a type, which an old Glance may name."""
     kind = facts["volume.volume_type"]
-    if facts["glance.has_location_api"] is False and kind.store_id is not None:
-        return bool(store.id == kind.store_id)
-    return bool(store.cinder_volume_type == kind.name)
+    old = facts["glance.has_location_api"] is False
+    return bool(
+        kind.name in {store.cinder_volume_type} - {None}
+        or (old and store.id == kind.store_id)
+    )
 
 
 DEFECTS: Mapping[str, Callable[[Facts, Any], bool]] = {
@@ -590,12 +592,13 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     ),
     "the array does not declare that it can clone a volume that is "
     "uploading": (lambda f: f["backend.clone_while_uploading"] is not True),
-    "no writable store of Glance matches the volume's type": lambda f: (
-        f["glance.stores"] != ()
-        and not any(
-            f["volume.volume_type"] is not None and matches(f, store)
-            for store in f["glance.stores"]
-            if not store.read_only
+    "no writable store of Glance is known to match the volume's type": (
+        lambda f: (
+            not any(
+                f["volume.volume_type"] is not None and matches(f, store)
+                for store in f["glance.stores"]
+                if not store.read_only
+            )
         )
     ),
     "Glance is not known to have a locations API, and its policy does not let "

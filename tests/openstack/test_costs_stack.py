@@ -55,8 +55,8 @@ def test_a_create_by_clone(sides: Sides) -> None:
     more = pair.more()
     for kind in ("glance", "keystone", "array", "scheduler"):
         assert more[kind] <= 0, str(pair)
-    assert more["database"] <= 5, str(pair)
-    assert more["transactions"] <= 3, str(pair)
+    assert more["database"] <= 4, str(pair)
+    assert more["transactions"] <= 2, str(pair)
 
 
 def test_a_registration(sides: Sides) -> None:
@@ -67,5 +67,5 @@ def test_a_registration(sides: Sides) -> None:
     assert more["glance"] - 2 * looks <= 0, str(pair)
     for kind in ("keystone", "array", "scheduler"):
         assert more[kind] <= 0, str(pair)
-    assert more["database"] <= 12, str(pair)
-    assert more["transactions"] <= 4, str(pair)
+    assert more["database"] <= 11, str(pair)
+    assert more["transactions"] <= 3, str(pair)

@@ -28,7 +28,7 @@ from clonepolicy.adapters.cinder import (
     register_opts,
     settings_from,
 )
-from clonepolicy.adapters.cinder._options import OPTS
+from clonepolicy.adapters.cinder._options import OPTS, is_set
 
 OWN_POLICY = attrs.evolve(SAFE, name="own")
 
@@ -38,6 +38,15 @@ def test_the_defaults_of_settings_are_those_of_the_options() -> None:
     conf = cfg.ConfigOpts()
     conf([], default_config_files=[], default_config_dirs=[])
     assert Settings() == settings_from(conf)
+
+
+def test_an_option_is_set_if_a_file_sets_it(
+    written: Callable[[str], Path],
+) -> None:
+    """Also to its default."""
+    conf = parsed(written("[clonepolicy]\npolicy = SAFE\n"))
+    settings_from(conf)
+    assert [opt.name for opt in OPTS if is_set(conf, opt.name)] == ["policy"]
 
 
 def test_every_option_is_read(written: Callable[[str], Path]) -> None:
@@ -52,7 +61,7 @@ notes = decline
 trusted_projects = p1,p2
 trusted_image_pools = images,/images/,/
 download_image_restricted = true
-user_messages = false
+user_messages = true
 show_multiple_locations = true
 glance_stores = ceph=gold, old=a=b:ro
 clone_weight_multiplier = 0.5
@@ -66,7 +75,7 @@ clone_weight_multiplier = 0.5
         trusted_projects=frozenset({"p1", "p2"}),
         trusted_image_pools=frozenset({"images", "/images", "/"}),
         download_image_restricted=True,
-        user_messages=False,
+        user_messages=True,
         show_multiple_locations=True,
         glance_stores=(
             GlanceStore(id="ceph", cinder_volume_type="gold"),
@@ -76,6 +85,8 @@ clone_weight_multiplier = 0.5
     )
     names = {field.name for field in attrs.fields(Settings)}
     assert names == {opt.name for opt in OPTS}
+    unset = {name for name in names if not is_set(conf, name)}
+    assert unset == {"set_image_location_restricted"}
 
 
 @pytest.mark.parametrize(

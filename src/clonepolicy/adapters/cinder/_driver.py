@@ -75,19 +75,9 @@ def backend_from_driver(
     Raises:
         FactError: a declared value is invalid.
     """
-    declared: dict[str, Any] = {
-        "can_clone": _implements(driver, "create_cloned_volume"),
-        "can_extend": _implements(driver, "extend_volume"),
-        "finds_images": _finds_images(driver),
-    }
-    family = _family(driver)
-    declared.update(family)
-    for source in (getattr(driver, "capabilities", None), extra):
-        if isinstance(source, Mapping):
-            declared.update({f: source[f] for f in FIELDS if f in source})
-    if "array_id" in family:
-        # it is compared with URLs, which contain the array's own name
-        declared["array_id"] = family["array_id"]
+    declared: dict[str, Any] = {}
+    for _, facts in _declarations(driver, extra):
+        declared.update(facts)
     return declared_backend(declared, rbd=is_rbd(driver), frozen=frozen)
 
 
@@ -111,6 +101,49 @@ def declared_backend(
         frozen=frozen,
         image_schemes=frozenset({"rbd"} if rbd else ()),
     )
+
+
+def _declarations(
+    driver: Any, extra: Mapping[str, Any] | None
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield who says what about a driver; the last one counts."""
+    code = {
+        "can_clone": _implements(driver, "create_cloned_volume"),
+        "can_extend": _implements(driver, "extend_volume"),
+        "finds_images": _finds_images(driver),
+        **_family(driver),
+    }
+    yield "code", code
+    for name, source in (
+        ("capabilities", getattr(driver, "capabilities", None)),
+        ("extra_capabilities", extra),
+    ):
+        if isinstance(source, Mapping):
+            yield name, {f: source[f] for f in FIELDS if f in source}
+    if "array_id" in code:
+        # it is compared with URLs, which contain the array's own name
+        yield "code", {"array_id": code["array_id"]}
+
+
+def told_by(
+    driver: Any, extra: Mapping[str, Any] | None
+) -> Mapping[str, Mapping[str, Any]]:
+    """Return who says what of a driver's `Backend`, as far as it counts.
+
+    The keys are ``code``, the driver's ``capabilities`` and the backend's
+    ``extra_capabilities``.
+    """
+    told: dict[str, tuple[str, Any]] = {}
+    for name, facts in _declarations(driver, extra):
+        told.update({field: (name, facts[field]) for field in facts})
+    return {
+        source: {
+            field: value
+            for field, (name, value) in sorted(told.items())
+            if name == source and value is not None
+        }
+        for source in ("code", "capabilities", "extra_capabilities")
+    }
 
 
 def _implements(driver: object, name: str) -> bool:

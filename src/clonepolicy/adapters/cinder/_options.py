@@ -55,7 +55,7 @@ class Settings:
     trusted_projects: frozenset[str] = frozenset()
     trusted_image_pools: frozenset[str] = frozenset()
     download_image_restricted: bool = False
-    user_messages: bool = True
+    user_messages: bool = False
     show_multiple_locations: bool = False
     set_image_location_restricted: bool = False
     glance_stores: tuple[GlanceStore, ...] = ()
@@ -77,7 +77,9 @@ _HELP = {
     "download_image is narrower than its default. Before an image is cloned, "
     "Glance is then asked whether the requester may download it.",
     "user_messages": "Write a user message (GET /v3/messages) that says why "
-    "a volume or an image was not made by a clone.",
+    "a volume or an image was not made. Set this to true only if every "
+    "cinder-api loads the texts by its option osapi_volume_extension: "
+    "without them users read that an unknown error occurred.",
     "show_multiple_locations": "Set this to true if a glance-api that Cinder "
     "or users reach has this option set in its glance-api.conf.",
     "set_image_location_restricted": "Set this to true if Glance's policy "
@@ -158,6 +160,14 @@ def read_option(conf: cfg.ConfigOpts, group: str | None, name: str) -> Any:
         why = str(error.__context__ or error)
         field = f"[{group or 'DEFAULT'}] {name}"
         raise FactError(field, why, "a valid value") from error
+
+
+def is_set(conf: cfg.ConfigOpts, name: str) -> bool:
+    """Return whether an option of ``[clonepolicy]`` is not its default."""
+    found = conf.get_location(name, GROUP)
+    return (
+        found is not None and found.location is not cfg.Locations.opt_default
+    )
 
 
 def non_empty(values: Iterable[str]) -> frozenset[str]:

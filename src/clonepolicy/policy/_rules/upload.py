@@ -57,27 +57,21 @@ def _fewer_clones(request: UploadRequest) -> Mapping[str, Any] | None:
 
 def _one_store(request: UploadRequest) -> Mapping[str, Any] | None:
     kind = request.volume.volume_type
-    if kind is None or kind.name is None or _takes_store_of_type(request):
+    if kind is None or kind.name is None:
         return None
     store_id = kind.store_id or "cinder"
     store = GlanceStore(id=store_id, cinder_volume_type=kind.name)
     return {"glance.stores": (store,)}
 
 
-def _takes_store_of_type(request: UploadRequest) -> bool:
-    """Return whether the location names ``image_service:store_id``."""
-    kind = request.volume.volume_type
-    return (
-        request.glance.has_location_api is False
-        and kind is not None
-        and kind.store_id is not None
-    )
-
-
 def _writable_named(request: UploadRequest) -> Mapping[str, Any] | None:
     kind = request.volume.volume_type
     store = next((s for s in request.glance.stores if not s.read_only), None)
-    if kind is None or store is None or not _takes_store_of_type(request):
+    if (
+        kind is None
+        or store is None
+        or request.glance.has_location_api is not False
+    ):
         return None
     return {"volume.volume_type": attrs.evolve(kind, store_id=store.id)}
 
@@ -543,8 +537,8 @@ def glance_known(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Glance has one store without a name, or a writable store that matches "
-    "the volume's type.",
+    "Glance has one store without a name, and the volume's type names none, "
+    "or a writable store matches the volume's type.",
     Reason.STORE_UNRESOLVED,
     reads=("glance.stores", "glance.has_location_api", "volume.volume_type"),
     citations=(
@@ -569,7 +563,10 @@ def glance_known(request: UploadRequest) -> bool:
     ),
 )
 def store_resolved(request: UploadRequest) -> bool:
-    return not request.glance.stores or request.store_id is not None
+    kind = request.volume.volume_type
+    named = kind is not None and kind.store_id is not None
+    unnamed = not request.glance.stores and not named
+    return unnamed or request.store_id is not None
 
 
 @rule(

@@ -39,6 +39,7 @@ from clonepolicy.adapters.cinder._drop_in.metrics import (
 )
 from clonepolicy.adapters.cinder._drop_in.note import CLONING
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
+from clonepolicy.adapters.cinder._drop_in.shadow import WatchedDriver
 from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._records import volume_from_object
@@ -67,23 +68,6 @@ class CreateCall:
     image_id: str
     image_meta: dict[str, Any]
     image_service: Any
-
-
-class _Watched:
-    """A driver, and whether its `clone_image` has cloned."""
-
-    def __init__(self, driver: Any) -> None:
-        self.driver = driver
-        self.cloned = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.driver, name)
-
-    def clone_image(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the driver's method, and keep whether it cloned."""
-        update, cloned = self.driver.clone_image(*args, **kwargs)
-        self.cloned = bool(cloned)
-        return update, cloned
 
 
 @attrs.frozen(slots=False)
@@ -122,25 +106,24 @@ class CreateFromImage:
 
     def decide(self) -> Decision | None:
         """Decide and report, as `DriverBackend.enforce`."""
-        return self.backend.enforce("create", self.call.context, self._gather)
+        return self.backend.enforce(
+            "create", self.call.context, self._gather, _able
+        )
 
     @contextlib.contextmanager
-    def shadow(self, driver: Any) -> Iterator[_Watched]:
-        """Decide, let Cinder act in the block, then report.
+    def shadow(self, driver: Any) -> Iterator[WatchedDriver]:
+        """Decide and report, then let Cinder act in the block.
 
         The block uses what is yielded in the place of the driver.
         """
-        watched = _Watched(driver)
-        decision = self.backend.decide("create", self._gather)
-        try:
-            yield watched
-        finally:
-            if decision is not None:
-                self.backend.report(
-                    self.call.context,
-                    decision,
-                    driver_cloned=watched.cloned,
-                )
+        with self.backend.watch(
+            self.decide(),
+            _able,
+            operation="create",
+            image=self.call.image_id,
+            volume=self.call.volume.id,
+        ) as deed:
+            yield WatchedDriver(driver, deed)
 
     def _gather(self) -> CreateRequest:
         return gather_create(
@@ -194,6 +177,10 @@ class CreateFromImage:
                 f"{self.call.volume.id}"
             )
         return outcome
+
+
+def _able(decision: Decision) -> bool:
+    return isinstance(decision, Clone) and any(_clones(decision))
 
 
 def _clones(decision: Clone) -> Iterator[Attempt]:

@@ -30,6 +30,7 @@ from clonepolicy.adapters.cinder._drop_in.metrics import Measure, measured
 from clonepolicy.adapters.cinder._drop_in.note import COPYING
 from clonepolicy.adapters.cinder._drop_in.recovery import recover_work
 from clonepolicy.adapters.cinder._drop_in.reports import register_messages
+from clonepolicy.adapters.cinder._drop_in.start import log_start
 from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
 from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
 from clonepolicy.adapters.cinder._errors import traced, translated
@@ -67,6 +68,12 @@ class PolicyVolumeManager(manager.VolumeManager):
         if self.backend.enforces:
             service = glance.GlanceImageService
             _replace(service, "get_location", _get_location)
+
+    def init_host(self, *args: Any, **kwargs: Any) -> None:
+        """Initialize the backend, then log what is on."""
+        super().init_host(*args, **kwargs)
+        if self.driver.initialized:
+            log_start(self.backend)
 
     def copy_volume_to_image(
         self, context: Any, volume_id: str, image_meta: dict[str, Any]
@@ -106,7 +113,16 @@ class PolicyVolumeManager(manager.VolumeManager):
             raise
         self._uploads[image_id] = upload
         try:
-            super().copy_volume_to_image(context, volume_id, image_meta)
+            with self.backend.watch(
+                upload.decision,
+                upload.able,
+                operation="upload",
+                image=image_id,
+                volume=volume_id,
+            ) as deed:
+                super().copy_volume_to_image(context, volume_id, image_meta)
+                # Cinder returns after it has done one of the two
+                deed.did = "register" if upload.registered else "upload"
         finally:
             self._uploads.pop(image_id, None)
         upload.count_sent()
@@ -127,8 +143,10 @@ class PolicyVolumeManager(manager.VolumeManager):
             done = super()._clone_image_volume_and_add_location(
                 ctx, volume, image_service, image_meta
             )
-        if done and known is not None:
-            known.measure.took(Route.REGISTER)
+        if known is not None:
+            known.registered = done
+            if done:
+                known.measure.took(Route.REGISTER)
         return done
 
     def update_service_capabilities(
@@ -267,6 +285,7 @@ class PolicyDriverMixin:
         )
         register_messages()
         super().do_setup(context)  # type: ignore[misc] # the driver's
+        log_start(self._clonepolicy_backend)
 
     def clone_image(
         self,

@@ -112,7 +112,7 @@ class ManagerArray(CinderArray):
         manager._update_allocated_capacity(found, decrement=True)
 
 
-@attrs.frozen(slots=False)
+@attrs.define(slots=False)
 class UploadToImage:
     """One call of ``VolumeManager.copy_volume_to_image``."""
 
@@ -124,6 +124,8 @@ class UploadToImage:
     work: Work | None
     """The journal of this upload; None: it cannot be noted."""
     measure: Measure
+    registered: bool = False
+    """Whether Cinder itself has registered a clone."""
 
     @functools.cached_property
     def _ports(self) -> Ports:
@@ -132,12 +134,24 @@ class UploadToImage:
             image_service=None,
             settings=self.backend.settings,
         )
-        return self.backend.ports(images, ManagerArray, manager=self.manager)
+        return self.backend.ports(
+            images,
+            ManagerArray,
+            image_id=self.image_id,
+            manager=self.manager,
+        )
 
     @functools.cached_property
     def decision(self) -> Decision | None:
         """The decision, made and reported as `DriverBackend.enforce`."""
-        return self.backend.enforce("upload", self.context, self._gather)
+        return self.backend.enforce(
+            "upload", self.context, self._gather, self.able
+        )
+
+    def able(self, decision: Decision) -> bool:
+        """Return whether Cinder's limits and the journal let it register."""
+        noted = self.work is not None or not self.backend.enforces
+        return noted and decision.request.volume.encryption_key_id is None
 
     def _gather(self) -> UploadRequest:
         volume = self._ports.volumes.get_volume(self.volume_id)
@@ -167,7 +181,7 @@ class UploadToImage:
         if (
             not isinstance(made, Register)
             or self.backend.declines(made)
-            or self.work is None
+            or not self.able(made)
         ):
             return False
         plan = Plan(made.plan.attempts[:1])
