@@ -258,9 +258,9 @@ def _compare_source(  # noqa: C901, PLR0911, PLR0912, PLR0915 - the point
         code |= 1 << 23
     has, wanted = source.volume_type, volume.volume_type
     if has is None or wanted is None or has.id != wanted.id:
-        ours = wanted.extra_specs if wanted is not None else frozenset()
-        theirs = has.extra_specs if has is not None else frozenset()
-        if ours is None or ours != theirs:
+        promised = wanted.extra_specs if wanted is not None else frozenset()
+        kept = has.extra_specs if has is not None else frozenset()
+        if promised is None or promised != kept:
             code |= 64
     if (has and has.qos_specs_id) != (wanted and wanted.qos_specs_id):
         code |= 1 << 24

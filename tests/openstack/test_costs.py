@@ -93,7 +93,9 @@ def add_location_as_cinder(
     def added(*args: Any) -> str:
         if len(args) == 4:
             _, image_id, url, _ = args
-            add(image_id, parse_location(url))
+            location = parse_location(url)
+            assert isinstance(location, CinderLocation)
+            add(image_id, location)
             return str(image_id)
         add(*args)
         return ""
