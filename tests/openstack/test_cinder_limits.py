@@ -14,6 +14,7 @@ from clonepolicy import (
     CreateRequest,
     FileLocation,
     Host,
+    ImageVolume,
     LocationsFrom,
     Quota,
     Route,
@@ -54,6 +55,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "stock-cinder.md"
 
 def shown(request: CreateRequest) -> CreateRequest:
     """Have the image show its locations, which every release reads."""
+    located: tuple[ArrayImage | ImageVolume, ...]
     located = (*request.array_images, *request.image_volumes)
     shows = {
         "image.locations_from": LocationsFrom.IMAGE,
@@ -102,6 +104,7 @@ def test_until_27_no_query_sorts_image_volumes(
 ) -> None:
     """Their age changes what the policy clones, and not what Cinder does."""
     (backing,) = BACKED.image_volumes
+    assert backing.source is not None
     requests = [
         attrs.evolve(
             BACKED,

@@ -10,6 +10,7 @@ import attrs
 from clonepolicy import (
     Clone,
     CreateRequest,
+    LocationsFrom,
     Operation,
     Reason,
     Request,
@@ -18,7 +19,6 @@ from clonepolicy import (
     decide,
 )
 from clonepolicy.policy import Policy, Rule
-from clonepolicy.policy._rules.new_source import SHOWN_DIRECTLY
 from clonepolicy.scenarios._combinations import (
     components,
     holds,
@@ -30,6 +30,7 @@ from clonepolicy.scenarios._requests import (
     CLONEABLE,
     DOWNLOADED,
     REGISTERABLE,
+    SOURCE_ID,
 )
 
 
@@ -62,7 +63,11 @@ def _seen_by(policy: Policy, base: Request) -> Request:
     """Have the image show its locations, if the policy reads no others."""
     if isinstance(base, UploadRequest) or _clones(policy, base):
         return base
-    shown = with_facts(base, SHOWN_DIRECTLY)
+    shows = {
+        "image.locations_from": LocationsFrom.IMAGE,
+        "image.direct_url": f"cinder://{SOURCE_ID}",
+    }
+    shown = with_facts(base, shows)
     return shown if _clones(policy, shown) else base
 
 
