@@ -348,13 +348,14 @@ def services(folder: Path) -> Iterator[Services]:
         for name, value in os.environ.items()
         if not name.lower().endswith("_proxy")
     }
+    more = filter(None, (inherited.get("PYTHONPATH"),))
     search = (f"{folder}/bin", f"{sys.prefix}/bin", inherited["PATH"])
     environment = inherited | {
         "HOME": str(folder),
         "OS_GLANCE_CONFIG_DIR": str(folder),
         "OS_KEYSTONE_CONFIG_DIR": str(folder),
         "PATH": os.pathsep.join(search),
-        "PYTHONPATH": str(_HERE),
+        "PYTHONPATH": os.pathsep.join((str(_HERE), *more)),
         "PYTHONWARNINGS": "ignore",
     }
     with open_namespace(folder, environment) as under:

@@ -148,7 +148,7 @@ def test_a_kill_while_cloning_leaves_a_volume_in_error_without_data(
     lab: Lab,
 ) -> None:
     """The source stays as it is."""
-    left = lab.create(9)
+    left = lab.create(6)
     assert left is not None
     assert left.volume in left.cloud.driver.held
     cloud = lab.restart(left)
