@@ -82,11 +82,13 @@ class CinderImages:
     fresh: float = 0.0
     config: GlanceConfig | None = None
     now: Callable[[], float] = time.monotonic
-    _read_at: float | None = attrs.field(init=False)
-
-    @_read_at.default
-    def _known_since(self) -> float | None:
-        return getattr(self.image_location, "read_at", None)
+    _read_at: float | None = attrs.field(
+        init=False,
+        default=attrs.Factory(
+            lambda self: getattr(self.image_location, "read_at", None),
+            takes_self=True,
+        ),
+    )
 
     @functools.cached_property
     def glance(self) -> GlanceImages:
