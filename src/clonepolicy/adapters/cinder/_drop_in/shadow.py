@@ -9,7 +9,6 @@ import attrs
 from oslo_config import cfg
 
 from clonepolicy import (
-    CINDER_29,
     SAFE,
     CacheEntry,
     Clone,
@@ -25,6 +24,7 @@ from clonepolicy import (
     UploadRequest,
     decide,
 )
+from clonepolicy.adapters.cinder._releases import installed_release
 
 UNKNOWN, FAILED = "unknown", "failed"
 
@@ -94,17 +94,19 @@ def differ(one: str, other: str) -> str:
 
 
 def predict(decision: Decision, capabilities: Mapping[str, Any]) -> Prediction:
-    """Predict by the policy CINDER_29 what Cinder does with a request.
+    """Predict what Cinder does with a request, by its release's policy.
 
-    The prediction is UNKNOWN where CINDER_29 says only what Cinder tries, and
-    where Cinder decides by something that is not among the facts.
+    The prediction is UNKNOWN where that policy says only what Cinder tries,
+    and where Cinder decides by something that is not among the facts.
 
     Args:
         decision: the decision about the same request.
         capabilities: those of the driver.
     """
     request = decision.request
-    stock = decide(_as_cinder(request, capabilities), CINDER_29)
+    stock = decide(
+        _as_cinder(request, capabilities), installed_release().stock
+    )
     if request.operation is Operation.CREATE:
         unsure = _unsure_create(request, stock)
         verdict = stock.verdict
@@ -118,11 +120,13 @@ def predict(decision: Decision, capabilities: Mapping[str, Any]) -> Prediction:
 def _as_cinder(request: Request, capabilities: Mapping[str, Any]) -> Request:
     """Leave out what the drop-in adds to the facts.
 
-    Cinder asks only the driver whether it clones across pools.  Neither
+    Cinder asks at most the driver whether it clones across pools.  Neither
     extra_capabilities nor what is known of the driver's code counts.
     """
     schemes = frozenset(cfg.CONF.allowed_direct_url_schemes)
-    across = bool(capabilities.get("clone_across_pools"))
+    across = installed_release().clones_across_pools and bool(
+        capabilities.get("clone_across_pools")
+    )
     return attrs.evolve(
         request,
         config=attrs.evolve(
