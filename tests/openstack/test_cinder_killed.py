@@ -17,9 +17,10 @@ from cinder import service
 from cinder.volume.manager import VolumeManager
 from cinder_cloud import CinderCloud, Start, empty_database
 from fake_image_service import FakeImages
-from killing import killed, leftovers, restart
+from killing import killed, leftovers, notes, restart
 
 from clonepolicy import CinderLocation, parse_location
+from clonepolicy.adapters.cinder._drop_in.note import Note
 
 start, database = cinder_cloud.start, cinder_cloud.database
 
@@ -151,6 +152,10 @@ def test_a_kill_while_cloning_leaves_a_volume_in_error_without_data(
     left = lab.create(9)
     assert left is not None
     assert left.volume in left.cloud.driver.held
+    # the array may hold a snapshot of what is cloned
+    (noted,) = map(Note.read, notes())
+    assert noted is not None
+    assert left.cloud.driver.held.keys() == {noted.source, left.volume}
     cloud = lab.restart(left)
     assert leftovers(cloud, left.image) == []
     assert cloud.read(left.volume).status == "error"

@@ -171,8 +171,12 @@ class CreateFromImage:
         if self.journal is None:
             outcome = execute(plan, self._ports)
         else:
+            first = plan.attempts[0].steps[0]
+            source = (
+                first.source.id if isinstance(first, CloneVolume) else None
+            )
             with self.journal.noted(
-                self.call.volume.id, self.call.image_id, CLONING
+                self.call.volume.id, self.call.image_id, CLONING, source
             ) as work:
                 if work is None:
                     return None

@@ -15,6 +15,7 @@ from cinder.volume import manager
 from cinder.volume.flows.manager import create_volume
 from oslo_config import cfg
 from oslo_log import log
+from oslo_service import periodic_task
 
 from clonepolicy import Config
 from clonepolicy._text import printable
@@ -26,7 +27,10 @@ from clonepolicy.adapters.cinder._drop_in.create import (
 )
 from clonepolicy.adapters.cinder._drop_in.journal import Work, WorkJournal
 from clonepolicy.adapters.cinder._drop_in.note import COPYING
-from clonepolicy.adapters.cinder._drop_in.recovery import recover_work
+from clonepolicy.adapters.cinder._drop_in.recovery import (
+    recover_again,
+    recover_work,
+)
 from clonepolicy.adapters.cinder._drop_in.reports import register_messages
 from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
 from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
@@ -129,6 +133,12 @@ class PolicyVolumeManager(manager.VolumeManager):
         """
         recover_work(self, cleanup_request.service_id)
         super().do_cleanup(context, cleanup_request)
+
+    @periodic_task.periodic_task(spacing=60)  # type: ignore[untyped-decorator] # oslo.service's
+    def _recover_again(self, context: Any) -> None:
+        """End what could not be ended before, for example without Glance."""
+        del context
+        recover_again(self)
 
 
 def backend_of(task: Any) -> DriverBackend | None:

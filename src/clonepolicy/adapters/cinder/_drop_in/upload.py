@@ -26,7 +26,7 @@ from clonepolicy.adapters.cinder._driver import CinderArray
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
 from clonepolicy.adapters.cinder._drop_in.journal import Work
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
-from clonepolicy.adapters.cinder._errors import traced, translate_errors
+from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._volumes import UNUSED
 from clonepolicy.plan import Plan, WithdrawLocation
@@ -99,10 +99,8 @@ class ManagerArray(CinderArray):
         manager._notify_about_volume_usage(context, found, "delete.start")
         self.driver.remove_export(context, found)
         manager.driver_delete_volume(found)
-        try:
-            self.remove_clone_snapshot(found)
-        except AdapterError as error:
-            LOG.warning("clonepolicy cannot tidy up\n%s", traced(error))
+        if found.source_volid is not None:
+            self.remove_clone_snapshot(found, found.source_volid)
         manager._notify_about_volume_usage(context, found, "delete.end")
         manager._update_allocated_capacity(found, decrement=True)
 
