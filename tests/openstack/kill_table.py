@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 _HERE = Path(__file__).parent
-sys.path[:0] = [str(_HERE), str(_HERE.parent / "arrays")]
 
 if TYPE_CHECKING:
     from stack import Stack
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 PAGE = _HERE.parents[1] / "docs" / "explanation" / "kills.md"
 REMEDY = "nox -s kills -- --write"
 NOTHING = "nothing"
-_UNWRITTEN = "before anything is written"
+UNWRITTEN = "before anything is written"
 MANAGERS = ("Cinder's own manager", "the drop-in")
 KINDS = {
     "upload": "upload by registration",
@@ -37,15 +36,15 @@ KINDS = {
 }
 PHASES: Mapping[str, Sequence[str]] = {
     "upload": (
-        _UNWRITTEN,
+        UNWRITTEN,
         "before the array clones",
         "while the array clones",
         "before Glance gets the location",
         "after Glance has got the location",
     ),
-    "copy": (_UNWRITTEN, "after that"),
+    "copy": (UNWRITTEN, "after that"),
     "create": (
-        _UNWRITTEN,
+        UNWRITTEN,
         "before the array clones",
         "while the array clones",
         "after the array has cloned",
@@ -73,6 +72,7 @@ _ABOUT = {
     " again when the work has ended, after 15 s at the latest. Then"
     " cinder-volume is started again. The files are on XFS.",
 }
+_KILLED = "the start after a killed {}"
 _COUNT = re.compile(r" \(\d+\)")
 
 
@@ -93,6 +93,31 @@ class Row:
 
 
 Table = dict[str, Row]
+
+
+def titles() -> Mapping[str, Sequence[str]]:
+    """Return the title of each row, by part."""
+    every = {
+        kind: [f"{KINDS[kind]}, {phase}" for phase in PHASES[kind]]
+        for kind in KINDS
+    }
+    clones = ("upload", "create")
+    written = [title for kind in clones for title in every[kind][1:]]
+    return {
+        part: tuple(
+            title
+            for kind in kinds
+            for title in (*every[kind], _KILLED.format(KINDS[kind]))
+        )
+        for part, kinds in {XFS: tuple(KINDS), CEPH: clones}.items()
+    } | {
+        CLUSTER: tuple(written),
+        FAILURES: tuple(
+            f"{fault}, {title}"
+            for title in written
+            for fault in FAULTS.values()
+        ),
+    }
 
 
 def phase_of(kind: str, steps: Sequence[str], step: int) -> int:
@@ -136,7 +161,7 @@ def kill_everywhere(
         # the last step of a phase has the most to end
         for phase in sorted({*phases} - {0}):
             step = len(phases) - 1 - phases[::-1].index(phase)
-            title = f"the start after a killed {KINDS[kind]}"
+            title = _KILLED.format(KINDS[kind])
             for then in itertools.count():
                 found = lab.killed(kind, step, then)
                 if found is None:
@@ -149,10 +174,9 @@ def disturb_everywhere(lab: Lab, manager: str, table: Table) -> None:
     from glance_proxy import proxied  # noqa: PLC0415 - needs OpenStack
     from stack_faults import Faults  # noqa: PLC0415 - the same
 
-    services = lab.cloud.services
-    with proxied(services.url("glance")) as proxy:
+    with proxied(lab.cloud.services.url("glance")) as proxy:
         lab.use(_CLASSES[manager], glance_api_servers=proxy.url)
-        faults = Faults(services, proxy)
+        faults = Faults(lab.cloud, proxy)
         for kind in ("upload", "create"):
             phases = _phases(lab, kind)
             for name, title in FAULTS.items():
@@ -218,10 +242,14 @@ def take_over(lab: Lab, manager: str, table: Table) -> None:
 
 def measure(parts: Sequence[str]) -> dict[str, Table]:
     """Kill on each array; return the tables by title."""
-    import ceph  # noqa: PLC0415 - needs OpenStack
+    sys.path.append(str(_HERE.parent / "arrays"))
+    from ceph import missing_ceph, started  # noqa: PLC0415 - needs OpenStack
     from stack_ceph import Pool  # noqa: PLC0415 - the same
     from stack_kills import Files, Lab  # noqa: PLC0415 - the same
+    from stack_processes import missing_requirements  # noqa: PLC0415 - the same
 
+    if lacks := [*missing_requirements(), *filter(None, [missing_ceph()])]:
+        sys.exit("this needs " + ", ".join(lacks))
     tables: dict[str, Table] = {part: {} for part in parts}
     with contextlib.ExitStack() as stack:
         cloud = stack.enter_context(_cloud())
@@ -245,7 +273,7 @@ def measure(parts: Sequence[str]) -> dict[str, Table]:
                 with lab_on(Files.of(cloud)) as lab:
                     take_over(lab, manager, tables[CLUSTER])
         if CEPH in parts:
-            pool = Pool.of(cloud, stack.enter_context(ceph.started()))
+            pool = Pool.of(cloud, stack.enter_context(started()))
             for manager, name in _CLASSES.items():
                 with lab_on(pool) as lab:
                     lab.use(name)
@@ -263,23 +291,26 @@ def page(tables: Mapping[str, Table]) -> str:
         lines += [f"## {title}", ""]
         if title in _ABOUT:
             lines += [_ABOUT[title], ""]
-        lines += [f"| {' | '.join(cells)} |" for cells in _cells(table)]
+        lines += [
+            f"| {' | '.join(cells)} |"
+            for cells in _cells(titles()[title], table)
+        ]
         lines.append("")
     return "\n".join(lines)
 
 
-def _cells(table: Table) -> Iterator[Sequence[str]]:
+def _cells(known: Sequence[str], table: Table) -> Iterator[Sequence[str]]:
     yield ("when", *MANAGERS)
     yield ("---",) * 3
-    for title, row in table.items():
-        yield title, *map(row.cell, MANAGERS)
+    for title in known:
+        yield title, *map(table.get(title, Row()).cell, MANAGERS)
 
 
 def complaints(text: str, tables: Mapping[str, Table]) -> Iterator[str]:
     """Say what the drop-in leaves, and whether the page is stale."""
     for part, table in tables.items():
         for title, row in table.items():
-            if any(row.left.get(MANAGERS[1], [])) and _UNWRITTEN not in title:
+            if any(row.left.get(MANAGERS[1], [])) and UNWRITTEN not in title:
                 yield f"{part}, {title}: {row.cell(MANAGERS[1])}"
     # how often a process asks Glance depends on the time it takes
     if _COUNT.sub("", text) != _COUNT.sub("", page(tables)):

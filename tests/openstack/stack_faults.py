@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 from glance_proxy import Ask, Proxy, answering, lost_answer
+from keystoneauth1.exceptions import ClientException
+from stack_processes import wait_for
 
 if TYPE_CHECKING:
     from http_server import QuietHandler
+    from stack import Stack
     from stack_services import Services
 
 
@@ -20,9 +23,14 @@ if TYPE_CHECKING:
 class Faults:
     """Each fault lasts as long as the block."""
 
-    services: Services
+    cloud: Stack
     glance: Proxy
     """The proxy through which cinder-volume asks Glance."""
+
+    @property
+    def services(self) -> Services:
+        """The services of the cloud."""
+        return self.cloud.services
 
     @contextlib.contextmanager
     def postgresql_stops(self) -> Iterator[None]:
@@ -42,6 +50,13 @@ class Faults:
         finally:
             started = self.services.rabbitmq()
             self.services.wait_for_port(started, "rabbitmq")
+            wait_for("the scheduler", self._scheduler_answers)
+
+    def _scheduler_answers(self) -> bool:
+        volume = self.cloud.projects["service"].volume
+        with contextlib.suppress(ClientException):
+            return bool(volume.get("/scheduler-stats/get_pools").ok)
+        return False
 
     @contextlib.contextmanager
     def glance_stops(self) -> Iterator[None]:

@@ -207,7 +207,8 @@ class Lab:
     ) -> tuple[Seen, Work, Stop | None]:
         """Have work done until a step; return what was there before it.
 
-        A step is given by its number or its name.  Without a stop the work has no such step, and has ended.
+        A step is given by its number or its name.  Without a stop the work
+        has no such step, and has ended.
         """
         ask, counted = self.prepare(kind), _counted(kind)
         before = self.see()
@@ -222,12 +223,12 @@ class Lab:
         )
         return before, work, self._stopped()
 
-    def steps(self, work: str) -> list[str]:
+    def steps(self, kind: str) -> list[str]:
         """Return the names of the steps of work, when it was done last."""
         names: list[str] = []
         for line in (self._steps / "steps").read_text().splitlines():
             done, number, name = line.split(" ", 2)
-            if done == work:
+            if done == _counted(kind):
                 names[int(number) :] = [name]
         return names
 
@@ -413,9 +414,15 @@ class Lab:
             elif volume == work.volume and state not in {"available", "error"}:
                 found.add(f"volume `{state}`")
         found |= {name for name, _ in (after.rows - before.rows).items()}
-        if after.uncounted != before.uncounted:
+        if Counter(after.uncounted) != Counter(before.uncounted):
             found.add("quota counted wrongly")
         found |= {*_data_left(before, after)}
+        if work.kind == "copy":
+            # it takes real space
+            with contextlib.suppress(NotFound):
+                self.cloud.projects["service"].image.delete(
+                    f"/v2/images/{work.image}"
+                )
         return sorted(found)
 
 

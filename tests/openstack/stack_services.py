@@ -42,7 +42,8 @@ key_repository = {folder}/fernet
 [fernet_receipts]
 key_repository = {folder}/fernet
 [cache]
-enabled = False
+enabled = True
+backend = dogpile.cache.memory
 [identity]
 password_hash_rounds = 4
 """
@@ -92,6 +93,7 @@ rootwrap_config = {etc}/glance/rootwrap.conf
 _CINDER = """\
 [DEFAULT]
 host = stack
+service_down_time = 600
 transport_url = rabbit://guest:guest@{host}:{rabbitmq}/
 volume_manager = {manager}
 enabled_backends = plain,reflink

@@ -49,20 +49,21 @@ class Steps:
         self._work: str | None = None
         self._thread = 0
         self._passed = 0
-        self._last = ""
 
     @contextlib.contextmanager
     def of(self, work: str) -> Iterator[None]:
         """Count the steps in the block; a part of other work counts there."""
-        if self._work is not None:
+        thread = threading.get_ident()
+        if self._work is not None and self._thread == thread:
             yield
             return
-        self._work, self._thread = work, threading.get_ident()
-        self._passed, self._last = 0, ""
+        self._work, self._thread = work, thread
+        self._passed = 0
         try:
             yield
         finally:
-            self._work = None
+            if self._thread == thread:
+                self._work = None
             _note("ended", f"{work} {os.getpid()}")
 
     def commit(self, written: set[str]) -> None:
@@ -72,10 +73,9 @@ class Steps:
 
     def step(self, name: str) -> None:
         """Count a step, and stop if it is the one that was asked for."""
-        # a repeated question is one step
-        if self._work is None or ("GET" in name and name == self._last):
+        if self._work is None:
             return
-        number, self._passed, self._last = self._passed, self._passed + 1, name
+        number, self._passed = self._passed, self._passed + 1
         _note("steps", f"{self._work} {number} {name}")
         with contextlib.suppress(FileNotFoundError):
             work, asked = json.loads((FOLDER / "asked").read_text())
@@ -132,7 +132,8 @@ def _watch_glance() -> None:
     asked = http.SessionClient.request
 
     def request(client: Any, url: str, method: str, **more: Any) -> Any:
-        STEPS.step(f"Glance {method} {_ID.sub('…', url)}")
+        if method != "GET":
+            STEPS.step(f"Glance {method} {_ID.sub('…', url.lstrip('/'))}")
         return asked(client, url, method, **more)
 
     http.SessionClient.request = request

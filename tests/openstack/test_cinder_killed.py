@@ -264,10 +264,10 @@ UPLOADING, QUEUED = "tenant's volume uploading", "image queued"
     ],
     ids=["quota", "clone", "location", "end", "copy"],
 )
-def test_the_table_says_what_cinder_itself_leaves(
+def test_cinders_own_manager_leaves_what_the_page_says(
     stock: Lab, at: int | str, options: dict[str, bool], left_over: list[str]
 ) -> None:
-    """The table is in docs/how-to/executing.md."""
+    """The page is docs/explanation/kills.md."""
     lab = attrs.evolve(stock, options={"options": options})
     left = uploaded(lab, at)
     found = leftovers(lab.restart(left), left.image)

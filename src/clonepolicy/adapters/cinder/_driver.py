@@ -391,10 +391,27 @@ class CinderArray:
         )
         if target is None:
             return
+        source_id = self.sources.get(volume_id)
+        if source_id is not None:
+            self.locate_clone(target, source_id)
         with translate_errors(f"deleting data of volume {volume_id}"):
             self.driver.delete_volume(target)
-        if source_id := self.sources.get(volume_id):
+        if source_id is not None:
             self.remove_clone_snapshot(target, source_id)
+
+    def locate_clone(self, target: Any, source_id: str) -> None:
+        """Give a clone the share of its source, if its record has none.
+
+        A RemoteFS driver clones within a share, returns the share after it
+        cloned, and without one deletes nothing.  Other drivers' locations
+        may be those of one volume.
+        """
+        module, name = "cinder.volume.drivers.remotefs", "RemoteFSDriver"
+        if target.provider_location or not _is_a(self.driver, module, name):
+            return
+        source = self.volumes.find_object(source_id)
+        if source is not None:
+            target.provider_location = source.provider_location
 
     def remove_clone_snapshot(self, target: Any, source_id: str) -> None:
         """Remove the snapshot of its source that an RBD driver cloned.

@@ -127,7 +127,7 @@ class WorkJournal:
 
     def _token(self) -> str:
         with translate_errors("making a lock file"):
-            self.lock.directory.mkdir(mode=0o700, exist_ok=True)
+            self.lock.directory.mkdir(0o700, parents=True, exist_ok=True)
             return self.lock.token
 
     @contextlib.contextmanager

@@ -98,9 +98,9 @@ class ManagerArray(CinderArray):
         manager._check_is_our_resource(found)
         manager._notify_about_volume_usage(context, found, "delete.start")
         self.driver.remove_export(context, found)
+        self.locate_clone(found, found.source_volid)
         manager.driver_delete_volume(found)
-        if found.source_volid is not None:
-            self.remove_clone_snapshot(found, found.source_volid)
+        self.remove_clone_snapshot(found, found.source_volid)
         manager._notify_about_volume_usage(context, found, "delete.end")
         manager._update_allocated_capacity(found, decrement=True)
 
