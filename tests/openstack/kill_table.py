@@ -50,14 +50,28 @@ PHASES: Mapping[str, Sequence[str]] = {
         "after the array has cloned",
     ),
 }
-FAULTS = {
-    "postgresql_stops": "PostgreSQL stops",
-    "rabbitmq_stops": "RabbitMQ stops",
-    "glance_stops": "Glance stops",
-    "glance_answers_500": "Glance answers 500",
-    "glance_is_silent": "Glance does not answer",
-    "answers_of_glance_are_lost": "Glance's answers are lost",
+FAULTS: Mapping[str, tuple[str, Mapping[str, Sequence[int]]]] = {
+    "postgresql_stops": (
+        "PostgreSQL stops",
+        {"upload": (1, 3), "create": (1, 3)},
+    ),
+    "database_refuses": (
+        "Cinder's database accepts no connection",
+        {"upload": (1, 3, 4), "create": (1, 3)},
+    ),
+    "rabbitmq_stops": (
+        "RabbitMQ stops",
+        {"upload": (1, 3, 4), "create": (1, 3)},
+    ),
+    "glance_stops": ("Glance stops", {"upload": (1, 3, 4)}),
+    "glance_answers_500": ("Glance answers 500", {"upload": (1, 3, 4)}),
+    "glance_is_silent": ("Glance does not answer", {"upload": (1, 3, 4)}),
+    "answers_of_glance_are_lost": (
+        "Glance's answers are lost",
+        {"upload": (1, 3, 4)},
+    ),
 }
+"""By method of `Faults`: its title, and in which of `PHASES` it begins."""
 _BEGIN = f"<!-- Generated: do not edit what follows; run {REMEDY} -->"
 XFS, CEPH, CLUSTER, FAILURES = PARTS = (
     "Killed on XFS",
@@ -113,9 +127,10 @@ def titles() -> Mapping[str, Sequence[str]]:
     } | {
         CLUSTER: tuple(written),
         FAILURES: tuple(
-            f"{fault}, {title}"
-            for title in written
-            for fault in FAULTS.values()
+            f"{fault}, {every[kind][phase]}"
+            for fault, kinds in FAULTS.values()
+            for kind, phases in kinds.items()
+            for phase in phases
         ),
     }
 
@@ -177,12 +192,12 @@ def disturb_everywhere(lab: Lab, manager: str, table: Table) -> None:
     with proxied(lab.cloud.services.url("glance")) as proxy:
         lab.use(_CLASSES[manager], glance_api_servers=proxy.url)
         faults = Faults(lab.cloud, proxy)
-        for kind in ("upload", "create"):
-            phases = _phases(lab, kind)
-            for name, title in FAULTS.items():
-                for phase in sorted({*phases} - {0}):
+        known = {kind: _phases(lab, kind) for kind in ("upload", "create")}
+        for name, (title, kinds) in FAULTS.items():
+            for kind, begins in kinds.items():
+                for phase in begins:
                     found = lab.disturbed(
-                        kind, phases.index(phase), getattr(faults, name)
+                        kind, known[kind].index(phase), getattr(faults, name)
                     )
                     about = f"{title}, {KINDS[kind]}, {PHASES[kind][phase]}"
                     _add(table, about, manager, found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 from glance_proxy import Ask, Proxy, answering, lost_answer
 from keystoneauth1.exceptions import ClientException
-from stack_processes import wait_for
+from stack_processes import HOST, wait_for
 
 if TYPE_CHECKING:
     from http_server import QuietHandler
@@ -40,6 +40,24 @@ class Faults:
             yield
         finally:
             self.services.start_postgresql()
+
+    @contextlib.contextmanager
+    def database_refuses(self) -> Iterator[None]:
+        """Close Cinder's database, and not those of other services."""
+        port = str(self.services.ports["postgresql"])
+        psql = f"psql -h {HOST} -p {port} -U stack -d postgres -q -c".split()
+        allow = "ALTER DATABASE cinder ALLOW_CONNECTIONS "
+        end = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = 'cinder'"
+        )
+        run = self.services.namespace.run
+        run("psql", *psql, allow + "false")
+        run("psql", *psql, end)
+        try:
+            yield
+        finally:
+            run("psql", *psql, allow + "true")
 
     @contextlib.contextmanager
     def rabbitmq_stops(self) -> Iterator[None]:

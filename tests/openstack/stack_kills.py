@@ -187,9 +187,14 @@ class Lab:
     def golden(self) -> str:
         """Return an image whose data is a volume."""
         if not self._golden:
-            self._golden = self.cloud.upload_volume(self.source())
-            (url,) = self.cloud.locations(self._golden)
-            assert url.startswith("cinder://")
+            image = self.cloud.upload_volume(self.source())
+            (url,) = self.cloud.locations(image)
+            # Glance attaches the volume to compute a hash
+            wait_for(
+                "the hash", lambda: self.cloud.image(image)["os_hash_value"]
+            )
+            self.cloud.wait_for_volume(url.removeprefix("cinder://volumes/"))
+            self._golden = image
         return self._golden
 
     def prepare(self, kind: str) -> Callable[[], Work]:

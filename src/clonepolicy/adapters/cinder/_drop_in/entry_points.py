@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from clonepolicy.adapters.cinder._drop_in.create import (
     CreateTask,
 )
 from clonepolicy.adapters.cinder._drop_in.journal import Work, WorkJournal
-from clonepolicy.adapters.cinder._drop_in.note import COPYING
+from clonepolicy.adapters.cinder._drop_in.note import CLONING, COPYING
 from clonepolicy.adapters.cinder._drop_in.recovery import (
     recover_again,
     recover_work,
@@ -57,6 +58,7 @@ class PolicyVolumeManager(manager.VolumeManager):
         check_cinder()
         settings = settings_from(cfg.CONF)
         self._uploads: dict[str, UploadToImage] = {}
+        self._creates: dict[str, contextlib.ExitStack] = {}
         super().__init__(*args, **kwargs)
         self.backend = DriverBackend(
             driver=self.driver,
@@ -69,6 +71,23 @@ class PolicyVolumeManager(manager.VolumeManager):
         if self.backend.enforces:
             service = glance.GlanceImageService
             _replace(service, "get_location", _get_location)
+
+    def create_volume(
+        self, context: Any, volume: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Create a volume; the note of its clone lasts until the end."""
+        with contextlib.ExitStack() as notes:
+            self._creates[volume.id] = notes
+            try:
+                return super().create_volume(context, volume, *args, **kwargs)
+            finally:
+                del self._creates[volume.id]
+
+    def note_create(self, call: CreateCall, source: str | None) -> Work | None:
+        """Note a clone until `create_volume` ends; None: it cannot be."""
+        volume_id = call.volume.id
+        noted = self.journal.noted(volume_id, call.image_id, CLONING, source)
+        return self._creates[volume_id].enter_context(noted)
 
     def copy_volume_to_image(
         self, context: Any, volume_id: str, image_meta: dict[str, Any]
