@@ -22,7 +22,7 @@ _HERE = Path(__file__).parent
 
 if TYPE_CHECKING:
     from stack import Stack
-    from stack_kills import Array, Lab
+    from stack_kills import Lab
 
 PAGE = _HERE.parents[1] / "docs" / "explanation" / "kills.md"
 REMEDY = "nox -s kills -- --write"
@@ -34,6 +34,7 @@ KINDS = {
     "copy": "upload of data",
     "create": "create by clone",
 }
+_CLONES = ("upload", "create")
 PHASES: Mapping[str, Sequence[str]] = {
     "upload": (
         UNWRITTEN,
@@ -115,15 +116,14 @@ def titles() -> Mapping[str, Sequence[str]]:
         kind: [f"{KINDS[kind]}, {phase}" for phase in PHASES[kind]]
         for kind in KINDS
     }
-    clones = ("upload", "create")
-    written = [title for kind in clones for title in every[kind][1:]]
+    written = [title for kind in _CLONES for title in every[kind][1:]]
     return {
         part: tuple(
             title
             for kind in kinds
             for title in (*every[kind], _KILLED.format(KINDS[kind]))
         )
-        for part, kinds in {XFS: tuple(KINDS), CEPH: clones}.items()
+        for part, kinds in {XFS: tuple(KINDS), CEPH: _CLONES}.items()
     } | {
         CLUSTER: tuple(written),
         FAILURES: tuple(
@@ -192,7 +192,7 @@ def disturb_everywhere(lab: Lab, manager: str, table: Table) -> None:
     with proxied(lab.cloud.services.url("glance")) as proxy:
         lab.use(_CLASSES[manager], glance_api_servers=proxy.url)
         faults = Faults(lab.cloud, proxy)
-        known = {kind: _phases(lab, kind) for kind in ("upload", "create")}
+        known = {kind: _phases(lab, kind) for kind in _CLONES}
         for name, (title, kinds) in FAULTS.items():
             for kind, begins in kinds.items():
                 for phase in begins:
@@ -244,8 +244,8 @@ def _cloud() -> Iterator[Stack]:
 
 def take_over(lab: Lab, manager: str, table: Table) -> None:
     """Kill a host of a cluster in each phase; another one cleans up."""
-    lab.use(_CLASSES[manager])
-    for kind in ("upload", "create"):
+    lab.use(_CLASSES[manager], **lab.clustered("one"))
+    for kind in _CLONES:
         phases = _phases(lab, kind)
         for phase in sorted({*phases} - {0}):
             step = len(phases) - 1 - phases[::-1].index(phase)
@@ -269,32 +269,23 @@ def measure(parts: Sequence[str]) -> dict[str, Table]:
     with contextlib.ExitStack() as stack:
         cloud = stack.enter_context(_cloud())
 
-        @contextlib.contextmanager
-        def lab_on(array: Array) -> Iterator[Lab]:
-            lab = Lab(cloud, array)
-            try:
-                yield lab
-            finally:
-                lab.close()
-
         for manager, name in _CLASSES.items():
-            with lab_on(Files.of(cloud)) as lab:
-                if XFS in parts:
-                    lab.use(name)
-                    kill_everywhere(lab, manager, tuple(KINDS), tables[XFS])
-                if FAILURES in parts:
-                    disturb_everywhere(lab, manager, tables[FAILURES])
+            lab = Lab(cloud, Files.of(cloud))
+            if XFS in parts:
+                lab.use(name)
+                kill_everywhere(lab, manager, tuple(KINDS), tables[XFS])
+            if FAILURES in parts:
+                disturb_everywhere(lab, manager, tables[FAILURES])
             if CLUSTER in parts:
-                with lab_on(Files.of(cloud)) as lab:
-                    take_over(lab, manager, tables[CLUSTER])
+                # an image of another cluster is not cloned
+                lab = Lab(cloud, Files.of(cloud))
+                take_over(lab, manager, tables[CLUSTER])
         if CEPH in parts:
             pool = Pool.of(cloud, stack.enter_context(started()))
             for manager, name in _CLASSES.items():
-                with lab_on(pool) as lab:
-                    lab.use(name)
-                    kill_everywhere(
-                        lab, manager, ("upload", "create"), tables[CEPH]
-                    )
+                lab = Lab(cloud, pool)
+                lab.use(name)
+                kill_everywhere(lab, manager, _CLONES, tables[CEPH])
     return tables
 
 

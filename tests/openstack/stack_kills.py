@@ -111,8 +111,12 @@ class Lab:
 
     cloud: Stack
     array: Array
-    _process: Process | None = None
     _golden: str = ""
+
+    @property
+    def _process(self) -> Process:
+        """The process of cinder-volume."""
+        return self.cloud._volume_process
 
     @property
     def _folder(self) -> Path:
@@ -126,7 +130,7 @@ class Lab:
 
     def use(self, manager: str, **options: str) -> None:
         """Start cinder-volume with a manager and options of ``[DEFAULT]``."""
-        (self._process or self.cloud._volume_process).end()
+        self._process.end()
         with self._database() as query:
             # nobody waits until Cinder believes that other hosts are down
             query(
@@ -145,7 +149,8 @@ class Lab:
                 sections=self.array.conf,
             )
         )
-        self._process = self.cloud.services.namespace.start(
+        self.cloud.manager = manager
+        self.cloud._volume_process = self.cloud.services.namespace.start(
             *("cinder-volume", "cinder-volume"),
             *("--config-file", str(self._folder / "cinder.conf")),
             *("--config-file", str(conf)),
@@ -154,14 +159,8 @@ class Lab:
         host = options.get("cluster", "stack")
         self.cloud.wait_for_pools(f"{host}@{self.array.backend}")
 
-    def close(self) -> None:
-        """End the service."""
-        if self._process:
-            self._process.end()
-
     def log(self) -> str:
         """Read the log of cinder-volume since `use`."""
-        assert self._process
         return self._process.log.read_text(errors="replace")
 
     def starts(self) -> int:
@@ -325,13 +324,12 @@ class Lab:
         self, manager: str, kind: str, step: int
     ) -> tuple[str, list[str]] | None:
         """Kill a host of a cluster at a step; another one cleans up."""
-        self.use(manager, **self._clustered("one"))
+        self.use(manager, **self.clustered("one"))
         before, work, stop = self.run(kind, step)
         if stop is None:
             return None
-        assert self._process
         self._process.kill()
-        self.use(manager, **self._clustered("two"))
+        self.use(manager, **self.clustered("two"))
         done = "cleanup completed"
         number = self.log().count(done)
         self.cloud.projects["service"].volume.post(
@@ -342,7 +340,8 @@ class Lab:
         wait_for("a cleanup", lambda: self.log().count(done) > number)
         return stop.step, self.left(before, work)
 
-    def _clustered(self, host: str) -> dict[str, str]:
+    def clustered(self, host: str) -> dict[str, str]:
+        """Return the options of a host of a cluster."""
         state = self._folder / f"state-{host}"
         return {"cluster": "both", "host": host, "state_path": str(state)}
 

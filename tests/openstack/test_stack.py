@@ -225,12 +225,11 @@ def test_a_killed_upload_is_ended_at_the_next_start(stack: Stack) -> None:
 
 
 @pytest.fixture(scope="module", params=[STOCK, OURS])
-def lab(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Lab]:
+def lab(stack: Stack, request: pytest.FixtureRequest) -> Lab:
     """Return a lab in which the volume service can be killed at a step."""
     running = Lab(stack, Files.of(stack))
     running.use(STEPPING[request.param])
-    yield running
-    running.close()
+    return running
 
 
 LOCATION = "Glance POST v2/images/…/locations"
