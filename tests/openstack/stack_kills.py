@@ -134,8 +134,10 @@ class Lab:
         with self._database() as query:
             # nobody waits until Cinder believes that other hosts are down
             query(
-                "UPDATE services SET updated_at = updated_at - "
-                "interval '1 hour' WHERE topic = 'cinder-volume' RETURNING id"
+                "UPDATE services SET "
+                "created_at = created_at - interval '1 hour', "
+                "updated_at = updated_at - interval '1 hour' "
+                "WHERE topic = 'cinder-volume' RETURNING id"
             )
         shutil.rmtree(self._steps, ignore_errors=True)
         self._steps.mkdir()
