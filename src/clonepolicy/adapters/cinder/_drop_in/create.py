@@ -171,9 +171,10 @@ class CreateFromImage:
             return None
         work = None
         if self.note is not None:
-            first = plan.attempts[0].steps[0]
-            cloned = isinstance(first, CloneVolume)
-            work = self.note(self.call, first.source.id if cloned else None)
+            first, source = plan.attempts[0].steps[0], None
+            if isinstance(first, CloneVolume):
+                source = first.source.id
+            work = self.note(self.call, source)
             if work is None:
                 return None
         outcome = execute(plan, self._ports, journal=work)
