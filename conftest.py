@@ -18,6 +18,9 @@ settings.register_profile(
 settings.register_profile(
     "deep", settings.get_profile("default"), max_examples=1000
 )
+settings.register_profile(
+    "few", settings.get_profile("default"), max_examples=20
+)
 settings.load_profile(os.environ.get("CLONEPOLICY_PROFILE", "default"))
 
 ARRAYS = Path(__file__).parent / "tests" / "arrays"

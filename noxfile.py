@@ -34,6 +34,8 @@ PURE = (
 
 
 TESTS = Path("tests")
+FEW = {"CLONEPOLICY_PROFILE": "few"}
+"""Draws a fifth of the examples, where others run the same tests."""
 LAWS = ("test_laws*.py", "test_agreed*.py", "test_wire*.py")
 CORE = (
     *("test_laws.py", "test_agreed_sources.py", "test_wire*.py"),
@@ -143,8 +145,9 @@ def floors(session: nox.Session) -> None:
         "test_arrays.py",
     )
     session.run(
-        *("pytest", "-q", "-n", "auto"),
+        *("pytest", "-q", "-n", "auto", "-m", "not deep and not one_python"),
         *(str(path) for name in names for path in TESTS.glob(name)),
+        env=FEW,
     )
 
 
@@ -155,6 +158,7 @@ def coverage(session: nox.Session) -> None:
     session.run(
         *("pytest", "-q", "-n", "auto", "--cov", "--cov-report="),
         *(str(path) for name in CORE for path in TESTS.glob(name)),
+        env=FEW,
     )
     pure = ",".join(f"*/clonepolicy/{name}.py" for name in PURE)
     session.run("coverage", "report", f"--include={pure}", "--fail-under=100")

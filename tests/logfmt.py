@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-_FIELD = re.compile(r'([a-z]+)=("(?:[^"\\]|\\.)*"|[^ "=\\]+)(?: |\Z)')
+_FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^ "=\\]+)(?: |\Z)')
 
 
 def parsed(line: str) -> dict[str, str]:

@@ -149,9 +149,11 @@ def locations_known(facts: Facts) -> bool:
 def matches(facts: Facts, store: Any) -> bool:
     """Say whether a store is for a type, which an old Glance may name."""
     kind = facts["volume.volume_type"]
-    if facts["glance.has_location_api"] is False and kind.store_id is not None:
-        return bool(store.id == kind.store_id)
-    return bool(store.cinder_volume_type == kind.name)
+    old = facts["glance.has_location_api"] is False
+    return bool(
+        kind.name in {store.cinder_volume_type} - {None}
+        or (old and store.id == kind.store_id)
+    )
 
 
 DEFECTS: Mapping[str, Callable[[Facts, Any], bool]] = {
@@ -270,6 +272,11 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     "Glance does not show Cinder where the image lies": lambda f: (
         f["image.locations_from"]
         in {LocationsFrom.HIDDEN, LocationsFrom.FORBIDDEN}
+    ),
+    "the image itself is not known to show where it lies, and Cinder asks "
+    "nothing else": lambda f: (
+        f["image.locations_from"]
+        in {LocationsFrom.HIDDEN, LocationsFrom.LOCATIONS_API}
     ),
     "the quota that the project has left could not be read": lambda f: (
         f["quota"].missing is not None
@@ -585,12 +592,13 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     ),
     "the array does not declare that it can clone a volume that is "
     "uploading": (lambda f: f["backend.clone_while_uploading"] is not True),
-    "no writable store of Glance matches the volume's type": lambda f: (
-        f["glance.stores"] != ()
-        and not any(
-            f["volume.volume_type"] is not None and matches(f, store)
-            for store in f["glance.stores"]
-            if not store.read_only
+    "no writable store of Glance is known to match the volume's type": (
+        lambda f: (
+            not any(
+                f["volume.volume_type"] is not None and matches(f, store)
+                for store in f["glance.stores"]
+                if not store.read_only
+            )
         )
     ),
     "Glance is not known to have a locations API, and its policy does not let "
@@ -614,6 +622,10 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     ),
     "Glance accepts the location first and checks it later": lambda f: (
         f["glance.has_location_api"] is True
+    ),
+    "Glance's image API does not accept locations, and this Cinder has no "
+    "user of its own for the locations API": lambda f: (
+        not f["glance.show_multiple_locations"] and f["glance.missing"] is None
     ),
     "Cinder sends the store in a way the locations API rejects": lambda f: (
         f["glance.has_location_api"] is True

@@ -284,6 +284,6 @@ def test_the_reference_shares_nothing_with_the_package() -> None:
             elif isinstance(node, ast.ImportFrom):
                 roots.add((node.module or ".").partition(".")[0])
     assert {
-        *("__future__", "collections", "datetime", "posixpath", "re"),
-        *("reference", "string", "typing", "urllib"),
+        *("__future__", "collections", "datetime", "functools", "posixpath"),
+        *("re", "reference", "string", "typing", "urllib"),
     } == roots

@@ -127,6 +127,13 @@ plan:
     assert expected == explain(decision)
 
 
+def test_a_volume_type_is_shown_with_its_size_limits() -> None:
+    """The reader learns which size the type allows."""
+    big = VolumeType(id="big", min_vol_size=5, max_vol_size=9)
+    text = explain(decide(with_facts(SCENARIO, {"volume.volume_type": big})))
+    assert "volume.volume_type=big (at least 5 GiB, at most 9 GiB)" in text
+
+
 def test_a_volume_type_is_shown_with_what_it_promises() -> None:
     """Types that differ in nothing else have their names only."""
     fast = VolumeType(

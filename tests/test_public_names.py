@@ -12,18 +12,18 @@ MOST = 70
 
 CORE: Mapping[str, str] = {
     "clonepolicy": """
-        CINDER_29 LIBERTY POLICIES SAFE AdapterError ArrayImage Backend
-        CacheEntry Candidate CandidateResult CinderLocation Clone CloneKind
-        CloneLimitError ClonePolicyError Config ConflictError CreateDecision
-        CreateRequest Decision Download FactError Failure FileLocation Finding
-        ForbiddenError GiB GlanceConfig GlanceStore Host Image ImageVolume
-        IntegrityError LeftBehindError Location LocationsFrom
+        CINDER_27 CINDER_29 LIBERTY POLICIES SAFE AdapterError ArrayImage
+        Backend CacheEntry Candidate CandidateResult CinderLocation Clone
+        CloneKind CloneLimitError ClonePolicyError Config ConflictError
+        CreateDecision CreateRequest Decision Download FactError Failure
+        FileLocation Finding ForbiddenError GiB GlanceConfig GlanceStore Host
+        Image ImageVolume IntegrityError LeftBehindError Location LocationsFrom
         MalformedLocation NotFoundError Operation OtherLocation Outcome Quota
         QuotaError RbdLocation Reason Refuse Register Remedy Request Route
-        StaleError StoredImage UnavailableError Unblock UnsupportedError
-        Upload UploadDecision UploadRequest Volume VolumeType decide execute
-        explain explain_to_tenant gather_create gather_upload parse_location
-        recover tenant_findings what_would_it_take
+        StaleError UnavailableError Unblock UnsupportedError Upload
+        UploadDecision UploadRequest Volume VolumeType decide execute explain
+        explain_to_tenant gather_create gather_upload parse_location recover
+        tenant_findings what_would_it_take
     """,
     "clonepolicy.policy": """
         CANDIDATE_FIELDS Citation CloneTable Cost CreateRule CreateTables
@@ -42,7 +42,7 @@ CORE: Mapping[str, str] = {
         API_VERSION ARRAY_BACKENDS OLDEST_API_VERSION ArrayBackend ArrayKind
         ImageService Inspection InstalledArray Journal JournalEntry Missing
         Observer Phase Ports
-        StoredVolume VolumeService check_array_kind check_source
+        StoredImage StoredVolume VolumeService check_array_kind check_source
         check_volume_id installed_arrays load_array volume_changed
         why_missing why_unread
     """,

@@ -100,6 +100,28 @@ def test_another_glance_needs_the_role_admin_for_private_images(
 
 
 @pytest.mark.parametrize(
+    ("has_api", "remedy"),
+    [(False, "run Glance 2024.2 or later"), (None, "record whether Glance")],
+)
+def test_an_unknown_glance_is_not_called_old(
+    *, has_api: bool | None, remedy: str
+) -> None:
+    """It may have the locations API, without anybody having said so."""
+    values = {
+        "glance.has_location_api": has_api,
+        "glance.show_multiple_locations": False,
+    }
+    decision = decide(with_facts(REGISTERABLE, values))
+    (finding,) = (
+        found
+        for found in decision.findings
+        if found.reason is Reason.LEGACY_WRITE_DISABLED
+    )
+    (told,) = finding.remedies
+    assert told.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize(
     ("values", "allowed", "registers"),
     [
         (LEGACY, False, False),
@@ -121,7 +143,7 @@ def test_the_policy_of_the_image_api_counts_where_it_is_used(
 @pytest.mark.parametrize(
     ("has_api", "kind", "stores", "store"),
     [
-        # Glance 33 matches by the type alone, and takes the first
+        # every Glance matches by the type, and takes the first
         (True, GOLD, (S1,), "s1"),
         (True, GOLD, (S1, S2), "s1"),
         (True, attrs.evolve(GOLD, store_id="s2"), (S1,), "s1"),
@@ -132,14 +154,14 @@ def test_the_policy_of_the_image_api_counts_where_it_is_used(
             None,
         ),
         (None, attrs.evolve(GOLD, name="other", store_id="s1"), (S1,), None),
-        # an older one takes the store that the location names
+        # one before 29 then takes the store that the location names
         (
             False,
             attrs.evolve(GOLD, name="other", store_id="s1"),
             (S1,),
             "s1",
         ),
-        (False, attrs.evolve(GOLD, store_id="s9"), (S1,), None),
+        (False, attrs.evolve(GOLD, store_id="s9"), (S1,), "s1"),
         (False, GOLD, (S1,), "s1"),
         # what is not known is no match
         (True, GOLD, (attrs.evolve(S1, cinder_volume_type=None),), None),
@@ -152,6 +174,10 @@ def test_the_policy_of_the_image_api_counts_where_it_is_used(
         (True, None, (attrs.evolve(S1, cinder_volume_type=None),), None),
         (True, GOLD, (attrs.evolve(S1, read_only=True), S2), "s2"),
         (True, GOLD, (attrs.evolve(S1, read_only=True),), None),
+        # a type that names a store is of a Glance with several
+        (True, attrs.evolve(GOLD, store_id="s1"), (), None),
+        (None, attrs.evolve(GOLD, store_id="s1"), (), None),
+        (False, attrs.evolve(GOLD, store_id="s1"), (), None),
     ],
 )
 def test_glance_finds_the_store_by_the_volumes_type(

@@ -33,6 +33,7 @@ from clonepolicy import (
     decide,
 )
 from clonepolicy.policy import Policy
+from clonepolicy.ports import StoredImage
 from clonepolicy.scenarios import AXES, CLONEABLE, UPLOAD_AXES, with_facts
 from clonepolicy.testing import _hypothesis
 from clonepolicy.testing import strategies as some
@@ -48,7 +49,7 @@ RECORDS = (
     clonepolicy.Image,
     clonepolicy.ImageVolume,
     clonepolicy.Quota,
-    clonepolicy.StoredImage,
+    StoredImage,
     clonepolicy.UploadRequest,
     clonepolicy.Volume,
     clonepolicy.VolumeType,

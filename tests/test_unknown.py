@@ -29,7 +29,6 @@ from clonepolicy import (
     Reason,
     Register,
     Route,
-    StoredImage,
     UnavailableError,
     UnsupportedError,
     Upload,
@@ -41,7 +40,7 @@ from clonepolicy import (
     parse_location,
 )
 from clonepolicy.adapters.memory import ARRAY, MemoryCloud
-from clonepolicy.ports import Inspection, Missing
+from clonepolicy.ports import Inspection, Missing, StoredImage
 from clonepolicy.scenarios import CLONEABLE, with_facts
 from clonepolicy.testing.faults import Fault, Faulty
 from memory_support import DATA, TENANT, add_source

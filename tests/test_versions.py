@@ -11,6 +11,7 @@ import pathlib
 import sys
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -18,6 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from clonepolicy import Request, decide
 from clonepolicy.policy import Policy
+from clonepolicy.scenarios import differences
 from laws import EVERY, every_policy, one_fault
 
 pytestmark = pytest.mark.one_python
@@ -26,10 +28,13 @@ RECORD = pathlib.Path(__file__).parent / "versions.toml"
 
 
 def requests() -> Iterator[tuple[str, Request]]:
-    """Give a request for each rule of each policy, which fails it alone."""
+    """Give requests that fail one rule alone, and that divide policies."""
     for policy in EVERY:
         for (table, rule), request in one_fault(policy).items():
             yield f"{policy.name} {table} {rule}", request
+    for a, b in pairwise(EVERY):
+        for each in differences(a, b):
+            yield f"{a.name} {b.name} {each.table} {each.rule}", each.request
 
 
 def decided(policy: Policy) -> str:

@@ -22,6 +22,7 @@ SPLIT = "adapters"
 LAYERS = {
     "tools": ("cli testing", "_terminal"),
     "adapters": (
+        "adapters._weigher",
         "adapters.cinder adapters.local adapters.memory",
         "adapters.glance adapters.qcow2 adapters.rbd adapters.reflink",
         "adapters.records adapters._inspection adapters.sandbox",

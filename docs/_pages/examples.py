@@ -150,8 +150,8 @@ def changes(base: Request, request: Request) -> dict[str, str]:
 def example(rule: Rule[Any]) -> Iterator[str]:
     """Write a request that fails a rule, and what a policy decides."""
     policy, base, request, finding = _witness(rule)
-    name = next(n for n, b in BASES.items() if b is base)
-    changed = changes(base, request)
+    name, named = _named(base)
+    changed = changes(named, request)
     link = f"the request [{name}](#base-{name})"
     yield f"Example: {link}{', with' if changed else ' as it is.'}"
     if changed:
@@ -167,6 +167,20 @@ def example(rule: Rule[Any]) -> Iterator[str]:
         f"{policy.name} decides `{decision.verdict}`. "
         f"The {kind} `{finding.reason}` closes {closed}."
         + (f" Rules of other tables give {code(others)}." if others else "")
+    )
+
+
+def _named(base: Request) -> tuple[str, Request]:
+    """Return the base request with the same candidates, and its name."""
+
+    def listed(request: Request) -> list[object]:
+        fields = CANDIDATE_FIELDS.values()
+        return [getattr(request, field, None) for field in fields]
+
+    return next(
+        (name, each)
+        for name, each in BASES.items()
+        if listed(each) == listed(base)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from _pages.markdown import EVERY, table, to_reason, to_rule
 from clonepolicy import (
@@ -25,6 +26,7 @@ from clonepolicy.scenarios import (
 
 MOST = 5_000
 """Of more combinations of a table, this many are decided at most."""
+RELEASES = [p for p in EVERY if p.name.startswith("CINDER_")]
 IMAGE_VOLUME_TABLES = (
     "create.image-volume.preconditions",
     "create.image-volume.source_rules",
@@ -133,7 +135,12 @@ def differ() -> Iterator[str]:
         "last column says what Cinder does instead, or else what the rule "
         "requires."
     )
-    for a, b in ((SAFE, CINDER_29), (SAFE, LIBERTY), (LIBERTY, CINDER_29)):
+    for a, b in (
+        (SAFE, CINDER_29),
+        (SAFE, LIBERTY),
+        (LIBERTY, CINDER_29),
+        *pairwise(RELEASES),
+    ):
         yield f"## {a.name} and {b.name}"
         yield table(
             ("rule", "table", "only in", "reason", a.name, b.name, "why"),

@@ -64,7 +64,6 @@ if TYPE_CHECKING:
         Host,
         Image,
         LocationsFrom,
-        StoredImage,
         Volume,
         VolumeType,
     )
@@ -80,7 +79,13 @@ if TYPE_CHECKING:
     )
     from clonepolicy._gather import gather_create, gather_upload
     from clonepolicy.policy._reason import Reason
-    from clonepolicy.policy._shipped import CINDER_29, LIBERTY, POLICIES, SAFE
+    from clonepolicy.policy._shipped import (
+        CINDER_27,
+        CINDER_29,
+        LIBERTY,
+        POLICIES,
+        SAFE,
+    )
     from clonepolicy.policy._tables import Route
 else:
 
@@ -116,6 +121,7 @@ else:
 
 
 __all__ = [
+    "CINDER_27",
     "CINDER_29",
     "LIBERTY",
     "POLICIES",
@@ -167,7 +173,6 @@ __all__ = [
     "Request",
     "Route",
     "StaleError",
-    "StoredImage",
     "UnavailableError",
     "Unblock",
     "UnsupportedError",

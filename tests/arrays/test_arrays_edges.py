@@ -22,7 +22,6 @@ from clonepolicy import (
     FileLocation,
     ForbiddenError,
     NotFoundError,
-    StoredImage,
     UnavailableError,
     UnsupportedError,
 )
@@ -30,7 +29,7 @@ from clonepolicy.adapters._files import paths
 from clonepolicy.adapters._qemu import run
 from clonepolicy.adapters.rbd import RbdArray
 from clonepolicy.adapters.reflink import ReflinkArray
-from clonepolicy.ports import StoredVolume
+from clonepolicy.ports import StoredImage, StoredVolume
 
 
 @pytest.fixture

@@ -35,11 +35,11 @@ from clonepolicy import (
     FileLocation,
     ForbiddenError,
     NotFoundError,
-    StoredImage,
     UnavailableError,
     UnsupportedError,
 )
 from clonepolicy.adapters.qcow2 import Qcow2Array
+from clonepolicy.ports import StoredImage
 
 small = qcow2_support.small
 place = qcow2_support.place

@@ -26,10 +26,10 @@ from clonepolicy import (
     Location,
     NotFoundError,
     RbdLocation,
-    StoredImage,
     UnsupportedError,
 )
 from clonepolicy.adapters.rbd import _pool as snapshots
+from clonepolicy.ports import StoredImage
 from clonepolicy.testing.conformance import Fixture
 from clonepolicy.testing.conformance._fixture import Content
 

@@ -18,7 +18,6 @@ from clonepolicy import (
     Location,
     NotFoundError,
     RbdLocation,
-    StoredImage,
     UnavailableError,
     UnsupportedError,
     Volume,
@@ -31,7 +30,7 @@ from clonepolicy.adapters.memory import (
     BlockMap,
     MemoryArray,
 )
-from clonepolicy.ports import StoredVolume
+from clonepolicy.ports import StoredImage, StoredVolume
 from clonepolicy.testing.conformance import ArrayHarness
 from clonepolicy.testing.memory import memory_harness
 

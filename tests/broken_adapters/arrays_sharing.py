@@ -15,7 +15,6 @@ from clonepolicy import (
     FileLocation,
     Location,
     RbdLocation,
-    StoredImage,
 )
 from clonepolicy.adapters.memory import (
     BLOCK_SIZE,
@@ -24,6 +23,7 @@ from clonepolicy.adapters.memory import (
     BlockMap,
     MemoryArray,
 )
+from clonepolicy.ports import StoredImage
 from clonepolicy.testing.memory import memory_harness
 
 

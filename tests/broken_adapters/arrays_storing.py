@@ -17,7 +17,6 @@ from clonepolicy import (
     ConflictError,
     Image,
     Location,
-    StoredImage,
     UnavailableError,
     UnsupportedError,
 )
@@ -28,7 +27,7 @@ from clonepolicy.adapters.memory import (
     BlockMap,
     MemoryArray,
 )
-from clonepolicy.ports import Inspection, StoredVolume
+from clonepolicy.ports import Inspection, StoredImage, StoredVolume
 
 
 @broken_array("declares-what-its-class-declares")

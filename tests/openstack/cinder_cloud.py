@@ -8,6 +8,7 @@ are fakes.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -31,6 +32,7 @@ from oslo_config import cfg
 from oslo_messaging import conffixture
 
 objects.register_all()
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cinder.volume.flows.manager import (  # noqa: E402 - objects first
     create_volume,
@@ -43,6 +45,7 @@ from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
     _images,
     register_opts,
 )
+from logfmt import parsed  # noqa: E402 - the same
 
 CONF = cfg.CONF
 INTERNAL, USER = "internal", "user"
@@ -138,6 +141,14 @@ class CinderCloud:
             for message in self.log.messages
             if message.startswith("clonepolicy operation=")
             and "unreadable" not in message
+        ]
+
+    def deeds(self) -> list[dict[str, str]]:
+        """Return the fields of each log line about what Cinder did."""
+        return [
+            parsed(message.removeprefix("clonepolicy "))
+            for message in self.log.messages
+            if message.startswith("clonepolicy predicted=")
         ]
 
     def reasons(self) -> list[str]:
@@ -262,6 +273,8 @@ def start(
     yield started
     for option, group in changed:
         CONF.clear_override(option, group)
+        # which clear_override leaves
+        CONF._get_opt_info(option, group).pop("location", None)
     empty_database()
 
 

@@ -1,6 +1,6 @@
-"""The known limits of CINDER_29: where it may differ from Cinder 29.
+"""The known limits of the policies: where they may differ from Cinder.
 
-docs/explanation/cinder-29.md lists them, and test_cinder_29_limits.py shows
+docs/explanation/stock-cinder.md lists them, and test_cinder_limits.py shows
 that each difference exists.  A limit explains a difference between the two.
 Requests with a limit are compared like all others.
 """
@@ -12,9 +12,9 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
+from installed import MAJOR, POLICY, as_seen
 
 from clonepolicy import (
-    CINDER_29,
     ArrayImage,
     CacheEntry,
     CreateRequest,
@@ -27,14 +27,13 @@ from clonepolicy import (
     RbdLocation,
     Request,
     Route,
-    StoredImage,
     UploadRequest,
     Volume,
     decide,
     parse_location,
 )
 from clonepolicy._facts.locations import cinder_volume_id, concerns_volumes
-from clonepolicy.ports import Missing
+from clonepolicy.ports import Missing, StoredImage
 
 Explains: TypeAlias = Callable[[CreateRequest], bool]
 DELETABLE = frozenset(
@@ -145,7 +144,7 @@ def _visible_entries(request: CreateRequest) -> list[CacheEntry]:
         if volume.cluster_name is not None:
             return source.cluster_name == volume.cluster_name
         return (
-            request.backend.clone_across_pools is True
+            (MAJOR > 28 and request.backend.clone_across_pools is True)
             or volume.host is None
             or source.host == volume.host
         )
@@ -199,6 +198,18 @@ def rbd_spelling(request: CreateRequest) -> bool:
         and candidate.source is not None
         for candidate in request.array_images
     )
+
+
+def database_order(request: CreateRequest) -> bool:
+    """Several volumes can be cloned, and until 27 no query sorts them."""
+    if MAJOR > 27:
+        return False
+    usable = {
+        result.candidate.source
+        for result in decide(as_seen(request), POLICY).candidates
+        if result.route is Route.IMAGE_VOLUME and not result.findings
+    }
+    return len(usable) > 1
 
 
 def cache_order(request: CreateRequest) -> bool:
@@ -299,7 +310,7 @@ def letter_case(request: CreateRequest) -> bool:
     one, two = (
         {
             (result.candidate.label, bool(result.findings))
-            for result in decide(each, CINDER_29).candidates
+            for result in decide(as_seen(each), POLICY).candidates
             if result.route is Route.IMAGE_VOLUME
         }
         for each in (request, lower)
@@ -310,6 +321,7 @@ def letter_case(request: CreateRequest) -> bool:
 LIMITS: Mapping[str, tuple[Explains, ...]] = {
     "The order of RBD locations": (rbd_order,),
     "Other spellings of RBD locations": (rbd_spelling,),
+    "Several image volumes, until 27": (database_order,),
     "Several cache entries for one image": (cache_order,),
     "Filling, refreshing and evicting the cache": (eviction,),
     "Moments that are not known": (unknown_moment,),
@@ -323,7 +335,7 @@ LIMITS: Mapping[str, tuple[Explains, ...]] = {
     "A volume without a host": (unplaced,),
     "The case of letters in hosts": (letter_case,),
 }
-"""By the words with which docs/explanation/cinder-29.md begins each limit."""
+"""By the words with which stock-cinder.md begins each limit."""
 
 
 def explained(request: Request) -> list[str]:

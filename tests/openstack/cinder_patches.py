@@ -12,21 +12,18 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from cinder import objects
+from cinder import utils
+from cinder.db import migration
+from cinder.image import accelerator, glance, image_utils
+from cinder.volume import configuration
+from cinder.volume.flows.manager import create_volume
 from fake_glance_client import BASE_PROPERTIES, OneImage
+from installed import db
 from oslo_config import cfg
 from oslo_db.sqlalchemy import enginefacade
 from oslo_utils import imageutils
 
 from clonepolicy import Image
-
-objects.register_all()  # the modules below name its classes
-
-from cinder.db import api as db  # noqa: E402 - the same
-from cinder.db import migration  # noqa: E402 - the same
-from cinder.image import accelerator, glance, image_utils  # noqa: E402 - the same
-from cinder.volume import configuration  # noqa: E402 - the same
-from cinder.volume.flows.manager import create_volume  # noqa: E402 - the same
 
 CONF = cfg.CONF
 BACKEND = configuration.SHARED_CONF_GROUP
@@ -55,6 +52,8 @@ OPTIONS = (
     ("default_volume_type", None),
 )
 """Every option that is set, to be restored at the end."""
+DISK = getattr(image_utils, "shutil", None) or image_utils.psutil
+"""What tells the free space; psutil until Cinder 25."""
 
 
 @contextlib.contextmanager
@@ -94,7 +93,7 @@ def patched_for(
     with contextlib.ExitStack() as stack:
         for target, name, value in (
             (glance, "_create_glance_client", lambda *_: client),
-            (image_utils.shutil, "disk_usage", lambda _: room),
+            (DISK, "disk_usage", lambda _: room),
             (image_utils, "qemu_img_info", qemu_img_info),
         ):
             stack.enter_context(mock.patch.object(target, name, value))
@@ -111,6 +110,21 @@ def _direct(call: Callable[..., Any], *args: object, **kw: object) -> Any:
     return call(*args, **kw)
 
 
+_NO_POOL = SimpleNamespace(Proxy=lambda target: target, execute=_direct)
+_THREADS: tuple[tuple[str, object], ...] = (
+    ("cinder.image.image_utils.tpool", _NO_POOL),
+    *(
+        (("cinder.utils.tpool_wrap", _NO_POOL.Proxy),)
+        if hasattr(utils, "tpool_wrap")
+        else (
+            ("cinder.volume.volume_utils.tpool", _NO_POOL),
+            ("cinder.volume.drivers.rbd.tpool", _NO_POOL),
+        )
+    ),
+)
+"""What hands work to threads; Cinder 29 has one function for it."""
+
+
 def _patch_always(stack: contextlib.ExitStack) -> None:
     """Patch the boundaries that no request depends on."""
     worker = "cinder.objects.cleanable.CinderCleanableObject"
@@ -122,12 +136,8 @@ def _patch_always(stack: contextlib.ExitStack) -> None:
         (f"{worker}.create_worker", lambda *_: None),
         (f"{worker}.set_worker", lambda *_: None),
         (f"{worker}.unset_worker", lambda *_: None),
-        ("cinder.utils.tpool_wrap", lambda target: target),
         ("cinder.utils.api_clean_volume_file_locks", lambda *_: None),
-        (
-            "cinder.image.image_utils.tpool",
-            SimpleNamespace(Proxy=lambda file: file, execute=_direct),
-        ),
+        *_THREADS,
         ("cinder.image.image_utils._convert_image", lambda *_, **__: None),
         (
             "cinder.image.image_utils.signature_utils.get_verifier",

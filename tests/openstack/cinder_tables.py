@@ -6,15 +6,10 @@ import datetime
 import uuid
 from typing import Any
 
-from cinder import objects
+from cinder.volume import volume_types
+from installed import db, models
 
-objects.register_all()  # the modules below name its classes
-
-from cinder.db import api as db  # noqa: E402 - the same
-from cinder.db import models  # noqa: E402 - the same
-from cinder.volume import volume_types  # noqa: E402 - the same
-
-from clonepolicy import CreateRequest, Host, Quota, Volume, VolumeType  # noqa: E402 - the same
+from clonepolicy import CreateRequest, Host, Quota, Volume, VolumeType
 
 UNLIMITED = -1
 EMPTIED = (
@@ -51,6 +46,11 @@ class CinderDatabase:
         kinds = models.VolumeType.__table__
         self.execute(kinds.delete().where(kinds.c.id != self.default_type))
         self.known.clear()
+
+    def commit(self) -> None:
+        """Commit; SQLAlchemy before 2.0 has done so after each statement."""
+        if hasattr(self.connection, "commit"):
+            self.connection.commit()
 
     def execute(self, statement: Any) -> Any:
         """Execute a statement."""

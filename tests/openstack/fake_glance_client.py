@@ -21,6 +21,16 @@ BASE_PROPERTIES = frozenset(
 )
 
 
+UNREAD = frozenset(
+    {
+        LocationsFrom.FORBIDDEN,
+        LocationsFrom.UNAVAILABLE,
+        LocationsFrom.UNREADABLE,
+    }
+)
+"""Why Cinder cannot read locations."""
+
+
 class _GlanceImage(dict[str, Any]):
     """An image of glanceclient: its keys are attributes too."""
 
@@ -43,10 +53,13 @@ class OneImage:
         self.show_multiple_locations = True
         self.refused_location: Exception | None = None
         self.partly_signed = False
+        self.unread = False
 
     def get(self, image_id: str) -> _GlanceImage:
         """Return the image."""
         image = self.image
+        if self.unread:
+            raise glanceclient.exc.HTTPInternalServerError
         if not image.visible or image_id != image.id:
             raise glanceclient.exc.HTTPNotFound
         shown = _GlanceImage(
@@ -117,6 +130,8 @@ class OneImage:
             raise self.refused_location
         self.added.append(url)
         return {"id": image_id}
+
+    add_location = add_image_location
 
     def delete(self, image_id: str) -> None:
         """Do nothing."""

@@ -1,11 +1,11 @@
-"""What Cinder did with a request, and what CINDER_29 expects of it."""
+"""What Cinder did with a request, and what its policy expects of it."""
 
 from __future__ import annotations
 
 import attrs
+from installed import POLICY, as_seen
 
 from clonepolicy import (
-    CINDER_29,
     Clone,
     RbdLocation,
     Register,
@@ -37,16 +37,15 @@ class Observed:
 
 
 def expected(request: Request) -> Observed:
-    """Return what CINDER_29 expects Cinder to do."""
+    """Return what its policy expects Cinder to do."""
+    decision = decide(as_seen(request), POLICY)
     if isinstance(request, UploadRequest):
-        decided = decide(request, CINDER_29)
         return Observed(
-            verdict=type(decided).__name__.lower(),
-            project_id=decided.project_id
-            if isinstance(decided, Register)
+            verdict=type(decision).__name__.lower(),
+            project_id=decision.project_id
+            if isinstance(decision, Register)
             else None,
         )
-    decision = decide(request, CINDER_29)
     if not isinstance(decision, Clone):
         return Observed(verdict=type(decision).__name__.lower())
     location = getattr(decision.source, "location", None)

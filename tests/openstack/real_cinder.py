@@ -1,4 +1,4 @@
-"""A real Cinder 29 that takes one request after another.
+"""A real Cinder that takes one request after another.
 
 Real are the database (sqlite, made by Cinder's own migrations), the objects,
 the quotas, the API's checks, the flow's tasks, the manager, the image cache
@@ -21,7 +21,17 @@ import pytest
 import sqlalchemy
 from cinder import context as cinder_context
 from cinder import objects
+from cinder.api import microversions
+from cinder.api.contrib import volume_actions
+from cinder.api.openstack import api_version_request
 from cinder.exception import GlanceMetadataNotFound
+from cinder.image import glance
+from cinder.volume import api as volume_api
+from cinder.volume import configuration, manager, volume_types
+from cinder.volume import driver as volume_driver
+from cinder.volume.drivers import rbd
+from cinder.volume.flows.api import create_volume as api_flow
+from cinder.volume.flows.manager import create_volume
 from cinder_patches import (
     BACKEND,
     BACKEND_OPTIONS,
@@ -31,7 +41,8 @@ from cinder_patches import (
     prepared_cinder,
 )
 from cinder_tables import CinderDatabase
-from fake_glance_client import OneImage
+from fake_glance_client import UNREAD, OneImage
+from installed import db, models
 from observed import Observed
 from recording_driver import RecordingDriver, RecordingTask
 
@@ -45,22 +56,6 @@ from clonepolicy import (
     Route,
     UploadRequest,
 )
-
-objects.register_all()  # the modules below name its classes
-
-from cinder.api import microversions  # noqa: E402 - the same
-from cinder.api.contrib import volume_actions  # noqa: E402 - the same
-from cinder.api.openstack import api_version_request  # noqa: E402 - the same
-from cinder.db import api as db  # noqa: E402 - the same
-from cinder.db import models  # noqa: E402 - the same
-from cinder.image import cache as image_cache  # noqa: E402 - the same
-from cinder.image import glance  # noqa: E402 - the same
-from cinder.volume import api as volume_api  # noqa: E402 - the same
-from cinder.volume import configuration, manager, volume_types  # noqa: E402 - the same
-from cinder.volume import driver as volume_driver  # noqa: E402 - the same
-from cinder.volume.drivers import rbd  # noqa: E402 - the same
-from cinder.volume.flows.api import create_volume as api_flow  # noqa: E402 - the same
-from cinder.volume.flows.manager import create_volume  # noqa: E402 - the same
 
 
 class RealCinder:
@@ -80,10 +75,15 @@ class RealCinder:
             copy_volume_to_image=lambda *args: self.sent.append(args),
         )
         self.api.key_manager = mock.Mock()
+        # with the cache, as Cinder makes it when it starts
+        CONF.set_override(
+            "image_volume_cache_enabled", override=True, group=BACKEND
+        )
         with mock.patch.object(
             manager.importutils, "import_object", return_value=self.driver
         ):
             self.manager = manager.VolumeManager(volume_driver="recording")
+        self.manager.image_volume_cache.volume_api = self.api
         self.manager.stats = {"pools": {}}
         self.images = OneImage(Image(id="none", status="queued"), ())
         # what fills the cache is no part of a decision
@@ -139,7 +139,7 @@ class RealCinder:
             request.glance.show_multiple_locations or {direct} != {*locations}
         )
         backend, driver = request.backend, self.driver
-        driver.fsid = backend.array_id
+        driver.fsid = backend.array_id or "not known"
         driver.clones_images = "rbd" in backend.image_schemes
         if backend.can_clone is not True:
             driver.failure = NotImplementedError()
@@ -150,7 +150,7 @@ class RealCinder:
             )
         if before is not None:
             before(self)
-        self.database.connection.commit()
+        self.database.commit()
         context = _context(request.volume.project_id)
         free = request.conversion_free
         with patched_for(self.images, request.image, free):
@@ -158,6 +158,7 @@ class RealCinder:
                 self._api_create(context, request)
             except Exception as error:  # noqa: BLE001 - any is a refusal
                 return _refused(error)
+            self.images.unread = request.image.locations_from in UNREAD
             return self._manager_create(context, request)
 
     def _api_create(self, context: Any, request: CreateRequest) -> None:
@@ -176,7 +177,7 @@ class RealCinder:
                 cipher="aes-xts-plain64",
                 key_size=256,
             )
-        self.database.connection.commit()
+        self.database.commit()
         kind = objects.VolumeType.get_by_id(context, type_id)
         volume_types.provision_filter_on_size(context, kind, volume.size)
         found = api_flow.ExtractVolumeRequestTask(
@@ -212,7 +213,7 @@ class RealCinder:
     ) -> Observed:
         """Run the tasks of the manager's flow."""
         cache = (
-            image_cache.ImageVolumeCache(db, self.api)
+            self.manager.image_volume_cache
             if request.config.image_volume_cache_enabled
             else None
         )
@@ -280,7 +281,7 @@ class RealCinder:
             self.driver.failure = NotImplementedError()
         if before is not None:
             before(self)
-        self.database.connection.commit()
+        self.database.commit()
         context = _context(
             request.project_id,
             is_admin=request.project_id != volume.project_id,

@@ -8,18 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from cinder import objects
+from cinder.image import image_utils
+from cinder.volume import driver as volume_driver
+from cinder.volume import volume_utils
+from cinder.volume.drivers import rbd
+from cinder.volume.flows.manager import create_volume
+from installed import db
 
 from clonepolicy import Route
-
-objects.register_all()  # the modules below name its classes
-
-from cinder.db import api as db  # noqa: E402 - the same
-from cinder.image import image_utils  # noqa: E402 - the same
-from cinder.volume import driver as volume_driver  # noqa: E402 - the same
-from cinder.volume import volume_utils  # noqa: E402 - the same
-from cinder.volume.drivers import rbd  # noqa: E402 - the same
-from cinder.volume.flows.manager import create_volume  # noqa: E402 - the same
 
 
 class _RbdError(Exception):
@@ -44,7 +40,7 @@ class RecordingDriver(rbd.RBDDriver):  # type: ignore[misc] # untyped
     def reset(self) -> None:
         """Forget all calls and settings."""
         self.capabilities: dict[str, object] = {}
-        self.fsid: str | None = None
+        self.fsid = "not known"
         self.clones_images = True
         self.failure: Exception | None = None
         self.stored: set[tuple[str, str, str]] = set()

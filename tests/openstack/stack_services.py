@@ -139,6 +139,7 @@ nfs_shares_config = {folder}/reflink.shares
 [clonepolicy]
 trusted_projects = {internal_project}
 glance_stores = volumes=reflink
+user_messages = True
 """
 _GUNICORN = """\
 wsgi_app = "{name}.wsgi.api:application"

@@ -49,7 +49,7 @@ image_volume_cache_max_size_gb = 200
 
 [clonepolicy]
 trusted_projects = store, other
-trusted_image_pools = images
+trusted_image_pools = images,/images/
 """
 CEPH = Config(
     allowed_direct_url_schemes=frozenset({"cinder", "FILE"}),
@@ -62,7 +62,7 @@ CEPH = Config(
     allow_compression_on_image_upload=True,
     enable_force_upload=True,
     trusted_projects=frozenset({"store", "other"}),
-    trusted_image_pools=frozenset({"images"}),
+    trusted_image_pools=frozenset({"images", "/images"}),
 )
 NFS = attrs.evolve(
     CEPH,

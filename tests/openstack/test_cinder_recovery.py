@@ -90,7 +90,7 @@ def dead_upload(
     image = cloud.ask_upload(source, **fields)
     made = None
     if step != COPYING:
-        volumes = CinderVolumes(context=cloud.context)
+        volumes = CinderVolumes(context=cloud.context, image_id=image)
         made = volumes.new_id()
         volumes.create_image_volume(made, source.id, INTERNAL)
         if cloned:

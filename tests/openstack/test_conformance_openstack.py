@@ -165,7 +165,11 @@ def volumes(database: Path) -> Iterator[CinderVolumes]:
     request = context.RequestContext(
         user_id=USER, project_id=TENANT, is_admin=False
     )
-    yield CinderVolumes(context=request, array_ids={"node@array": ARRAY})
+    yield CinderVolumes(
+        context=request,
+        array_ids={"node@array": ARRAY},
+        image_id="an-image",
+    )
     empty_database()
 
 

@@ -1,4 +1,4 @@
-"""CINDER_29 compared with the installed Cinder 29."""
+"""The installed Cinder compared with the policy that describes it."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ import pytest
 from hypothesis import HealthCheck, event, given, seed, settings
 from hypothesis import strategies as st
 
-from clonepolicy import CINDER_29, SAFE, CreateRequest, Request, UploadRequest
+from clonepolicy import SAFE, CreateRequest, Request, UploadRequest
 from clonepolicy.scenarios import Difference, differences, one_fault
 from clonepolicy.testing.strategies import create_requests, upload_requests
 
 pytest.importorskip("cinder", reason="run nox -s openstack")
 
 from cinder_limits import consistent, explained
+from installed import OTHERS, POLICY
 from observed import Observed, expected
 from real_cinder import RealCinder, real_cinder
 
 __all__ = ["real_cinder"]
 
 FAULTS = {
-    ".".join(key): scenario for key, scenario in one_fault(CINDER_29).items()
+    ".".join(key): scenario for key, scenario in one_fault(POLICY).items()
 }
-CREATES, UPLOADS = 200, 60
+EXAMPLES = settings().max_examples
+CREATES, UPLOADS = 2 * EXAMPLES, max(60, EXAMPLES // 5)
+"""200 and 60; 2,000 and 200 with the profile ``deep``."""
 DEEP_CREATES, DEEP_UPLOADS, PARTS = 20_000, 1_000, 20
 
 
@@ -39,7 +42,7 @@ def observe(real_cinder: RealCinder, request: Request) -> Observed:
 
 
 def comparable(seen: Observed, request: Request) -> Observed:
-    """Remove what CINDER_29 does not predict.
+    """Remove what the policy does not predict.
 
     An error counts only if the array can clone: Cinder asks others too, which
     then fail.
@@ -61,7 +64,7 @@ def assert_agreement(real_cinder: RealCinder, request: Request) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS))
-def test_each_rule_of_cinder_29_decides_as_cinder_does(
+def test_each_rule_decides_as_cinder_does(
     real_cinder: RealCinder, name: str
 ) -> None:
     """Each request fails one rule of a table only."""
@@ -75,9 +78,7 @@ def _title(difference: Difference) -> str:
     return f"{difference.table}.{difference.rule}"
 
 
-@pytest.mark.parametrize(
-    "difference", differences(SAFE, CINDER_29), ids=_title
-)
+@pytest.mark.parametrize("difference", differences(SAFE, POLICY), ids=_title)
 def test_each_documented_difference_exists(
     real_cinder: RealCinder, difference: Difference
 ) -> None:
@@ -93,6 +94,24 @@ def test_each_documented_difference_exists(
         reasons = explained(request)
         assert reasons, seen
         pytest.skip(f"known limit: {', '.join(reasons)}")
+
+
+BETWEEN = {
+    f"{other.name}-{each.only_in}-{_title(each)}": each.request
+    for other in OTHERS
+    for each in differences(POLICY, other)
+}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_each_difference_from_another_release_exists(
+    real_cinder: RealCinder, name: str
+) -> None:
+    """This Cinder does with each example what its own policy says."""
+    request = BETWEEN[name]
+    if isinstance(request, CreateRequest):
+        request = consistent(request)
+    assert_agreement(real_cinder, request)
 
 
 @settings(max_examples=CREATES)

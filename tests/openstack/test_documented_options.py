@@ -19,7 +19,8 @@ pytest.importorskip("glance", reason="needs Glance: nox -s openstack")
 # other modules of Cinder name its classes when they are imported
 pytest.importorskip("cinder.objects").register_all()
 
-import cinder.volume.manager  # noqa: F401 - registers options
+import cinder.scheduler.host_manager  # registers options
+import cinder.volume.manager  # noqa: F401 - the same
 from cinder.volume.drivers import rbd
 from conf_files import parsed
 from keystoneauth1 import loading

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pathlib
+import re
 import sys
 from collections.abc import Callable
 
@@ -30,6 +31,11 @@ from clonepolicy import (
 )
 from clonepolicy.adapters.cinder import Mode, Settings
 from clonepolicy.adapters.cinder._drop_in import reports
+from clonepolicy.adapters.cinder._drop_in.shadow import (
+    Deed,
+    Prediction,
+    predict,
+)
 from clonepolicy.plan import CloneVolume
 from clonepolicy.scenarios import CLONEABLE, with_facts
 from logfmt import parsed
@@ -67,7 +73,11 @@ def test_a_location_cannot_forge_a_field_or_a_line(
     assert isinstance(decision, Clone)
     settings = attrs.evolve(Settings(), policy=CINDER_29, mode=Mode.SHADOW)
     reports.log_decision(
-        decision, settings, driver_cloned=False, capabilities={}
+        decision,
+        settings,
+        decision.verdict,
+        predict(decision, {}),
+        decision_id="-",
     )
     line, explained = lines()
     assert line.isprintable()
@@ -126,9 +136,7 @@ def test_no_line_shows_a_users_key(lines: Callable[[], list[str]]) -> None:
         array_images=(ArrayImage(location=parse_location(store)),),
     )
     decision = decide(request, CINDER_29)
-    reports.log_decision(
-        decision, shadow, driver_cloned=False, capabilities={}
-    )
+    reports.log_decision(decision, shadow, decision.verdict, decision_id="-")
     (attempt, *_) = decision.plan.attempts
     error = NotFoundError(f"no {clones.location}")
     error.__cause__ = OSError(store)
@@ -150,3 +158,62 @@ def test_a_message_gives_a_reason_that_reads_a_volume_type() -> None:
     values = {"volume.size": 2, "volume.volume_type": kind}
     decision = decide(with_facts(SCENARIO, values), SAFE)
     assert Reason.TYPE_SIZE_LIMIT is reports._first_reason(decision)
+
+
+PAGE = pathlib.Path(__file__).parents[2] / "docs/how-to/enable.md"
+IN_PAGE = PAGE.read_text("utf-8")
+
+
+def documented(first: str) -> list[list[str]]:
+    """Return the keys of each example that begins as a pattern says."""
+    begins = re.compile(f"clonepolicy {first}=")
+    return [
+        re.findall(r"([a-z_]+)=(?:\S)", line)
+        for line in IN_PAGE.splitlines()
+        if begins.match(line)
+    ]
+
+
+def in_order(some: list[str], keys: list[str]) -> bool:
+    """Say whether all of some keys are there, in that order."""
+    left = iter(keys)
+    return all(key in left for key in some)
+
+
+def check_documented(keys: list[str], examples: list[list[str]]) -> None:
+    """Assert that the page has each key, and no other in an example."""
+    shown = {key for example in examples for key in example}
+    assert examples
+    assert all(in_order(example, keys) for example in examples)
+    missing = [
+        key for key in keys if key not in shown and f"`{key}`" not in IN_PAGE
+    ]
+    assert [] == missing
+
+
+def test_the_page_shows_the_line_of_a_decision(
+    lines: Callable[[], list[str]],
+) -> None:
+    """Also the keys of shadow mode, and of what is not carried out."""
+    decision = decide(SCENARIO, SAFE)
+    settings = attrs.evolve(Settings(), mode=Mode.SHADOW)
+    unsure = Prediction("unknown", (Reason.SOURCE_IN_USE,))
+    reports.log_decision(
+        decision, settings, "download", unsure, decision_id="-"
+    )
+    keys = list(parsed(lines()[0]))
+    assert {"decided", "stock", "differs", "unsure", "route"} <= {*keys}
+    check_documented(keys, documented("operation=(?:create|upload) verdict"))
+
+
+def test_the_page_shows_the_line_of_what_cinder_did(
+    lines: Callable[[], list[str]],
+) -> None:
+    """With every key that it may have."""
+    deed = Deed("download", "source", "InvalidVolume")
+    names = {"operation": "create", "image": "i", "volume": "v"}
+    reports.log_deed(deed, Prediction("clone"), "clone", names)
+    (line,) = lines()
+    fields = parsed(line)
+    assert ("no", "yes") == (fields["matches"], fields["differs"])
+    check_documented(list(fields), documented("predicted"))

@@ -45,6 +45,7 @@ def test_an_image_volume_of_the_images_owner_is_cloned(start: Start) -> None:
         "source": f"cinder://{backing.id}",
         "reasons": "-",
         "notes": line["notes"],
+        "decision": line["decision"],
     }
 
 
@@ -322,7 +323,8 @@ def test_without_the_cinder_scheme_no_policy_clones_a_location(
     image = cloud.images.add()
     cloud.add_image_volume(image)
     cloud.create(image)
-    assert cloud.decisions()[0]["verdict"] == "clone"
+    assert cloud.decisions()[0]["decided"] == "clone"
+    assert cloud.decisions()[0]["verdict"] == "download"
     assert CLONE not in cloud.driver.names()
 
 
@@ -342,6 +344,8 @@ def test_a_clone_with_a_note_is_declined_on_request(start: Start) -> None:
     cloud.add_image_volume(image)
     volume = cloud.create(image)
     assert cloud.decisions()[0]["notes"] != "-"
+    assert cloud.decisions()[0]["verdict"] == "download"
+    assert cloud.decisions()[0]["decided"] == "clone"
     assert cloud.driver.held[volume.id] == ("image data", 1)
 
 
@@ -370,7 +374,8 @@ def test_no_policy_can_clone_encrypted_or_larger_volumes(
             filter_properties={},
             allow_reschedule=False,
         )
-    assert cloud.decisions()[0]["verdict"] == "clone"
+    assert cloud.decisions()[0]["decided"] == "clone"
+    assert cloud.decisions()[0]["verdict"] == "download"
     assert CLONE not in cloud.driver.names()
 
 

@@ -202,8 +202,20 @@ def test_no_policy_can_register_an_encrypted_volume(
     cloud = start(policy="operator_policies.PERMISSIVE")
     source = cloud.add_volume(encryption_key_id="a-key")
     image = cloud.upload(source)
-    assert cloud.decisions()[0]["verdict"] == "register"
+    assert cloud.decisions()[0]["decided"] == "register"
+    assert cloud.decisions()[0]["verdict"] == "upload"
     assert cloud.volume_ids() == {source.id}
+    assert cloud.images.data[image] == b"volume data"
+
+
+def test_a_registration_with_a_note_is_declined_on_request(
+    start: Start,
+) -> None:
+    """With notes=decline the data is uploaded, and the log says so."""
+    cloud = start(notes="decline")
+    image = cloud.upload(cloud.add_volume())
+    assert cloud.decisions()[0]["verdict"] == "upload"
+    assert cloud.decisions()[0]["decided"] == "register"
     assert cloud.images.data[image] == b"volume data"
 
 
@@ -266,6 +278,59 @@ def test_in_shadow_mode_cinder_uploads(
     (line,) = (x for x in cloud.decisions() if x["operation"] == "upload")
     assert line["stock"] == "register"
     assert line["differs"] == "no"
+    (deed,) = (x for x in cloud.deeds() if x["operation"] == "upload")
+    assert (deed["predicted"], deed["did"]) == ("register", "register")
+    assert (deed["matches"], deed["differs"]) == ("yes", "no")
+
+
+def test_in_shadow_mode_a_driver_that_checks_the_status_is_told_to_upload(
+    start: Start,
+) -> None:
+    """As NFS: Cinder tries to clone, fails, and sends the data."""
+    refuses = '{"clone_while_uploading": false}'
+    cloud = start(
+        mode="shadow",
+        options={"backend_defaults.extra_capabilities": refuses},
+    )
+    source = cloud.add_volume()
+    cloud.driver.failing[CLONE] = [exception.InvalidVolume(reason="status")]
+    image = cloud.upload(source)
+    assert CLONE in cloud.driver.names()
+    assert cloud.images.data[image] == b"volume data"
+    (line,) = (x for x in cloud.decisions() if x["operation"] == "upload")
+    assert (line["stock"], line["differs"]) == ("upload", "no")
+    (deed,) = (x for x in cloud.deeds() if x["operation"] == "upload")
+    assert (deed["predicted"], deed["did"]) == ("upload", "upload")
+
+
+def test_in_shadow_mode_an_unknown_driver_is_not_predicted(
+    start: Start,
+) -> None:
+    """Whether it clones a volume that is uploading shows only then."""
+    cloud = start(
+        mode="shadow", options={"backend_defaults.extra_capabilities": "{}"}
+    )
+    cloud.driver.failing[CLONE] = [exception.InvalidVolume(reason="status")]
+    cloud.upload(cloud.add_volume())
+    (line,) = (x for x in cloud.decisions() if x["operation"] == "upload")
+    assert line["stock"] == "unknown"
+    assert "clone-while-uploading-unsupported" in line["unsure"]
+    (deed,) = (x for x in cloud.deeds() if x["operation"] == "upload")
+    assert (deed["did"], deed["differs"]) == ("upload", "no")
+
+
+def test_in_shadow_mode_a_failed_upload_is_told_with_its_error(
+    start: Start,
+) -> None:
+    """It is raised as before."""
+    cloud = start(mode="shadow")
+    source = cloud.add_volume()
+    cloud.driver.failing[COPY] = [exception.GlanceConnectionFailed(reason="")]
+    with pytest.raises(exception.GlanceConnectionFailed):
+        cloud.upload(source, container_format="ovf")
+    (deed,) = cloud.deeds()
+    assert (deed["predicted"], deed["did"]) == ("upload", "failed")
+    assert deed["error"] == "GlanceConnectionFailed"
 
 
 def test_unreadable_facts_lead_to_an_upload(start: Start) -> None:

@@ -65,6 +65,9 @@ def test_in_shadow_mode_the_drivers_own_clone_is_called(start: Start) -> None:
     cloud.create(cloud.images.add())
     assert "clone_image" in cloud.driver.names()
     assert cloud.decisions()[0]["mode"] == "shadow"
+    (deed,) = cloud.deeds()
+    assert (deed["did"], deed["matches"]) == ("unknown", "unknown")
+    assert "clonepolicy started=" in cloud.log.text
 
 
 @pytest.mark.parametrize(

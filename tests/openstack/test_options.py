@@ -28,7 +28,7 @@ from clonepolicy.adapters.cinder import (
     register_opts,
     settings_from,
 )
-from clonepolicy.adapters.cinder._options import OPTS
+from clonepolicy.adapters.cinder._options import OPTS, is_set
 
 OWN_POLICY = attrs.evolve(SAFE, name="own")
 
@@ -38,6 +38,15 @@ def test_the_defaults_of_settings_are_those_of_the_options() -> None:
     conf = cfg.ConfigOpts()
     conf([], default_config_files=[], default_config_dirs=[])
     assert Settings() == settings_from(conf)
+
+
+def test_an_option_is_set_if_a_file_sets_it(
+    written: Callable[[str], Path],
+) -> None:
+    """Also to its default."""
+    conf = parsed(written("[clonepolicy]\npolicy = SAFE\n"))
+    settings_from(conf)
+    assert [opt.name for opt in OPTS if is_set(conf, opt.name)] == ["policy"]
 
 
 def test_every_option_is_read(written: Callable[[str], Path]) -> None:
@@ -50,11 +59,12 @@ policy = CINDER_29
 mode = shadow
 notes = decline
 trusted_projects = p1,p2
-trusted_image_pools = images
+trusted_image_pools = images,/images/,/
 download_image_restricted = true
-user_messages = false
+user_messages = true
 show_multiple_locations = true
 glance_stores = ceph=gold, old=a=b:ro
+clone_weight_multiplier = 0.5
 """
         )
     )
@@ -63,17 +73,20 @@ glance_stores = ceph=gold, old=a=b:ro
         mode=Mode.SHADOW,
         notes=Notes.DECLINE,
         trusted_projects=frozenset({"p1", "p2"}),
-        trusted_image_pools=frozenset({"images"}),
+        trusted_image_pools=frozenset({"images", "/images", "/"}),
         download_image_restricted=True,
-        user_messages=False,
+        user_messages=True,
         show_multiple_locations=True,
         glance_stores=(
             GlanceStore(id="ceph", cinder_volume_type="gold"),
             GlanceStore(id="old", cinder_volume_type="a=b", read_only=True),
         ),
+        clone_weight_multiplier=0.5,
     )
     names = {field.name for field in attrs.fields(Settings)}
     assert names == {opt.name for opt in OPTS}
+    unset = {name for name in names if not is_set(conf, name)}
+    assert unset == {"set_image_location_restricted"}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +133,7 @@ def test_an_unknown_policy_is_refused(
         settings_from(conf)
     assert caught.value.field == "[clonepolicy] policy"
     assert caught.value.value == name
-    assert "SAFE, LIBERTY, CINDER_29 or the dotted path" in str(caught.value)
+    assert "CINDER_28, CINDER_29 or the dotted path" in str(caught.value)
 
 
 @pytest.mark.parametrize(

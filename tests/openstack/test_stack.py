@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ pytest.importorskip("glance", reason="run by nox -s openstack")
 
 from stack import INTERNAL, STOCK, Stack, stack
 from stack_kills import Files, Lab
-from stack_processes import missing_requirements, wait_for
+from stack_processes import StackError, missing_requirements, wait_for
 
 __all__ = ["stack"]
 
@@ -184,18 +185,25 @@ class TestDropIn:
         assert "Traceback" not in story.log
         assert "Will clone a volume from the image" not in story.log
 
-    def test_user_messages_have_the_reason(self, story: Story) -> None:
-        """cinder-api knows the texts."""
+    def test_a_user_message_tells_what_is_not_made(self, story: Story) -> None:
+        """cinder-api knows the text; nothing is told of what is made."""
         cloud = story.cloud
-        image = cloud.upload_image(story.data, container_format="ovf")
-        volume = cloud.create_volume(image)
-        texts = {
-            message["resource_uuid"]: message["user_message"]
-            for message in cloud.messages()
-        }
+        key = str(uuid.uuid4())
+        image = cloud.upload_image(story.data, cinder_encryption_key_id=key)
+        with pytest.raises(StackError):
+            cloud.create_volume(image)
+        (message,) = cloud.messages()
 
-        assert "[container-not-bare]" in texts[volume]
-        assert "made by clone or by copy" in texts[story.second]
+        assert "[image-data-encrypted]" in message["user_message"]
+        assert message["resource_uuid"] not in {story.first, story.second}
+
+    def test_a_line_says_what_is_on(self, story: Story) -> None:
+        """The service itself writes it when the backend is initialized."""
+        lines = [x for x in story.log.splitlines() if "started=" in x]
+
+        assert lines
+        assert all(" policy=SAFE/" in line for line in lines)
+        assert all("trusted_projects," in line for line in lines)
 
 
 def test_a_killed_upload_is_ended_at_the_next_start(stack: Stack) -> None:

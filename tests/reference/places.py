@@ -73,3 +73,13 @@ def database_finds(wanted: Any, stored: Any) -> bool:
     if "@" in filter_text:
         return False
     return sql_like(filter_text + "@%", value)
+
+
+def database_finds_by_host(wanted: Any, stored: Any) -> bool:
+    """Find volumes as `volume_get_all_by_host` of Cinder 24 to 27 does."""
+    host = text_of(wanted)
+    if host is None:
+        return True
+    if stored is None:
+        return False
+    return str(stored) == host or sql_like(host + "#%", str(stored))

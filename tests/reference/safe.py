@@ -235,19 +235,19 @@ def safe_cache_entry(request: Any, candidate: Any) -> set[str]:
 
 def store_is_unresolved(request: Any) -> bool:
     """Say whether no one store takes the volume (G9, X8)."""
-    if not request.glance.stores:
-        return False
     kind = request.volume.volume_type
+    if not request.glance.stores:
+        # a type that names a store is of a Glance with named stores (X7)
+        return kind is not None and kind.store_id is not None
     for store in request.glance.stores:
         if kind is None or store.read_only:
             continue
-        before_29 = request.glance.has_location_api is False
-        if before_29 and kind.store_id is not None:  # P12
-            if store.id == kind.store_id:
-                return False
-        elif store.cinder_volume_type is not None:  # G9
+        if store.cinder_volume_type is not None:  # G9
             if store.cinder_volume_type == kind.name:
                 return False
+        before_29 = request.glance.has_location_api is False
+        if before_29 and store.id == kind.store_id:  # P12
+            return False
     return True
 
 

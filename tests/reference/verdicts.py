@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from reference.api import api_refusals, ordinary_closed, upload_refusals
-from reference.cinder29 import (
-    cinder_array_image,
-    cinder_cache_entry,
-    cinder_gates,
-    cinder_image_volume,
-)
 from reference.liberty import liberty_gates, liberty_image_volume
 from reference.questions import has_internal_tenant, label
 from reference.ranks import (
@@ -27,6 +22,12 @@ from reference.safe import (
     safe_gates,
     safe_image_volume,
     safe_register_gates,
+)
+from reference.stock import (
+    cinder_array_image,
+    cinder_cache_entry,
+    cinder_gates,
+    cinder_image_volume,
 )
 
 Reasons: TypeAlias = frozenset[str]
@@ -47,11 +48,25 @@ SAFE_JUDGES: Mapping[str, tuple[Judge, Rank]] = {
 LIBERTY_JUDGES: Mapping[str, tuple[Judge, Rank]] = {
     "image-volume": (liberty_image_volume, safe_rank),
 }
-CINDER_JUDGES: Mapping[str, tuple[Judge, Rank]] = {
-    "array-image": (cinder_array_image, label_rank),
-    "image-volume": (cinder_image_volume, cinder_volume_rank),
-    "cache-entry": (cinder_cache_entry, cinder_cache_rank),
+RELEASES: Mapping[str, int] = {
+    "CINDER_26": 26,
+    "CINDER_27": 27,
+    "CINDER_28": 28,
+    "CINDER_29": 29,
 }
+
+
+def cinder_judges(release: int) -> Mapping[str, tuple[Judge, Rank]]:
+    """Give what judges and orders the candidates of each route."""
+
+    def of_release(judge: Callable[..., set[str]]) -> Judge:
+        return functools.partial(judge, release=release)
+
+    return {
+        "array-image": (cinder_array_image, label_rank),
+        "image-volume": (of_release(cinder_image_volume), cinder_volume_rank),
+        "cache-entry": (of_release(cinder_cache_entry), cinder_cache_rank),
+    }
 
 
 def create(request: Any, policy_name: str) -> Created:
@@ -70,7 +85,8 @@ def create(request: Any, policy_name: str) -> Created:
         closed = set()
         preconditions = liberty_gates(request)
         judges = LIBERTY_JUDGES
-    elif policy_name == "CINDER_29":
+    elif policy_name in RELEASES:
+        release = RELEASES[policy_name]
         refusals = api_refusals(request)
         if request.image.size is None:  # A8
             refusals.add("size-unknown")
@@ -83,8 +99,8 @@ def create(request: Any, policy_name: str) -> Created:
         closed = ordinary_closed(request)
         if not request.image.downloadable:
             closed.add("download-forbidden")
-        preconditions = cinder_gates(request)
-        judges = CINDER_JUDGES
+        preconditions = cinder_gates(request, release)
+        judges = cinder_judges(release)
     else:
         raise ValueError(policy_name)
     candidates: dict[str, Sequence[Any]] = {
@@ -158,7 +174,7 @@ def upload(request: Any, policy_name: str) -> Uploaded:
         if config.image_upload_use_internal_tenant:
             if not has_internal_tenant(config):
                 preconditions.add("no-internal-tenant")
-    elif policy_name == "CINDER_29":
+    elif policy_name in RELEASES:
         refusals = upload_refusals(request)
         if image.disk_format != "raw":  # P3
             preconditions.add("disk-format-not-raw")

@@ -86,11 +86,18 @@ def _store(store: GlanceStore) -> str:
 
 
 def _volume_type(kind: VolumeType) -> str:
-    """Return a type's name, and what it promises about data, if anything."""
-    qos = kind.qos_specs_id
+    """Return a type's name, and what it promises or demands, if anything."""
     promises = [
         *sorted(kind.extra_specs or ()),
-        *([] if qos is None else [f"QoS specs {qos}"]),
+        *(
+            text.format(value)
+            for text, value in (
+                ("QoS specs {}", kind.qos_specs_id),
+                ("at least {} GiB", kind.min_vol_size),
+                ("at most {} GiB", kind.max_vol_size),
+            )
+            if value is not None
+        ),
     ]
     name = kind.name or kind.id
     return f"{name} ({', '.join(promises)})" if promises else name

@@ -28,7 +28,8 @@ class Config:
     """The projects of Glance's cinder stores.  No tenant can write to their
     volumes, nor to those of the internal tenant."""
     trusted_image_pools: frozenset[str] = frozenset()
-    """RBD pools and directories that only Glance writes to."""
+    """RBD pools and directories that only Glance writes to; a directory has
+    no slash at its end."""
 
     def trusts(self, project_id: str) -> bool:
         """Return whether no tenant can write to the volumes of a project."""

@@ -207,25 +207,24 @@ class UploadRequest:
         """The Glance store that the clone's location names.
 
         It is the first writable store whose ``cinder_volume_type`` is the
-        volume's type.  Glance 33 reads no store from the location, but finds
-        one by the volume's type (``store_utils``,
-        ``_update_cinder_location_and_store_id``).  A Glance without the
-        locations API (before 29.0.0) takes the store that the location
-        names, and so ``image_service:store_id`` of the volume type.  None:
-        there is no such store.
+        volume's type: every Glance looks for that first, and writes its name
+        into the location (``store_utils.get_updated_store_location``).  If
+        there is none, a Glance without the locations API (before 29.0.0)
+        takes the store that ``image_service:store_id`` of the volume type
+        names; the locations API takes none.  None: there is no such store.
         """
         kind, glance = self.volume.volume_type, self.glance
         if kind is None:
             return None
         writable = [s for s in glance.stores if not s.read_only]
+        for store in writable:
+            if kind.name is not None and store.cinder_volume_type == kind.name:
+                return store
         if glance.has_location_api is False and kind.store_id is not None:
-            found = [s for s in writable if s.id == kind.store_id]
-        elif kind.name is not None:
-            name = kind.name
-            found = [s for s in writable if s.cinder_volume_type == name]
-        else:
-            found = []
-        return found[0] if found else None
+            for store in writable:
+                if store.id == kind.store_id:
+                    return store
+        return None
 
     @property
     def store_id(self) -> str | None:

@@ -23,7 +23,6 @@ from clonepolicy import (
     LeftBehindError,
     Location,
     RbdLocation,
-    StoredImage,
     Volume,
 )
 from clonepolicy.adapters import _formats, _inspection, _sizes
@@ -31,6 +30,7 @@ from clonepolicy.adapters._files import paths, sparse
 from clonepolicy.adapters._files.paths import translate_errors
 from clonepolicy.ports import (
     Inspection,
+    StoredImage,
     StoredVolume,
     check_source,
     check_volume_id,

@@ -7,13 +7,15 @@ from types import MappingProxyType
 
 from clonepolicy._facts.requests import ArrayImage, CacheEntry, ImageVolume
 from clonepolicy.policy._order import last_used_first, newest_first
+from clonepolicy.policy._rule import CreateRule, SourceRule, UploadRule
 from clonepolicy.policy._rules import (
     cache,
-    cinder29,
+    cinder,
     cloning,
     data,
     location,
     missing,
+    older_cinder,
     place,
     request,
     source,
@@ -248,8 +250,8 @@ LIBERTY = Policy(
                 source_rules=(
                     *_MISSING_VOLUME,
                     location.location_names_volume,
-                    cinder29.spec_same_host,
-                    cinder29.spec_same_owner,
+                    cinder.spec_same_host,
+                    cinder.spec_same_owner,
                 ),
                 source_notes=(source.no_extension,),
             ),
@@ -269,108 +271,164 @@ LIBERTY = Policy(
 canonical form: the specification writes the first, Cinder later the store.
 """
 
-CINDER_29 = Policy(
-    name="CINDER_29",
-    version=2,
-    create=CreateTables(
-        refuse=(
-            *_API_CREATE,
-            cloning.size_known,
-            cinder29.cinder_locations_read,
-        ),
-        clone=(
-            CloneTable[ArrayImage](
-                route=Route.ARRAY_IMAGE,
-                preconditions=(
-                    cloning.new_volume_unencrypted,
-                    cloning.disk_format_raw,
-                    cinder29.cinder_sees_locations,
-                    cinder29.cinder_locations_shown,
-                    cinder29.cinder_driver_goes_by_locations,
-                    cloning.has_array_image,
-                ),
-                source_rules=(
-                    *_MISSING_IMAGE,
-                    location.location_well_formed,
-                    location.scheme_supported,
-                    location.same_fsid,
-                ),
-                tries=1,
-                notes=(cloning.signature_not_required,),
-                source_notes=(source.no_extension,),
-            ),
-            CloneTable[ImageVolume](
-                route=Route.IMAGE_VOLUME,
-                preconditions=(
-                    cloning.new_volume_unencrypted,
-                    cloning.disk_format_raw,
-                    cloning.container_bare,
-                    cloning.scheme_allowed,
-                    cinder29.cinder_sees_locations,
-                    cinder29.cinder_locations_shown,
-                    cloning.has_image_volume,
-                ),
-                source_rules=(
-                    *_MISSING_VOLUME,
-                    cinder29.cinder_names_volume,
-                    cinder29.cinder_same_host,
-                    cinder29.cinder_same_cluster,
-                    cinder29.cinder_owner,
-                ),
-                order=newest_first,
-                tries=1,
-                notes=(cloning.signature_not_required,),
-                source_notes=(source.no_extension,),
-            ),
-            CloneTable[CacheEntry](
-                route=Route.CACHE_ENTRY,
-                preconditions=(
-                    cloning.new_volume_unencrypted,
-                    cloning.cache_enabled,
-                    cloning.internal_tenant_set,
-                    request.conversion_space,
-                    cloning.cache_readable,
-                    cloning.has_cache_entry,
-                    cache.cache_large_enough,
-                    cache.cache_quota_suffices,
-                ),
-                source_rules=(
-                    *_MISSING_ENTRY,
-                    source.entry_is_for_image,
-                    source.entry_fresh,
-                    cinder29.cinder_cache_place,
-                ),
-                order=last_used_first,
-                tries=1,
-                notes=(cloning.signature_not_required,),
-                source_notes=(source.no_extension,),
-            ),
-        ),
-        download=(*_DOWNLOAD, request.image_downloadable),
+
+def _stock(  # noqa: PLR0913 - one for each part in which releases differ
+    name: str,
+    version: int,
+    *,
+    read: CreateRule = cinder.cinder_locations_read,
+    seen: tuple[CreateRule, ...] = (
+        cinder.cinder_sees_locations,
+        cinder.cinder_locations_shown,
     ),
-    upload=UploadTables(
-        refuse=(
-            *_API_UPLOAD,
-            cinder29.cinder_clone_quota_known,
-            cinder29.cinder_clone_quota,
-        ),
-        register=(
-            upload.upload_backend_enabled,
-            cloning.disk_format_raw,
-            cloning.container_bare,
-        ),
-        upload=(request.conversion_allowed,),
-        notes=(
-            cinder29.tenant_as_wanted,
-            cinder29.no_store_for_api,
-            upload.clones_while_uploading,
-            upload.uploaded_unencrypted,
-        ),
+    placed: tuple[SourceRule[ImageVolume], ...] = (
+        cinder.cinder_same_host,
+        cinder.cinder_same_cluster,
     ),
-)
+    cached: SourceRule[CacheEntry] = cinder.cinder_cache_place,
+    registered: UploadRule = cinder.no_store_for_api,
+) -> Policy:
+    """Return what a release of Cinder does, by default Cinder 29."""
+    return Policy(
+        name=name,
+        version=version,
+        create=CreateTables(
+            refuse=(
+                *_API_CREATE,
+                cloning.size_known,
+                read,
+            ),
+            clone=(
+                CloneTable[ArrayImage](
+                    route=Route.ARRAY_IMAGE,
+                    preconditions=(
+                        cloning.new_volume_unencrypted,
+                        cloning.disk_format_raw,
+                        *seen,
+                        cinder.cinder_driver_goes_by_locations,
+                        cloning.has_array_image,
+                    ),
+                    source_rules=(
+                        *_MISSING_IMAGE,
+                        location.location_well_formed,
+                        location.scheme_supported,
+                        location.same_fsid,
+                    ),
+                    tries=1,
+                    notes=(cloning.signature_not_required,),
+                    source_notes=(source.no_extension,),
+                ),
+                CloneTable[ImageVolume](
+                    route=Route.IMAGE_VOLUME,
+                    preconditions=(
+                        cloning.new_volume_unencrypted,
+                        cloning.disk_format_raw,
+                        cloning.container_bare,
+                        cloning.scheme_allowed,
+                        *seen,
+                        cloning.has_image_volume,
+                    ),
+                    source_rules=(
+                        *_MISSING_VOLUME,
+                        cinder.cinder_names_volume,
+                        *placed,
+                        cinder.cinder_owner,
+                    ),
+                    order=newest_first,
+                    tries=1,
+                    notes=(cloning.signature_not_required,),
+                    source_notes=(source.no_extension,),
+                ),
+                CloneTable[CacheEntry](
+                    route=Route.CACHE_ENTRY,
+                    preconditions=(
+                        cloning.new_volume_unencrypted,
+                        cloning.cache_enabled,
+                        cloning.internal_tenant_set,
+                        request.conversion_space,
+                        cloning.cache_readable,
+                        cloning.has_cache_entry,
+                        cache.cache_large_enough,
+                        cache.cache_quota_suffices,
+                    ),
+                    source_rules=(
+                        *_MISSING_ENTRY,
+                        source.entry_is_for_image,
+                        source.entry_fresh,
+                        cached,
+                    ),
+                    order=last_used_first,
+                    tries=1,
+                    notes=(cloning.signature_not_required,),
+                    source_notes=(source.no_extension,),
+                ),
+            ),
+            download=(*_DOWNLOAD, request.image_downloadable),
+        ),
+        upload=UploadTables(
+            refuse=(
+                *_API_UPLOAD,
+                cinder.cinder_clone_quota_known,
+                cinder.cinder_clone_quota,
+            ),
+            register=(
+                upload.upload_backend_enabled,
+                cloning.disk_format_raw,
+                cloning.container_bare,
+            ),
+            upload=(request.conversion_allowed,),
+            notes=(
+                cinder.tenant_as_wanted,
+                registered,
+                upload.clones_while_uploading,
+                upload.uploaded_unencrypted,
+            ),
+        ),
+    )
+
+
+CINDER_29 = _stock("CINDER_29", 2)
 """What cinder 29.0.0 does, bugs included."""
 
+CINDER_28 = _stock("CINDER_28", 1, cached=older_cinder.cinder28_cache_place)
+"""What cinder 28.0.0 does."""
+
+CINDER_27 = _stock(
+    "CINDER_27",
+    1,
+    placed=(
+        older_cinder.cinder27_same_host,
+        older_cinder.cinder27_same_cluster,
+    ),
+    cached=older_cinder.cinder28_cache_place,
+)
+"""What cinder 27.0.0 does."""
+
+CINDER_26 = _stock(
+    "CINDER_26",
+    1,
+    read=older_cinder.cinder26_locations_read,
+    seen=(older_cinder.cinder26_sees_locations,),
+    placed=(older_cinder.cinder26_same_host,),
+    cached=older_cinder.cinder28_cache_place,
+    registered=older_cinder.cinder26_location_writable,
+)
+"""What cinder 24.5.0, 25.3.1 and 26.3.0 do.
+
+Cinder 24 never asks whether the array clones across pools: to it, none does.
+"""
+
 POLICIES: Mapping[str, Policy] = MappingProxyType(
-    {policy.name: policy for policy in (SAFE, LIBERTY, CINDER_29)}
+    {
+        policy.name: policy
+        for policy in (
+            SAFE,
+            LIBERTY,
+            CINDER_26,
+            CINDER_27,
+            CINDER_28,
+            CINDER_29,
+        )
+    }
 )
 """The shipped policies by name."""

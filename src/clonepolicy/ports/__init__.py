@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from clonepolicy._facts.records import (
         Inspection,
         Missing,
+        StoredImage,
         StoredVolume,
     )
     from clonepolicy.ports._checks import (
@@ -54,6 +55,7 @@ __all__ = [
     "Observer",
     "Phase",
     "Ports",
+    "StoredImage",
     "StoredVolume",
     "VolumeService",
     "check_array_kind",

@@ -7,7 +7,17 @@ from typing import Any
 
 import attrs
 
-from clonepolicy import Operation, Reason, Request, Route, decide
+from clonepolicy import (
+    Clone,
+    CreateRequest,
+    LocationsFrom,
+    Operation,
+    Reason,
+    Request,
+    Route,
+    UploadRequest,
+    decide,
+)
 from clonepolicy.policy import Policy, Rule
 from clonepolicy.scenarios._combinations import (
     components,
@@ -20,6 +30,7 @@ from clonepolicy.scenarios._requests import (
     CLONEABLE,
     DOWNLOADED,
     REGISTERABLE,
+    SOURCE_ID,
 )
 
 
@@ -44,9 +55,24 @@ def scenarios_of(policy: Policy) -> Iterator[Table]:
         else:
             route = rest.partition(".")[0]
             known = route in set(CLONEABLE)
-            yield Table(
-                name, rules, CLONEABLE[Route(route) if known else last]
-            )
+            base = CLONEABLE[Route(route) if known else last]
+            yield Table(name, rules, _seen_by(policy, base))
+
+
+def _seen_by(policy: Policy, base: Request) -> Request:
+    """Have the image show its locations, if the policy reads no others."""
+    if isinstance(base, UploadRequest) or _clones(policy, base):
+        return base
+    shows = {
+        "image.locations_from": LocationsFrom.IMAGE,
+        "image.direct_url": f"cinder://{SOURCE_ID}",
+    }
+    shown = with_facts(base, shows)
+    return shown if _clones(policy, shown) else base
+
+
+def _clones(policy: Policy, request: CreateRequest) -> bool:
+    return isinstance(decide(request, policy), Clone)
 
 
 _MANY = 2_000
@@ -101,18 +127,31 @@ def _missing(
     theirs = dict(lacks.tables())
     for table in scenarios_of(has):
         if not table.name.endswith("notes"):
+            others = theirs.get(table.name, ())
+            both = attrs.evolve(table, base=_seen_by(lacks, table.base))
             for rule in table.rules:
-                if rule not in theirs.get(table.name, ()):
-                    yield _difference(table, rule, has, pair)
+                if rule not in others:
+                    facts = _facts(rule, others)
+                    yield _difference(both, rule, facts, has, pair)
+
+
+def _facts(rule: Rule[Any], others: tuple[Rule[Any], ...]) -> frozenset[str]:
+    """Return what a rule reads, and what rules with its reason read."""
+    alike = (each.reads for each in others if each.reason is rule.reason)
+    return frozenset(rule.reads).union(*alike)
 
 
 def _difference(
-    table: Table, rule: Rule[Any], has: Policy, pair: tuple[Policy, Policy]
+    table: Table,
+    rule: Rule[Any],
+    facts: frozenset[str],
+    has: Policy,
+    pair: tuple[Policy, Policy],
 ) -> Difference:
     a, b = pair
     failing = [
         request
-        for _, request in variants(table.base, frozenset(rule.reads), _MANY)
+        for _, request in variants(table.base, facts, _MANY)
         if not holds(rule, request)
     ]
     request = next((r for r in failing if _differ(r, a, b)), failing[0])

@@ -24,12 +24,11 @@ from clonepolicy import (
     LocationsFrom,
     RbdLocation,
     Route,
-    StoredImage,
     UploadRequest,
     Volume,
     VolumeType,
 )
-from clonepolicy.ports import Inspection
+from clonepolicy.ports import Inspection, StoredImage
 
 ALICE, BOB, INTERNAL, STORE = "alice", "bob", "internal", "store"
 IMAGE_ID = "1f2e3d4c-0000-4000-8000-000000000001"

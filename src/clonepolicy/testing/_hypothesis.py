@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import clonepolicy as c
+from clonepolicy.ports import StoredImage
 
 _STRATEGIES = {
     c.ArrayImage: "array_images",
@@ -17,7 +18,7 @@ _STRATEGIES = {
     c.Image: "images",
     c.ImageVolume: "image_volumes",
     c.Quota: "quotas",
-    c.StoredImage: "stored_images",
+    StoredImage: "stored_images",
     c.UploadRequest: "upload_requests",
     c.Volume: "volumes",
     c.VolumeType: "volume_types",

@@ -36,14 +36,13 @@ from clonepolicy import (
     Location,
     Quota,
     Request,
-    StoredImage,
     UploadRequest,
     Volume,
     VolumeType,
     parse_location,
 )
 from clonepolicy.policy import Rule, Values
-from clonepolicy.ports import Missing
+from clonepolicy.ports import Missing, StoredImage
 from clonepolicy.scenarios import (
     ALICE,
     AXES,

@@ -19,11 +19,11 @@ from clonepolicy import (
     ForbiddenError,
     Location,
     NotFoundError,
-    StoredImage,
     UnavailableError,
     UnsupportedError,
 )
 from clonepolicy.adapters import _sizes
+from clonepolicy.ports import StoredImage
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 

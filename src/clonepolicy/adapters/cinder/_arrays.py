@@ -96,7 +96,7 @@ class ReportedArrays:
         found: dict[str, set[str | None]] = {}
         for pool in pools:
             service = str(pool.get("name")).partition("#")[0]
-            array_id = _reported(pool.get("capabilities") or {})
+            array_id = reported_array(pool.get("capabilities") or {})
             found.setdefault(service, set()).add(array_id)
         # the pools of one service may be on several arrays
         return {
@@ -106,7 +106,7 @@ class ReportedArrays:
         }
 
 
-def _reported(capabilities: Mapping[str, Any]) -> str | None:
+def reported_array(capabilities: Mapping[str, Any]) -> str | None:
     if capabilities.get("storage_protocol") == "ceph":
         ceph = _CEPH.fullmatch(str(capabilities.get("location_info")))
         return None if ceph is None else ceph[1]

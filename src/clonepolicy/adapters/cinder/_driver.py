@@ -27,7 +27,6 @@ from clonepolicy import (
     NotFoundError,
     RbdLocation,
     StaleError,
-    StoredImage,
     UnsupportedError,
     Volume,
 )
@@ -46,6 +45,7 @@ from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.ports import (
     Inspection,
+    StoredImage,
     StoredVolume,
     check_source,
     volume_changed,
@@ -54,7 +54,8 @@ from clonepolicy.ports import (
 LOG = log.getLogger(__name__)
 _BASES = "cinder.volume.driver."
 _MIXIN = "clonepolicy.adapters.cinder._drop_in.entry_points.PolicyDriverMixin"
-_FIELDS = attrs.fields_dict(Backend).keys() - {"frozen", "image_schemes"}
+FIELDS = attrs.fields_dict(Backend).keys() - {"frozen", "image_schemes"}
+"""What a driver or an operator may declare."""
 
 
 def backend_from_driver(
@@ -76,30 +77,75 @@ def backend_from_driver(
     Raises:
         FactError: a declared value is invalid.
     """
-    declared: dict[str, Any] = {
-        "can_clone": _implements(driver, "create_cloned_volume"),
-        "can_extend": _implements(driver, "extend_volume"),
-        "finds_images": _finds_images(driver),
-    }
-    family = _family(driver)
-    declared.update(family)
-    for source in (getattr(driver, "capabilities", None), extra):
-        if isinstance(source, Mapping):
-            declared.update({f: source[f] for f in _FIELDS if f in source})
-    if "array_id" in family:
-        # it is compared with URLs, which contain the array's own name
-        declared["array_id"] = family["array_id"]
+    declared: dict[str, Any] = {}
+    for _, facts in _declarations(driver, extra):
+        declared.update(facts)
+    return declared_backend(declared, rbd=is_rbd(driver), frozen=frozen)
+
+
+def declared_backend(
+    declared: Mapping[str, Any], *, rbd: bool, frozen: bool = False
+) -> Backend:
+    """Make a backend of what is declared of it, by `FIELDS`.
+
+    Raises:
+        FactError: a declared value is invalid.
+    """
+    values = dict(declared)
     for name in ("clone_kind", "image_clone_kind"):
-        kind = declared.get(name)
+        kind = values.get(name)
         if kind is not None and kind not in tuple(CloneKind):
             expected = f"one of {', '.join(CloneKind)}"
             raise FactError(f"Backend.{name}", kind, expected)
-        declared[name] = None if kind is None else CloneKind(kind)
+        values[name] = None if kind is None else CloneKind(kind)
     return Backend(
-        **declared,
+        **values,
         frozen=frozen,
-        image_schemes=frozenset({"rbd"} if is_rbd(driver) else ()),
+        image_schemes=frozenset({"rbd"} if rbd else ()),
     )
+
+
+def _declarations(
+    driver: Any, extra: Mapping[str, Any] | None
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield who says what about a driver; the last one counts."""
+    code = {
+        "can_clone": _implements(driver, "create_cloned_volume"),
+        "can_extend": _implements(driver, "extend_volume"),
+        "finds_images": _finds_images(driver),
+        **_family(driver),
+    }
+    yield "code", code
+    for name, source in (
+        ("capabilities", getattr(driver, "capabilities", None)),
+        ("extra_capabilities", extra),
+    ):
+        if isinstance(source, Mapping):
+            yield name, {f: source[f] for f in FIELDS if f in source}
+    if "array_id" in code:
+        # it is compared with URLs, which contain the array's own name
+        yield "code", {"array_id": code["array_id"]}
+
+
+def told_by(
+    driver: Any, extra: Mapping[str, Any] | None
+) -> Mapping[str, Mapping[str, Any]]:
+    """Return who says what of a driver's `Backend`, as far as it counts.
+
+    The keys are ``code``, the driver's ``capabilities`` and the backend's
+    ``extra_capabilities``.
+    """
+    told: dict[str, tuple[str, Any]] = {}
+    for name, facts in _declarations(driver, extra):
+        told.update({field: (name, facts[field]) for field in facts})
+    return {
+        source: {
+            field: value
+            for field, (name, value) in sorted(told.items())
+            if name == source and value is not None
+        }
+        for source in ("code", "capabilities", "extra_capabilities")
+    }
 
 
 def _implements(driver: object, name: str) -> bool:

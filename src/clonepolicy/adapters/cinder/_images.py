@@ -164,13 +164,23 @@ def _service_context() -> Any:
     )
 
 
-def glance_images(context: Any, settings: Settings) -> GlanceImages:
-    """Make clients of Glance for the requester and for ``[glance]``."""
+def glance_clients(context: Any) -> tuple[Any, Any]:
+    """Make clients of Glance for the requester and for ``[glance]``.
+
+    The second is None if ``[glance]`` has no credentials.
+    """
     clients = glance.GlanceClientWrapper()
-    requester = clients._create_onetime_client(context)
-    service, roles = None, context.roles
+    service = None
     if cfg.CONF.glance.auth_type:
         service = clients._create_onetime_client(context, privileged_user=True)
+    return clients._create_onetime_client(context), service
+
+
+def glance_images(context: Any, settings: Settings) -> GlanceImages:
+    """Make an image service for the requester and for ``[glance]``."""
+    requester, service = glance_clients(context)
+    roles = context.roles
+    if service is not None:
         auth: Any = loading.load_auth_from_conf_options(cfg.CONF, "glance")
         roles = auth.get_access(service.http_client.session).role_names
     return GlanceImages(

@@ -55,14 +55,15 @@ class Settings:
     trusted_projects: frozenset[str] = frozenset()
     trusted_image_pools: frozenset[str] = frozenset()
     download_image_restricted: bool = False
-    user_messages: bool = True
+    user_messages: bool = False
     show_multiple_locations: bool = False
     set_image_location_restricted: bool = False
     glance_stores: tuple[GlanceStore, ...] = ()
+    clone_weight_multiplier: float = 2.0
 
 
 _HELP = {
-    "policy": "The policy that decides: SAFE, LIBERTY, CINDER_29, or the "
+    "policy": f"The policy that decides: {', '.join(POLICIES)}, or the "
     "dotted path of a clonepolicy.Policy.",
     "mode": "Whether decisions are carried out.",
     "notes": "What to do with notes. A note is a warning that does not "
@@ -76,7 +77,9 @@ _HELP = {
     "download_image is narrower than its default. Before an image is cloned, "
     "Glance is then asked whether the requester may download it.",
     "user_messages": "Write a user message (GET /v3/messages) that says why "
-    "a volume or an image was not made by a clone.",
+    "a volume or an image was not made. Set this to true only if every "
+    "cinder-api loads the texts by its option osapi_volume_extension: "
+    "without them users read that an unknown error occurred.",
     "show_multiple_locations": "Set this to true if a glance-api that Cinder "
     "or users reach has this option set in its glance-api.conf.",
     "set_image_location_restricted": "Set this to true if Glance's policy "
@@ -86,6 +89,9 @@ _HELP = {
     "as id=volume_type, or id=volume_type:ro if the store is read-only. The "
     "volume type is the store's cinder_volume_type; if that is not set, "
     "Cinder's default type.",
+    "clone_weight_multiplier": "Multiplier used by CloneWeigher, one of "
+    "scheduler_default_weighers, for weighing pools where the policy would "
+    "clone. Free capacity has the multiplier capacity_weight_multiplier.",
 }
 
 
@@ -103,6 +109,8 @@ def _option(field: attrs.Attribute[Any]) -> cfg.Opt:
     name, value, text = field.name, field.default, _HELP[field.name]
     if isinstance(value, bool):
         return cfg.BoolOpt(name, default=value, help=text)
+    if isinstance(value, float):
+        return cfg.FloatOpt(name, default=value, help=text)
     if isinstance(value, (frozenset, tuple)):
         return cfg.ListOpt(name, default=list(value), help=text)
     choices = None
@@ -154,9 +162,24 @@ def read_option(conf: cfg.ConfigOpts, group: str | None, name: str) -> Any:
         raise FactError(field, why, "a valid value") from error
 
 
+def is_set(conf: cfg.ConfigOpts, name: str) -> bool:
+    """Return whether an option of ``[clonepolicy]`` is not its default."""
+    found = conf.get_location(name, GROUP)
+    return (
+        found is not None and found.location is not cfg.Locations.opt_default
+    )
+
+
 def non_empty(values: Iterable[str]) -> frozenset[str]:
-    """Return the texts of a list option without the empty ones."""
-    return frozenset(filter(None, values))
+    """Return the texts of a list option without the empty ones.
+
+    A path has no slash at its end, as directories are named in locations.
+    """
+    return frozenset(
+        (value.rstrip("/") or "/") if value.startswith("/") else value
+        for value in values
+        if value
+    )
 
 
 def _policy(name: str) -> Policy:

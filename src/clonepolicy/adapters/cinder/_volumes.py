@@ -53,13 +53,17 @@ class CinderVolumes:
         array_ids: the ids of the arrays of this and of other services, by
             ``host@backend``, as far as they are known.
         find_array: returns the id of the array of another service, or None.
-        internal_user_id: the option ``cinder_internal_tenant_user_id``.
+        internal_user_id: who gets image volumes: the option
+            ``cinder_internal_tenant_user_id`` if
+            ``image_upload_use_internal_tenant`` is set.  None: the requester.
+        image_id: the image of an upload, which names its image volume.
     """
 
     context: Any
     array_ids: Mapping[str, str] = attrs.field(factory=dict)
     find_array: Callable[[str], str | None] = lambda _service: None
     internal_user_id: str | None = None
+    image_id: str | None = None
 
     @property
     def _admin(self) -> Any:
@@ -152,21 +156,22 @@ class CinderVolumes:
     ) -> None:
         """Create the row of an image volume, within its project's quota.
 
-        It resembles `VolumeManager._clone_image_volume`, but copies no
-        metadata, because a tenant wrote it.
+        It resembles `VolumeManager._clone_image_volume`, but copies nothing
+        that a tenant wrote.
 
         Raises:
             QuotaError: the project's quota is used up.
-            UnsupportedError: the source is encrypted; its key must not serve
-                a second volume.
+            UnsupportedError: the source is encrypted, and its key must not
+                serve a second volume; or there is no `image_id`.
         """
+        if self.image_id is None:
+            raise UnsupportedError("an image volume needs an image_id")
         source = self.get_object(source_id)
         if source.encryption_key_id is not None:
             raise UnsupportedError(
                 f"volume {source_id} is encrypted: no image volume is made "
                 "of it"
             )
-        own = project_id == self.context.project_id
         with (
             translate_errors(f"creating image volume {volume_id}"),
             self._counted(source, project_id, 1) as admin,
@@ -179,10 +184,8 @@ class CinderVolumes:
                     "status": "creating",
                     "attach_status": fields.VolumeAttachStatus.DETACHED,
                     "project_id": project_id,
-                    "user_id": (
-                        self.context.user_id if own else self.internal_user_id
-                    ),
-                    "display_name": _image_volume_name(volume_id),
+                    "user_id": self.internal_user_id or self.context.user_id,
+                    "display_name": _image_volume_name(self.image_id),
                     "source_volid": source.id,
                 },
             )
@@ -283,14 +286,15 @@ def _set_status(volume: Any, expected: AbstractSet[str], status: str) -> None:
         )
 
 
-def is_image_volume(volume: Any, source_id: str) -> bool:
+def is_image_volume(volume: Any, source_id: str, image_id: str) -> bool:
     """Return whether `create_image_volume` made this volume."""
-    name = _image_volume_name(volume.id)
+    name = _image_volume_name(image_id)
     return (volume.source_volid, volume.display_name) == (source_id, name)
 
 
-def _image_volume_name(volume_id: str) -> str:
-    return f"image-volume-{volume_id}"
+def _image_volume_name(image_id: str) -> str:
+    """Name an image volume as `VolumeManager._clone_image_volume` does."""
+    return f"image-{image_id}"
 
 
 def _left(found: Mapping[str, int] | None) -> int | None:

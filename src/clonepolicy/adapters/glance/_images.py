@@ -125,19 +125,33 @@ class GlanceImages:
         Raises:
             NotFoundError: the requester does not see the image.
         """
+        return self.get_image_and_locations(image_id)[0]
+
+    def get_image_and_locations(
+        self, image_id: str
+    ) -> tuple[Image, tuple[Location, ...]]:
+        """Read an image and its locations, each once.
+
+        If no locations can be read, ``locations_from`` of the image says why.
+
+        Raises:
+            NotFoundError: the requester does not see the image.
+        """
         body = self._requester.image(image_id)
+        locations: tuple[Location, ...] = ()
         try:
-            locations_from, _ = self._find_locations(image_id, body)
+            locations_from, locations = self._find_locations(image_id, body)
         except AdapterError as error:
             locations_from = why_unread(error)
         downloadable = not self.asks_download or self._may_download(image_id)
         with translate_errors(f"reading image {image_id}"):
-            return image_from_v2(
+            image = image_from_v2(
                 body,
                 visible=True,
                 downloadable=downloadable,
                 locations_from=locations_from,
             )
+        return image, locations
 
     def _may_download(self, image_id: str) -> bool:
         # without Range: some stores refuse it even when the policy allows

@@ -15,7 +15,6 @@ from clonepolicy import (
     Location,
     NotFoundError,
     RbdLocation,
-    StoredImage,
     UnsupportedError,
     Volume,
 )
@@ -33,7 +32,12 @@ from clonepolicy.adapters.reflink import (
     extend_file,
     inspect_file,
 )
-from clonepolicy.ports import Inspection, StoredVolume, check_volume_id
+from clonepolicy.ports import (
+    Inspection,
+    StoredImage,
+    StoredVolume,
+    check_volume_id,
+)
 
 
 @attrs.frozen

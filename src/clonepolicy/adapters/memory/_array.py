@@ -21,13 +21,13 @@ from clonepolicy import (
     Location,
     NotFoundError,
     RbdLocation,
-    StoredImage,
     UnavailableError,
     UnsupportedError,
     Volume,
 )
 from clonepolicy.ports import (
     Inspection,
+    StoredImage,
     StoredVolume,
     check_source,
     check_volume_id,

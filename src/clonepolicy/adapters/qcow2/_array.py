@@ -22,7 +22,6 @@ from clonepolicy import (
     IntegrityError,
     Location,
     RbdLocation,
-    StoredImage,
     Volume,
 )
 from clonepolicy.adapters import _formats, _inspection, _sizes
@@ -31,7 +30,12 @@ from clonepolicy.adapters._files.paths import translate_errors
 from clonepolicy.adapters.qcow2 import _commands
 from clonepolicy.adapters.qcow2._commands import File, format_of, open_file
 from clonepolicy.adapters.qcow2._directory import Directory, fill, list_own
-from clonepolicy.ports import Inspection, StoredVolume, check_source
+from clonepolicy.ports import (
+    Inspection,
+    StoredImage,
+    StoredVolume,
+    check_source,
+)
 
 
 class Qcow2Array:

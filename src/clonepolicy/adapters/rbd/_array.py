@@ -20,7 +20,6 @@ from clonepolicy import (
     Location,
     NotFoundError,
     RbdLocation,
-    StoredImage,
     UnsupportedError,
     Volume,
 )
@@ -28,7 +27,12 @@ from clonepolicy.adapters import _formats, _inspection, _sizes
 from clonepolicy.adapters._files import paths, sparse
 from clonepolicy.adapters.rbd._clones import Clones
 from clonepolicy.adapters.rbd._pool import Pool, children, fill, stream
-from clonepolicy.ports import Inspection, StoredVolume, check_source
+from clonepolicy.ports import (
+    Inspection,
+    StoredImage,
+    StoredVolume,
+    check_source,
+)
 
 
 class RbdArray:

@@ -57,27 +57,21 @@ def _fewer_clones(request: UploadRequest) -> Mapping[str, Any] | None:
 
 def _one_store(request: UploadRequest) -> Mapping[str, Any] | None:
     kind = request.volume.volume_type
-    if kind is None or kind.name is None or _takes_store_of_type(request):
+    if kind is None or kind.name is None:
         return None
     store_id = kind.store_id or "cinder"
     store = GlanceStore(id=store_id, cinder_volume_type=kind.name)
     return {"glance.stores": (store,)}
 
 
-def _takes_store_of_type(request: UploadRequest) -> bool:
-    """Return whether the location names ``image_service:store_id``."""
-    kind = request.volume.volume_type
-    return (
-        request.glance.has_location_api is False
-        and kind is not None
-        and kind.store_id is not None
-    )
-
-
 def _writable_named(request: UploadRequest) -> Mapping[str, Any] | None:
     kind = request.volume.volume_type
     store = next((s for s in request.glance.stores if not s.read_only), None)
-    if kind is None or store is None or not _takes_store_of_type(request):
+    if (
+        kind is None
+        or store is None
+        or request.glance.has_location_api is not False
+    ):
         return None
     return {"volume.volume_type": attrs.evolve(kind, store_id=store.id)}
 
@@ -88,11 +82,26 @@ def _with_role(role: str) -> Callable[[UploadRequest], Mapping[str, Any]]:
     }
 
 
-_WITH_LOCATIONS_API = Cure(
-    "run Glance 2024.2 or later",
-    Responsible.OPERATOR,
-    always({"glance.has_location_api": True}),
-    Cost.RESTART,
+def _with_locations_api(*, known: bool) -> Callable[..., Any]:
+    return lambda request: (
+        {"glance.has_location_api": True}
+        if known is (request.glance.has_location_api is False)
+        else None
+    )
+
+
+_WITH_LOCATIONS_API = (
+    Cure(
+        "run Glance 2024.2 or later",
+        Responsible.OPERATOR,
+        _with_locations_api(known=True),
+        Cost.RESTART,
+    ),
+    Cure(
+        "record whether Glance has the locations API, which 2024.2 brought",
+        Responsible.OPERATOR,
+        _with_locations_api(known=False),
+    ),
 )
 
 
@@ -528,8 +537,8 @@ def glance_known(request: UploadRequest) -> bool:
 
 
 @rule(
-    "Glance has one store without a name, or a writable store that matches "
-    "the volume's type.",
+    "Glance has one store without a name, and the volume's type names none, "
+    "or a writable store matches the volume's type.",
     Reason.STORE_UNRESOLVED,
     reads=("glance.stores", "glance.has_location_api", "volume.volume_type"),
     citations=(
@@ -554,7 +563,10 @@ def glance_known(request: UploadRequest) -> bool:
     ),
 )
 def store_resolved(request: UploadRequest) -> bool:
-    return not request.glance.stores or request.store_id is not None
+    kind = request.volume.volume_type
+    named = kind is not None and kind.store_id is not None
+    unnamed = not request.glance.stores and not named
+    return unnamed or request.store_id is not None
 
 
 @rule(
@@ -567,7 +579,7 @@ def store_resolved(request: UploadRequest) -> bool:
     ),
     citations=(glance("ImagesController._do_add_locations"),),
     differs="Cinder notices this after cloning.",
-    cures=(_WITH_LOCATIONS_API,),
+    cures=_WITH_LOCATIONS_API,
 )
 def location_writable(request: UploadRequest) -> bool:
     return (
@@ -584,7 +596,7 @@ def location_writable(request: UploadRequest) -> bool:
     reads=("glance.has_location_api", "glance.set_image_location"),
     citations=(glance("policy set_image_location"),),
     differs="Cinder notices this after cloning.",
-    cures=(_WITH_LOCATIONS_API,),
+    cures=_WITH_LOCATIONS_API,
 )
 def location_settable(request: UploadRequest) -> bool:
     return (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 import attrs
 from cinder import context as cinder_context
@@ -16,10 +18,13 @@ from oslo_log import log
 
 from clonepolicy import (
     CINDER_29,
+    Clone,
     Config,
     Decision,
     Refuse,
+    Register,
     Request,
+    Route,
     decide,
     explain_to_tenant,
     tenant_findings,
@@ -33,7 +38,14 @@ from clonepolicy.adapters.cinder._driver import (
     CinderArray,
     backend_from_driver,
 )
-from clonepolicy.adapters.cinder._drop_in import reports
+from clonepolicy.adapters.cinder._drop_in import metrics, reports
+from clonepolicy.adapters.cinder._drop_in.shadow import (
+    NOT_PREDICTED,
+    UNKNOWN,
+    Deed,
+    Prediction,
+    predict,
+)
 from clonepolicy.adapters.cinder._errors import traced, translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._options import (
@@ -42,10 +54,13 @@ from clonepolicy.adapters.cinder._options import (
     Settings,
     config_from,
 )
+from clonepolicy.adapters.cinder._pools import with_facts
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.ports import Ports
 
 LOG = log.getLogger(__name__)
+Able: TypeAlias = Callable[[Decision], bool]
+"""Says whether the drop-in can carry out a decision that is no copy."""
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -78,9 +93,13 @@ class DriverBackend:
         self,
         images: CinderImages,
         kind: type[CinderArray] = CinderArray,
+        *,
+        image_id: str | None = None,
         **more: Any,
     ) -> Ports:
         """Return the ports of a request; ``more`` are fields of ``kind``.
+
+        ``image_id`` is the image of an upload.
 
         The volume service knows the array of this backend, and those of
         others as `_find_array` does.
@@ -89,7 +108,8 @@ class DriverBackend:
             context=images.context,
             array_ids={self.driver.host: self._array_id},
             find_array=self._find_array,
-            internal_user_id=cfg.CONF.cinder_internal_tenant_user_id,
+            internal_user_id=image_id and self._image_volume_user(),
+            image_id=image_id,
         )
         array = kind(
             driver=self.driver,
@@ -99,6 +119,13 @@ class DriverBackend:
             **more,
         )
         return Ports(images=images, volumes=volumes, array=array)
+
+    def _image_volume_user(self) -> str | None:
+        """Return the user of image volumes, as Cinder; None: the requester."""
+        tenant = None
+        if self.driver.configuration.image_upload_use_internal_tenant:
+            tenant = cinder_context.get_internal_tenant_context()
+        return None if tenant is None else str(tenant.user_id)
 
     @functools.cached_property
     def _known_array(self) -> str | None:
@@ -123,6 +150,21 @@ class DriverBackend:
             return None
         return declared_array(service) or self._reported.get(service)
 
+    def reported(self, capabilities: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Add to the report for the scheduler what is known of the backend."""
+        try:
+            return with_facts(
+                capabilities,
+                backend_from_driver(self.driver, extra=self.extra),
+                caches=self.config().image_volume_cache_enabled,
+            )
+        except Exception as error:  # noqa: BLE001 - the report goes out
+            LOG.warning(
+                "clonepolicy cannot add to the report of capabilities\n%s",
+                traced(error),
+            )
+            return capabilities
+
     def decide(
         self, operation: str, gather: Callable[[], Request]
     ) -> Decision | None:
@@ -131,32 +173,75 @@ class DriverBackend:
             return decide(gather(), self.settings.policy)
         except Exception as error:  # noqa: BLE001 - Cinder can copy the data
             reports.log_undecided(operation, error)
+            metrics.count_undecided(operation, error)
             return None
 
-    def report(
-        self,
-        context: Any,
-        decision: Decision,
-        *,
-        driver_cloned: bool = False,
-    ) -> None:
+    def report(self, context: Any, decision: Decision, verdict: str) -> None:
         """Log and count a decision, and tell the requester.
 
-        ``driver_cloned`` says whether Cinder has had the driver clone an
-        image that it found by itself.
+        ``verdict`` is what is done, or would be if this is shadow mode.
         """
+        decision_id = str(uuid.uuid4())
+        metrics.mark_span(decision, decision_id)
+        metrics.count_decision(decision, self.settings)
         try:
             reports.log_decision(
                 decision,
                 self.settings,
-                driver_cloned=driver_cloned,
-                capabilities=getattr(self.driver, "capabilities", None) or {},
+                verdict,
+                self._predict(decision) if self._shadows else None,
+                decision_id=decision_id,
             )
-            reports.count_decision(decision)
             self._tell(context, decision)
         except Exception as error:  # noqa: BLE001 - it is made all the same
             LOG.warning(
                 "clonepolicy could not report a decision\n%s", traced(error)
+            )
+
+    @property
+    def _shadows(self) -> bool:
+        return self.settings.mode is Mode.SHADOW
+
+    def _predict(self, decision: Decision) -> Prediction:
+        capabilities = getattr(self.driver, "capabilities", None) or {}
+        return predict(decision, capabilities)
+
+    @contextlib.contextmanager
+    def watch(
+        self, decision: Decision | None, able: Able, **request: str
+    ) -> Iterator[Deed]:
+        """Let Cinder act in the block; in shadow mode log what it did.
+
+        The block writes what Cinder does into what is yielded.  ``request``
+        are the fields of the log line that name the request.
+        """
+        deed = Deed()
+        try:
+            yield deed
+        except BaseException as error:
+            deed.fail(error)
+            raise
+        finally:
+            if self._shadows:
+                self._log_deed(deed, decision, able, request)
+
+    def _log_deed(
+        self,
+        deed: Deed,
+        decision: Decision | None,
+        able: Able,
+        request: dict[str, str],
+    ) -> None:
+        try:
+            prediction, verdict = NOT_PREDICTED, UNKNOWN
+            if decision is not None:
+                prediction = self._predict(decision)
+                verdict = self._done(decision, able)
+            reports.log_deed(deed, prediction, verdict, request)
+        except Exception as error:  # noqa: BLE001 - Cinder has acted
+            LOG.warning(
+                "clonepolicy could not report what Cinder did\n%s",
+                traced(error),
             )
 
     def report_not_made(self, context: Any, decision: Decision) -> None:
@@ -168,12 +253,21 @@ class DriverBackend:
                 "clonepolicy could not report a failure\n%s", traced(error)
             )
 
-    def _tell(self, context: Any, decision: Decision, **more: bool) -> None:
-        if self.settings.user_messages and self.enforces:
-            reports.write_message(context, decision, **more)
+    def _tell(
+        self, context: Any, decision: Decision, *, not_made: bool = False
+    ) -> None:
+        """Tell the requester of what is not made; nothing else needs it."""
+        if self.enforces and (not_made or isinstance(decision, Refuse)):
+            reports.write_message(
+                context, decision, own_texts=self.settings.user_messages
+            )
 
     def enforce(
-        self, operation: str, context: Any, gather: Callable[[], Request]
+        self,
+        operation: str,
+        context: Any,
+        gather: Callable[[], Request],
+        able: Able,
     ) -> Decision | None:
         """Decide and report; None if the facts cannot be read.
 
@@ -184,10 +278,23 @@ class DriverBackend:
         decision = self.decide(operation, gather)
         if decision is None:
             return None
-        self.report(context, decision)
+        self.report(context, decision, self._done(decision, able))
         if self.enforces and isinstance(decision, Refuse):
             raise refused(decision)
         return decision
+
+    def _done(self, decision: Decision, able: Able) -> str:
+        """Return the verdict that is carried out, if no step fails."""
+        if (
+            self.settings.policy is CINDER_29
+            or not isinstance(decision, Clone | Register)
+            or (able(decision) and not self.declines(decision))
+        ):
+            return decision.verdict
+        if isinstance(decision, Register):
+            return "upload"  # Cinder asks nobody before it uploads
+        routes = {attempt.route for attempt in decision.plan.attempts}
+        return "download" if Route.DOWNLOAD in routes else "refuse"
 
     def declines(self, decision: Decision) -> bool:
         """Return whether to copy the data because of the notes."""

@@ -33,7 +33,12 @@ from clonepolicy.adapters.cinder._drop_in.backend import (
     refused,
 )
 from clonepolicy.adapters.cinder._drop_in.journal import Work
+from clonepolicy.adapters.cinder._drop_in.metrics import (
+    Measure,
+    count_fallbacks,
+)
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
+from clonepolicy.adapters.cinder._drop_in.shadow import WatchedDriver
 from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._records import volume_from_object
@@ -59,23 +64,6 @@ class CreateCall:
     image_id: str
     image_meta: dict[str, Any]
     image_service: Any
-
-
-class _Watched:
-    """A driver, and whether its `clone_image` has cloned."""
-
-    def __init__(self, driver: Any) -> None:
-        self.driver = driver
-        self.cloned = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.driver, name)
-
-    def clone_image(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the driver's method, and keep whether it cloned."""
-        update, cloned = self.driver.clone_image(*args, **kwargs)
-        self.cloned = bool(cloned)
-        return update, cloned
 
 
 @attrs.frozen(slots=False)
@@ -114,25 +102,24 @@ class CreateFromImage:
 
     def decide(self) -> Decision | None:
         """Decide and report, as `DriverBackend.enforce`."""
-        return self.backend.enforce("create", self.call.context, self._gather)
+        return self.backend.enforce(
+            "create", self.call.context, self._gather, _able
+        )
 
     @contextlib.contextmanager
-    def shadow(self, driver: Any) -> Iterator[_Watched]:
-        """Decide, let Cinder act in the block, then report.
+    def shadow(self, driver: Any) -> Iterator[WatchedDriver]:
+        """Decide and report, then let Cinder act in the block.
 
         The block uses what is yielded in the place of the driver.
         """
-        watched = _Watched(driver)
-        decision = self.backend.decide("create", self._gather)
-        try:
-            yield watched
-        finally:
-            if decision is not None:
-                self.backend.report(
-                    self.call.context,
-                    decision,
-                    driver_cloned=watched.cloned,
-                )
+        with self.backend.watch(
+            self.decide(),
+            _able,
+            operation="create",
+            image=self.call.image_id,
+            volume=self.call.volume.id,
+        ) as deed:
+            yield WatchedDriver(driver, deed)
 
     def _gather(self) -> CreateRequest:
         return gather_create(
@@ -179,12 +166,17 @@ class CreateFromImage:
                 return None
         outcome = execute(plan, self._ports, journal=work)
         log_failures(outcome)
+        count_fallbacks(outcome)
         if not outcome.settled:
             raise exception.VolumeBackendAPIException(
                 data=f"a failed clone could not be erased: delete volume "
                 f"{self.call.volume.id}"
             )
         return outcome
+
+
+def _able(decision: Decision) -> bool:
+    return isinstance(decision, Clone) and any(_clones(decision))
 
 
 def _clones(decision: Clone) -> Iterator[Attempt]:
@@ -240,6 +232,7 @@ class CreateTask:
     task: Any
     stock: Callable[..., Any]
     call: CreateCall
+    measure: Measure
     cache_checked: bool = False
     """Whether this is the second decision, after the cache got an entry."""
 
@@ -273,6 +266,8 @@ class CreateTask:
             if decision is not None and outcome is not None:
                 self._evict_exhausted(_cached(decision), outcome)
             update = self._download(decision)
+        else:
+            self.measure.took(outcome.attempt.route)
         self.task._handle_bootable_volume_glance_meta(
             self.call.context,
             self.call.volume,
@@ -317,12 +312,19 @@ class CreateTask:
             plain._create_from_image_cache = _no_hit
             update, done = plain._prepare_image_cache_entry(*self._arguments)
             if done:
+                self._downloaded()
                 return update or None
             if decision is not None and self._entries() - _cached(decision):
                 return attrs.evolve(self, cache_checked=True).run()
         plain.image_volume_cache = None
         update = plain._create_from_image_cache_or_download(*self._arguments)
+        self._downloaded()
         return update or None
+
+    def _downloaded(self) -> None:
+        size = self.call.image_meta.get("size")
+        known = size if isinstance(size, int) else None
+        self.measure.took(Route.DOWNLOAD, known)
 
     def _uses_cache(self) -> bool:
         """Check the conditions under which Cinder uses its cache."""

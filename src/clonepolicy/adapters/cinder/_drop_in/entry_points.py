@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -18,7 +18,7 @@ from oslo_config import cfg
 from oslo_log import log
 from oslo_service import periodic_task
 
-from clonepolicy import Config
+from clonepolicy import Config, Operation, Route
 from clonepolicy._text import printable
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
 from clonepolicy.adapters.cinder._drop_in.create import (
@@ -27,12 +27,14 @@ from clonepolicy.adapters.cinder._drop_in.create import (
     CreateTask,
 )
 from clonepolicy.adapters.cinder._drop_in.journal import Work, WorkJournal
+from clonepolicy.adapters.cinder._drop_in.metrics import Measure, measured
 from clonepolicy.adapters.cinder._drop_in.note import CLONING, COPYING
 from clonepolicy.adapters.cinder._drop_in.recovery import (
     recover_again,
     recover_work,
 )
 from clonepolicy.adapters.cinder._drop_in.reports import register_messages
+from clonepolicy.adapters.cinder._drop_in.start import log_start
 from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
 from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
 from clonepolicy.adapters.cinder._errors import traced, translated
@@ -72,6 +74,12 @@ class PolicyVolumeManager(manager.VolumeManager):
             service = glance.GlanceImageService
             _replace(service, "get_location", _get_location)
 
+    def init_host(self, *args: Any, **kwargs: Any) -> None:
+        """Initialize the backend, then log what is on."""
+        super().init_host(*args, **kwargs)
+        if self.driver.initialized:
+            log_start(self.backend)
+
     def create_volume(
         self, context: Any, volume: Any, *args: Any, **kwargs: Any
     ) -> Any:
@@ -94,11 +102,13 @@ class PolicyVolumeManager(manager.VolumeManager):
     ) -> None:
         """Decide, then call Cinder's method, which asks for the decision."""
         image_id = image_meta["id"]
-        if not self.backend.enforces:
-            self._upload(context, volume_id, image_meta, None)
-            return
-        with self.journal.noted(volume_id, image_id, COPYING) as work:
-            self._upload(context, volume_id, image_meta, work)
+        settings = self.backend.settings
+        with measured(Operation.UPLOAD, settings) as measure:
+            if not self.backend.enforces:
+                self._upload(context, volume_id, image_meta, None, measure)
+                return
+            with self.journal.noted(volume_id, image_id, COPYING) as work:
+                self._upload(context, volume_id, image_meta, work, measure)
 
     def _upload(
         self,
@@ -106,10 +116,11 @@ class PolicyVolumeManager(manager.VolumeManager):
         volume_id: str,
         image_meta: dict[str, Any],
         work: Work | None,
+        measure: Measure,
     ) -> None:
         image_id = image_meta["id"]
         upload = UploadToImage(
-            self.backend, self, context, volume_id, image_id, work
+            self.backend, self, context, volume_id, image_id, work, measure
         )
         # on an error, do what Cinder does when an upload fails
         try:
@@ -124,9 +135,19 @@ class PolicyVolumeManager(manager.VolumeManager):
             raise
         self._uploads[image_id] = upload
         try:
-            super().copy_volume_to_image(context, volume_id, image_meta)
+            with self.backend.watch(
+                upload.decision,
+                upload.able,
+                operation="upload",
+                image=image_id,
+                volume=volume_id,
+            ) as deed:
+                super().copy_volume_to_image(context, volume_id, image_meta)
+                # Cinder returns after it has done one of the two
+                deed.did = "register" if upload.registered else "upload"
         finally:
             self._uploads.pop(image_id, None)
+        upload.count_sent()
 
     def _clone_image_volume_and_add_location(
         self,
@@ -136,13 +157,27 @@ class PolicyVolumeManager(manager.VolumeManager):
         image_meta: dict[str, Any],
     ) -> bool:
         """Register if that is the decision; False has Cinder upload bytes."""
-        if not self.backend.enforces:
-            done: bool = super()._clone_image_volume_and_add_location(
+        known = self._uploads.get(image_meta.get("id", ""))
+        done: bool
+        if self.backend.enforces:
+            done = known is not None and known.register()
+        else:
+            done = super()._clone_image_volume_and_add_location(
                 ctx, volume, image_service, image_meta
             )
-            return done
-        known = self._uploads.get(image_meta.get("id", ""))
-        return known is not None and known.register()
+        if known is not None:
+            known.registered = done
+            if done:
+                known.measure.took(Route.REGISTER)
+        return done
+
+    def update_service_capabilities(
+        self, capabilities: Mapping[str, Any]
+    ) -> None:
+        """Report to the scheduler, too, what `CloneWeigher` needs to know."""
+        super().update_service_capabilities(
+            self.backend.reported(capabilities)
+        )
 
     def do_cleanup(self, context: Any, cleanup_request: Any) -> None:
         """End the work that a service left, then clean up as Cinder does.
@@ -187,7 +222,8 @@ def _create_from_image(
         return stock(task, *args, **kwargs)
     used = {name: kwargs[name] for name in _ARGUMENTS if name in kwargs}
     call = CreateCall(*args, **used)
-    return CreateTask(backend, task, stock, call).run()
+    with measured(Operation.CREATE, backend.settings) as measure:
+        return CreateTask(backend, task, stock, call, measure).run()
 
 
 def _get_location(
@@ -274,6 +310,7 @@ class PolicyDriverMixin:
         )
         register_messages()
         super().do_setup(context)  # type: ignore[misc] # the driver's
+        log_start(self._clonepolicy_backend)
 
     def clone_image(
         self,

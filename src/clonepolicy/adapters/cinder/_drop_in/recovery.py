@@ -172,7 +172,7 @@ def _upload_plan(work: Work, settings: Settings) -> Plan:
     if found is None:
         # it was not created yet, or has been deleted: do not register it
         return Plan((), abandon=abandon)
-    if not is_image_volume(found, work.volume_id):
+    if not is_image_volume(found, work.volume_id, work.image_id):
         message = f"volume {image_volume} is no image volume: it stays"
         raise AdapterError(message)
     if "glance_image_id" in found.metadata:

@@ -1,22 +1,18 @@
-"""Reports of a backend's decisions: log lines, a counter, user messages."""
+"""Reports of a backend's decisions: log lines and user messages."""
 
 from __future__ import annotations
 
 import datetime
-import functools
-import importlib
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import attrs
 from cinder.db import api as db
 from cinder.message import message_field
 from oslo_config import cfg
 from oslo_log import log
 
 from clonepolicy import (
-    CINDER_29,
     CacheEntry,
     Candidate,
     Clone,
@@ -26,13 +22,19 @@ from clonepolicy import (
     Reason,
     Refuse,
     Register,
-    decide,
     explain,
     tenant_findings,
 )
 from clonepolicy._text import log_fields
+from clonepolicy.adapters.cinder._drop_in import metrics
+from clonepolicy.adapters.cinder._drop_in.shadow import (
+    Deed,
+    Prediction,
+    agree,
+    differ,
+)
 from clonepolicy.adapters.cinder._errors import traced
-from clonepolicy.adapters.cinder._options import Mode, Notes, Settings
+from clonepolicy.adapters.cinder._options import Notes, Settings
 
 LOG = log.getLogger(__name__)
 _ACTIONS = {
@@ -44,37 +46,41 @@ _ACTIONS = {
 def log_decision(
     decision: Decision,
     settings: Settings,
+    verdict: str,
+    prediction: Prediction | None = None,
     *,
-    driver_cloned: bool,
-    capabilities: Mapping[str, Any],
+    decision_id: str,
 ) -> None:
     """Write one log line of ``key=value`` pairs, quoted as in logfmt.
 
-    In shadow mode the line also says what Cinder does with the same facts,
-    according to the policy CINDER_29 and to ``capabilities``, which are the
-    driver's; ``clone`` if the driver has cloned an image that it found by
-    itself.  At level debug the whole explanation follows.
+    ``verdict`` is what is done.  If that is another than the decision's,
+    because an option or a limit of the drop-in keeps it from being carried
+    out, that is told as ``decided``.  With a prediction the line also says
+    what Cinder does with the same facts.  At level debug the whole
+    explanation follows.
     """
-    fields = dict(_fields(decision, settings))
-    if settings.mode is Mode.SHADOW:
-        stock = (
-            "clone"
-            if driver_cloned
-            else _stock(decision, capabilities).verdict
-        )
-        fields["stock"] = stock
-        fields["differs"] = "no" if stock == decision.verdict else "yes"
+    fields = dict(_fields(decision, settings, verdict))
+    fields["decision"] = decision_id
+    if prediction is not None:
+        fields["stock"] = prediction.verdict
+        fields["differs"] = differ(prediction.verdict, verdict)
+        if prediction.unsure:
+            fields["unsure"] = _codes(prediction.unsure)
+        if fields["differs"] == "yes":
+            metrics.count_difference(decision, settings, prediction.verdict)
     LOG.info("clonepolicy %s", log_fields(fields))
     if LOG.isEnabledFor(log.DEBUG):
         LOG.debug("clonepolicy %s", explain(decision))
 
 
 def _fields(
-    decision: Decision, settings: Settings
+    decision: Decision, settings: Settings, verdict: str
 ) -> Iterator[tuple[str, str]]:
     request = decision.request
     yield "operation", request.operation
-    yield "verdict", decision.verdict
+    yield "verdict", verdict
+    if verdict != decision.verdict:
+        yield "decided", decision.verdict
     yield "policy", str(decision.policy)
     yield "mode", settings.mode
     yield "image", request.image.id
@@ -87,24 +93,38 @@ def _fields(
         yield "notes", _codes(note.reason for note in decision.notes)
 
 
-def _stock(decision: Decision, capabilities: Mapping[str, Any]) -> Decision:
-    """Decide as Cinder 29: it asks only the driver whether it clones across.
+def log_deed(
+    deed: Deed, prediction: Prediction, verdict: str, request: dict[str, str]
+) -> None:
+    """Write one log line about what Cinder did, and what was predicted.
 
-    Neither extra_capabilities nor the code of a driver counts.
+    ``verdict`` is the policy's, and ``request`` are further fields of the
+    line.  A prediction that was wrong is a warning.
     """
-    request = decision.request
-    schemes = frozenset(cfg.CONF.allowed_direct_url_schemes)
-    across = bool(capabilities.get("clone_across_pools"))
-    return decide(
-        attrs.evolve(
-            request,
-            config=attrs.evolve(
-                request.config, allowed_direct_url_schemes=schemes
-            ),
-            backend=attrs.evolve(request.backend, clone_across_pools=across),
-        ),
-        CINDER_29,
-    )
+    matches = agree(prediction.verdict, deed.did)
+    fields = {
+        "predicted": prediction.verdict,
+        "did": deed.did,
+        "matches": matches,
+        "verdict": verdict,
+        "differs": differ(verdict, deed.did),
+        **request,
+    }
+    if deed.source is not None:
+        fields["source"] = deed.source
+    if deed.error is not None:
+        fields["error"] = deed.error
+    if matches != "no":
+        LOG.info("clonepolicy %s", log_fields(fields))
+        return
+    fields["report"] = _REPORT
+    LOG.warning("clonepolicy %s", log_fields(fields))
+
+
+_REPORT = (
+    "unless the error or a change meanwhile explains it, report this line, "
+    "that of the decision and its explanation at level debug"
+)
 
 
 def _source(candidate: Candidate) -> str:
@@ -147,39 +167,6 @@ def _log_failure(error: Exception, **fields: str) -> None:
     LOG.debug("clonepolicy cause\n%s", traced(error))
 
 
-def count_decision(decision: Decision) -> None:
-    """Count a decision by operation, verdict and first reason.
-
-    It is counted by OpenTelemetry, if that is installed and the operator has
-    set up a meter provider.
-    """
-    counter = _counter()
-    if counter is None:
-        return
-    reasons = _reasons(decision)
-    counter.add(
-        1,
-        {
-            "operation": str(decision.request.operation),
-            "verdict": decision.verdict,
-            "reason": reasons[0] if reasons else "",
-        },
-    )
-
-
-@functools.cache
-def _counter() -> Any:
-    try:
-        metrics = importlib.import_module("opentelemetry.metrics")
-    except ImportError:
-        return None
-    return metrics.get_meter("clonepolicy").create_counter(
-        "clonepolicy.decisions",
-        unit="{decision}",
-        description="decisions by operation, verdict and first reason",
-    )
-
-
 def register_messages(_extension_manager: object = None) -> None:
     """Add the texts of these user messages to Cinder's.
 
@@ -188,29 +175,40 @@ def register_messages(_extension_manager: object = None) -> None:
     ``osapi_volume_extension`` calls this function.
     """
     known = dict(message_field.Detail.ALL)
-    new = (_UNTOLD, _UNTOLD_REFUSAL, *map(_detail, Reason))
+    new = (_UNTOLD, *map(_detail, Reason))
     details: Any = message_field.Detail
     details.ALL += tuple(detail for detail in new if detail[0] not in known)
 
 
 def write_message(
-    context: Any, decision: Decision, *, not_made: bool = False
+    context: Any, decision: Decision, *, own_texts: bool
 ) -> None:
-    """Write a user message about a decision.
+    """Write a user message that a volume or an image was not made.
 
-    It depends on no facts of other projects.  The event id contains the
-    reason, for a cinder-api that does not know the texts.  ``not_made`` says
-    that no clone was made, and that the plan has no copy.
+    It depends on no facts of other projects.
+
+    Args:
+        context: the request's context.
+        decision: a `Refuse`, or a decision whose clone failed and whose plan
+            has no copy.
+        own_texts: whether cinder-api has the texts of `register_messages`,
+            which nothing shows.  Without them the message is the one that
+            Cinder writes of a failed upload; of a failed create it writes
+            none.
     """
     if context.project_id is None:
         return  # no user made the request
-    action_id = _ACTIONS[decision.request.operation][0]
-    refused = not_made or isinstance(decision, Refuse)
-    reason = None if not_made else _first_reason(decision)
-    if reason is not None:
-        detail = _detail(reason)
+    operation = decision.request.operation
+    action_id = _ACTIONS[operation][0]
+    if own_texts:
+        reason = _first_reason(decision)
+        detail = _UNTOLD if reason is None else _detail(reason)
+        event = reason or "clonepolicy"
+    elif operation is Operation.UPLOAD:
+        detail = message_field.Detail.FAILED_TO_UPLOAD_VOLUME
+        event = detail[0]
     else:
-        detail = _UNTOLD_REFUSAL if refused else _UNTOLD
+        return
     lifetime = datetime.timedelta(seconds=cfg.CONF.message_ttl)
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     db.message_create(
@@ -221,18 +219,17 @@ def write_message(
             "resource_type": message_field.Resource.VOLUME,
             "resource_uuid": decision.request.volume.id,
             "action_id": action_id,
-            "message_level": "ERROR" if refused else "INFO",
-            "event_id": f"VOLUME_VOLUME_{action_id}_{reason or 'clonepolicy'}",
+            "message_level": "ERROR",
+            "event_id": f"VOLUME_VOLUME_{action_id}_{event}",
             "detail_id": detail[0],
             "expires_at": now + lifetime,
         },
     )
 
 
-_UNTOLD = ("cpolicy", "To be made by clone or by copy, as the cloud decided.")
 NOT_MADE = "Not made. Ask the operator for the reason."
 """What a tenant learns if the reason is not for tenants."""
-_UNTOLD_REFUSAL = ("cprefused", NOT_MADE)
+_UNTOLD = ("cprefused", NOT_MADE)
 
 
 def _detail(reason: Reason) -> tuple[str, str]:
@@ -245,12 +242,9 @@ def _detail(reason: Reason) -> tuple[str, str]:
 
 
 def _first_reason(decision: Decision) -> Reason | None:
-    """Return the first reason for a tenant that forbids every clone.
-
-    For a request that is refused, the first that forbids the copy.
-    """
-    closed = {*decision.efficient}
-    findings = tenant_findings(decision)
-    if isinstance(decision, Refuse):
-        closed = {decision.ordinary}
-    return next((f.reason for f in findings if closed <= {*f.blocks}), None)
+    """Return the first reason for a tenant that forbids the copy."""
+    if not isinstance(decision, Refuse):
+        return None  # a clone was to be made, and failed
+    told = tenant_findings(decision)
+    copy = decision.ordinary
+    return next((f.reason for f in told if copy in f.blocks), None)

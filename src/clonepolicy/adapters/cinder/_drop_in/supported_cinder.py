@@ -26,6 +26,7 @@ cinder.volume.manager:VolumeManager.
   _delete_image context image_id image_service
   create_volume context volume request_spec filter_properties allow_reschedule
   do_cleanup context cleanup_request
+  update_service_capabilities capabilities
   driver_delete_volume volume
   _check_is_our_resource resource
   _is_our_backend host cluster_name

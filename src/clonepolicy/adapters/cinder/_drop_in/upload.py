@@ -15,7 +15,9 @@ from clonepolicy import (
     AdapterError,
     ConflictError,
     Decision,
+    GiB,
     Register,
+    Route,
     UploadRequest,
     Volume,
     execute,
@@ -25,6 +27,10 @@ from clonepolicy._text import printable
 from clonepolicy.adapters.cinder._driver import CinderArray
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
 from clonepolicy.adapters.cinder._drop_in.journal import Work
+from clonepolicy.adapters.cinder._drop_in.metrics import (
+    Measure,
+    count_fallbacks,
+)
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
@@ -105,7 +111,7 @@ class ManagerArray(CinderArray):
         manager._update_allocated_capacity(found, decrement=True)
 
 
-@attrs.frozen(slots=False)
+@attrs.define(slots=False)
 class UploadToImage:
     """One call of ``VolumeManager.copy_volume_to_image``."""
 
@@ -116,6 +122,9 @@ class UploadToImage:
     image_id: str
     work: Work | None
     """The journal of this upload; None: it cannot be noted."""
+    measure: Measure
+    registered: bool = False
+    """Whether Cinder itself has registered a clone."""
 
     @functools.cached_property
     def _ports(self) -> Ports:
@@ -128,12 +137,24 @@ class UploadToImage:
             image_service=service,
             settings=self.backend.settings,
         )
-        return self.backend.ports(images, ManagerArray, manager=self.manager)
+        return self.backend.ports(
+            images,
+            ManagerArray,
+            image_id=self.image_id,
+            manager=self.manager,
+        )
 
     @functools.cached_property
     def decision(self) -> Decision | None:
         """The decision, made and reported as `DriverBackend.enforce`."""
-        return self.backend.enforce("upload", self.context, self._gather)
+        return self.backend.enforce(
+            "upload", self.context, self._gather, self.able
+        )
+
+    def able(self, decision: Decision) -> bool:
+        """Return whether Cinder's limits and the journal let it register."""
+        noted = self.work is not None or not self.backend.enforces
+        return noted and decision.request.volume.encryption_key_id is None
 
     def _gather(self) -> UploadRequest:
         volume = self._ports.volumes.get_volume(self.volume_id)
@@ -163,12 +184,13 @@ class UploadToImage:
         if (
             not isinstance(made, Register)
             or self.backend.declines(made)
-            or self.work is None
+            or not self.able(made)
         ):
             return False
         plan = Plan(made.plan.attempts[:1])
         outcome = execute(plan, self._ports, journal=self.work)
         log_failures(outcome)
+        count_fallbacks(outcome)
         done = outcome.attempt is not None
         if not done and any(
             isinstance(failure.step, WithdrawLocation)
@@ -183,3 +205,10 @@ class UploadToImage:
                 "volume"
             )
         return done
+
+    def count_sent(self) -> None:
+        """Remember how many bytes Cinder has sent, if it sent them."""
+        if self.measure.route is None:
+            made = self.decision
+            size = None if made is None else made.request.volume.size * GiB
+            self.measure.took(Route.UPLOAD, size)

@@ -15,11 +15,15 @@ from clonepolicy import (
     FileLocation,
     Location,
     NotFoundError,
-    StoredImage,
     UnsupportedError,
     Volume,
 )
-from clonepolicy.ports import ArrayBackend, Inspection, StoredVolume
+from clonepolicy.ports import (
+    ArrayBackend,
+    Inspection,
+    StoredImage,
+    StoredVolume,
+)
 from clonepolicy.testing.conformance._check import (
     Level,
     expect_error,

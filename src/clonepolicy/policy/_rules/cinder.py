@@ -1,7 +1,8 @@
 """Rules of Cinder 29 and of the Liberty spec that SAFE does not have.
 
 Where Cinder is wrong, its rule is wrong in the same way:
-``docs/explanation/cinder-29.md`` describes how.
+``docs/explanation/stock-cinder.md`` describes how.  What only older releases
+do is in `older_cinder`.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def spec_same_owner(request: CreateRequest, candidate: ImageVolume) -> bool:
     return source is None or source.project_id == request.image.owner
 
 
-# -- Cinder 29: create ------------------------------------------------------
+# -- Cinder: create ------------------------------------------------------
 
 
 @rule(
@@ -203,11 +204,12 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(f"{first}{found}.*{last}", re.DOTALL)
 
 
-def _sql_like(pattern: str, text: str) -> bool:
+def sql_like(pattern: str, text: str) -> bool:
+    """Match as SQL's LIKE does, case counting."""
     return _compiled(pattern).fullmatch(text) is not None
 
 
-def _filter(wanted: Host | None, has: Host | None) -> bool:
+def filter_host(wanted: Host | None, has: Host | None) -> bool:
     """Match a host also with its backends and pools, as Cinder does."""
     if wanted is None:
         return True
@@ -216,8 +218,8 @@ def _filter(wanted: Host | None, has: Host | None) -> bool:
     text, place = str(wanted), str(has)
     return (
         place == text
-        or ("#" not in text and _sql_like(f"{text}#%", place))
-        or (not {"@", "#"} & set(text) and _sql_like(f"{text}@%", place))
+        or ("#" not in text and sql_like(f"{text}#%", place))
+        or (not {"@", "#"} & set(text) and sql_like(f"{text}@%", place))
     )
 
 
@@ -239,7 +241,7 @@ def cinder_same_host(request: CreateRequest, candidate: ImageVolume) -> bool:
         source is None
         or request.backend.clone_across_pools is True
         or volume.cluster_name is not None
-        or _filter(volume.host, source.host)
+        or filter_host(volume.host, source.host)
     )
 
 
@@ -262,7 +264,7 @@ def cinder_same_cluster(
     return (
         source is None
         or request.backend.clone_across_pools is True
-        or _filter(request.volume.cluster_name, source.cluster_name)
+        or filter_host(request.volume.cluster_name, source.cluster_name)
     )
 
 
@@ -321,7 +323,7 @@ def cinder_cache_place(request: CreateRequest, candidate: CacheEntry) -> bool:
     )
 
 
-# -- Cinder 29: upload ------------------------------------------------------
+# -- Cinder: upload ------------------------------------------------------
 
 _CLONED = (
     "config.image_upload_use_cinder_backend",

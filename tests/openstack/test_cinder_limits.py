@@ -1,4 +1,4 @@
-"""What CINDER_29 does not model: each difference exists."""
+"""What the policy of this Cinder does not model: each difference exists."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import attrs
 import pytest
 
 from clonepolicy import (
-    CINDER_29,
     ArrayImage,
     CreateRequest,
     FileLocation,
     Host,
+    ImageVolume,
+    LocationsFrom,
     Quota,
     Route,
-    StoredImage,
     decide,
     parse_location,
 )
-from clonepolicy.ports import Missing
+from clonepolicy.ports import Missing, StoredImage
 from clonepolicy.scenarios import (
     ARRAY,
     CLONEABLE,
@@ -41,56 +41,98 @@ import sqlalchemy
 from cinder import exception
 from cinder.api.schemas import volume_actions as schema
 from cinder.api.validation import validators
-from cinder.db import api as db_api
-from cinder.db import models
 from cinder_limits import LIMITS, explained
+from installed import MAJOR, POLICY, models
+from installed import db as db_api
 from observed import expected
 from oslo_db import exception as db_exception
 from real_cinder import RealCinder, real_cinder
 
 __all__ = ["real_cinder"]
 
-DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "cinder-29.md"
-STORED = CLONEABLE[Route.ARRAY_IMAGE]
-BACKED = CLONEABLE[Route.IMAGE_VOLUME]
+DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "stock-cinder.md"
+
+
+def shown(request: CreateRequest) -> CreateRequest:
+    """Have the image show its locations, which every release reads."""
+    located: tuple[ArrayImage | ImageVolume, ...]
+    located = (*request.array_images, *request.image_volumes)
+    shows = {
+        "image.locations_from": LocationsFrom.IMAGE,
+        "image.direct_url": str(located[0].location),
+    }
+    return with_facts(request, shows)
+
+
+STORED = shown(CLONEABLE[Route.ARRAY_IMAGE])
+BACKED = shown(CLONEABLE[Route.IMAGE_VOLUME])
 CACHED = CLONEABLE[Route.CACHE_ENTRY]
 DOWNLOADED = attrs.evolve(CACHED, cache_entries=())
 
 
 def stored(*locations: str) -> CreateRequest:
     """Return a request for an image that is stored at these locations."""
-    return attrs.evolve(
-        STORED,
-        array_images=tuple(
-            ArrayImage(
-                location=parse_location(location), source=StoredImage(size=1)
-            )
-            for location in locations
-        ),
+    images = tuple(
+        ArrayImage(
+            location=parse_location(location), source=StoredImage(size=1)
+        )
+        for location in locations
     )
+    return shown(attrs.evolve(STORED, array_images=images))
 
 
 @pytest.mark.parametrize("words", LIMITS)
 def test_the_documentation_lists_each_limit(words: str) -> None:
     """A difference is explained only by a listed limit."""
-    _, _, section = DOCS.read_text().partition("## What it does not model")
+    _, _, section = DOCS.read_text().partition("## What they do not model")
     assert f"- **{words}" in section
 
 
 def test_cinder_clones_the_first_rbd_location_of_the_list(
     real_cinder: RealCinder,
 ) -> None:
-    """CINDER_29 clones the first by URL."""
+    """POLICY clones the first by URL."""
     request = stored(f"rbd://{ARRAY}/p/b/snap", f"rbd://{ARRAY}/p/a/snap")
     assert "p/b@snap" == real_cinder.run_create(request).source
     assert "p/a@snap" == expected(request).source
     assert ["rbd_order"] == explained(request)
 
 
+@pytest.mark.skipif(MAJOR > 27, reason="Cinder 28 sorts image volumes")
+def test_until_27_no_query_sorts_image_volumes(
+    real_cinder: RealCinder,
+) -> None:
+    """Their age changes what the policy clones, and not what Cinder does."""
+    (backing,) = BACKED.image_volumes
+    assert backing.source is not None
+    requests = [
+        attrs.evolve(
+            BACKED,
+            image_volumes=tuple(
+                attrs.evolve(
+                    backing,
+                    location=parse_location(f"cinder://{volume_id}"),
+                    source=attrs.evolve(
+                        backing.source, id=volume_id, created_at=created
+                    ),
+                )
+                for volume_id, created in zip(
+                    (SOURCE_ID, OTHER_ID), moments, strict=True
+                )
+            ),
+        )
+        for moments in ((THEN, NOW), (NOW, THEN))
+    ]
+    seen = {real_cinder.run_create(request).source for request in requests}
+    assert 1 == len(seen)
+    assert {SOURCE_ID, OTHER_ID} == {expected(r).source for r in requests}
+    assert all(["database_order"] == explained(r) for r in requests)
+
+
 def test_cinder_fails_if_its_database_cannot_read_the_cache(
     real_cinder: RealCinder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CINDER_29 only closes the route of the cache."""
+    """POLICY only closes the route of the cache."""
 
     def fail(*_args: object, **_more: object) -> None:
         raise db_exception.DBError
@@ -110,7 +152,7 @@ def test_cinder_clones_an_rbd_url_that_is_not_canonical(
     """It decodes the URL before it looks for the image."""
     request = stored(f"rbd://{ARRAY}/p/%61/snap")
     assert "p/a@snap" == real_cinder.run_create(request).source
-    assert "download" == decide(request, CINDER_29).verdict
+    assert "download" == decide(request, POLICY).verdict
     assert ["rbd_spelling"] == explained(request)
 
 
@@ -134,7 +176,7 @@ def test_two_stale_cache_entries_hide_a_fresh_one(
     )
     request = attrs.evolve(CACHED, cache_entries=(fresh, *evicted))
     assert seen == real_cinder.run_create(request).verdict
-    assert "clone" == decide(request, CINDER_29).verdict
+    assert "clone" == decide(request, POLICY).verdict
     assert (["cache_order"] if stale == 2 else []) == explained(request)
 
 
@@ -147,7 +189,7 @@ def test_a_stale_cache_entry_that_cannot_be_evicted_fails_the_create(
         {"candidate.image_updated_at": NOW, "source.status": "in-use"},
     )
     assert "InvalidVolume" == real_cinder.run_create(request).error
-    assert "download" == decide(request, CINDER_29).verdict
+    assert "download" == decide(request, POLICY).verdict
     assert ["eviction"] == explained(request)
 
 
@@ -163,7 +205,7 @@ def test_an_unknown_time_fails_the_create(
     """Cinder compares times, and does not expect None."""
     request = with_facts(CACHED, {"candidate.image_updated_at": None})
     assert "AttributeError" == real_cinder.run_create(request).error
-    assert "download" == decide(request, CINDER_29).verdict
+    assert "download" == decide(request, POLICY).verdict
     assert ["unknown_moment"] == explained(request)
 
 
@@ -173,7 +215,7 @@ def test_an_image_in_a_file_is_not_cloned_by_the_rbd_driver(
     """Of the drivers with their own clone, only RBD's is compared."""
     request = stored(f"file:///images/{IMAGE_ID}")
     assert "download" == real_cinder.run_create(request).verdict
-    assert "clone" == decide(request, CINDER_29).verdict
+    assert "clone" == decide(request, POLICY).verdict
     assert ["file_drivers"] == explained(request)
 
 
@@ -183,7 +225,7 @@ def test_a_driver_that_finds_images_is_not_compared(
     """The RBD driver is asked about the same facts, and clones."""
     request = with_facts(STORED, {"backend.finds_images": True})
     assert real_cinder.run_create(request).verdict == "clone"
-    assert decide(request, CINDER_29).verdict == "download"
+    assert decide(request, POLICY).verdict == "download"
     assert ["finding_drivers"] == explained(request)
 
 
@@ -193,18 +235,20 @@ def test_a_local_file_is_read_although_the_download_is_forbidden(
     """With file among the schemes, Glance is not asked for the data."""
     image = tmp_path / "image"
     image.write_bytes(b"data")
-    request = attrs.evolve(
-        with_facts(
-            DOWNLOADED,
-            {
-                "image.downloadable": False,
-                "config.allowed_direct_url_schemes": frozenset({"file"}),
-            },
+    request = with_facts(
+        shown(
+            attrs.evolve(
+                DOWNLOADED,
+                array_images=(ArrayImage(location=FileLocation(str(image))),),
+            )
         ),
-        array_images=(ArrayImage(location=FileLocation(str(image))),),
+        {
+            "image.downloadable": False,
+            "config.allowed_direct_url_schemes": frozenset({"file"}),
+        },
     )
     assert "download" == real_cinder.run_create(request).verdict
-    assert "refuse" == decide(request, CINDER_29).verdict
+    assert "refuse" == decide(request, POLICY).verdict
     assert ["local_file"] == explained(request)
 
 
@@ -217,7 +261,7 @@ def test_a_location_that_is_no_url_fails_the_create(
         array_images=(ArrayImage(location=parse_location("http://[")),),
     )
     assert "ValueError" == real_cinder.run_create(request).error
-    assert "clone" == decide(request, CINDER_29).verdict
+    assert "clone" == decide(request, POLICY).verdict
     assert ["unreadable_url"] == explained(request)
 
 
@@ -227,7 +271,7 @@ def test_a_volume_without_a_host_fails_the_create(
     """The scheduler sets a host before the manager is called."""
     request = with_facts(DOWNLOADED, {"volume.host": None})
     assert "InvalidVolume" == real_cinder.run_create(request).error
-    assert "download" == decide(request, CINDER_29).verdict
+    assert "download" == decide(request, POLICY).verdict
     assert ["unplaced"] == explained(request)
 
 
@@ -250,7 +294,7 @@ def test_errors_of_the_driver_are_no_facts(
         changed.driver.failure = failure
 
     seen = real_cinder.run_create(CACHED, before=fail)
-    assert (decide(CACHED, CINDER_29).verdict, error) == (
+    assert (decide(CACHED, POLICY).verdict, error) == (
         seen.verdict,
         seen.error,
     )
@@ -299,7 +343,7 @@ def test_hosts_are_compared_as_the_database_does(
         },
     )
     assert "clone" == real_cinder.run_create(request).verdict
-    assert "download" == decide(request, CINDER_29).verdict
+    assert "download" == decide(request, POLICY).verdict
     assert ["letter_case"] == explained(request)
 
 
@@ -319,7 +363,7 @@ def test_an_empty_image_owner_is_not_a_missing_one(
             value="",
         )
 
-    assert "clone" == decide(request, CINDER_29).verdict
+    assert "clone" == decide(request, POLICY).verdict
     assert "clone" == real_cinder.run_create(request).verdict
     assert "download" == real_cinder.run_create(request, before=empty).verdict
 
@@ -333,7 +377,7 @@ def test_only_the_download_verifies_a_signature(
         changed.images.partly_signed = True
 
     request = with_facts(DOWNLOADED, {"image.signed": True})
-    assert "download" == decide(request, CINDER_29).verdict
+    assert "download" == decide(request, POLICY).verdict
     assert "download" == real_cinder.run_create(request).verdict
     seen = real_cinder.run_create(request, before=tear)
     assert ("refuse", "InvalidSignatureImage") == (seen.verdict, seen.error)
@@ -360,7 +404,7 @@ def test_glance_refuses_a_location_after_the_clone_was_made(
         changed.images.refused_location = refusal
 
     seen = real_cinder.run_upload(REGISTERABLE, before=refuse)
-    assert (decide(REGISTERABLE, CINDER_29).verdict, error) == (
+    assert (decide(REGISTERABLE, POLICY).verdict, error) == (
         seen.verdict,
         seen.error,
     )
@@ -380,7 +424,7 @@ def test_an_accepted_location_counts_as_registered(
 def test_the_api_rejects_some_requests_that_are_decided() -> None:
     """A request with such facts cannot reach the manager."""
     request = with_facts(REGISTERABLE, {"image.disk_format": "iso"})
-    assert "upload" == decide(request, CINDER_29).verdict
+    assert "upload" == decide(request, POLICY).verdict
     body: dict[str, Any] = {"image_name": "i", "disk_format": "iso"}
     with pytest.raises(exception.ValidationError, match="iso"):
         validators._SchemaValidator(schema.volume_upload_image).validate(
@@ -393,7 +437,7 @@ def test_a_volume_without_a_host_is_uploaded(real_cinder: RealCinder) -> None:
     request = with_facts(REGISTERABLE, {"volume.host": None})
     assert ["unplaced"] == explained(request)
     assert "upload" == real_cinder.run_upload(request).verdict
-    assert "register" == decide(request, CINDER_29).verdict
+    assert "register" == decide(request, POLICY).verdict
 
 
 def test_the_quota_per_volume_does_not_limit_a_clone(
@@ -405,4 +449,4 @@ def test_the_quota_per_volume_does_not_limit_a_clone(
     )
     seen = real_cinder.run_upload(request)
     assert ("register", None) == (seen.verdict, seen.error)
-    assert "register" == decide(request, CINDER_29).verdict
+    assert "register" == decide(request, POLICY).verdict

@@ -1,10 +1,15 @@
-"""CINDER_29: what Cinder 29 does."""
+"""What Cinder 24 to 29 do, by release: until 26, 27, 28, 29."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from reference.places import database_finds, is_clustered, text_of
+from reference.places import (
+    database_finds,
+    database_finds_by_host,
+    is_clustered,
+    text_of,
+)
 from reference.questions import has_internal_tenant, lacks_space
 from reference.unknown import (
     lies_outside,
@@ -15,8 +20,8 @@ from reference.unknown import (
 from reference.urls import lenient_volume_id, parse
 
 
-def cinder_gates(request: Any) -> dict[str, set[str]]:
-    """Collect what closes each of Cinder 29's routes."""
+def cinder_gates(request: Any, release: int) -> dict[str, set[str]]:
+    """Collect what closes each of Cinder's routes."""
     image = request.image
     array = set()
     volumes = set()
@@ -32,12 +37,14 @@ def cinder_gates(request: Any) -> dict[str, set[str]]:
         volumes.add("container-not-bare")
     if "cinder" not in request.config.allowed_direct_url_schemes:  # D2
         volumes.add("scheme-not-allowed")
-    if image.locations_from == "hidden":  # L4
+    hidden = {"hidden", "locations-api"} if release <= 26 else {"hidden"}
+    if image.locations_from in hidden:  # L4; 26 asks only GET /v2/images/{id}
         array.add("locations-hidden")
         volumes.add("locations-hidden")
-    if image.locations_from == "image" and image.direct_url is None:  # L4
-        array.add("locations-hidden-no-direct-url")
-        volumes.add("locations-hidden-no-direct-url")
+    elif image.locations_from == "image" and image.direct_url is None:  # L4
+        if release > 26:
+            array.add("locations-hidden-no-direct-url")
+            volumes.add("locations-hidden-no-direct-url")
     if request.backend.finds_images:  # 1.9, not modelled
         array.add("driver-finds-images")
     array |= no_candidates(request, "array_images", "no-array-image")
@@ -70,8 +77,41 @@ def cinder_array_image(request: Any, candidate: Any) -> set[str]:
     return found
 
 
-def cinder_image_volume(request: Any, candidate: Any) -> set[str]:
-    """Judge the volume behind a location as Cinder 29 does (1.5)."""
+def cinder_places(request: Any, source: Any, release: int) -> set[str]:
+    """Ask the database for volumes of one place, as each release does."""
+    new = request.volume
+    across = request.backend.clone_across_pools is True
+    by_host = database_finds_by_host(new.host, source.host)
+    in_cluster = database_finds(new.cluster_name, source.cluster_name)
+    on_host = database_finds(new.host, source.host)
+    found = set()
+    if release <= 26:
+        # volume_get_all_by_host, or volume_get_all without a place
+        if not across and not by_host:
+            found.add("different-host")
+        return found
+    if release == 27:
+        # the filter of one place, and volume_get_all_by_host if not across
+        if not across and not by_host:
+            found.add("different-host")
+        if is_clustered(new) and not in_cluster:
+            found.add("different-cluster")
+        if not is_clustered(new) and not on_host:
+            found.add("different-host")
+        return found
+    if across:  # C5, C6
+        return found
+    if is_clustered(new) and not in_cluster:
+        found.add("different-cluster")
+    if not is_clustered(new) and not on_host:
+        found.add("different-host")
+    return found
+
+
+def cinder_image_volume(
+    request: Any, candidate: Any, release: int
+) -> set[str]:
+    """Judge the volume behind a location as Cinder does (1.5)."""
     new = request.volume
     source = candidate.source
     owner = request.image.owner
@@ -80,19 +120,14 @@ def cinder_image_volume(request: Any, candidate: Any) -> set[str]:
         found.add("location-malformed")
     if source is None:
         return found | why_missing(candidate)
-    if request.backend.clone_across_pools is not True:  # C5, C6
-        if is_clustered(new):
-            if not database_finds(new.cluster_name, source.cluster_name):
-                found.add("different-cluster")
-        elif not database_finds(new.host, source.host):
-            found.add("different-host")
+    found |= cinder_places(request, source, release)
     if owner not in (new.project_id, source.image_owner):  # C9
         found.add("owner-mismatch")
     return found
 
 
-def cinder_cache_entry(request: Any, candidate: Any) -> set[str]:
-    """Judge an entry of the cache as Cinder 29 does (1.8)."""
+def cinder_cache_entry(request: Any, candidate: Any, release: int) -> set[str]:
+    """Judge an entry of the cache as Cinder does (1.8)."""
     image = request.image
     new = request.volume
     source = candidate.source
@@ -108,7 +143,8 @@ def cinder_cache_entry(request: Any, candidate: Any) -> set[str]:
     elif is_clustered(new):  # V2
         if text_of(new.cluster_name) != text_of(source.cluster_name):
             found.add("different-host")
-    elif request.backend.clone_across_pools is not True:
+    # until 28, the manager makes the cache before it knows the capability
+    elif release <= 28 or request.backend.clone_across_pools is not True:
         if text_of(new.host) != text_of(source.host):
             found.add("different-host")
     return found

@@ -1,0 +1,43 @@
+"""The installed Cinder: its release, its policy, and where it keeps things."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from cinder import objects
+
+from clonepolicy import POLICIES, Request
+
+objects.register_all()  # the modules below name its classes
+
+MAJOR = int(metadata.version("cinder").partition(".")[0])
+POLICY = POLICIES[f"CINDER_{max(26, MAJOR)}"]
+"""What describes it; CINDER_26 describes 24 and 25, too."""
+OTHERS = tuple(
+    policy
+    for name, policy in POLICIES.items()
+    if name.startswith("CINDER_") and policy is not POLICY
+)
+"""What describes other releases."""
+
+if TYPE_CHECKING or MAJOR >= 29:
+    from cinder.db import api as db
+    from cinder.db import models
+else:
+    from cinder.db.sqlalchemy import api as db
+    from cinder.db.sqlalchemy import models
+
+__all__ = ["MAJOR", "OTHERS", "POLICY", "as_seen", "db", "models"]
+
+
+def as_seen(request: Request) -> Any:
+    """Return the facts that this Cinder sees.
+
+    Cinder 24 does not know that an array can clone across pools.
+    """
+    if MAJOR > 24:
+        return request
+    backend = attrs.evolve(request.backend, clone_across_pools=None)
+    return attrs.evolve(request, backend=backend)
