@@ -144,15 +144,18 @@ def proxied(glance: Glance | str) -> Iterator[Proxy]:
                 connection.close()
                 return reply
 
-            proxy.fault(f"{self.command} {self.path}")(self, ask)
+            try:
+                proxy.fault(f"{self.command} {self.path}")(self, ask)
+            except ConnectionError:  # Glance itself has stopped
+                self.hang_up()
 
         def unchunked(self) -> bytes:
-            data = b""
+            data = bytearray()
             while length := int(self.rfile.readline(), 16):
                 data += self.rfile.read(length)
                 self.rfile.readline()
             self.rfile.readline()
-            return data
+            return bytes(data)
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815 - their names there
 

@@ -62,7 +62,8 @@ class Files:
 
     folder: Path
     backend: str = "reflink"
-    conf: str = ""
+    # several hosts have it
+    conf: str = '[reflink]\nextra_capabilities = {"array_id": "files"}\n'
 
     @classmethod
     def of(cls, cloud: Stack) -> Files:
