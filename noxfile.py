@@ -255,6 +255,14 @@ def with_openstack(
 
 
 @nox.session(python=[v for v in PYTHONS if v in OPENSTACK][:1])
+def bench_openstack(session: nox.Session) -> None:
+    """Time Cinder's own manager and the drop-in, in turns in one cloud."""
+    groups = ("tests", "openstack")
+    install_wheel(session, *groups, extras=f"{EVERYTHING},cinder")
+    session.run("python", "benchmarks/bench_drop_in.py", *session.posargs)
+
+
+@nox.session(python=[v for v in PYTHONS if v in OPENSTACK][:1])
 def arrays(session: nox.Session) -> None:
     """Certify the arrays on real file systems, QEMU and Ceph, and kill them.
 

@@ -35,12 +35,17 @@ from clonepolicy.adapters.records import (
     locations_from_v2,
     volume_from_row,
 )
-from clonepolicy.ports import Inspection
+from clonepolicy.ports import Inspection, Missing
 from clonepolicy.scenarios import CLONEABLE
 
 _READY = frozenset({"available", "in-use"})
 _SETTLED = frozenset({None, "none", "success", "error"})
 _REFUSED = Inspection.REFUSED
+_UNREAD = frozenset({LocationsFrom.UNAVAILABLE, LocationsFrom.UNREADABLE})
+_HIDDEN = frozenset({LocationsFrom.HIDDEN, LocationsFrom.FORBIDDEN})
+_UNANSWERED = frozenset({Missing.UNAVAILABLE, Missing.FAILED})
+_UNASKED = frozenset({Missing.UNSUPPORTED, Missing.NOT_ASKED})
+_STUCK = frozenset({"deleting", "maintenance", "awaiting-transfer"})
 _MIB = 1 << 20
 
 
@@ -71,9 +76,13 @@ def compare(request: CreateRequest) -> tuple[int, int]:  # noqa: C901, PLR0912, 
         code |= 64
     if volume.multiattach and volume.encryption_key_id is not None:
         code |= 128
-    if (
+    if quota.missing is not None:
+        code |= 1 << 31
+    elif (
         (quota.volumes is not None and quota.volumes < 1)
+        or (quota.type_volumes is not None and quota.type_volumes < 1)
         or (quota.gigabytes is not None and quota.gigabytes < size)
+        or (quota.type_gigabytes is not None and quota.type_gigabytes < size)
         or (
             quota.per_volume_gigabytes is not None
             and quota.per_volume_gigabytes < size
@@ -101,13 +110,20 @@ def compare(request: CreateRequest) -> tuple[int, int]:  # noqa: C901, PLR0912, 
         code |= 131072
     if image.size is None:
         code |= 262144
-    if image.locations_from is LocationsFrom.UNREADABLE:
+    known = True
+    if image.locations_from in _UNREAD:
         code |= 524288
-    if not request.array_images:
+        known = False
+    if image.locations_from in _HIDDEN:
+        code |= 1 << 32
+        known = False
+    if backend.finds_images:
+        code |= 1 << 33
+    if known and not request.array_images:
         code |= 1048576
     if "cinder" not in config.allowed_direct_url_schemes:
         code |= 2097152
-    if not request.image_volumes:
+    if known and not request.image_volumes:
         code |= 4194304
     if not config.image_volume_cache_enabled:
         code |= 8388608
@@ -116,7 +132,9 @@ def compare(request: CreateRequest) -> tuple[int, int]:  # noqa: C901, PLR0912, 
         or config.cinder_internal_tenant_user_id is None
     ):
         code |= 16777216
-    if not request.cache_entries:
+    if request.cache_missing is not None:
+        code |= 1 << 34
+    elif not request.cache_entries:
         code |= _compare_cache(request)
     # what closes the download
     if image.disk_format != "raw" and config.image_conversion_disable:
@@ -129,7 +147,56 @@ def compare(request: CreateRequest) -> tuple[int, int]:  # noqa: C901, PLR0912, 
     free = request.conversion_free
     if free is not None and free <= (image.size or 0):
         code |= 268435456
+    if image.encryption_key_id is not None and (
+        volume.encryption_key_id is None
+    ):
+        code |= 1 << 35
+    code |= _compare_data(request) << 36
     return code, _compare_source(request, request.image_volumes[0])
+
+
+def _compare_data(request: CreateRequest) -> int:
+    """Compare whether the data of any volume can be downloaded."""
+    image, config = request.image, request.config
+    if request.array_images or not (
+        image.locations_from is LocationsFrom.LOCATIONS_API
+        or (
+            image.locations_from is LocationsFrom.IMAGE
+            and request.glance.show_multiple_locations
+        )
+    ):
+        return 0
+    code = 0
+    for candidate in request.image_volumes:
+        source, location, found = candidate.source, candidate.location, 0
+        if (
+            source is None
+            or not isinstance(location, CinderLocation)
+            or location.volume_id != source.id
+        ):
+            return 0
+        if source.encryption_key_id is not None and (
+            image.encryption_key_id is None
+            or request.volume.encryption_key_id is None
+        ):
+            found |= 1
+        if "error" in source.status or source.status in _STUCK:
+            found |= 2
+        if (
+            image.owner is not None
+            and image.owner != source.project_id
+            and not config.trusts(source.project_id)
+        ):
+            found |= 4
+        if (
+            source.glance_image_id is not None
+            and source.glance_image_id != image.id
+        ):
+            found |= 8
+        if not found:
+            return 0
+        code |= found
+    return code
 
 
 def _compare_cache(request: CreateRequest) -> int:
@@ -153,12 +220,23 @@ def _compare_cache(request: CreateRequest) -> int:
     return code or 33554432
 
 
-def _compare_source(  # noqa: C901, PLR0912, PLR0915 - the point
+def _compare_source(  # noqa: C901, PLR0911, PLR0912, PLR0915 - the point
     request: CreateRequest, candidate: ImageVolume
 ) -> int:
     source, location = candidate.source, candidate.location
-    if source is None:
+    missing = candidate.missing
+    if missing is Missing.ABSENT:
         return 1
+    if missing is Missing.FORBIDDEN:
+        return 1 << 18
+    if missing in _UNANSWERED:
+        return 1 << 19
+    if missing in _UNASKED:
+        return 1 << 20
+    if missing is Missing.ELSEWHERE:
+        return 1 << 21
+    if source is None:
+        return 0
     image, volume = request.image, request.volume
     backend, config = request.backend, request.config
     owner, size = image.owner, volume.size
@@ -172,21 +250,20 @@ def _compare_source(  # noqa: C901, PLR0912, PLR0915 - the point
     if source.size < size and backend.can_extend is not True:
         code |= 16
     limit = backend.clone_limit
-    if limit is not None and (source.clones is None or source.clones >= limit):
+    if limit is not None and source.clones is None:
+        code |= 1 << 22
+    elif limit is not None and (source.clones or 0) >= limit:
         code |= 32
+    if source.status == "in-use" and backend.clone_in_use is not True:
+        code |= 1 << 23
     has, wanted = source.volume_type, volume.volume_type
-    if has != wanted and (
-        has is None
-        or wanted is None
-        or (
-            has.id != wanted.id
-            and (
-                has.volume_backend_name is None
-                or has.volume_backend_name != wanted.volume_backend_name
-            )
-        )
-    ):
-        code |= 64
+    if has is None or wanted is None or has.id != wanted.id:
+        promised = wanted.extra_specs if wanted is not None else frozenset()
+        kept = has.extra_specs if has is not None else frozenset()
+        if promised is None or promised != kept:
+            code |= 64
+    if (has and has.qos_specs_id) != (wanted and wanted.qos_specs_id):
+        code |= 1 << 24
     across = backend.clone_across_pools is True
     clustered = volume.cluster_name is not None
     here = volume.cluster_name if clustered else volume.host

@@ -11,7 +11,16 @@ from collections.abc import Callable
 import attrs
 import pytest
 
-from clonepolicy import POLICIES, SAFE, Decision, Request, Route, decide
+from clonepolicy import (
+    POLICIES,
+    SAFE,
+    Decision,
+    Finding,
+    Request,
+    Route,
+    decide,
+)
+from clonepolicy._decide import finding as findings_module
 from clonepolicy.policy import Policy
 from clonepolicy.scenarios import CLONEABLE, REGISTERABLE, with_facts
 
@@ -98,3 +107,53 @@ def test_the_package_works_without_docstrings(
         text=True,
     )
     assert ran.stdout.startswith("register a clone of volume")
+
+
+def found() -> Finding:
+    """Return a finding whose remedies nobody has read."""
+    request = with_facts(
+        CLONEABLE[Route.IMAGE_VOLUME], {"source.status": "error"}
+    )
+    return decide(request).findings[0]
+
+
+def test_remedies_are_made_when_they_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And then once."""
+    made = []
+    make = findings_module._remedies
+
+    def counted(*about: object) -> object:
+        made.append(about)
+        return make(*about)  # type: ignore[arg-type] # as they came
+
+    monkeypatch.setattr(findings_module, "_remedies", counted)
+    finding = found()
+    assert made == []
+    assert finding.remedies
+    assert finding.remedies is finding.remedies
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda finding: finding,
+        lambda finding: pickle.loads(pickle.dumps(finding)),  # noqa: S301 - just written
+        copy.copy,
+        copy.deepcopy,
+        lambda finding: attrs.evolve(finding, rule=finding.rule),
+    ],
+    ids=["itself", "pickled", "copied", "deep", "evolved"],
+)
+def test_a_finding_is_the_same_before_and_after_its_remedies_are_read(
+    again: Callable[[Finding], Finding],
+) -> None:
+    """Equality, hash and text take the remedies into account."""
+    unread, read = again(found()), found()
+    assert read.remedies
+    assert (unread, hash(unread)) == (read, hash(read))
+    assert repr(again(found())) == repr(read)
+    assert unread != attrs.evolve(read, remedies=())
+    assert unread.remedies == read.remedies

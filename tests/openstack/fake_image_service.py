@@ -99,6 +99,10 @@ class FakeImages:
 
     # -- methods of GlanceImages -------------------------------------------
 
+    def read(self, image_id: str) -> dict[str, Any]:
+        self._called("read")
+        return dict(self._find(image_id))
+
     def get_config(self) -> GlanceConfig:
         self._called("get_config")
         return GlanceConfig(

@@ -140,7 +140,7 @@ def phase_of(kind: str, steps: Sequence[str], step: int) -> int:
         steps: the names of all steps, as `stack_steps` gives them.
         step: the number of the step.
     """
-    ends = _places("commit ", steps)[:1]
+    ends = _places("commit |Glance ", steps)[:1]
     if kind != "copy":
         array = _places("array ", steps)
         ends += [array[0], array[-1]]

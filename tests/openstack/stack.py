@@ -54,7 +54,7 @@ class Stack:
         if manager == self.manager and self._volume_process.alive:
             return
         self._volume_process.end()
-        _configure_cinder(self.services, self.projects, manager)
+        configure_cinder(self.services, self.projects, manager)
         self._volume_process = self.services.cinder_volume()
         self.manager = manager
 
@@ -251,7 +251,7 @@ def _start(known: Services, manager: str) -> Stack:
     known.keystone()
     projects = _projects(known)
     known.wait_for_port(rabbitmq, "rabbitmq")
-    _configure_cinder(known, projects, manager)
+    configure_cinder(known, projects, manager)
     volume_process = known.cinder_volume()
     known.cinder_scheduler()
     known.api("cinder", "/")
@@ -267,9 +267,10 @@ def _start(known: Services, manager: str) -> Stack:
     return cloud
 
 
-def _configure_cinder(
+def configure_cinder(
     known: Services, projects: dict[str, Project], manager: str
 ) -> None:
+    """Write cinder.conf with a volume manager."""
     known.cinder_conf(
         manager=manager,
         internal_project=projects[INTERNAL].id,

@@ -59,6 +59,17 @@ def test_an_rbd_array_has_the_id_of_its_cluster() -> None:
     assert backend.can_extend is True
 
 
+def test_the_cluster_is_not_asked_for_what_the_driver_has_reported() -> None:
+    """To ask it takes a connection."""
+    driver = rbd_driver(5)
+    del driver._get_fsid
+    driver._stats = {
+        "storage_protocol": "ceph",
+        "location_info": f"ceph:/etc/ceph/ceph.conf:{FSID}:cinder:volumes",
+    }
+    assert backend_from_driver(driver).array_id == FSID
+
+
 def test_an_rbd_driver_without_clone_depth_makes_full_copies() -> None:
     """A depth of zero or less disables clones."""
     backend = backend_from_driver(rbd_driver(0))

@@ -145,7 +145,7 @@ def test_a_kill_while_data_is_uploaded_leaves_nothing(
     assert left.image not in cloud.images.metas
 
 
-@pytest.mark.parametrize("at", [9, 10])
+@pytest.mark.parametrize("at", [6, 7])
 def test_a_killed_create_leaves_a_volume_in_error_without_data(
     lab: Lab, at: int
 ) -> None:

@@ -682,11 +682,19 @@ def test_recovery_asks_glance_with_the_credentials_of_the_service(
     monkeypatch: pytest.MonkeyPatch,
     servers: list[str] | None,
 ) -> None:
-    """No user has made the request; Glance is in cinder.conf or a catalog."""
+    """No user has made the request; Glance is in cinder.conf or a catalog.
+
+    The credentials are loaded once, so that they keep their token.
+    """
     del database
-    plugin = Plugin()
+    loaded: list[Plugin] = []
+
+    def load(*_: object) -> Plugin:
+        loaded.append(Plugin())
+        return loaded[-1]
+
     fakes = {
-        "load_auth_from_conf_options": lambda *_: plugin,
+        "load_auth_from_conf_options": load,
         "load_session_from_conf_options": lambda *_, **__: None,
     }
     for name, fake in fakes.items():
@@ -695,16 +703,23 @@ def test_recovery_asks_glance_with_the_credentials_of_the_service(
     cfg.CONF.set_override(auth.dest, "password", "glance")
     cfg.CONF.set_override("glance_api_servers", servers)
     monkeypatch.setattr(GlanceImages, "get_config", _roles)
-    asked = _images.ServiceImages(
-        context=None, image_service=None, settings=Settings()
-    )
+    _images._service_auth.cache_clear()
     try:
-        found = asked.glance
+        found, again = (
+            _images.ServiceImages(
+                context=None, image_service=None, settings=Settings()
+            ).glance
+            for _ in range(2)
+        )
     finally:
+        _images._service_auth.cache_clear()
         cfg.CONF.clear_override(auth.dest, "glance")
         cfg.CONF.clear_override("glance_api_servers")
+    kept = loaded[0]
+    for each in (found, again):
+        assert each.service_client.http_client.auth is kept
     for client in (found.client, found.service_client):
-        assert client.http_client.auth is plugin
+        assert client.http_client.auth is kept
         assert client.http_client.endpoint_override == "http://glance.example"
 
 

@@ -67,6 +67,22 @@ def test_what_other_services_report_to_the_scheduler_counts(
     assert asked == [None]
 
 
+def test_a_service_that_does_not_clone_across_pools_asks_nobody(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the answer, the volume of another service is not cloned."""
+    monkeypatch.delattr(rpcapi.SchedulerAPI, "get_pools")
+    here = start(
+        options={"backend_defaults.extra_capabilities": '{"array_id": "SN-1"}'}
+    )
+    image = here.images.add()
+    here.add_image_volume(image, host="far@slow#pool")
+    here.create(image)
+    assert COPY in here.driver.names()
+    assert "different-host" in here.reasons()
+    assert "cannot ask the scheduler" not in here.log.text
+
+
 def test_a_service_whose_array_has_no_id_asks_nobody(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,27 @@ class Remedy:
 
 
 @attrs.frozen(kw_only=True)
+class _Unread:
+    """The remedies of a finding, before somebody reads them."""
+
+    rule: Rule[Any]
+    request: Request
+    candidate: Candidate | None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy them as what they are, because a rule cannot be pickled."""
+        return tuple, (_read(self),)
+
+
+def _read(remedies: tuple[Remedy, ...] | _Unread) -> tuple[Remedy, ...]:
+    if isinstance(remedies, tuple):
+        return remedies
+    return tuple(
+        _remedies(remedies.rule, remedies.request, remedies.candidate)
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Finding:
     """One rule that fails, and the facts that it compared."""
 
@@ -42,14 +63,22 @@ class Finding:
     requirement: str
     meaning: str
     """What is the case."""
-    remedies: tuple[Remedy, ...]
-    """What removes this finding, the best first; each alone is enough."""
+    _remedies: tuple[Remedy, ...] | _Unread = attrs.field(
+        alias="remedies", eq=_read, repr=lambda kept: repr(_read(kept))
+    )
     blocks: tuple[Route, ...]
     """The routes that it closes, for its candidate or for all; a note: ()."""
     candidate: str | None = None
     """The label of the candidate that it is about; None: the request."""
     values: tuple[tuple[str, Any], ...]
     """The path and the value of each fact that the rule reads."""
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What removes this finding, the best first; each alone is enough."""
+        made = _read(self._remedies)
+        object.__setattr__(self, "_remedies", made)
+        return made
 
 
 @attrs.frozen(kw_only=True)
@@ -73,7 +102,7 @@ def make_finding(
         rule=rule.name,
         requirement=rule.requirement,
         meaning=rule.meaning,
-        remedies=tuple(_remedies(rule, request, candidate)),
+        remedies=_Unread(rule=rule, request=request, candidate=candidate),
         blocks=blocks,
         candidate=None if candidate is None else candidate.label,
         values=tuple(

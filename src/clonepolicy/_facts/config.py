@@ -90,14 +90,16 @@ class Quota:
 
         A quota that is not known admits none.
         """
-        volumes = (self.volumes, self.type_volumes)
-        gigabytes = (
+        if self.missing is not None:
+            return False
+        for left in (self.volumes, self.type_volumes):
+            if left is not None and left < 1:
+                return False
+        for left in (
             self.gigabytes,
             self.type_gigabytes,
             self.per_volume_gigabytes,
-        )
-        return (
-            self.missing is None
-            and all(left is None or left >= 1 for left in volumes)
-            and all(left is None or left >= size for left in gigabytes)
-        )
+        ):
+            if left is not None and left < size:
+                return False
+        return True

@@ -107,6 +107,7 @@ class ReportedArrays:
 
 
 def reported_array(capabilities: Mapping[str, Any]) -> str | None:
+    """Return the array that a driver reports; None: it reports none."""
     if capabilities.get("storage_protocol") == "ceph":
         ceph = _CEPH.fullmatch(str(capabilities.get("location_info")))
         return None if ceph is None else ceph[1]

@@ -32,6 +32,7 @@ from clonepolicy import (
 )
 from clonepolicy.adapters import _inspection
 from clonepolicy.adapters._files import sparse
+from clonepolicy.adapters.cinder._arrays import reported_array
 from clonepolicy.adapters.cinder._errors import traced, translate_errors
 from clonepolicy.adapters.cinder._families import (
     LVM,
@@ -166,7 +167,7 @@ def _family(driver: Any) -> dict[str, Any]:
         depth = _option(driver, "rbd_max_clone_depth")
         copies = isinstance(depth, int) and depth <= 0
         facts |= {
-            "array_id": driver._get_fsid(),
+            "array_id": _cluster_of(driver),
             "clone_kind": (
                 CloneKind.FULL_COPY if copies else CloneKind.COPY_ON_WRITE
             ),
@@ -178,6 +179,15 @@ def _family(driver: Any) -> dict[str, Any]:
         # then RemoteFS copies some of the sources, and not those in use
         facts |= {"clone_while_uploading": None, "clone_in_use": None}
     return facts
+
+
+def _cluster_of(driver: Any) -> str:
+    """Return the id of an RBD driver's cluster, from its last report.
+
+    To ask the cluster takes a connection of its own.
+    """
+    report = getattr(driver, "_stats", None) or {}
+    return reported_array(report) or str(driver._get_fsid())
 
 
 def _copies_in_flexgroups(driver: Any) -> bool:
@@ -263,9 +273,8 @@ class CinderArray:
                 " ask the array"
             )
         with translate_errors(f"looking up volume {volume_id}"):
-            name = self.get_object(volume_id).name
             try:
-                with _open_rbd(self.driver, name) as stored:
+                with self._open_volume(volume_id) as stored:
                     clones = len(list(stored.list_children2()))
                     return StoredVolume(size=stored.size(), clones=clones)
             except self.driver.rbd.ImageNotFound:
@@ -278,7 +287,7 @@ class CinderArray:
         with (
             translate_errors(f"inspecting {source}"),
             (
-                _open_rbd(self.driver, self.get_object(source).name)
+                self._open_volume(source)
                 if isinstance(source, str)
                 else self._open_snapshot(source)
             ) as image,
@@ -300,6 +309,13 @@ class CinderArray:
                 return StoredImage(size=-(-image.size() // GiB))
         except NotFoundError:
             return None
+
+    def _open_volume(self, volume_id: str) -> Any:
+        known = self.known.get(volume_id)
+        volume = (
+            self.volumes.read_object(volume_id) if known is None else known
+        )
+        return _open_rbd(self.driver, volume.name)
 
     def _open_snapshot(self, location: Location) -> Any:
         if (

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import attrs
 from cinder import context as cinder_context
 from cinder.image import glance
 from keystoneauth1 import loading
+from keystoneauth1.service_token import ServiceTokenAuthWrapper
 from oslo_config import cfg
 
 from clonepolicy import (
@@ -29,16 +31,31 @@ from clonepolicy.adapters.cinder._records import (
 from clonepolicy.adapters.glance import GlanceImages
 from clonepolicy.ports import why_unread
 
+_ENDPOINTS: set[str] = set()
+"""The endpoints of Glance that have had the locations API."""
 
-class UnreadLocations(tuple[None, list[str]]):  # noqa: SLOT001 - it has an error
-    """What Cinder gets, and takes for none, if reading them failed."""
 
-    error: AdapterError
+class ReadLocations(tuple[Any, Any]):  # noqa: SLOT001 - it has attributes
+    """What Cinder gets as the locations of an image.
+
+    ``error``: reading them failed, and Cinder takes them for none.
+    """
+
+    read_at: float
+    """When they were read.  Cinder reads the image directly afterwards."""
+    error: AdapterError | None = None
 
     @classmethod
-    def because(cls, error: AdapterError) -> Self:
+    def of(cls, pair: Any, read_at: float) -> Self:
+        """Take what ``GlanceImageService.get_location`` has returned."""
+        made = cls(pair)
+        made.read_at = read_at
+        return made
+
+    @classmethod
+    def unread(cls, error: AdapterError, read_at: float) -> Self:
         """Keep the error for the decision."""
-        made = cls((None, []))
+        made = cls.of((None, []), read_at)
         made.error = error
         return made
 
@@ -47,8 +64,11 @@ class UnreadLocations(tuple[None, list[str]]):  # noqa: SLOT001 - it has an erro
 class CinderImages:
     """An `ImageService` that reads images by Cinder's own client.
 
-    `GlanceImages` does what Cinder's client cannot.  ``image_location`` are
-    the locations that Cinder has read, or `UnreadLocations`; ``config`` is
+    `GlanceImages` does what Cinder's client cannot.  It also reads images if
+    ``image_service`` is None, with half the requests.  ``image_location`` and
+    ``image_meta`` are the locations and the image that Cinder has read, the
+    locations as `ReadLocations` if it is known when.  ``fresh`` is for how
+    many seconds an image that was read counts as unchanged.  ``config`` is
     what Glance offers, and None asks Glance.
     """
 
@@ -56,7 +76,17 @@ class CinderImages:
     image_service: Any
     settings: Settings
     image_location: Any = None
+    image_meta: Mapping[str, Any] | None = None
+    fresh: float = 0.0
     config: GlanceConfig | None = None
+    now: Callable[[], float] = time.monotonic
+    _read_at: float | None = attrs.field(
+        init=False,
+        default=attrs.Factory(
+            lambda self: getattr(self.image_location, "read_at", None),
+            takes_self=True,
+        ),
+    )
 
     @functools.cached_property
     def glance(self) -> GlanceImages:
@@ -70,26 +100,43 @@ class CinderImages:
 
     def get_image(self, image_id: str) -> Image:
         """Read an image with the requester's credentials."""
-        locations = self.image_location
-        unread = isinstance(locations, UnreadLocations)
+        error = getattr(self.image_location, "error", None)
         with translate_errors(f"reading image {image_id}"):
             return image_from_meta(
-                self.image_service.show(self.context, image_id),
-                locations,
+                self._read(image_id),
+                self.image_location,
                 visible=True,
                 downloadable=self._may_download(image_id),
-                locations_from=why_unread(locations.error) if unread else None,
+                locations_from=None if error is None else why_unread(error),
             )
+
+    def _read(self, image_id: str) -> Mapping[str, Any]:
+        known, read_at, now = self.image_meta, self._read_at, self.now()
+        if (
+            known is not None
+            and read_at is not None
+            and now - read_at < self.fresh
+            and known.get("id") == image_id
+        ):
+            return known
+        if self.image_service is None:
+            read = {**self.glance.read(image_id), "properties": {}}
+        else:
+            read = self.image_service.show(self.context, image_id)
+        self.image_meta, self._read_at = read, now
+        return read
 
     def _may_download(self, image_id: str) -> bool:
         if not self.settings.download_image_restricted:
             return True
-        return self.glance.get_image(image_id).downloadable
+        return self.glance.may_download(image_id)
 
     def get_locations(self, image_id: str) -> tuple[Location, ...]:  # noqa: ARG002 - Cinder has read them
         """Return the locations that Cinder has read."""
-        if isinstance(self.image_location, UnreadLocations):
-            raise self.image_location.error
+        error: AdapterError | None
+        error = getattr(self.image_location, "error", None)
+        if error is not None:
+            raise error
         return locations_from_tuple(self.image_location)
 
     def add_location(self, image_id: str, location: CinderLocation) -> None:
@@ -143,8 +190,7 @@ def _service_context() -> Any:
     conf = cfg.CONF
     if not conf.glance.auth_type:
         return cinder_context.get_admin_context()
-    auth: Any = loading.load_auth_from_conf_options(conf, "glance")
-    catalog = []
+    auth, catalog = _service_auth(), []
     if conf.glance_api_servers is None:
         kind, _, interface = conf.glance_catalog_info.split(":")
         region = conf.glance.region_name
@@ -164,6 +210,16 @@ def _service_context() -> Any:
     )
 
 
+@functools.cache
+def _service_auth() -> Any:
+    """Load the credentials of ``[glance]``, which keep their token.
+
+    Cinder's own client loads them for each request, and so fetches a token
+    for each.
+    """
+    return loading.load_auth_from_conf_options(cfg.CONF, "glance")
+
+
 def glance_clients(context: Any) -> tuple[Any, Any]:
     """Make clients of Glance for the requester and for ``[glance]``.
 
@@ -173,6 +229,11 @@ def glance_clients(context: Any) -> tuple[Any, Any]:
     service = None
     if cfg.CONF.glance.auth_type:
         service = clients._create_onetime_client(context, privileged_user=True)
+        http, auth = service.http_client, _service_auth()
+        if isinstance(http.auth, ServiceTokenAuthWrapper):
+            http.auth.user_auth = auth
+        else:
+            http.auth = auth
     return clients._create_onetime_client(context), service
 
 
@@ -181,8 +242,8 @@ def glance_images(context: Any, settings: Settings) -> GlanceImages:
     requester, service = glance_clients(context)
     roles = context.roles
     if service is not None:
-        auth: Any = loading.load_auth_from_conf_options(cfg.CONF, "glance")
-        roles = auth.get_access(service.http_client.session).role_names
+        access = _service_auth().get_access(service.http_client.session)
+        roles = access.role_names
     return GlanceImages(
         requester,
         service_client=service,
@@ -193,4 +254,5 @@ def glance_images(context: Any, settings: Settings) -> GlanceImages:
             False if settings.set_image_location_restricted else None
         ),
         asks_download=settings.download_image_restricted,
+        endpoints=_ENDPOINTS,
     )

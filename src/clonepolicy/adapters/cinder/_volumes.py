@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -51,7 +52,8 @@ class CinderVolumes:
         context: the request's context; its elevated form reads, as in
             Cinder's volume manager.
         array_ids: the ids of the arrays of this and of other services, by
-            ``host@backend``, as far as they are known.
+            ``host@backend`` or, of a cluster, ``cluster@backend``, as far as
+            they are known.
         find_array: returns the id of the array of another service, or None.
         internal_user_id: who gets image volumes: the option
             ``cinder_internal_tenant_user_id`` if
@@ -82,6 +84,10 @@ class CinderVolumes:
         with translate_errors(f"reading volume {volume_id}"):
             return objects.Volume.get_by_id(self._admin, volume_id)
 
+    def read_object(self, volume_id: str) -> Any:
+        """Read a volume, of which it does not matter what changes later."""
+        return self.get_object(volume_id)
+
     def find_object(self, volume_id: str) -> Any:
         """Read a volume as Cinder's own object; None if there is none."""
         try:
@@ -95,7 +101,7 @@ class CinderVolumes:
         Raises:
             NotFoundError: there is no such volume.
         """
-        volume = self.get_object(volume_id)
+        volume = self.read_object(volume_id)
         with translate_errors(f"reading volume {volume_id}"):
             return volume_from_object(volume)
 
@@ -104,8 +110,12 @@ class CinderVolumes:
         if volume.host is None:
             return Backend()
         service = f"{volume.host.host}@{volume.host.backend}"
-        known = self.array_ids.get(service)
-        return Backend(array_id=known or self.find_array(service))
+        found = self.array_ids.get(service)
+        if found is None and volume.cluster_name is not None:
+            # the services of a cluster have one array
+            cluster = volume.cluster_name
+            found = self.array_ids.get(f"{cluster.host}@{cluster.backend}")
+        return Backend(array_id=found or self.find_array(service))
 
     def get_cache_entries(self, image_id: str) -> tuple[CacheEntry, ...]:
         """Read an image's cache entries on all hosts; ``last_used`` stays."""
@@ -166,7 +176,7 @@ class CinderVolumes:
         """
         if self.image_id is None:
             raise UnsupportedError("an image volume needs an image_id")
-        source = self.get_object(source_id)
+        source = self.read_object(source_id)
         if source.encryption_key_id is not None:
             raise UnsupportedError(
                 f"volume {source_id} is encrypted: no image volume is made "
@@ -225,7 +235,10 @@ class CinderVolumes:
 
     def publish(self, volume_id: str) -> None:
         """Make a volume in creation available."""
-        _set_status(self.get_object(volume_id), IN_CREATION, "available")
+        # most often this is so, and then nothing has to be read
+        unread = objects.Volume(self._admin, id=volume_id)
+        if not _change_status(unread, IN_CREATION, "available"):
+            _set_status(self.get_object(volume_id), IN_CREATION, "available")
 
     def unpublish(self, volume_id: str) -> None:
         """Set an available volume back to ``creating``, if it exists."""
@@ -274,13 +287,38 @@ class CinderVolumes:
             db.volume_destroy(admin, volume_id)
 
 
-def _set_status(volume: Any, expected: AbstractSet[str], status: str) -> None:
+@attrs.frozen(kw_only=True, slots=False)
+class RequestVolumes(CinderVolumes):
+    """The volumes of one request, which reads each once to decide.
+
+    `CinderArray` reads a source once more before it is cloned, under a lock.
+    """
+
+    @functools.cached_property
+    def _read(self) -> dict[str, Any]:
+        return {}
+
+    def read_object(self, volume_id: str) -> Any:
+        """Return what was read first."""
+        if volume_id not in self._read:
+            self._read[volume_id] = self.get_object(volume_id)
+        return self._read[volume_id]
+
+
+def _change_status(
+    volume: Any, expected: AbstractSet[str], status: str
+) -> bool:
     """Compare and set the status in one statement of the database."""
     with translate_errors(f"setting status of volume {volume.id}"):
-        done = volume.conditional_update(
-            {"status": status}, {"status": [*expected, status]}
+        return bool(
+            volume.conditional_update(
+                {"status": status}, {"status": [*expected, status]}
+            )
         )
-    if not done:
+
+
+def _set_status(volume: Any, expected: AbstractSet[str], status: str) -> None:
+    if not _change_status(volume, expected, status):
         raise ConflictError(
             f"volume {volume.id} is {volume.status}: it cannot become {status}"
         )

@@ -31,6 +31,9 @@ from clonepolicy import (
 
 T = TypeVar("T")
 _UNAVAILABLE = tenacity.retry_if_exception_type(UnavailableError)
+_GROWTH = 1.1
+"""How much longer each pause between two looks is, so that the last one, in
+which the task ends, is about a tenth of the whole wait."""
 _CHUNK = 1024 * 1024
 """Bytes of a download that are in memory at once."""
 _LOCATION_API = "v2.17"
@@ -95,15 +98,19 @@ def _positive(
 
 @attrs.frozen(kw_only=True)
 class Patience:
-    """How long to wait for Glance; pauses grow exponentially, with jitter.
+    """How long to wait for Glance.
 
-    The client itself sets the timeout of a single request.
+    The pauses before a request is repeated grow exponentially, with jitter;
+    those between two looks at a background task each by a tenth.  The client
+    itself sets the timeout of a single request.
     """
 
     attempts: int = attrs.field(default=3, validator=_positive)
     """How often a request that may be repeated is sent, the first included."""
     first: float = attrs.field(default=0.5, validator=_positive)
-    """Upper bound of the first pause, in seconds."""
+    """Upper bound of the first pause before a repetition, in seconds."""
+    look: float = attrs.field(default=0.05, validator=_positive)
+    """The first pause between two looks, in seconds."""
     longest: float = attrs.field(default=10.0, validator=_positive)
     """Upper bound of every pause, in seconds."""
     total: float = attrs.field(default=300.0, validator=_positive)
@@ -117,8 +124,13 @@ class Patience:
         Raises:
             AdapterError: the error of the last attempt.
         """
-        stop = tenacity.stop_after_attempt(self.attempts)
-        result: T = self._retrying(stop, _UNAVAILABLE)(call)
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(self.attempts),
+            wait=tenacity.wait_random_exponential(self.first, self.longest),
+            retry=_UNAVAILABLE,
+            reraise=True,
+        )
+        result: T = retrying(call)
         return result
 
     def wait_until(self, action: str, is_done: Callable[[], bool]) -> None:
@@ -128,19 +140,20 @@ class Patience:
             UnavailableError: it did not return true within ``total``.
             AdapterError: any other error of ``is_done``, at once.
         """
-        stop = tenacity.stop_after_delay(self.total)
         not_done = tenacity.retry_if_result(lambda done: not done)
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_delay(self.total),
+            wait=tenacity.wait_exponential(
+                self.look, self.longest, exp_base=_GROWTH
+            ),
+            retry=not_done | _UNAVAILABLE,
+            reraise=True,
+        )
         try:
-            self._retrying(stop, not_done | _UNAVAILABLE)(is_done)
+            retrying(is_done)
         except tenacity.RetryError:
             message = f"{action}: not done after {self.total} s"
             raise UnavailableError(message) from None
-
-    def _retrying(self, stop: Any, retry: Any) -> tenacity.Retrying:  # noqa: ANN401 - conditions of tenacity
-        wait = tenacity.wait_random_exponential(self.first, self.longest)
-        return tenacity.Retrying(
-            stop=stop, wait=wait, retry=retry, reraise=True
-        )
 
 
 def verified_data(image: Image, response: Any) -> Iterator[bytes]:  # noqa: ANN401 - requests carries no types here
@@ -238,6 +251,13 @@ def _path(image_id: str, below: str = "") -> str:
     return f"/v2/images/{quote(image_id, safe='', errors='replace')}{below}"
 
 
+def _endpoint_of(client: Any) -> str | None:  # noqa: ANN401 - glanceclient has no types
+    """Return a client's endpoint; None if only its catalog says it."""
+    http = client.http_client
+    found = getattr(http, "endpoint_override", None)
+    return found or getattr(http, "endpoint", None)
+
+
 @attrs.frozen
 class GlanceApi:
     """The Image API as one glanceclient reaches it.
@@ -250,6 +270,11 @@ class GlanceApi:
 
     _client: Any = attrs.field(repr=False)
     _patience: Patience
+    _endpoints: set[str] = attrs.field(factory=set, repr=False)
+    """Those that have had the locations API, which no later release removes.
+
+    A caller with many clients may keep the set.
+    """
 
     def _get(self, action: str, path: str) -> tuple[Any, Any]:
         def call() -> tuple[Any, Any]:
@@ -262,13 +287,19 @@ class GlanceApi:
     def has_location_api(self) -> bool:
         """Return whether Glance has POST and GET ``…/locations``."""
         action = "reading Glance's versions"
+        endpoint = _endpoint_of(self._client)
+        if endpoint in self._endpoints:
+            return True
         _, body = self._get(action, "/versions")
         with translate_errors(action):
-            return any(
+            found = any(
                 version["id"] == _LOCATION_API
                 and version["status"] in _AVAILABLE
                 for version in body["versions"]
             )
+        if found and endpoint is not None:
+            self._endpoints.add(endpoint)
+        return found
 
     def _require_location_api(self) -> None:
         if not self.has_location_api():

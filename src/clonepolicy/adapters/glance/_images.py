@@ -87,6 +87,9 @@ class GlanceImages:
             download it, as Glance's default ``download_image`` policy allows
             to project members (glance 33.0.0 ``policies/image.py``).
         patience: how long to wait for Glance.
+        endpoints: those of Glance that have had the locations API, which no
+            later release removes.  They are not asked for their version
+            again; a caller may keep the set for its next requester.
     """
 
     client: Any = attrs.field(repr=False)
@@ -99,15 +102,19 @@ class GlanceImages:
     set_image_location: bool | None = attrs.field(default=None, kw_only=True)
     asks_download: bool = attrs.field(default=False, kw_only=True)
     patience: Patience = attrs.field(factory=Patience, kw_only=True)
+    endpoints: set[str] = attrs.field(
+        factory=set, kw_only=True, eq=False, repr=False
+    )
 
     @property
     def _requester(self) -> GlanceApi:
-        return GlanceApi(self.client, self.patience)
+        return GlanceApi(self.client, self.patience, self.endpoints)
 
     @property
     def _service(self) -> GlanceApi:
         own = self.service_client
-        return GlanceApi(self.client if own is None else own, self.patience)
+        client = self.client if own is None else own
+        return GlanceApi(client, self.patience, self.endpoints)
 
     def get_config(self) -> GlanceConfig:
         """Return what Glance offers; no API shows more than its version."""
@@ -118,6 +125,14 @@ class GlanceImages:
             service_roles=self.service_roles,
             stores=self.stores,
         )
+
+    def read(self, image_id: str) -> Mapping[str, Any]:
+        """Read an image as the API shows it, with one request.
+
+        Raises:
+            NotFoundError: the requester does not see the image.
+        """
+        return self._requester.image(image_id)
 
     def get_image(self, image_id: str) -> Image:
         """Read an image, and which interface shows its locations.
@@ -143,7 +158,7 @@ class GlanceImages:
             locations_from, locations = self._find_locations(image_id, body)
         except AdapterError as error:
             locations_from = why_unread(error)
-        downloadable = not self.asks_download or self._may_download(image_id)
+        downloadable = not self.asks_download or self.may_download(image_id)
         with translate_errors(f"reading image {image_id}"):
             image = image_from_v2(
                 body,
@@ -153,7 +168,8 @@ class GlanceImages:
             )
         return image, locations
 
-    def _may_download(self, image_id: str) -> bool:
+    def may_download(self, image_id: str) -> bool:
+        """Ask Glance for the data, and return whether it is given."""
         # without Range: some stores refuse it even when the policy allows
         try:
             self._requester.open_data(image_id).close()
@@ -322,6 +338,11 @@ class GlanceImages:
         )
 
     def _is_verified(self, image_id: str, location: CinderLocation) -> bool:
+        # without the tasks: Glance may hash the image after it is active
+        if self._is_active(image_id, location):
+            return True
+        if not self._tasks(image_id, location).isdisjoint(_RUNNING):
+            return False
         now = self._inspect(image_id, location)
         if now.status is None:
             raise NotFoundError(f"image {image_id} is gone")
@@ -339,6 +360,15 @@ class GlanceImages:
         raise ConflictError(
             f"image {image_id} is {now.status} and did not take {location}: "
             "see Glance's log"
+        )
+
+    def _is_active(self, image_id: str, location: CinderLocation) -> bool:
+        try:
+            body = self._requester.image(image_id)
+        except NotFoundError:
+            return False
+        return body["status"] == "active" and bool(
+            self._is_shown(image_id, location, body)
         )
 
     def withdraw_location(
@@ -381,11 +411,7 @@ class GlanceImages:
         self, image_id: str, location: CinderLocation
     ) -> _Registration:
         # tasks first: the image then shows the result of a finished task
-        tasks = frozenset(
-            status
-            for url, status in self._service.import_tasks(image_id)
-            if _same_volume(parse_location(url), location)
-        )
+        tasks = self._tasks(image_id, location)
         for api in (self._requester, self._service):
             try:
                 body = api.image(image_id)
@@ -396,6 +422,16 @@ class GlanceImages:
                 status=body["status"], shown=shown, tasks=tasks
             )
         return _Registration(status=None, shown=False, tasks=tasks)
+
+    def _tasks(
+        self, image_id: str, location: CinderLocation
+    ) -> frozenset[str]:
+        """Return the status of each of Glance's tasks for the location."""
+        return frozenset(
+            status
+            for url, status in self._service.import_tasks(image_id)
+            if _same_volume(parse_location(url), location)
+        )
 
     def _is_shown(
         self, image_id: str, location: CinderLocation, body: Mapping[str, Any]

@@ -78,6 +78,7 @@ SHOW_LOCATIONS = (
 _ROLES = frozenset({"service", "admin"})
 _UNREAD = frozenset({LocationsFrom.UNAVAILABLE, LocationsFrom.UNREADABLE})
 _HIDDEN = frozenset({LocationsFrom.HIDDEN, LocationsFrom.FORBIDDEN})
+_UNKNOWN = _UNREAD | _HIDDEN
 
 
 def _owned(request: CreateRequest | UploadRequest) -> Mapping[str, Any]:
@@ -412,7 +413,7 @@ def has_image_volume(request: CreateRequest) -> bool:
 
 
 def _are_known(request: CreateRequest) -> bool:
-    return request.image.locations_from not in _UNREAD | _HIDDEN
+    return request.image.locations_from not in _UNKNOWN
 
 
 @rule(

@@ -55,23 +55,39 @@ def _keeps_key(request: CreateRequest) -> bool:
     )
 
 
+def _ciphertext(request: CreateRequest, source: Volume) -> bool:
+    return source.encryption_key_id is not None and not _keeps_key(request)
+
+
+def _stuck(_request: CreateRequest, source: Volume) -> bool:
+    return "error" in source.status or source.status in _STUCK
+
+
+def _foreign(request: CreateRequest, source: Volume) -> bool:
+    owner, project = request.image.owner, source.project_id
+    owned = owner is None or owner == project
+    return not owned and not request.config.trusts(project)
+
+
+def _of_another_image(request: CreateRequest, source: Volume) -> bool:
+    image_id = source.glance_image_id
+    return image_id is not None and image_id != request.image.id
+
+
+_BARS: Mapping[Reason, Callable[[CreateRequest, Volume], bool]] = {
+    Reason.SOURCE_ENCRYPTED: _ciphertext,
+    Reason.SOURCE_STATUS: _stuck,
+    Reason.OWNER_MISMATCH: _foreign,
+    Reason.BACKREF_MISMATCH: _of_another_image,
+}
+"""Why the data of a volume must not or cannot be downloaded."""
+
+
 def _barred(request: CreateRequest, candidate: ImageVolume) -> set[Reason]:
-    """Return why the data of a volume must not or cannot be downloaded."""
-    source, owner = candidate.source, request.image.owner
-    found: set[Reason] = set()
+    source = candidate.source
     if source is None or cinder_volume_id(candidate.location) != source.id:
-        return found
-    if source.encryption_key_id is not None and not _keeps_key(request):
-        found.add(Reason.SOURCE_ENCRYPTED)
-    if "error" in source.status or source.status in _STUCK:
-        found.add(Reason.SOURCE_STATUS)
-    if owner not in {None, source.project_id} and not request.config.trusts(
-        source.project_id
-    ):
-        found.add(Reason.OWNER_MISMATCH)
-    if source.glance_image_id not in {None, request.image.id}:
-        found.add(Reason.BACKREF_MISMATCH)
-    return found
+        return set()
+    return {why for why, bars in _BARS.items() if bars(request, source)}
 
 
 def barring(request: CreateRequest) -> set[Reason] | frozenset[Reason]:
@@ -90,6 +106,15 @@ def barring(request: CreateRequest) -> set[Reason] | frozenset[Reason]:
             return _NONE
         found |= barred
     return found
+
+
+def _is_no_bar(reason: Reason, request: CreateRequest) -> bool:
+    """Return whether a location may deliver, or none is barred for this."""
+    bars = _BARS[reason]
+    for each in request.image_volumes:
+        if each.source is not None and bars(request, each.source):
+            return reason not in barring(request)
+    return True  # most often: none of the four rules has to ask for more
 
 
 # -- what cures -------------------------------------------------------------
@@ -126,8 +151,9 @@ def _recovered(request: CreateRequest) -> Mapping[str, Any] | None:
         return None
 
     def available(volume: Volume) -> Volume:
-        stuck = "error" in volume.status or volume.status in _STUCK
-        return attrs.evolve(volume, status="available") if stuck else volume
+        if not _stuck(request, volume):
+            return volume
+        return attrs.evolve(volume, status="available")
 
     return _evolved(request, available)
 
@@ -208,7 +234,7 @@ _ENCRYPTED_TYPE = Cure(
     ),
 )
 def data_not_ciphertext(request: CreateRequest) -> bool:
-    return Reason.SOURCE_ENCRYPTED not in barring(request)
+    return _is_no_bar(Reason.SOURCE_ENCRYPTED, request)
 
 
 @rule(
@@ -229,7 +255,7 @@ def data_not_ciphertext(request: CreateRequest) -> bool:
     ),
 )
 def data_attachable(request: CreateRequest) -> bool:
-    return Reason.SOURCE_STATUS not in barring(request)
+    return _is_no_bar(Reason.SOURCE_STATUS, request)
 
 
 @rule(
@@ -258,7 +284,7 @@ def data_attachable(request: CreateRequest) -> bool:
     ),
 )
 def data_owned(request: CreateRequest) -> bool:
-    return Reason.OWNER_MISMATCH not in barring(request)
+    return _is_no_bar(Reason.OWNER_MISMATCH, request)
 
 
 @rule(
@@ -279,7 +305,7 @@ def data_owned(request: CreateRequest) -> bool:
     ),
 )
 def data_of_image(request: CreateRequest) -> bool:
-    return Reason.BACKREF_MISMATCH not in barring(request)
+    return _is_no_bar(Reason.BACKREF_MISMATCH, request)
 
 
 @rule(

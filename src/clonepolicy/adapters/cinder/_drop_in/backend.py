@@ -18,6 +18,7 @@ from oslo_log import log
 
 from clonepolicy import (
     CINDER_29,
+    Backend,
     Clone,
     Config,
     Decision,
@@ -55,7 +56,7 @@ from clonepolicy.adapters.cinder._options import (
     config_from,
 )
 from clonepolicy.adapters.cinder._pools import with_facts
-from clonepolicy.adapters.cinder._volumes import CinderVolumes
+from clonepolicy.adapters.cinder._volumes import RequestVolumes
 from clonepolicy.ports import Ports
 
 LOG = log.getLogger(__name__)
@@ -104,9 +105,11 @@ class DriverBackend:
         The volume service knows the array of this backend, and those of
         others as `_find_array` does.
         """
-        volumes = CinderVolumes(
+        array_id = self._array_id
+        cluster = self.driver.cluster_name or self.driver.host
+        volumes = RequestVolumes(
             context=images.context,
-            array_ids={self.driver.host: self._array_id},
+            array_ids={self.driver.host: array_id, cluster: array_id},
             find_array=self._find_array,
             internal_user_id=image_id and self._image_volume_user(),
             image_id=image_id,
@@ -114,7 +117,7 @@ class DriverBackend:
         array = kind(
             driver=self.driver,
             volumes=volumes,
-            extra={"array_id": self._array_id, **self.extra},
+            extra={"array_id": array_id, **self.extra},
             frozen=_is_frozen(self.driver.host),
             **more,
         )
@@ -127,15 +130,15 @@ class DriverBackend:
             tenant = cinder_context.get_internal_tenant_context()
         return None if tenant is None else str(tenant.user_id)
 
-    @functools.cached_property
-    def _known_array(self) -> str | None:
+    @property
+    def _declared(self) -> Backend:
         with translate_errors("reading the driver's capabilities"):
-            return backend_from_driver(self.driver, extra=self.extra).array_id
+            return backend_from_driver(self.driver, extra=self.extra)
 
     @property
     def _array_id(self) -> str:
         """The array's id; without one, a service's pools are one array."""
-        return self._known_array or f"service:{self.driver.host}"
+        return self._declared.array_id or f"service:{self.driver.host}"
 
     @functools.cached_property
     def _reported(self) -> ReportedArrays:
@@ -144,11 +147,17 @@ class DriverBackend:
     def _find_array(self, service: str) -> str | None:
         """Return the array of another service, from cinder.conf or reports.
 
-        If this service's own array has no id, no other can be the same.
+        If this service's own array has no id, no other can be the same.  The
+        scheduler is asked only if a clone of another service's volume may be
+        made at all: if the array clones across pools.
         """
-        if self._known_array is None:
+        here = self._declared
+        if here.array_id is None:
             return None
-        return declared_array(service) or self._reported.get(service)
+        declared = declared_array(service)
+        if declared is None and here.clone_across_pools:
+            return self._reported.get(service)
+        return declared
 
     def reported(self, capabilities: Mapping[str, Any]) -> Mapping[str, Any]:
         """Add to the report for the scheduler what is known of the backend."""

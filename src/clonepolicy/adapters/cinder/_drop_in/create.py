@@ -52,6 +52,9 @@ from clonepolicy.plan import (
 from clonepolicy.ports import Ports
 
 LOG = log.getLogger(__name__)
+_FRESH = 5.0
+"""Seconds for which an image that was read need not be read again: about as
+long as Cinder itself lets pass before it clones."""
 
 
 @attrs.frozen
@@ -90,6 +93,8 @@ class CreateFromImage:
             image_service=self.call.image_service,
             settings=settings,
             image_location=self.call.image_location,
+            image_meta=self.call.image_meta,
+            fresh=_FRESH,
             config=GlanceConfig(
                 show_multiple_locations=settings.show_multiple_locations
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ from clonepolicy.adapters.cinder._drop_in.start import log_start
 from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
 from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
 from clonepolicy.adapters.cinder._errors import traced, translated
-from clonepolicy.adapters.cinder._images import UnreadLocations
+from clonepolicy.adapters.cinder._images import ReadLocations
 from clonepolicy.adapters.cinder._options import settings_from
 
 LOG = log.getLogger(__name__)
@@ -234,7 +235,8 @@ def _get_location(
     Directly afterwards Cinder reads the image itself, and fails if it cannot.
     """
     try:
-        return stock(service, context, image_id)
+        found = stock(service, context, image_id)
+        return ReadLocations.of(found, time.monotonic())
     except Exception as error:  # noqa: BLE001 - Cinder reads the image next
         LOG.warning(
             "clonepolicy cannot read the locations of image %s\n%s",
@@ -242,7 +244,9 @@ def _get_location(
             traced(error),
         )
         action = f"reading the locations of image {image_id}"
-        return UnreadLocations.because(translated(action, error))
+        return ReadLocations.unread(
+            translated(action, error), time.monotonic()
+        )
 
 
 def _replace(kind: Any, name: str, replacement: Callable[..., Any]) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import attrs
 from cinder import exception
-from cinder.image import glance
 from cinder.objects.fields import VolumeAttachStatus
 from oslo_log import log
 
@@ -128,13 +127,9 @@ class UploadToImage:
 
     @functools.cached_property
     def _ports(self) -> Ports:
-        with translate_errors(f"finding image {self.image_id}"):
-            service, _ = glance.get_remote_image_service(
-                self.context, self.image_id
-            )
         images = CinderImages(
             context=self.context,
-            image_service=service,
+            image_service=None,
             settings=self.backend.settings,
         )
         return self.backend.ports(
