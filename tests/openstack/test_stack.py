@@ -246,7 +246,16 @@ LOCATION = "Glance POST v2/images/…/locations"
 @pytest.mark.parametrize(
     ("lab", "kind", "step", "left"),
     [
-        (STOCK, "upload", LOCATION, ["image `queued`", "volume `uploading`"]),
+        (
+            STOCK,
+            "upload",
+            LOCATION,
+            [
+                "image `queued`",
+                "image volume `available`",
+                "volume `uploading`",
+            ],
+        ),
         (OURS, "upload", LOCATION, []),
         (OURS, "upload", "array truncate", []),
         (OURS, "create", "array truncate", []),
