@@ -71,10 +71,8 @@ def found() -> list[str]:
 PYTHONS = found()
 
 
-def install_wheel(
-    session: nox.Session, *groups: str, extras: str = EVERYTHING
-) -> None:
-    """Build the wheel and install it, so that nothing sees the sources."""
+def build_wheel(session: nox.Session) -> Path:
+    """Build the wheel, so that nothing sees the sources."""
     folder = Path(session.create_tmp()).resolve()
     for old in folder.glob("*.whl"):
         old.unlink()
@@ -83,6 +81,14 @@ def install_wheel(
         *("--wheel-dir", str(folder), "."),
     )
     (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def install_wheel(
+    session: nox.Session, *groups: str, extras: str = EVERYTHING
+) -> None:
+    """Build the wheel and install it."""
+    wheel = build_wheel(session)
     needed = [name for group in groups for name in GROUPS[group]]
     session.install(f"{wheel}[{extras}]", *needed)
 
@@ -309,6 +315,19 @@ def upstream(session: nox.Session) -> None:
     """Run Cinder's own tests: stock, with CINDER_29 and with SAFE."""
     install_wheel(session, "openstack", extras="cinder")
     session.run("python", "tests/openstack/upstream/run.py", *session.posargs)
+
+
+@nox.session(python=[v for v in PYTHONS if v in OPENSTACK][:1])
+def releases(session: nox.Session) -> None:
+    """Test the drop-in on each release of Cinder, or on those that are named.
+
+    ``nox -s releases -- 24 --quick`` runs one release in a smaller form.
+    """
+    session.install("attrs")
+    session.run(
+        *("python", "tests/openstack/releases/run_releases.py"),
+        *("--wheel", str(build_wheel(session)), *session.posargs),
+    )
 
 
 @nox.session

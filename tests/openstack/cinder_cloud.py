@@ -7,6 +7,7 @@ are fakes.
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -34,11 +35,14 @@ from oslo_messaging import conffixture
 objects.register_all()
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cinder.volume.flows.manager import (  # noqa: E402 - objects first
+from cinder.image import glance  # noqa: E402 - objects first
+from cinder.volume.flows.manager import (  # noqa: E402 - the same
     create_volume,
 )
 from fake_driver import DictDriver  # noqa: E402 - the same
 from fake_image_service import TENANT, FakeImages  # noqa: E402 - the same
+from installed import RELEASE  # noqa: E402 - the same
+from installed import db as tables  # noqa: E402 - the same
 
 from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
     PolicyVolumeManager,
@@ -193,6 +197,7 @@ def prepare_cinder(folder: Path) -> None:
         "connection", f"sqlite:///{folder}/cinder.sqlite", "database"
     )
     CONF.set_override("state_path", str(folder))
+    CONF.set_override("lock_path", str(folder), "oslo_concurrency")
     CONF.set_override("backend_url", f"file://{folder}", "coordination")
     messaging = conffixture.ConfFixture(CONF)
     messaging.setUp()
@@ -212,16 +217,15 @@ def start(
 ) -> Iterator[Start]:
     """Return a function that starts a volume manager with options."""
     images = FakeImages()
-    monkeypatch.setattr(
-        "cinder.image.glance.get_remote_image_service",
-        lambda _, ref: (images, ref),
-    )
-    monkeypatch.setattr(
-        create_volume,
-        "get_remote_image_service",
-        lambda _, ref: (images, ref),
-        raising=False,
-    )
+
+    @functools.wraps(glance.get_remote_image_service)
+    def remote(_context: Any, image_id: str) -> tuple[FakeImages, str]:
+        return images, image_id
+
+    for place in (glance, create_volume):
+        monkeypatch.setattr(
+            place, "get_remote_image_service", remote, raising=False
+        )
     monkeypatch.setattr(
         _images, "glance_images", lambda _context, _settings: images
     )
@@ -287,8 +291,9 @@ def empty_database() -> None:
         volume.destroy()
     for project in (TENANT, INTERNAL):
         db.quota_destroy_by_project(admin, project)
-        with db.main_context_manager.writer.using(admin):
-            for name in ("QuotaUsage", "Reservation", "Quota"):
-                admin.session.query(getattr(db.models, name)).delete()
-            admin.session.query(db.models.Message).delete()
-            admin.session.query(db.models.VolumeAdminMetadata).delete()
+    with tables.main_context_manager.writer.using(admin):
+        for name in (
+            *("QuotaUsage", "Reservation", "Quota"),
+            *("Message", "VolumeAdminMetadata"),
+        ):
+            admin.session.execute(RELEASE.table(name).delete())

@@ -13,9 +13,9 @@ from oslo_db.sqlalchemy import enginefacade
 
 objects.register_all()  # the modules below name its classes
 
-from cinder.db import api as db  # noqa: E402 - the same
 from cinder.db import migration  # noqa: E402 - the same
 from cinder.volume import volume_types  # noqa: E402 - the same
+from installed import db as tables  # noqa: E402 - the same
 
 from clonepolicy import Host, Volume, VolumeType  # noqa: E402 - the same
 
@@ -69,7 +69,7 @@ class MigratedDatabase:
     @contextlib.contextmanager
     def patched(self) -> Iterator[None]:
         """Make Cinder's database code use this database."""
-        reset = db.main_context_manager.patch_factory(self.manager)
+        reset = tables.main_context_manager.patch_factory(self.manager)
         try:
             yield
         finally:

@@ -40,7 +40,7 @@ sqlite_synchronous = False
 [oslo_policy]
 policy_file = {folder}/policy.yaml
 [paste_deploy]
-config_file = {folder}/paste.ini
+config_file = {folder}/glance-api-paste.ini
 """
 _ONE_STORE = """\
 [glance_store]
@@ -104,7 +104,7 @@ def identity(_config: object, **_local: object) -> Callable[[App], App]:
     import sqlalchemy  # noqa: PLC0415 - the tests do not need it
 
     @sqlalchemy.event.listens_for(
-        sqlalchemy.Engine, "before_cursor_execute", retval=True
+        sqlalchemy.engine.Engine, "before_cursor_execute", retval=True
     )
     def begin_at_once(
         _connection: object,
@@ -172,7 +172,7 @@ def _running_glance(
     settings = {"folder": folder, "opened": opened, "cinder": cinder.url}
     config = _CONFIG + (_STORES if opened else _ONE_STORE)
     (folder / "glance-api.conf").write_text(config.format(**settings))
-    (folder / "paste.ini").write_text(_PASTE)
+    (folder / "glance-api-paste.ini").write_text(_PASTE)
     (folder / "policy.yaml").write_text(_POLICY)
     (folder / "images").mkdir()
     path = os.pathsep.join([str(_HERE), os.environ.get("PYTHONPATH", "")])
@@ -196,7 +196,7 @@ def _running_glance(
                 *(sys.executable, "-m", "gunicorn", "--threads", "8"),
                 *("--bind", f"fd://{listening.fileno()}", "--log-level"),
                 *("error", "--graceful-timeout", "1"),
-                "glance.wsgi.api:application",
+                "glance.common.wsgi_app:init_app()",
             ],
             env=environment,
             cwd=folder,

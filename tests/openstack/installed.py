@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from cinder import objects
 
 from clonepolicy import POLICIES, Request
+from clonepolicy.adapters.cinder._releases import installed_release
 
 objects.register_all()  # the modules below name its classes
 
-MAJOR = int(metadata.version("cinder").partition(".")[0])
-POLICY = POLICIES[f"CINDER_{max(26, MAJOR)}"]
-"""What describes it; CINDER_26 describes 24 and 25, too."""
+RELEASE = installed_release()
+MAJOR, POLICY = RELEASE.number, RELEASE.stock
 OTHERS = tuple(
     policy
     for name, policy in POLICIES.items()
@@ -29,7 +28,15 @@ else:
     from cinder.db.sqlalchemy import api as db
     from cinder.db.sqlalchemy import models
 
-__all__ = ["MAJOR", "OTHERS", "POLICY", "as_seen", "db", "models"]
+__all__ = [
+    "MAJOR",
+    "OTHERS",
+    "POLICY",
+    "RELEASE",
+    "as_seen",
+    "db",
+    "models",
+]
 
 
 def as_seen(request: Request) -> Any:
@@ -37,7 +44,7 @@ def as_seen(request: Request) -> Any:
 
     Cinder 24 does not know that an array can clone across pools.
     """
-    if MAJOR > 24:
+    if RELEASE.clones_across_pools:
         return request
     backend = attrs.evolve(request.backend, clone_across_pools=None)
     return attrs.evolve(request, backend=backend)

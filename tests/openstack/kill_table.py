@@ -101,7 +101,7 @@ class Row:
         if not found:
             return "no such step"
         told = sorted({", ".join(each) or NOTHING for each in found})
-        return f"{', or '.join(told)} ({len(found)})"
+        return f"{'; or '.join(told)} ({len(found)})"
 
 
 Table = dict[str, Row]

@@ -16,10 +16,10 @@ from typing import Any
 import attrs
 import sqlalchemy
 from cinder import context
-from cinder.db import api as db
-from cinder.db import models
 from cinder_cloud import INTERNAL, CinderCloud
 from fake_image_service import FakeImages
+from installed import db as tables
+from installed import models
 
 SERVICE = 1000
 """The id of the service that is killed; no row has it."""
@@ -41,7 +41,7 @@ class Killer:
         """Watch the driver, Glance and the database."""
         for owner in (type(self.cloud.driver), FakeImages):
             self._watch_calls(owner)
-        engine = db.main_context_manager.writer.get_engine()
+        engine = tables.main_context_manager.writer.get_engine()
         sqlalchemy.event.listen(engine, "before_cursor_execute", self._execute)
         sqlalchemy.event.listen(engine, "commit", self._commit)
 
@@ -93,7 +93,9 @@ def killed(
         status = 1
         try:
             # a connection to sqlite must not be used after a fork
-            db.main_context_manager.writer.get_engine().dispose(close=False)
+            tables.main_context_manager.writer.get_engine().dispose(
+                close=False
+            )
             killer = Killer(at, world, start())
             _hold(killer.cloud, held)
             killer.watch()
@@ -137,7 +139,7 @@ def _hold(cloud: CinderCloud, world: tuple[dict[str, Any], ...]) -> None:
 def rows(model: Any) -> list[Any]:
     """Read the rows of a table that are not deleted."""
     admin = context.get_admin_context()
-    with db.main_context_manager.reader.using(admin):
+    with tables.main_context_manager.reader.using(admin):
         query = admin.session.query(model).filter_by(deleted=False)
         return list(query.all())
 

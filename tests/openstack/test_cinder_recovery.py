@@ -17,6 +17,8 @@ from cinder.db import api as db
 from cinder.volume import manager
 from cinder_cloud import INTERNAL, CinderCloud, Start
 from fake_driver import MixedDriver
+from installed import RELEASE, models
+from installed import db as tables
 from keystoneauth1 import loading
 from killing import initialize, notes
 from oslo_config import cfg
@@ -137,8 +139,8 @@ def test_work_leaves_no_row_behind(start: Start) -> None:
     cloud.images.metas[image]["size"] = 1 << 30
     cloud.create(image)
     admin = context.get_admin_context()
-    with db.main_context_manager.reader.using(admin):
-        rows = admin.session.query(db.models.VolumeAdminMetadata).all()
+    with tables.main_context_manager.reader.using(admin):
+        rows = admin.session.query(models.VolumeAdminMetadata).all()
         assert {row.key for row in rows} == {"readonly"}
 
 
@@ -194,7 +196,7 @@ def test_a_note_that_cannot_be_deleted_harms_nothing(
 
 
 @pytest.mark.parametrize(
-    "own", [{"mode": "shadow"}, {"policy": "CINDER_29"}], ids=str
+    "own", [{"mode": "shadow"}, {"policy": RELEASE.stock_policy}], ids=str
 )
 def test_nothing_is_noted_where_cinder_itself_works(
     start: Start, monkeypatch: pytest.MonkeyPatch, own: dict[str, str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import attrs
@@ -45,6 +46,8 @@ PATIENCE = Patience(first=0.02, longest=0.2, total=5, grace=0.3)
 SERVICE = ("service", "admin", "member", "reader")
 UNLIMITED = -1
 ARRAY = "array-1"
+LOCATIONS_API = int(version("glance").partition(".")[0]) > 28
+"""Whether this Glance has it."""
 
 
 # -- Glance -----------------------------------------------------------------
@@ -88,7 +91,11 @@ def image_harness(
         return image_id
 
     def locations(image_id: str) -> tuple[Location, ...]:
-        body = admin.http_client.get(f"/v2/images/{image_id}/locations")[1]
+        image = f"/v2/images/{image_id}"
+        if LOCATIONS_API:
+            body = admin.http_client.get(f"{image}/locations")[1]
+        else:
+            body = admin.http_client.get(image)[1]["locations"]
         return tuple(parse_location(shown["url"]) for shown in body)
 
     def corrupt(image_id: str) -> None:
@@ -143,6 +150,8 @@ def test_a_real_glance_is_certified(
     act_for: Callable[[Glance], GlanceImages],
 ) -> None:
     """By either API; only checks that read volumes are skipped."""
+    if act_for is privileged and not LOCATIONS_API:
+        pytest.skip("this Glance has no locations API")
     of: Glance = request.getfixturevalue(name)
     opened = name == "open_glance"
     report = run(IMAGES, image_harness(of, act_for(of), opened=opened))

@@ -20,6 +20,7 @@ from cinder import exception, objects
 objects.register_all()  # the drivers name its classes
 
 from cinder.volume.drivers import lightos, lvm, nfs  # noqa: E402 - the same
+from installed import RELEASE  # noqa: E402 - the same
 
 from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
     backend_from_driver,
@@ -32,6 +33,9 @@ from clonepolicy.adapters.cinder._families import (  # noqa: E402 - the same
     PACKAGE,
     Family,
     family_of,
+)
+from clonepolicy.adapters.cinder._releases.known import (  # noqa: E402 - the same
+    RELEASES,
 )
 
 _SPEC = importlib.util.find_spec("cinder.volume.drivers")
@@ -66,18 +70,18 @@ def module(name: str) -> ast.Module:
     """Parse a module of drivers."""
     path = DRIVERS.joinpath(*name.split("."))
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if not file.exists():
+        pytest.skip(f"Cinder {RELEASE} has no {name}")
     return ast.parse(file.read_text("utf-8"))
 
 
 def class_of(path: str) -> ast.ClassDef:
     """Find a class by ``module.Class``."""
     name, _, wanted = path.rpartition(".")
-    (found,) = (
-        node
-        for node in module(name).body
-        if isinstance(node, ast.ClassDef) and node.name == wanted
-    )
-    return found
+    for node in module(name).body:
+        if isinstance(node, ast.ClassDef) and node.name == wanted:
+            return node
+    pytest.skip(f"Cinder {RELEASE} has no {path}")
 
 
 def methods(kind: ast.ClassDef) -> dict[str, ast.FunctionDef]:
@@ -146,6 +150,14 @@ def definer_of(path: str, method: str) -> str | None:
     return None
 
 
+UNREAD = {
+    "dell_emc.powerflex.driver.PowerFlexDriver",
+    "ibm.flashsystem_common.FlashSystemDriver",
+    "windows.iscsi.WindowsISCSIDriver",
+}
+"""What only older releases have; nothing is known of these drivers."""
+
+
 def drivers() -> Iterator[str]:
     """Find every class that Cinder lists as a driver."""
     for file in sorted(DRIVERS.rglob("*.py")):
@@ -168,6 +180,9 @@ def test_every_driver_of_cinder_is_in_the_table() -> None:
         if definer in DELEGATING:
             definer = definer_of(path, "_create_cloned_volume")
         found.add(definer)
+    if RELEASE != RELEASES[-1]:
+        assert found - rows <= UNREAD
+        return
     # a base class without drivers of its own
     assert rows - found == {"dell_emc.powermax.nvme.PowerMaxNVMEBaseDriver"}
     assert found <= rows

@@ -15,6 +15,7 @@ from cinder import context, exception
 from cinder.db import api as db
 from cinder.volume import manager
 from cinder_cloud import INTERNAL, CinderCloud, Start
+from installed import RELEASE
 
 from clonepolicy.adapters.cinder import PolicyVolumeManager
 
@@ -124,7 +125,7 @@ def test_an_entry_that_cannot_be_evicted_does_not_stop_a_create(
         raise exception.InvalidVolume(reason="it is in use")
 
     cache = cloud.manager.image_volume_cache
-    monkeypatch.setattr(cache, "delete_cached_volume", fail)
+    monkeypatch.setattr(cache, RELEASE.evict, fail)
     volume = cloud.create(image)
     assert cloud.driver.held[volume.id] == ("image data", 1)
 

@@ -65,6 +65,7 @@ user_messages = true
 show_multiple_locations = true
 glance_stores = ceph=gold, old=a=b:ro
 clone_weight_multiplier = 0.5
+allow_unverified_cinder = true
 """
         )
     )
@@ -75,6 +76,7 @@ clone_weight_multiplier = 0.5
         trusted_projects=frozenset({"p1", "p2"}),
         trusted_image_pools=frozenset({"images", "/images", "/"}),
         download_image_restricted=True,
+        allow_unverified_cinder=True,
         user_messages=True,
         show_multiple_locations=True,
         glance_stores=(

@@ -41,6 +41,16 @@ def test_every_other_difference_is_unexpected() -> None:
     assert run.unexpected(stock, dropped_in, {}) == ["a", "b", "c", "d"]
 
 
+def test_a_canary_must_fail_without_the_drop_in_only() -> None:
+    """Otherwise nobody knows whether it was installed."""
+    failed = dict.fromkeys(run.CANARIES, FAILED)
+    passed = dict.fromkeys(run.CANARIES, PASSED)
+    assert run.silent_canaries(failed, passed) == []
+    for stock, dropped_in in ((passed, passed), (failed, failed), ({}, {})):
+        silent = run.silent_canaries(stock, dropped_in)
+        assert silent == list(run.CANARIES)
+
+
 def test_a_listed_test_must_fail_for_its_reason() -> None:
     """A failure with other reasons is unexpected."""
     stock = {"a": PASSED, "b": PASSED}

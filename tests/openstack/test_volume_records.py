@@ -19,7 +19,6 @@ pytest.importorskip("cinder.objects").register_all()
 from any_value import anything
 from cinder import objects
 from cinder.db import api as db
-from cinder.db import models
 from cinder_database import (
     ADMIN,
     TYPE_ID,
@@ -31,6 +30,8 @@ from cinder_database import (
     in_memory,
     migrated,
 )
+from installed import db as tables
+from installed import models
 from oslo_db import exception as db_exception
 
 from clonepolicy import FactError, Volume
@@ -157,7 +158,7 @@ def test_a_database_error_is_raised_unchanged(tmp_path: Path) -> None:
     del volume._obj_metadata
     volume._context = ADMIN
     gone = connected(f"sqlite:///{tmp_path}/none/cinder.sqlite")
-    reset = db.main_context_manager.patch_factory(gone)
+    reset = tables.main_context_manager.patch_factory(gone)
     try:
         with pytest.raises(db_exception.DBError):
             volume_from_object(volume)

@@ -32,6 +32,7 @@ from clonepolicy.adapters.cinder import (
 from clonepolicy.adapters.cinder._drop_in import backend, entry_points
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
 from clonepolicy.adapters.cinder._drop_in.create import CreateTask
+from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
 
 _MOMENT = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _IMAGE: dict[str, Any] = {
@@ -56,6 +57,8 @@ _VOLUME = {"project_id": fakes.PROJECT_ID, "created_at": _MOMENT}
 
 def install() -> None:
     """Make every volume manager and every task of a create decide."""
+    # what it finds is kept, so that it does not see the tests' mocks
+    check_cinder(allow_unverified=False)
     register_opts(cfg.CONF)
     manager.VolumeManager.__new__ = staticmethod(_new)
     own = entry_points.backend_of

@@ -47,7 +47,7 @@ def load_tests(
     _cut_network()
     if "OS_CLONEPOLICY__POLICY" in os.environ:
         importlib.import_module("install_drop_in").install()
-    return loader.loadTestsFromNames(SCOPE)
+    return loader.loadTestsFromNames((*SCOPE, "canary"))
 
 
 def _cut_network() -> None:

@@ -43,6 +43,8 @@ from clonepolicy.adapters.cinder._families import (
     family_of,
 )
 from clonepolicy.adapters.cinder._records import volume_from_object
+from clonepolicy.adapters.cinder._releases import installed_release
+from clonepolicy.adapters.cinder._threads import check_thread
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.ports import (
     Inspection,
@@ -256,6 +258,7 @@ class CinderArray:
 
     def get_backend(self) -> Backend:
         """Return what the driver and the operator declare."""
+        self._check_thread()
         with translate_errors("reading the driver's capabilities"):
             return backend_from_driver(
                 self.driver, extra=self.extra, frozen=self.frozen
@@ -310,7 +313,13 @@ class CinderArray:
         except NotFoundError:
             return None
 
+    def _check_thread(self) -> None:
+        """Refuse to use an RBD driver where it would hang."""
+        if installed_release().rbd_in_eventlet and is_rbd(self.driver):
+            check_thread()
+
     def _open_volume(self, volume_id: str) -> Any:
+        self._check_thread()
         known = self.known.get(volume_id)
         volume = (
             self.volumes.read_object(volume_id) if known is None else known
@@ -318,6 +327,7 @@ class CinderArray:
         return _open_rbd(self.driver, volume.name)
 
     def _open_snapshot(self, location: Location) -> Any:
+        self._check_thread()
         if (
             not isinstance(location, RbdLocation)
             or not is_rbd(self.driver)
@@ -417,6 +427,7 @@ class CinderArray:
         self, volume_id: str, size: int, image: Image, data: Iterator[bytes]
     ) -> None:
         """Create a volume and have the driver copy the data into it."""
+        check_thread()
         del size  # the driver reads it from the record
         target = self.get_object(volume_id)
         with translate_errors(f"copying image {image.id}"):
@@ -431,6 +442,7 @@ class CinderArray:
         The file is in ``image_conversion_dir``: a driver writes all data
         into an image service, and cannot return it in chunks.
         """
+        check_thread()
         source = self.get_object(volume_id)
         folder = cfg.CONF.image_conversion_dir
         meta = {
@@ -448,6 +460,7 @@ class CinderArray:
 
     def discard(self, volume_id: str) -> None:
         """Have the driver delete a volume's data, if there is any."""
+        self._check_thread()
         target = self.known.get(volume_id) or self.volumes.find_object(
             volume_id
         )
@@ -500,6 +513,7 @@ class CinderArray:
 
     def get_object(self, volume_id: str) -> Any:
         """Return the caller's object of a volume, or read it."""
+        self._check_thread()
         known = self.known.get(volume_id)
         return self.volumes.get_object(volume_id) if known is None else known
 

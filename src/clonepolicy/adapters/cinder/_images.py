@@ -28,9 +28,11 @@ from clonepolicy.adapters.cinder._records import (
     image_from_meta,
     locations_from_tuple,
 )
+from clonepolicy.adapters.cinder._releases import installed_release
 from clonepolicy.adapters.glance import GlanceImages
 from clonepolicy.ports import why_unread
 
+_GROUP = "glance"
 _ENDPOINTS: set[str] = set()
 """The endpoints of Glance that have had the locations API."""
 
@@ -185,17 +187,31 @@ class ServiceImages(CinderImages):
         return found
 
 
+def glance_user(conf: cfg.ConfigOpts) -> bool:
+    """Return whether ``[glance]`` has credentials; register its options.
+
+    Where Cinder does not read them, this package does.
+    """
+    release = installed_release()
+    if not release.glance_user:
+        loading.register_auth_conf_options(conf, _GROUP)
+        loading.register_session_conf_options(conf, _GROUP)
+    if not release.glance_region:
+        conf.register_opt(cfg.StrOpt("region_name"), group=_GROUP)
+    return bool(conf.glance.auth_type)
+
+
 def _service_context() -> Any:
     """Make a context whose requests have the credentials of ``[glance]``."""
     conf = cfg.CONF
-    if not conf.glance.auth_type:
+    if not glance_user(conf):
         return cinder_context.get_admin_context()
     auth, catalog = _service_auth(), []
     if conf.glance_api_servers is None:
         kind, _, interface = conf.glance_catalog_info.split(":")
         region = conf.glance.region_name
         url = auth.get_endpoint(
-            loading.load_session_from_conf_options(conf, "glance", auth=auth),
+            loading.load_session_from_conf_options(conf, _GROUP, auth=auth),
             service_type=kind,
             interface=interface.removesuffix("URL"),
             region_name=region,
@@ -217,7 +233,7 @@ def _service_auth() -> Any:
     Cinder's own client loads them for each request, and so fetches a token
     for each.
     """
-    return loading.load_auth_from_conf_options(cfg.CONF, "glance")
+    return loading.load_auth_from_conf_options(cfg.CONF, _GROUP)
 
 
 def glance_clients(context: Any) -> tuple[Any, Any]:
@@ -227,8 +243,12 @@ def glance_clients(context: Any) -> tuple[Any, Any]:
     """
     clients = glance.GlanceClientWrapper()
     service = None
-    if cfg.CONF.glance.auth_type:
-        service = clients._create_onetime_client(context, privileged_user=True)
+    if glance_user(cfg.CONF):
+        service = (
+            clients._create_onetime_client(context, privileged_user=True)
+            if installed_release().glance_user
+            else clients._create_onetime_client(_service_context())
+        )
         http, auth = service.http_client, _service_auth()
         if isinstance(http.auth, ServiceTokenAuthWrapper):
             http.auth.user_auth = auth

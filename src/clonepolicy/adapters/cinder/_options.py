@@ -59,6 +59,7 @@ class Settings:
     show_multiple_locations: bool = False
     set_image_location_restricted: bool = False
     glance_stores: tuple[GlanceStore, ...] = ()
+    allow_unverified_cinder: bool = False
     clone_weight_multiplier: float = 2.0
 
 
@@ -89,6 +90,9 @@ _HELP = {
     "as id=volume_type, or id=volume_type:ro if the store is read-only. The "
     "volume type is the store's cinder_volume_type; if that is not set, "
     "Cinder's default type.",
+    "allow_unverified_cinder": "Start although Cinder has other code than "
+    "the releases that this package was verified with. What differs is "
+    "logged as a warning at each start.",
     "clone_weight_multiplier": "Multiplier used by CloneWeigher, one of "
     "scheduler_default_weighers, for weighing pools where the policy would "
     "clone. Free capacity has the multiplier capacity_weight_multiplier.",

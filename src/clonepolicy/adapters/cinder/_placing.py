@@ -27,7 +27,6 @@ from clonepolicy import (
     Image,
     Location,
     Reason,
-    StoredImage,
     decide,
     gather_create,
 )
@@ -46,7 +45,7 @@ from clonepolicy.adapters.cinder._pools import Pool
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.adapters.glance import GlanceImages, Patience
 from clonepolicy.policy import Policy
-from clonepolicy.ports import Ports
+from clonepolicy.ports import Ports, StoredImage
 
 LOG = log.getLogger(__name__)
 

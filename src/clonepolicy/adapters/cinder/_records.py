@@ -17,6 +17,7 @@ from cinder import exception
 from sqlalchemy.orm import exc
 
 from clonepolicy import FactError, Image, Location, LocationsFrom, Volume
+from clonepolicy.adapters.cinder._releases import installed_release
 from clonepolicy.adapters.records import (
     HAS_DATA,
     image_from_v2,
@@ -131,6 +132,16 @@ def locations_from_tuple(
     )
 
 
+def image_lists_locations(image_location: tuple[str | None, Any]) -> bool:
+    """Return whether the image itself shows the list of its locations.
+
+    Glance shows it with ``show_multiple_locations`` only.
+    """
+    direct_url, locations = _location_pair(image_location)
+    source = _interface(direct_url, locations, has_data=True)
+    return bool(locations) and source is LocationsFrom.IMAGE
+
+
 def _location_pair(image_location: object) -> tuple[Any, Any]:
     if image_location is None:
         return None, []
@@ -147,10 +158,15 @@ def _location_pair(image_location: object) -> tuple[Any, Any]:
 def _interface(
     direct_url: object, locations: object, *, has_data: bool
 ) -> LocationsFrom:
-    # Cinder returns the image's own locations only together with direct_url
-    if direct_url is None and locations:
+    # where Cinder asks the locations API, it returns the image's own
+    # locations only together with direct_url
+    if (
+        installed_release().asks_locations_api
+        and direct_url is None
+        and locations
+    ):
         return LocationsFrom.LOCATIONS_API
-    if direct_url is None and has_data:
+    if direct_url is None and not locations and has_data:
         return LocationsFrom.HIDDEN
     return LocationsFrom.IMAGE
 

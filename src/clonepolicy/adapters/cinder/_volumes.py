@@ -26,6 +26,7 @@ from clonepolicy import (
 )
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._records import volume_from_object
+from clonepolicy.adapters.cinder._releases import installed_release
 from clonepolicy.adapters.records import stored_moment
 from clonepolicy.ports import Missing
 
@@ -213,7 +214,7 @@ class CinderVolumes:
         quotas, admin = quota.QUOTAS, self._admin
         deltas = {"volumes": count, "gigabytes": count * like.size}
         quotas.add_volume_type_opts(admin, deltas, like.volume_type_id)
-        with db.main_context_manager.writer.using(admin):
+        with installed_release().transactions.writer.using(admin):
             # first, because it commits if the project was never counted
             reserved = quotas.reserve(admin, project_id=project_id, **deltas)
             yield admin

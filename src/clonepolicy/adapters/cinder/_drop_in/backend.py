@@ -17,7 +17,6 @@ from oslo_config import cfg
 from oslo_log import log
 
 from clonepolicy import (
-    CINDER_29,
     Backend,
     Clone,
     Config,
@@ -56,6 +55,7 @@ from clonepolicy.adapters.cinder._options import (
     config_from,
 )
 from clonepolicy.adapters.cinder._pools import with_facts
+from clonepolicy.adapters.cinder._releases import installed_release
 from clonepolicy.adapters.cinder._volumes import RequestVolumes
 from clonepolicy.ports import Ports
 
@@ -79,11 +79,11 @@ class DriverBackend:
     def enforces(self) -> bool:
         """Whether decisions are carried out here.
 
-        Cinder itself carries out CINDER_29, which describes it.
+        Cinder itself carries out the policy that describes it.
         """
         return (
             self.settings.mode is Mode.ENFORCE
-            and self.settings.policy is not CINDER_29
+            and self.settings.policy is not installed_release().stock
         )
 
     def config(self) -> Config:
@@ -295,7 +295,7 @@ class DriverBackend:
     def _done(self, decision: Decision, able: Able) -> str:
         """Return the verdict that is carried out, if no step fails."""
         if (
-            self.settings.policy is CINDER_29
+            self.settings.policy is installed_release().stock
             or not isinstance(decision, Clone | Register)
             or (able(decision) and not self.declines(decision))
         ):

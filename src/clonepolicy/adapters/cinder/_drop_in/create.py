@@ -41,7 +41,11 @@ from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._drop_in.shadow import WatchedDriver
 from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._images import CinderImages
-from clonepolicy.adapters.cinder._records import volume_from_object
+from clonepolicy.adapters.cinder._records import (
+    image_lists_locations,
+    volume_from_object,
+)
+from clonepolicy.adapters.cinder._releases import installed_release
 from clonepolicy.plan import (
     Attempt,
     CloneImage,
@@ -97,6 +101,7 @@ class CreateFromImage:
             fresh=_FRESH,
             config=GlanceConfig(
                 show_multiple_locations=settings.show_multiple_locations
+                or image_lists_locations(self.call.image_location)
             ),
         )
         return self.backend.ports(
@@ -295,8 +300,8 @@ class CreateTask:
             volume_id = step.source.id
             entry = db.image_volume_cache_get_by_volume_id(admin, volume_id)
             try:
-                self.task.image_volume_cache.delete_cached_volume(
-                    admin, entry, "Cache entry has no clones left"
+                installed_release().evict_entry(
+                    self.task.image_volume_cache, admin, entry
                 )
             except Exception as error:  # noqa: BLE001 - the clone was made
                 LOG.warning(

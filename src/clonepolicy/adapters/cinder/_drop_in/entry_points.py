@@ -58,8 +58,8 @@ class PolicyVolumeManager(manager.VolumeManager):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Check Cinder and the options, then start as Cinder does."""
-        check_cinder()
         settings = settings_from(cfg.CONF)
+        check_cinder(allow_unverified=settings.allow_unverified_cinder)
         self._uploads: dict[str, UploadToImage] = {}
         self._creates: dict[str, contextlib.ExitStack] = {}
         super().__init__(*args, **kwargs)
@@ -297,8 +297,8 @@ class PolicyDriverMixin:
             cinder.exception.InvalidConfigurationValue: Cinder would clone
                 without a decision.
         """
-        check_cinder()
         settings = settings_from(cfg.CONF)
+        check_cinder(allow_unverified=settings.allow_unverified_cinder)
         this: Any = self
         if "cinder" in cfg.CONF.allowed_direct_url_schemes:
             raise exception.InvalidConfigurationValue(

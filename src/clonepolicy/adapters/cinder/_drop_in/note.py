@@ -13,14 +13,13 @@ from typing import Any, Self
 import attrs
 import sqlalchemy
 from cinder import context as cinder_context
-from cinder.db import api as db
-from cinder.db import models
 from oslo_db import api as oslo_db_api
 from oslo_utils import timeutils
 
 from clonepolicy import UnsupportedError
 from clonepolicy.adapters._files.process_lock import is_token
 from clonepolicy.adapters.cinder._errors import translate_errors
+from clonepolicy.adapters.cinder._releases import installed_release
 from clonepolicy.plan import AddLocation, CloneVolume, UploadImage
 from clonepolicy.ports import Phase, check_volume_id
 
@@ -28,7 +27,6 @@ COPYING = UploadImage.__name__
 CLONING = CloneVolume.__name__
 REGISTERING = AddLocation.__name__
 _KEY = "clonepolicy:"
-_ROWS = models.VolumeAdminMetadata.__table__
 
 
 @attrs.frozen(kw_only=True)
@@ -98,6 +96,10 @@ class Row:
         return Note.read(self.value) if _is_id(self.image_id) else None
 
 
+def _rows() -> Any:
+    return installed_release().table("VolumeAdminMetadata")
+
+
 def digest(host: str) -> str:
     """Shorten a host, which may have 255 characters itself."""
     return hashlib.sha256(host.encode()).hexdigest()[:16]
@@ -105,7 +107,7 @@ def digest(host: str) -> str:
 
 def insert(volume_id: str, image_id: str, note: Note) -> int:
     """Add a row; return its number, as all of these raise `AdapterError`."""
-    added = sqlalchemy.insert(_ROWS).values(
+    added = sqlalchemy.insert(_rows()).values(
         volume_id=volume_id,
         key=f"{_KEY}{image_id}",
         value=str(note),
@@ -117,14 +119,16 @@ def insert(volume_id: str, image_id: str, note: Note) -> int:
 
 def replace(number: int, old: Note, new: Note) -> bool:
     """Change a row; False: somebody else has changed it."""
-    changed = sqlalchemy.update(_ROWS).values(value=str(new))
-    is_it = (_ROWS.c.id == number, _ROWS.c.value == str(old))
+    rows = _rows()
+    changed = sqlalchemy.update(rows).values(value=str(new))
+    is_it = (rows.c.id == number, rows.c.value == str(old))
     return bool(_execute(changed.where(*is_it)).rowcount == 1)
 
 
 def delete(number: int) -> None:
     """Delete a row; Cinder would only mark it as deleted."""
-    _execute(sqlalchemy.delete(_ROWS).where(_ROWS.c.id == number))
+    rows = _rows()
+    _execute(sqlalchemy.delete(rows).where(rows.c.id == number))
 
 
 def read_all() -> list[Row]:
@@ -132,8 +136,9 @@ def read_all() -> list[Row]:
 
     A row that Cinder has marked as deleted counts: its work is left.
     """
-    columns = (_ROWS.c.id, _ROWS.c.volume_id, _ROWS.c.key, _ROWS.c.value)
-    ours = sqlalchemy.select(*columns).where(_ROWS.c.key.like(f"{_KEY}%"))
+    own = _rows().c
+    columns = (own.id, own.volume_id, own.key, own.value)
+    ours = sqlalchemy.select(*columns).where(own.key.like(f"{_KEY}%"))
     return [
         Row(
             number=number,
@@ -141,9 +146,7 @@ def read_all() -> list[Row]:
             image_id=key.removeprefix(_KEY),
             value=value or "",
         )
-        for number, volume_id, key, value in _execute(
-            ours.order_by(_ROWS.c.id)
-        )
+        for number, volume_id, key, value in _execute(ours.order_by(own.id))
     ]
 
 
@@ -156,7 +159,7 @@ def _execute(statement: Any) -> Any:
 @oslo_db_api.wrap_db_retry(max_retries=5, retry_on_deadlock=True)  # type: ignore[untyped-decorator] # oslo.db's
 def _attempt(statement: Any) -> Any:
     admin = cinder_context.get_admin_context()
-    with db.main_context_manager.writer.using(admin):
+    with installed_release().transactions.writer.using(admin):
         result = admin.session.execute(statement)
         # rows can be read within the transaction only
         return result.fetchall() if statement.is_select else result

@@ -9,7 +9,6 @@ import attrs
 from oslo_config import cfg
 
 from clonepolicy import (
-    CINDER_29,
     SAFE,
     CacheEntry,
     Clone,
@@ -25,6 +24,7 @@ from clonepolicy import (
     UploadRequest,
     decide,
 )
+from clonepolicy.adapters.cinder._releases import installed_release
 
 UNKNOWN, FAILED = "unknown", "failed"
 
@@ -94,9 +94,9 @@ def differ(one: str, other: str) -> str:
 
 
 def predict(decision: Decision, capabilities: Mapping[str, Any]) -> Prediction:
-    """Predict by the policy CINDER_29 what Cinder does with a request.
+    """Predict by the policy of its release what Cinder does with a request.
 
-    It is unknown where CINDER_29 says only what Cinder tries, and where
+    It is unknown where that policy says only what Cinder tries, and where
     Cinder decides by what the facts do not hold.
 
     Args:
@@ -104,7 +104,9 @@ def predict(decision: Decision, capabilities: Mapping[str, Any]) -> Prediction:
         capabilities: those of the driver.
     """
     request = decision.request
-    stock = decide(_as_cinder(request, capabilities), CINDER_29)
+    stock = decide(
+        _as_cinder(request, capabilities), installed_release().stock
+    )
     if request.operation is Operation.CREATE:
         unsure = _unsure_create(request, stock)
         verdict = stock.verdict
@@ -118,11 +120,13 @@ def predict(decision: Decision, capabilities: Mapping[str, Any]) -> Prediction:
 def _as_cinder(request: Request, capabilities: Mapping[str, Any]) -> Request:
     """Leave out what the drop-in adds to the facts.
 
-    Cinder asks only the driver whether it clones across pools: neither
+    Cinder asks at most the driver whether it clones across pools: neither
     extra_capabilities nor the code of a driver counts.
     """
     schemes = frozenset(cfg.CONF.allowed_direct_url_schemes)
-    across = bool(capabilities.get("clone_across_pools"))
+    across = installed_release().clones_across_pools and bool(
+        capabilities.get("clone_across_pools")
+    )
     return attrs.evolve(
         request,
         config=attrs.evolve(
