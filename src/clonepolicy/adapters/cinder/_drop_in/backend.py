@@ -44,6 +44,7 @@ from clonepolicy.adapters.cinder._drop_in.shadow import (
     UNKNOWN,
     Deed,
     Prediction,
+    differ,
     predict,
 )
 from clonepolicy.adapters.cinder._errors import traced, translate_errors
@@ -247,6 +248,8 @@ class DriverBackend:
                 prediction = self._predict(decision)
                 verdict = self._done(decision, able)
             reports.log_deed(deed, prediction, verdict, request)
+            if decision is not None and differ(verdict, deed.did) == "yes":
+                metrics.count_difference(decision, self.settings, deed.did)
         except Exception as error:  # noqa: BLE001 - Cinder has acted
             LOG.warning(
                 "clonepolicy could not report what Cinder did\n%s",

@@ -32,12 +32,11 @@ from clonepolicy.adapters.cinder._drop_in.backend import (
     DriverBackend,
     refused,
 )
-from clonepolicy.adapters.cinder._drop_in.journal import WorkJournal
+from clonepolicy.adapters.cinder._drop_in.journal import Work
 from clonepolicy.adapters.cinder._drop_in.metrics import (
     Measure,
     count_fallbacks,
 )
-from clonepolicy.adapters.cinder._drop_in.note import CLONING
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._drop_in.shadow import WatchedDriver
 from clonepolicy.adapters.cinder._errors import traced
@@ -81,13 +80,15 @@ class CreateFromImage:
     """One volume to create from one image.
 
     ``cloned`` is called with a volume directly after the driver cloned it.
-    Without a ``journal`` a killed clone leaves its data.
+    ``note`` is called with the call and the volume that is cloned first, and
+    notes the clone until the volume is created; None: it cannot.  Without
+    it a killed clone leaves its data.
     """
 
     backend: DriverBackend
     call: CreateCall
     cloned: Callable[[Any], None]
-    journal: WorkJournal | None = None
+    note: Callable[[CreateCall, str | None], Work | None] | None = None
 
     @functools.cached_property
     def _ports(self) -> Ports:
@@ -167,15 +168,15 @@ class CreateFromImage:
     def _execute(self, plan: Plan) -> Outcome | None:
         if not plan.attempts:
             return None
-        if self.journal is None:
-            outcome = execute(plan, self._ports)
-        else:
-            with self.journal.noted(
-                self.call.volume.id, self.call.image_id, CLONING
-            ) as work:
-                if work is None:
-                    return None
-                outcome = execute(plan, self._ports, journal=work)
+        work = None
+        if self.note is not None:
+            first, source = plan.attempts[0].steps[0], None
+            if isinstance(first, CloneVolume):
+                source = first.source.id
+            work = self.note(self.call, source)
+            if work is None:
+                return None
+        outcome = execute(plan, self._ports, journal=work)
         log_failures(outcome)
         count_fallbacks(outcome)
         if not outcome.settled:
@@ -263,7 +264,7 @@ class CreateTask:
             self.backend,
             self.call,
             self.task._cleanup_cg_in_volume,
-            self.task.manager.journal,
+            self.task.manager.note_create,
         )
         if not self.backend.enforces:
             task = copy.copy(self.task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import time
@@ -16,6 +17,7 @@ from cinder.volume import manager
 from cinder.volume.flows.manager import create_volume
 from oslo_config import cfg
 from oslo_log import log
+from oslo_service import periodic_task
 
 from clonepolicy import Config, Operation, Route
 from clonepolicy._text import printable
@@ -27,8 +29,11 @@ from clonepolicy.adapters.cinder._drop_in.create import (
 )
 from clonepolicy.adapters.cinder._drop_in.journal import Work, WorkJournal
 from clonepolicy.adapters.cinder._drop_in.metrics import Measure, measured
-from clonepolicy.adapters.cinder._drop_in.note import COPYING
-from clonepolicy.adapters.cinder._drop_in.recovery import recover_work
+from clonepolicy.adapters.cinder._drop_in.note import CLONING, COPYING
+from clonepolicy.adapters.cinder._drop_in.recovery import (
+    recover_again,
+    recover_work,
+)
 from clonepolicy.adapters.cinder._drop_in.reports import register_messages
 from clonepolicy.adapters.cinder._drop_in.start import log_start
 from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
@@ -56,6 +61,7 @@ class PolicyVolumeManager(manager.VolumeManager):
         settings = settings_from(cfg.CONF)
         check_cinder(allow_unverified=settings.allow_unverified_cinder)
         self._uploads: dict[str, UploadToImage] = {}
+        self._creates: dict[str, contextlib.ExitStack] = {}
         super().__init__(*args, **kwargs)
         self.backend = DriverBackend(
             driver=self.driver,
@@ -74,6 +80,23 @@ class PolicyVolumeManager(manager.VolumeManager):
         super().init_host(*args, **kwargs)
         if self.driver.initialized:
             log_start(self.backend)
+
+    def create_volume(
+        self, context: Any, volume: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Create a volume; the note of its clone lasts until the end."""
+        with contextlib.ExitStack() as notes:
+            self._creates[volume.id] = notes
+            try:
+                return super().create_volume(context, volume, *args, **kwargs)
+            finally:
+                del self._creates[volume.id]
+
+    def note_create(self, call: CreateCall, source: str | None) -> Work | None:
+        """Note a clone until `create_volume` ends; None: it cannot be."""
+        volume_id = call.volume.id
+        noted = self.journal.noted(volume_id, call.image_id, CLONING, source)
+        return self._creates[volume_id].enter_context(noted)
 
     def copy_volume_to_image(
         self, context: Any, volume_id: str, image_meta: dict[str, Any]
@@ -165,6 +188,12 @@ class PolicyVolumeManager(manager.VolumeManager):
         """
         recover_work(self, cleanup_request.service_id)
         super().do_cleanup(context, cleanup_request)
+
+    @periodic_task.periodic_task(spacing=60)  # type: ignore[untyped-decorator] # oslo.service's
+    def _recover_again(self, context: Any) -> None:
+        """End what could not be ended before, for example without Glance."""
+        del context
+        recover_again(self)
 
 
 def backend_of(task: Any) -> DriverBackend | None:

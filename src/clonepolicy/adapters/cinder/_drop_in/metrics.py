@@ -53,7 +53,7 @@ DECISIONS = Metric(
 DIFFERENCES = Metric(
     "clonepolicy.shadow.differences",
     "{difference}",
-    "Decisions in shadow mode that differ from what Cinder does.",
+    "Decisions in shadow mode that differ from what Cinder did.",
 )
 FALLBACKS = Metric(
     "clonepolicy.fallbacks",
@@ -167,7 +167,7 @@ def count_decision(decision: Decision, settings: Settings) -> None:
 def count_difference(
     decision: Decision, settings: Settings, stock: str
 ) -> None:
-    """Count a decision in shadow mode that is not what Cinder does."""
+    """Count a decision in shadow mode that is not what Cinder did."""
     _instrument(DIFFERENCES).add(
         1, {**_about(decision, settings), **_named(stock=stock)}
     )

@@ -26,7 +26,6 @@ from clonepolicy import (
     tenant_findings,
 )
 from clonepolicy._text import log_fields
-from clonepolicy.adapters.cinder._drop_in import metrics
 from clonepolicy.adapters.cinder._drop_in.shadow import (
     Deed,
     Prediction,
@@ -65,8 +64,6 @@ def log_decision(
         fields["differs"] = differ(prediction.verdict, verdict)
         if prediction.unsure:
             fields["unsure"] = _codes(prediction.unsure)
-        if fields["differs"] == "yes":
-            metrics.count_difference(decision, settings, prediction.verdict)
     LOG.info("clonepolicy %s", log_fields(fields))
     if LOG.isEnabledFor(log.DEBUG):
         LOG.debug("clonepolicy %s", explain(decision))

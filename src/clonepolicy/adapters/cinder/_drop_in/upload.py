@@ -31,7 +31,7 @@ from clonepolicy.adapters.cinder._drop_in.metrics import (
     count_fallbacks,
 )
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
-from clonepolicy.adapters.cinder._errors import traced, translate_errors
+from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._volumes import UNUSED
 from clonepolicy.plan import Plan, WithdrawLocation
@@ -104,11 +104,9 @@ class ManagerArray(CinderArray):
         manager._check_is_our_resource(found)
         manager._notify_about_volume_usage(context, found, "delete.start")
         self.driver.remove_export(context, found)
+        self.locate_clone(found, found.source_volid)
         manager.driver_delete_volume(found)
-        try:
-            self.remove_clone_snapshot(found)
-        except AdapterError as error:
-            LOG.warning("clonepolicy cannot tidy up\n%s", traced(error))
+        self.remove_clone_snapshot(found, found.source_volid)
         manager._notify_about_volume_usage(context, found, "delete.end")
         manager._update_allocated_capacity(found, decrement=True)
 
