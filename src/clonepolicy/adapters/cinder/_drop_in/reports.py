@@ -120,8 +120,8 @@ def log_deed(
 
 _REPORT = (
     "unless the error or a change meanwhile explains the difference, report "
-    "to the authors of clonepolicy this line, the line of the decision and "
-    "its explanation at level debug"
+    "this line, the line of the decision and its explanation at level debug "
+    "to the authors of clonepolicy"
 )
 
 
