@@ -138,7 +138,7 @@ class DriverBackend:
 
     @property
     def _array_id(self) -> str:
-        """The array's id; without one, a service's pools are one array."""
+        """The array's id; if unknown, the service counts as one array."""
         return self._declared.array_id or f"service:{self.driver.host}"
 
     @functools.cached_property
@@ -161,7 +161,7 @@ class DriverBackend:
         return declared
 
     def reported(self, capabilities: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Add to the report for the scheduler what is known of the backend."""
+        """Return the report for the scheduler, with the backend's facts."""
         try:
             return with_facts(
                 capabilities,
@@ -170,7 +170,7 @@ class DriverBackend:
             )
         except Exception as error:  # noqa: BLE001 - the report goes out
             LOG.warning(
-                "clonepolicy cannot add to the report of capabilities\n%s",
+                "clonepolicy cannot add to the report for the scheduler\n%s",
                 traced(error),
             )
             return capabilities
@@ -187,9 +187,9 @@ class DriverBackend:
             return None
 
     def report(self, context: Any, decision: Decision, verdict: str) -> None:
-        """Log and count a decision, and tell the requester.
+        """Log and count a decision, and write a user message if refused.
 
-        ``verdict`` is what is done, or would be if this is shadow mode.
+        ``verdict`` is what is to be done; in shadow mode, what would be.
         """
         decision_id = str(uuid.uuid4())
         metrics.mark_span(decision, decision_id)
@@ -222,8 +222,8 @@ class DriverBackend:
     ) -> Iterator[Deed]:
         """Let Cinder act in the block; in shadow mode log what it did.
 
-        The block writes what Cinder does into what is yielded.  ``request``
-        are the fields of the log line that name the request.
+        The block records what Cinder does in the `Deed` that is yielded.
+        ``request`` are the fields of the log line that name the request.
         """
         deed = Deed()
         try:
@@ -257,18 +257,18 @@ class DriverBackend:
             )
 
     def report_not_made(self, context: Any, decision: Decision) -> None:
-        """Tell the requester that there was neither a clone nor a copy."""
+        """Write a user message: there was neither a clone nor a copy."""
         try:
             self._tell(context, decision, not_made=True)
         except Exception as error:  # noqa: BLE001 - the create fails anyway
             LOG.warning(
-                "clonepolicy could not report a failure\n%s", traced(error)
+                "clonepolicy could not write a user message\n%s", traced(error)
             )
 
     def _tell(
         self, context: Any, decision: Decision, *, not_made: bool = False
     ) -> None:
-        """Tell the requester of what is not made; nothing else needs it."""
+        """Write a user message if nothing is made, and only then."""
         if self.enforces and (not_made or isinstance(decision, Refuse)):
             reports.write_message(
                 context, decision, own_texts=self.settings.user_messages
@@ -304,7 +304,7 @@ class DriverBackend:
         ):
             return decision.verdict
         if isinstance(decision, Register):
-            return "upload"  # Cinder asks nobody before it uploads
+            return "upload"  # Cinder then uploads without a decision
         routes = {attempt.route for attempt in decision.plan.attempts}
         return "download" if Route.DOWNLOAD in routes else "refuse"
 

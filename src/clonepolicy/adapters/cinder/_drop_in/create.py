@@ -57,8 +57,10 @@ from clonepolicy.ports import Ports
 
 LOG = log.getLogger(__name__)
 _FRESH = 5.0
-"""Seconds for which an image that was read need not be read again: about as
-long as Cinder itself lets pass before it clones."""
+"""Seconds for which an image is not read again.
+
+Cinder itself lets about as much time pass between reading and cloning.
+"""
 
 
 @attrs.frozen
@@ -90,7 +92,7 @@ class CreateFromImage:
 
     @functools.cached_property
     def _ports(self) -> Ports:
-        """Make the ports; a create need not ask what Glance offers."""
+        """Make the ports; a create does not ask which APIs Glance has."""
         settings = self.backend.settings
         images = CinderImages(
             context=self.call.context,
@@ -179,7 +181,7 @@ class CreateFromImage:
         count_fallbacks(outcome)
         if not outcome.settled:
             raise exception.VolumeBackendAPIException(
-                data=f"a failed clone could not be erased: delete volume "
+                data="a failed clone could not be erased: delete volume "
                 f"{self.call.volume.id}"
             )
         return outcome
@@ -192,11 +194,10 @@ def _able(decision: Decision) -> bool:
 def _clones(decision: Clone) -> Iterator[Attempt]:
     """Yield the plan's clones that Cinder and its options allow.
 
-    Three limits hold for every policy: an encrypted volume is neither source
-    nor target of a clone, nothing is cloned that may be larger than the
-    volume, and
-    Cinder's own options stay in force.  `PublishVolume` is left out, because
-    the last task of Cinder's flow makes the volume available.
+    Three limits hold for every policy.  An encrypted volume is neither the
+    source nor the target of a clone.  The source is no larger than the
+    volume.  Cinder's own options stay in force.  `PublishVolume` is left out,
+    because the last task of Cinder's flow makes the volume available.
     """
     config, volume = decision.request.config, decision.request.volume
     disabled = set()
@@ -244,14 +245,14 @@ class CreateTask:
     call: CreateCall
     measure: Measure
     cache_checked: bool = False
-    """Whether this is the second decision, after the cache got an entry."""
+    """Whether this is the second decision, after an entry was added."""
 
     @property
     def _arguments(self) -> tuple[Any, ...]:
         return attrs.astuple(self.call, recurse=False)
 
     def run(self) -> dict[str, Any] | None:
-        """Clone if that is the decision, or else download.
+        """Clone if that is the decision; otherwise let Cinder download.
 
         Returns:
             What Cinder writes into the volume's record.

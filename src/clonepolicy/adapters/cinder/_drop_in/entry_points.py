@@ -49,7 +49,7 @@ _ARGUMENTS = tuple(attrs.fields_dict(CreateCall))
 class PolicyVolumeManager(manager.VolumeManager):
     """Cinder's volume manager, with clones and copies decided by a policy.
 
-    Named in ``[DEFAULT] volume_manager`` it serves every backend.
+    ``[DEFAULT] volume_manager`` names it, and it serves every backend.
 
     Raises:
         IncompatibleCinderError: the installed Cinder is not supported.
@@ -76,7 +76,7 @@ class PolicyVolumeManager(manager.VolumeManager):
             _replace(service, "get_location", _get_location)
 
     def init_host(self, *args: Any, **kwargs: Any) -> None:
-        """Initialize the backend, then log what is on."""
+        """Initialize the backend, then log what is in force."""
         super().init_host(*args, **kwargs)
         if self.driver.initialized:
             log_start(self.backend)
@@ -101,7 +101,7 @@ class PolicyVolumeManager(manager.VolumeManager):
     def copy_volume_to_image(
         self, context: Any, volume_id: str, image_meta: dict[str, Any]
     ) -> None:
-        """Decide, then call Cinder's method, which asks for the decision."""
+        """Decide, then call Cinder's method, which calls back to register."""
         image_id = image_meta["id"]
         settings = self.backend.settings
         with measured(Operation.UPLOAD, settings) as measure:
@@ -157,7 +157,7 @@ class PolicyVolumeManager(manager.VolumeManager):
         image_service: Any,
         image_meta: dict[str, Any],
     ) -> bool:
-        """Register if that is the decision; False has Cinder upload bytes."""
+        """Register if that is the decision; after False Cinder uploads."""
         known = self._uploads.get(image_meta.get("id", ""))
         done: bool
         if self.backend.enforces:
@@ -175,7 +175,7 @@ class PolicyVolumeManager(manager.VolumeManager):
     def update_service_capabilities(
         self, capabilities: Mapping[str, Any]
     ) -> None:
-        """Report to the scheduler, too, what `CloneWeigher` needs to know."""
+        """Also report to the scheduler what `CloneWeigher` needs."""
         super().update_service_capabilities(
             self.backend.reported(capabilities)
         )
@@ -267,7 +267,7 @@ def _replace(kind: Any, name: str, replacement: Callable[..., Any]) -> None:
 
 
 class _CloningBackend(DriverBackend):
-    """A backend that may clone image volumes, whatever cinder.conf says."""
+    """A backend that may clone image volumes without ``cinder`` in schemes."""
 
     def config(self) -> Config:
         """Read the options, and add ``cinder`` to the schemes."""
@@ -277,7 +277,7 @@ class _CloningBackend(DriverBackend):
 
 
 class PolicyDriverMixin:
-    """Decides in the driver about volumes from images.
+    """A mixin for drivers, which decides how a volume from an image is made.
 
     Write ``class Driver(PolicyDriverMixin, RBDDriver)`` and name that class
     in the backend's ``volume_driver``.  Cinder calls a driver's

@@ -69,13 +69,14 @@ class ManagerArray(CinderArray):
     def discard(self, volume_id: str) -> None:
         """Have the driver delete the data, as the manager deletes volumes.
 
-        The row and its quota stay: `delete_image_volume` deletes both in one
-        transaction, which the manager does not.
+        The row and its quota stay, because `delete_image_volume` deletes both
+        in one transaction, and the manager in two.
 
         Raises:
-            ConflictError: the volume is in use, or the driver found it busy;
-                one that is not in use is available.
-            AdapterError: the deletion failed; the volume is error_deleting.
+            ConflictError: the volume is in use, or the driver found it busy.
+                A volume that is not in use then is available.
+            AdapterError: the deletion failed.  The volume then is
+                error_deleting.
         """
         found = self.volumes.find_object(volume_id)
         if found is None or volume_id not in self.created:
@@ -120,7 +121,7 @@ class UploadToImage:
     volume_id: str
     image_id: str
     work: Work | None
-    """The journal of this upload; None: it cannot be noted."""
+    """The journal of this upload; None: nothing can be noted."""
     measure: Measure
     registered: bool = False
     """Whether Cinder itself has registered a clone."""
@@ -147,7 +148,7 @@ class UploadToImage:
         )
 
     def able(self, decision: Decision) -> bool:
-        """Return whether Cinder's limits and the journal let it register."""
+        """Return whether the drop-in can register: unencrypted, and noted."""
         noted = self.work is not None or not self.backend.enforces
         return noted and decision.request.volume.encryption_key_id is None
 
@@ -196,8 +197,7 @@ class UploadToImage:
             raise exception.VolumeBackendAPIException(
                 data=f"image {image} may use image volume {left}, "
                 "which could not be removed: if the image is not active, "
-                "delete it, then that "
-                "volume"
+                "delete the image, then that volume"
             )
         return done
 
