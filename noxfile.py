@@ -299,6 +299,18 @@ def install_debian(session: nox.Session, *packages: str) -> None:
 
 
 @nox.session(python=[v for v in PYTHONS if v in OPENSTACK][:1])
+def kills(session: nox.Session) -> None:
+    """Kill cinder-volume at every step, and check what it leaves.
+
+    With ``--write`` it writes the page that says it.
+    """
+    install_debian(session, *DEBIAN, "postgresql", "rabbitmq-server")
+    install_wheel(session, "tests", "openstack", extras=f"{EVERYTHING},cinder")
+    script = "tests/openstack/kill_table.py"
+    session.run("python", script, *session.posargs)
+
+
+@nox.session(python=[v for v in PYTHONS if v in OPENSTACK][:1])
 def upstream(session: nox.Session) -> None:
     """Run Cinder's own tests: stock, with CINDER_29 and with SAFE."""
     install_wheel(session, "openstack", extras="cinder")

@@ -35,10 +35,6 @@ KNOWN_FAILURES = {
         "for a missing pool the driver raises an error instead of reporting "
         "a missing image"
     ),
-    "clones-again-after-discard": (
-        "the driver keeps its snapshot of the source when the clone is "
-        "deleted, so that the same clone cannot be made again"
-    ),
     "discards-a-source-without-harm-to-its-clones": (
         "a volume with clones is renamed, and stays after the last clone is "
         "deleted"

@@ -49,9 +49,14 @@ from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
     _images,
     register_opts,
 )
+from clonepolicy.adapters.cinder._drop_in.supported_cinder import (  # noqa: E402 - the same
+    check_cinder,
+)
 from logfmt import parsed  # noqa: E402 - the same
 
 CONF = cfg.CONF
+# once, before a test replaces a method of Cinder
+check_cinder(allow_unverified=False)
 INTERNAL, USER = "internal", "user"
 HOST = "node@array#pool"
 

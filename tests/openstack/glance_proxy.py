@@ -79,7 +79,7 @@ def doing(act: Callable[[], object]) -> Fault:
 class Proxy:
     """A proxy before Glance, which injects faults."""
 
-    glance: Glance
+    glance: Glance | str
     url: str = ""
     seen: list[str] = attrs.field(factory=list)
     _faults: list[tuple[str, list[Fault]]] = attrs.field(factory=list)
@@ -92,6 +92,17 @@ class Proxy:
         """Inject a fault into every request that matches."""
         self._faults.append((request, [fault] * 1000))
 
+    @contextlib.contextmanager
+    def disturbed(self, fault: Fault) -> Iterator[None]:
+        """Inject a fault into every request in the block."""
+        faults = self._faults
+        self._faults = []
+        self.always(".*", fault)
+        try:
+            yield
+        finally:
+            self._faults = faults
+
     def fault(self, request: str) -> Fault:
         """Return the fault for a request; without one it is passed on."""
         self.seen.append(request)
@@ -102,14 +113,16 @@ class Proxy:
 
     def client(self, project: str, *roles: str) -> Any:
         """Make a client that goes through here."""
+        assert not isinstance(self.glance, str)
         return self.glance.client(project, *roles, url=self.url)
 
 
 @contextlib.contextmanager
-def proxied(glance: Glance) -> Iterator[Proxy]:
-    """Run a proxy before a Glance."""
+def proxied(glance: Glance | str) -> Iterator[Proxy]:
+    """Run a proxy before a Glance, or before a URL."""
     proxy = Proxy(glance)
-    host, port = glance.url.removeprefix("http://").split(":")
+    url = glance if isinstance(glance, str) else glance.url
+    host, port = url.removeprefix("http://").split(":")
 
     class Handler(QuietHandler):
         def serve(self) -> None:
@@ -131,15 +144,18 @@ def proxied(glance: Glance) -> Iterator[Proxy]:
                 connection.close()
                 return reply
 
-            proxy.fault(f"{self.command} {self.path}")(self, ask)
+            try:
+                proxy.fault(f"{self.command} {self.path}")(self, ask)
+            except ConnectionError:  # Glance itself has stopped
+                self.hang_up()
 
         def unchunked(self) -> bytes:
-            data = b""
+            data = bytearray()
             while length := int(self.rfile.readline(), 16):
                 data += self.rfile.read(length)
                 self.rfile.readline()
             self.rfile.readline()
-            return data
+            return bytes(data)
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815 - their names there
 

@@ -63,6 +63,24 @@ class Stack:
         self._volume_process.kill()
         self._volume_process = self.services.cinder_volume()
 
+    def add_volume_type(self, backend: str) -> None:
+        """Create a volume type for a backend, of the same name."""
+        specs = {"volume_backend_name": backend}
+        self.projects["service"].volume.post(
+            "/types",
+            json={"volume_type": {"name": backend, "extra_specs": specs}},
+        )
+
+    def wait_for_pools(self, *services: str) -> None:
+        """Wait until the scheduler knows the pools of ``host@backend``."""
+        volume = self.projects["service"].volume
+
+        def known() -> set[str]:
+            found = volume.get("/scheduler-stats/get_pools").json()["pools"]
+            return {pool["name"].partition("#")[0] for pool in found}
+
+        wait_for("the scheduler's pools", lambda: known() >= {*services})
+
     def upload_image(
         self, data: bytes, project: str = "alice", **fields: str
     ) -> str:
@@ -238,24 +256,15 @@ def _start(known: Services, manager: str) -> Stack:
     known.cinder_scheduler()
     known.api("cinder", "/")
     volume = projects["service"].volume
-    for backend in BACKENDS:
-        specs = {"volume_backend_name": backend}
-        volume.post(
-            "/types",
-            json={"volume_type": {"name": backend, "extra_specs": specs}},
-        )
     unlimited = {"quota_set": {"volumes": -1, "gigabytes": -1}}
     for project in projects.values():
         volume.put(f"/os-quota-sets/{project.id}", json=unlimited)
+    cloud = Stack(known, projects, manager, volume_process)
+    for backend in BACKENDS:
+        cloud.add_volume_type(backend)
     known.api("glance", "/healthcheck")
-    wait_for(
-        "the scheduler's pools",
-        lambda: (
-            len(BACKENDS)
-            == len(volume.get("/scheduler-stats/get_pools").json()["pools"])
-        ),
-    )
-    return Stack(known, projects, manager, volume_process)
+    cloud.wait_for_pools(*(f"stack@{name}" for name in BACKENDS))
+    return cloud
 
 
 def configure_cinder(

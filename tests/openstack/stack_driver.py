@@ -15,6 +15,8 @@ class ReflinkDriver(nfs.NfsDriver):
     NFS driver refuses to clone a volume in status uploading.
     """
 
+    SUPPORTS_ACTIVE_ACTIVE = True
+
     def create_cloned_volume(
         self, volume: Any, src_vref: Any
     ) -> dict[str, str]:

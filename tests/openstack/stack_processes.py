@@ -136,9 +136,9 @@ class Process:
         if self.popen.wait(_PATIENCE) != 0:
             raise StackError(self.failure(f"{self.name} failed"))
 
-    def end(self) -> None:
-        """End the program and its children: by SIGTERM, then by SIGKILL."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
+    def end(self, by: signal.Signals = signal.SIGTERM) -> None:
+        """End the program and its children by a signal, then by SIGKILL."""
+        for number in (by, signal.SIGKILL):
             self._signal(number)
             end = time.monotonic() + _GRACE
             while self._signal(0) and time.monotonic() < end:

@@ -42,7 +42,8 @@ key_repository = {folder}/fernet
 [fernet_receipts]
 key_repository = {folder}/fernet
 [cache]
-enabled = False
+enabled = True
+backend = dogpile.cache.memory
 [identity]
 password_hash_rounds = 4
 """
@@ -92,6 +93,7 @@ rootwrap_config = {etc}/glance/rootwrap.conf
 _CINDER = """\
 [DEFAULT]
 host = stack
+service_down_time = 600
 transport_url = rabbit://guest:guest@{host}:{rabbitmq}/
 volume_manager = {manager}
 enabled_backends = plain,reflink
@@ -216,33 +218,35 @@ class Services:
             self.namespace.visible_path(mounted / backend).mkdir()
 
     def postgresql(self) -> None:
-        """Start PostgreSQL under its own user; its data is in memory."""
+        """Create databases and start PostgreSQL; its data is in memory."""
         data = str(POSTGRESQL_DATA)
-        programs = max(POSTGRESQL.glob("*/bin"))
-        user = "setpriv --reuid=postgres --regid=postgres --init-groups"
         self.namespace.run(
             *("tmpfs", "mount", "-t", "tmpfs"),
             *("-o", "uid=postgres,gid=postgres,mode=700", "none", data),
         )
         self.namespace.run(
-            *("initdb", *user.split(), str(programs / "initdb")),
+            *("initdb", *_postgresql("initdb")),
             *("-D", f"{data}/data", "--no-sync", "--auth=trust"),
             *("--username=stack", "--encoding=UTF8", "--locale=C"),
         )
-        process = self.namespace.start(
-            *("postgres", *user.split(), str(programs / "postgres")),
-            *("-D", f"{data}/data", "-F", "-k", "", "-h", HOST),
-            *("-p", str(self.ports["postgresql"]), "-N", "300"),
-        )
-        self.wait_for_port(process, "postgresql")
+        self.start_postgresql()
         where = f"-h {HOST} -p {self.ports['postgresql']} -U stack".split()
         for name in _NAMES:
             self.namespace.run("createdb", "createdb", *where, name)
 
+    def start_postgresql(self) -> None:
+        """Start PostgreSQL under its own user."""
+        process = self.namespace.start(
+            *("postgres", *_postgresql("postgres")),
+            *("-D", f"{POSTGRESQL_DATA}/data", "-F", "-k", "", "-h", HOST),
+            *("-p", str(self.ports["postgresql"]), "-N", "300"),
+        )
+        self.wait_for_port(process, "postgresql")
+
     def rabbitmq(self) -> Process:
         """Start RabbitMQ with its own name, ports and data."""
         folder = self.namespace.folder / "rabbitmq"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         listens = self.write("rabbitmq.conf", _RABBITMQ)
         return self.namespace.start(
             "rabbitmq",
@@ -302,6 +306,11 @@ class Services:
         )
         self.api("keystone", "/v3")
 
+    def process(self, name: str) -> Process:
+        """Return the process that was started last under a name."""
+        (*_, last) = (p for p in self.namespace.processes if p.name == name)
+        return last
+
     def api(self, name: str, path: str) -> None:
         """Start a service's WSGI application, and wait for an answer."""
         # without arguments: the application would read them too
@@ -340,6 +349,15 @@ class Services:
         self.namespace.start("cinder-scheduler", "cinder-scheduler")
 
 
+def _postgresql(program: str) -> list[str]:
+    """Return the command that runs a program of PostgreSQL's newest version.
+
+    None of them runs under root.
+    """
+    user = "setpriv --reuid=postgres --regid=postgres --init-groups"
+    return [*user.split(), str(max(POSTGRESQL.glob("*/bin")) / program)]
+
+
 @contextlib.contextmanager
 def services(folder: Path) -> Iterator[Services]:
     """Open a namespace for the services; none is started."""
@@ -355,7 +373,8 @@ def services(folder: Path) -> Iterator[Services]:
         "OS_GLANCE_CONFIG_DIR": str(folder),
         "OS_KEYSTONE_CONFIG_DIR": str(folder),
         "PATH": os.pathsep.join(search),
-        "PYTHONPATH": os.pathsep.join((str(_HERE), *more)),
+        # links to modules of Debian's may be put into the second
+        "PYTHONPATH": os.pathsep.join((str(_HERE), f"{folder}/python", *more)),
         "PYTHONWARNINGS": "ignore",
     }
     with open_namespace(folder, environment) as under:

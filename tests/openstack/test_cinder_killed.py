@@ -17,9 +17,10 @@ from cinder import service
 from cinder.volume.manager import VolumeManager
 from cinder_cloud import CinderCloud, Start, empty_database
 from fake_image_service import FakeImages
-from killing import killed, leftovers, restart
+from killing import killed, leftovers, notes, restart
 
 from clonepolicy import CinderLocation, parse_location
+from clonepolicy.adapters.cinder._drop_in.note import Note
 
 start, database = cinder_cloud.start, cinder_cloud.database
 
@@ -144,13 +145,18 @@ def test_a_kill_while_data_is_uploaded_leaves_nothing(
     assert left.image not in cloud.images.metas
 
 
-def test_a_kill_while_cloning_leaves_a_volume_in_error_without_data(
-    lab: Lab,
+@pytest.mark.parametrize("at", [6, 7])
+def test_a_killed_create_leaves_a_volume_in_error_without_data(
+    lab: Lab, at: int
 ) -> None:
-    """The source stays as it is."""
-    left = lab.create(6)
+    """The source stays as it is, also after the array has cloned."""
+    left = lab.create(at)
     assert left is not None
     assert left.volume in left.cloud.driver.held
+    # the array may hold a snapshot of what is cloned
+    (noted,) = map(Note.read, notes())
+    assert noted is not None
+    assert left.cloud.driver.held.keys() == {noted.source, left.volume}
     cloud = lab.restart(left)
     assert leftovers(cloud, left.image) == []
     assert cloud.read(left.volume).status == "error"
@@ -185,7 +191,9 @@ def test_a_kill_at_any_point_of_a_create_leaves_nothing(lab: Lab) -> None:
             return
         cloud = lab.restart(left)
         assert leftovers(cloud, left.image) == []
-        assert cloud.read(left.volume).status in {"available", "error"}
+        status = cloud.read(left.volume).status
+        held = left.volume in cloud.driver.held
+        assert (status, held) in {("available", True), ("error", False)}
         empty_database()
 
 
@@ -259,10 +267,10 @@ UPLOADING, QUEUED = "tenant's volume uploading", "image queued"
     ],
     ids=["quota", "clone", "location", "end", "copy"],
 )
-def test_the_table_says_what_cinder_itself_leaves(
+def test_cinders_own_manager_leaves_what_the_page_says(
     stock: Lab, at: int | str, options: dict[str, bool], left_over: list[str]
 ) -> None:
-    """The table is in docs/how-to/executing.md."""
+    """The page is docs/explanation/kills.md."""
     lab = attrs.evolve(stock, options={"options": options})
     left = uploaded(lab, at)
     found = leftovers(lab.restart(left), left.image)

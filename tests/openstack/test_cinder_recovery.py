@@ -128,6 +128,8 @@ def test_a_note_fits_into_the_column() -> None:
     )
     assert len(str(longest)) <= 255
     assert Note.read(str(longest)) == longest
+    create = Note(host=digest("h"), token=DEAD, step=CLONING, source=DEAD)
+    assert Note.read(str(create)) == create
 
 
 def test_work_leaves_no_row_behind(start: Start) -> None:
@@ -497,6 +499,9 @@ def test_only_one_of_two_takes_dead_work(
         "0 0 0 0 0 0",
         dead(step="UploadImage").replace(DEAD, DEAD[:-1] + "4"),
         dead(step="DropDatabase"),
+        dead(step="UploadImage", source=DEAD),
+        dead(step="CloneVolume", source="../../etc"),
+        dead(step="CloneVolume", image_volume=DEAD, source=DEAD),
         dead(step="UploadImage", image_volume=DEAD),
         dead(step="AddLocation"),
         dead(step="AddLocation", image_volume="../../etc"),
@@ -573,6 +578,40 @@ def test_work_before_the_location_needs_no_glance(start: Start) -> None:
     assert cloud.volume_ids() == {left.volume.id}
     assert cloud.used(INTERNAL) == (0, 0)
     assert cloud.images.metas[left.image]["status"] == "queued"
+    assert len(notes()) == 1
+
+
+def test_what_could_not_be_ended_is_tried_again(start: Start) -> None:
+    """Glance comes back, and nobody starts the service once more."""
+    cloud = start()
+    cloud.images.failing["get_config"] = [UnavailableError()] * 9
+    left = dead_upload(cloud, CLONING)
+    initialize(cloud)
+    assert len(notes()) == 1
+    cloud.images.failing.clear()
+    tasks = dict(cloud.manager._periodic_tasks)
+    tasks["_recover_again"](cloud.manager, context.get_admin_context())
+    check_gone(cloud, left)
+
+
+def test_what_is_tried_again_is_only_what_could_not_be_ended(
+    start: Start,
+) -> None:
+    """A later upload of the volume keeps its status, other work its note."""
+    cloud = start()
+    cloud.images.failing["get_config"] = [UnavailableError()] * 9
+    left = dead_upload(cloud)
+    initialize(cloud)
+    cloud.images.failing.clear()
+    image = cloud.ask_upload(cloud.read(left.volume.id))
+    live = WorkJournal.of("node@array")
+    other = dead_upload(cloud, CLONING)
+    with live.noted(left.volume.id, image, COPYING):
+        cloud.manager._recover_again(context.get_admin_context())
+        assert left.image not in cloud.images.metas
+        assert cloud.read(left.volume.id).status == "uploading"
+        assert image in cloud.images.metas
+    assert other.image_volume in cloud.volume_ids()
     assert len(notes()) == 1
 
 

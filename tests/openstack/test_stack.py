@@ -23,11 +23,16 @@ pytest.importorskip("cinder", reason="run by nox -s openstack")
 pytest.importorskip("glance", reason="run by nox -s openstack")
 
 from stack import INTERNAL, STOCK, Stack, stack
+from stack_kills import Files, Lab
 from stack_processes import StackError, missing_requirements, wait_for
 
 __all__ = ["stack"]
 
 OURS = "clonepolicy.adapters.cinder.PolicyVolumeManager"
+STEPPING = {
+    STOCK: "stack_steps.StockManager",
+    OURS: "stack_steps.PolicyManager",
+}
 
 
 @attrs.frozen
@@ -225,6 +230,45 @@ def test_a_killed_upload_is_ended_at_the_next_start(stack: Stack) -> None:
     else:
         with pytest.raises(NotFound):
             stack.image(image)
+
+
+@pytest.fixture(scope="module", params=[STOCK, OURS])
+def lab(stack: Stack, request: pytest.FixtureRequest) -> Lab:
+    """Return a lab in which the volume service can be killed at a step."""
+    running = Lab(stack, Files.of(stack))
+    running.use(STEPPING[request.param])
+    return running
+
+
+LOCATION = "Glance POST v2/images/…/locations"
+
+
+@pytest.mark.parametrize(
+    ("lab", "kind", "step", "left"),
+    [
+        (
+            STOCK,
+            "upload",
+            LOCATION,
+            [
+                "image `queued`",
+                "image volume `available`",
+                "volume `uploading`",
+            ],
+        ),
+        (OURS, "upload", LOCATION, []),
+        (OURS, "upload", "array truncate", []),
+        (OURS, "create", "array truncate", []),
+    ],
+    indirect=["lab"],
+)
+def test_a_kill_at_a_step_leaves(
+    lab: Lab, kind: str, step: str, left: list[str]
+) -> None:
+    """The tables of docs/explanation/kills.md have every step."""
+    found = lab.killed(kind, step)
+    assert found is not None
+    assert (step, left) == found
 
 
 @pytest.mark.parametrize("story", [STOCK], indirect=True)

@@ -12,8 +12,10 @@ import attrs
 from cinder import coordination
 from cinder.volume import driver as base
 from oslo_config import cfg
+from oslo_log import log
 
 from clonepolicy import (
+    AdapterError,
     Backend,
     CloneKind,
     ConflictError,
@@ -31,7 +33,7 @@ from clonepolicy import (
 from clonepolicy.adapters import _inspection
 from clonepolicy.adapters._files import sparse
 from clonepolicy.adapters.cinder._arrays import reported_array
-from clonepolicy.adapters.cinder._errors import translate_errors
+from clonepolicy.adapters.cinder._errors import traced, translate_errors
 from clonepolicy.adapters.cinder._families import (
     LVM,
     NO_IMAGES,
@@ -52,6 +54,7 @@ from clonepolicy.ports import (
     volume_changed,
 )
 
+LOG = log.getLogger(__name__)
 _BASES = "cinder.volume.driver."
 _MIXIN = "clonepolicy.adapters.cinder._drop_in.entry_points.PolicyDriverMixin"
 FIELDS = attrs.fields_dict(Backend).keys() - {"frozen", "image_schemes"}
@@ -242,6 +245,7 @@ class CinderArray:
         known: by id, the objects of the volumes that the caller works on, so
             that the driver changes the same objects.  Others are read.
         cloned: is called with a volume directly after the driver cloned it.
+        sources: by id of a clone, the id of the volume that it is made of.
     """
 
     driver: Any
@@ -250,6 +254,7 @@ class CinderArray:
     frozen: bool = False
     known: Mapping[str, Any] = attrs.field(factory=dict)
     cloned: Callable[[Any], None] = lambda _volume: None
+    sources: dict[str, str] = attrs.field(factory=dict)
 
     def get_backend(self) -> Backend:
         """Return what the driver and the operator declare."""
@@ -351,6 +356,7 @@ class CinderArray:
         check_source(source, self.get_backend() if uploading else Backend())
         target = self.get_object(volume_id)
         with self.locked(source) as held:
+            self.sources[volume_id] = source.id
             with translate_errors(f"cloning volume {source.id}"):
                 update = self.driver.create_cloned_volume(target, held)
                 self.cloned(target)
@@ -460,27 +466,50 @@ class CinderArray:
         )
         if target is None:
             return
+        source_id = self.sources.get(volume_id)
+        if source_id is not None:
+            self.locate_clone(target, source_id)
         with translate_errors(f"deleting data of volume {volume_id}"):
             self.driver.delete_volume(target)
+        if source_id is not None:
+            self.remove_clone_snapshot(target, source_id)
 
-    def remove_clone_snapshot(self, target: Any) -> None:
+    def locate_clone(self, target: Any, source_id: str) -> None:
+        """Give a clone the share of its source, if its record has none.
+
+        A RemoteFS driver clones within a share, returns the share after it
+        cloned, and without one deletes nothing.  Other drivers' locations
+        may be those of one volume.
+        """
+        module, name = "cinder.volume.drivers.remotefs", "RemoteFSDriver"
+        if target.provider_location or not _is_a(self.driver, module, name):
+            return
+        source = self.volumes.find_object(source_id)
+        if source is not None:
+            target.provider_location = source.provider_location
+
+    def remove_clone_snapshot(self, target: Any, source_id: str) -> None:
         """Remove the snapshot of its source that an RBD driver cloned.
 
         The driver keeps it when the clone is deleted, and when it is killed
-        before it clones.  Call this after the deletion.
+        before it clones.  Call this after the deletion.  An error is logged.
         """
-        source_id = target.source_volid
-        if not is_rbd(self.driver) or source_id is None:
+        if not is_rbd(self.driver):
             return
-        source, name = self.get_object(source_id), f"{target.name}.clone_snap"
-        with (
-            translate_errors(f"removing snapshot {name}"),
-            _open_rbd(self.driver, source.name, read_only=False) as stored,
-        ):
-            if name in {snapshot["name"] for snapshot in stored.list_snaps()}:
-                if stored.is_protected_snap(name):
-                    stored.unprotect_snap(name)
-                stored.remove_snap(name)
+        name = f"{target.name}.clone_snap"
+        try:
+            source = self.get_object(source_id)
+            with (
+                translate_errors(f"removing snapshot {name}"),
+                _open_rbd(self.driver, source.name, read_only=False) as stored,
+            ):
+                known = {snapshot["name"] for snapshot in stored.list_snaps()}
+                if name in known:
+                    if stored.is_protected_snap(name):
+                        stored.unprotect_snap(name)
+                    stored.remove_snap(name)
+        except AdapterError as error:
+            LOG.warning("clonepolicy cannot tidy up\n%s", traced(error))
 
     def get_object(self, volume_id: str) -> Any:
         """Return the caller's object of a volume, or read it."""

@@ -43,7 +43,7 @@ class Notes(StrEnum):
     LOG = "log"
     IGNORE = "ignore"
     DECLINE = "decline"
-    """Copy the data instead of cloning."""
+    """Log the notes, and copy the data instead."""
 
 
 @attrs.frozen(kw_only=True)
@@ -66,24 +66,27 @@ class Settings:
 
 _HELP = {
     "policy": f"The policy that decides: {', '.join(POLICIES)}, or the "
-    "dotted path of a clonepolicy.Policy.",
+    "dotted path of a clonepolicy.policy.Policy.",
     "mode": "Whether decisions are carried out.",
-    "notes": "What to do with notes. A note is a warning that does not "
-    "change the verdict.",
-    "trusted_projects": "IDs of projects whose volumes no tenant can write: "
-    "the projects of Glance's cinder stores. Cinder's internal tenant is "
-    "always trusted.",
-    "trusted_image_pools": "RBD pools, or directories, that only Glance "
+    "notes": "What to do with the notes of a clone or a registration. A note "
+    "is a warning that does not change the policy's decision.",
+    "trusted_projects": "IDs of projects in which no user has a role, such as "
+    "the projects of Glance's cinder stores. A volume in such a project is "
+    "cloned if its metadata image_owner names the image's owner. Cinder's "
+    "internal tenant is always trusted.",
+    "trusted_image_pools": "RBD pools, or directories, to which only Glance "
     "writes.",
     "download_image_restricted": "Set this to true if Glance's policy "
     "download_image is narrower than its default. Before an image is cloned, "
     "Glance is then asked whether the requester may download it.",
     "user_messages": "Write a user message (GET /v3/messages) that says why "
-    "a volume or an image was not made. Set this to true only if every "
-    "cinder-api loads the texts by its option osapi_volume_extension: "
-    "without them users read that an unknown error occurred.",
+    "a volume or an image was not made. Set this to true only if "
+    "osapi_volume_extension of every cinder-api also has the value "
+    "clonepolicy.adapters.cinder.register_messages: without it users read "
+    "that an unknown error occurred.",
     "show_multiple_locations": "Set this to true if a glance-api that Cinder "
-    "or users reach has this option set in its glance-api.conf.",
+    "or users reach has show_multiple_locations = True in its "
+    "glance-api.conf.",
     "set_image_location_restricted": "Set this to true if Glance's policy "
     "set_image_location is narrower than its default. If Glance has no "
     "locations API, no image volume is then registered.",
@@ -91,12 +94,13 @@ _HELP = {
     "as id=volume_type, or id=volume_type:ro if the store is read-only. The "
     "volume type is the store's cinder_volume_type; if that is not set, "
     "Cinder's default type.",
-    "allow_unverified_cinder": "Start although Cinder has other code than "
-    "the releases that this package was verified with. What differs is "
-    "logged as a warning at each start.",
-    "clone_weight_multiplier": "Multiplier used by CloneWeigher, one of "
-    "scheduler_default_weighers, for weighing pools where the policy would "
-    "clone. Free capacity has the multiplier capacity_weight_multiplier.",
+    "allow_unverified_cinder": "Start although the code of the installed "
+    "Cinder differs from every version that this package was verified with. "
+    "What differs is logged as a warning at each start.",
+    "clone_weight_multiplier": "Multiplier for the weight that CloneWeigher "
+    "gives to pools where the policy would clone. It has an effect only if "
+    "scheduler_default_weighers contains CloneWeigher. The multiplier of "
+    "free space is capacity_weight_multiplier.",
 }
 
 
@@ -105,7 +109,7 @@ _CHOICES: Mapping[StrEnum, str] = {
     Mode.SHADOW: "Log every decision, and let Cinder decide.",
     Notes.LOG: "Log notes.",
     Notes.IGNORE: "Do not log notes.",
-    Notes.DECLINE: "Copy the data instead of cloning.",
+    Notes.DECLINE: "Log notes, and copy the data instead.",
 }
 
 
@@ -168,7 +172,7 @@ def read_option(conf: cfg.ConfigOpts, group: str | None, name: str) -> Any:
 
 
 def is_set(conf: cfg.ConfigOpts, name: str) -> bool:
-    """Return whether an option of ``[clonepolicy]`` is not its default."""
+    """Return whether an option of ``[clonepolicy]`` is set anywhere."""
     found = conf.get_location(name, GROUP)
     return (
         found is not None and found.location is not cfg.Locations.opt_default
@@ -178,7 +182,8 @@ def is_set(conf: cfg.ConfigOpts, name: str) -> bool:
 def non_empty(values: Iterable[str]) -> frozenset[str]:
     """Return the texts of a list option without the empty ones.
 
-    A path has no slash at its end, as directories are named in locations.
+    A slash at the end of a path is removed, because locations name
+    directories without it.
     """
     return frozenset(
         (value.rstrip("/") or "/") if value.startswith("/") else value
@@ -196,7 +201,8 @@ def _policy(name: str) -> Policy:
     except Exception as error:  # noqa: BLE001 - importing may raise anything
         why = type(error).__name__
     known = ", ".join(POLICIES)
-    expected = f"{known} or the dotted path of a clonepolicy.Policy ({why})"
+    kind = "clonepolicy.policy.Policy"
+    expected = f"{known} or the dotted path of a {kind} ({why})"
     raise FactError(f"[{GROUP}] policy", name, expected)
 
 

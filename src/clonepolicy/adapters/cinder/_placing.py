@@ -55,7 +55,8 @@ class Answer(StrEnum):
 
     CLONE = "clone"
     DEPENDS = "depends"
-    """The only facts that are missing are not known to the scheduler."""
+    """It depends on facts that the driver or the array knows, and the
+    scheduler does not."""
     NO = "no"
 
 
@@ -71,15 +72,16 @@ _ABILITIES = (
 def weigh(
     pools: Sequence[Any], properties: Mapping[str, Any]
 ) -> tuple[Mapping[str, float], float]:
-    """Weigh the pools for one request, and say why in one line of the log.
+    """Weigh the pools for one request, and log one line that says why.
 
     Args:
         pools: the ``PoolState`` of each pool.
         properties: Cinder's ``weight_properties``.
 
     Returns:
-        The weight of each pool, by its name, and their multiplier.  Both are
-        nothing if no volume is created from an image.
+        The weight of each pool, by its name, and their multiplier.  If no
+        volume is created from an image, there are no weights, and the
+        multiplier is 0.
 
     Raises:
         FactError: an option has an invalid value.
@@ -157,7 +159,8 @@ def _gather(
 ) -> CreateRequest:
     """Read the facts that are the same for all pools.
 
-    Glance is asked once: a weight is worth no wait.
+    A failed request to Glance is not repeated, because a create should not
+    wait for a weight.
     """
     images: Any = _ReadImage(
         *_image(context, settings).get_image_and_locations(image_id),
@@ -167,7 +170,7 @@ def _gather(
         context=context,
         find_array=lambda name: arrays.get(name) or declared_array(name),
     )
-    # no driver is here that could be asked; each pool has options of its own
+    # the scheduler has no driver; the options of each pool are added later
     array = CinderArray(driver=object(), volumes=volumes)
     nothing = SimpleNamespace(safe_get=lambda _: None)
     return gather_create(
@@ -193,9 +196,11 @@ def _image(context: Any, settings: Settings) -> GlanceImages:
 def _judge(
     requests: Mapping[bool, CreateRequest], pool: Pool, policy: Policy
 ) -> tuple[Answer, CreateDecision]:
-    """Decide for a pool: first as if it could do all that is not known.
+    """Decide for a pool, with and without the benefit of the doubt.
 
-    The requests are without and with Cinder's image-volume cache.
+    If the policy would not clone even if the pool could do all that is not
+    known, the answer is NO.  ``requests`` are those without and with Cinder's
+    image-volume cache.
     """
     best = decide(_placed(requests, pool, hoping=True), policy)
     if not isinstance(best, Clone):
@@ -209,9 +214,9 @@ def _placed(
 ) -> CreateRequest:
     """Return the request as if the scheduler had chosen the pool.
 
-    ``hoping`` grants what only a driver or an array could tell: what they
-    can do, how often a source was cloned, and that an image is where its
-    location says.  It never grants that two arrays are one.
+    ``hoping`` assumes the best of what only a driver or an array knows: what
+    they can do, how often a source was cloned, and that a stored image is
+    where its location says.  It never assumes that two arrays are one.
     """
     request = requests[hoping if pool.caches is None else pool.caches]
     backend, stored = pool.backend, None
@@ -241,7 +246,7 @@ def _log(
     judged: Mapping[str, tuple[Answer, CreateDecision]],
     unreadable: Mapping[str, str],
 ) -> None:
-    """Log the pools where it would clone, and the others' nearest reasons."""
+    """Log the pools by answer, and the nearest reasons of the answer NO."""
     places: dict[Answer, list[str]] = {answer: [] for answer in Answer}
     for name, (answer, _) in judged.items():
         places[answer].append(name)
@@ -272,7 +277,8 @@ def _log(
 def _reasons(decisions: Iterable[CreateDecision]) -> Iterator[Reason]:
     """Yield the nearest reason of each decision.
 
-    Most pools are alike: findings are made once for the rules that fail.
+    Most pools fail the same rules: findings are made once for each such set
+    of rules.
     """
     known: dict[object, Reason] = {}
     for decision in decisions:
@@ -287,7 +293,7 @@ def _reasons(decisions: Iterable[CreateDecision]) -> Iterator[Reason]:
 def _nearest(decision: CreateDecision) -> Reason:
     """Return the reason against the source that fails the fewest rules.
 
-    Without a source that could be cloned, it is the decision's first.
+    If no source is on an open route, return the decision's first reason.
     """
     closed = decision.evaluation.closed
     sources = [c for c in decision.candidates if c.route not in closed]

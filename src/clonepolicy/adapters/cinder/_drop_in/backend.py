@@ -44,6 +44,7 @@ from clonepolicy.adapters.cinder._drop_in.shadow import (
     UNKNOWN,
     Deed,
     Prediction,
+    differ,
     predict,
 )
 from clonepolicy.adapters.cinder._errors import traced, translate_errors
@@ -68,7 +69,9 @@ def _declared_items(extra: object) -> Mapping[str, Any]:
     """Take ``extra_capabilities``, of which Cinder accepts any JSON."""
     if isinstance(extra, Mapping):
         return extra
-    LOG.warning("clonepolicy ignores extra_capabilities: it is no JSON object")
+    LOG.warning(
+        "clonepolicy ignores extra_capabilities: it is no JSON object"
+    )
     return {}
 
 
@@ -145,7 +148,7 @@ class DriverBackend:
 
     @property
     def _array_id(self) -> str:
-        """The array's id; without one, a service's pools are one array."""
+        """The array's id; if unknown, the service counts as one array."""
         return self._declared.array_id or f"service:{self.driver.host}"
 
     @functools.cached_property
@@ -168,7 +171,7 @@ class DriverBackend:
         return declared
 
     def reported(self, capabilities: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Add to the report for the scheduler what is known of the backend."""
+        """Return the report for the scheduler, with the backend's facts."""
         try:
             return with_facts(
                 capabilities,
@@ -177,7 +180,7 @@ class DriverBackend:
             )
         except Exception as error:  # noqa: BLE001 - the report goes out
             LOG.warning(
-                "clonepolicy cannot add to the report of capabilities\n%s",
+                "clonepolicy cannot add to the report for the scheduler\n%s",
                 traced(error),
             )
             return capabilities
@@ -194,9 +197,10 @@ class DriverBackend:
             return None
 
     def report(self, context: Any, decision: Decision, verdict: str) -> None:
-        """Log and count a decision, and tell the requester.
+        """Log and count a decision, and write a user message if refused.
 
-        ``verdict`` is what is done, or would be if Cinder itself acts.
+        ``verdict`` is what is to be done; if Cinder itself acts, what the
+        policy would do.
         """
         decision_id = str(uuid.uuid4())
         metrics.mark_span(decision, decision_id)
@@ -217,7 +221,7 @@ class DriverBackend:
 
     @property
     def _shadows(self) -> bool:
-        """Whether Cinder acts, so that what it does is another matter."""
+        """Whether Cinder itself decides, also under its own policy."""
         return not self.enforces
 
     def _predict(self, decision: Decision) -> Prediction:
@@ -230,8 +234,8 @@ class DriverBackend:
     ) -> Iterator[Deed]:
         """Let Cinder act in the block; log what it did if it decides itself.
 
-        The block writes what Cinder does into what is yielded.  ``request``
-        are the fields of the log line that name the request.
+        The block records what Cinder does in the `Deed` that is yielded.
+        ``request`` are the fields of the log line that name the request.
         """
         deed = Deed()
         try:
@@ -256,6 +260,8 @@ class DriverBackend:
                 prediction = self._predict(decision)
                 verdict = self._done(decision, able)
             reports.log_deed(deed, prediction, verdict, request)
+            if decision is not None and differ(verdict, deed.did) == "yes":
+                metrics.count_difference(decision, self.settings, deed.did)
         except Exception as error:  # noqa: BLE001 - Cinder has acted
             LOG.warning(
                 "clonepolicy could not report what Cinder did\n%s",
@@ -263,18 +269,18 @@ class DriverBackend:
             )
 
     def report_not_made(self, context: Any, decision: Decision) -> None:
-        """Tell the requester that there was neither a clone nor a copy."""
+        """Write a user message: there was neither a clone nor a copy."""
         try:
             self._tell(context, decision, not_made=True)
         except Exception as error:  # noqa: BLE001 - the create fails anyway
             LOG.warning(
-                "clonepolicy could not report a failure\n%s", traced(error)
+                "clonepolicy could not write a user message\n%s", traced(error)
             )
 
     def _tell(
         self, context: Any, decision: Decision, *, not_made: bool = False
     ) -> None:
-        """Tell the requester of what is not made; nothing else needs it."""
+        """Write a user message if nothing is made, and only then."""
         if self.enforces and (not_made or isinstance(decision, Refuse)):
             reports.write_message(
                 context, decision, own_texts=self.settings.user_messages
@@ -310,7 +316,7 @@ class DriverBackend:
         ):
             return decision.verdict
         if isinstance(decision, Register):
-            return "upload"  # Cinder asks nobody before it uploads
+            return "upload"  # Cinder then uploads without a decision
         routes = {attempt.route for attempt in decision.plan.attempts}
         return "download" if Route.DOWNLOAD in routes else "refuse"
 

@@ -32,12 +32,11 @@ from clonepolicy.adapters.cinder._drop_in.backend import (
     DriverBackend,
     refused,
 )
-from clonepolicy.adapters.cinder._drop_in.journal import WorkJournal
+from clonepolicy.adapters.cinder._drop_in.journal import Work
 from clonepolicy.adapters.cinder._drop_in.metrics import (
     Measure,
     count_fallbacks,
 )
-from clonepolicy.adapters.cinder._drop_in.note import CLONING
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._drop_in.shadow import WatchedDriver
 from clonepolicy.adapters.cinder._errors import traced
@@ -58,8 +57,10 @@ from clonepolicy.ports import Ports
 
 LOG = log.getLogger(__name__)
 _FRESH = 5.0
-"""Seconds for which an image that was read need not be read again: about as
-long as Cinder itself lets pass before it clones."""
+"""Seconds for which an image is not read again.
+
+Cinder itself lets about as much time pass between reading and cloning.
+"""
 
 
 @attrs.frozen
@@ -79,17 +80,19 @@ class CreateFromImage:
     """One volume to create from one image.
 
     ``cloned`` is called with a volume directly after the driver cloned it.
-    Without a ``journal`` a killed clone leaves its data.
+    ``note`` is called with the call and the volume that is cloned first, and
+    notes the clone until the volume is created; None: it cannot.  Without
+    it a killed clone leaves its data.
     """
 
     backend: DriverBackend
     call: CreateCall
     cloned: Callable[[Any], None]
-    journal: WorkJournal | None = None
+    note: Callable[[CreateCall, str | None], Work | None] | None = None
 
     @functools.cached_property
     def _ports(self) -> Ports:
-        """Make the ports; a create need not ask what Glance offers."""
+        """Make the ports; a create does not ask which APIs Glance has."""
         settings = self.backend.settings
         images = CinderImages(
             context=self.call.context,
@@ -165,20 +168,20 @@ class CreateFromImage:
     def _execute(self, plan: Plan) -> Outcome | None:
         if not plan.attempts:
             return None
-        if self.journal is None:
-            outcome = execute(plan, self._ports)
-        else:
-            with self.journal.noted(
-                self.call.volume.id, self.call.image_id, CLONING
-            ) as work:
-                if work is None:
-                    return None
-                outcome = execute(plan, self._ports, journal=work)
+        work = None
+        if self.note is not None:
+            first, source = plan.attempts[0].steps[0], None
+            if isinstance(first, CloneVolume):
+                source = first.source.id
+            work = self.note(self.call, source)
+            if work is None:
+                return None
+        outcome = execute(plan, self._ports, journal=work)
         log_failures(outcome)
         count_fallbacks(outcome)
         if not outcome.settled:
             raise exception.VolumeBackendAPIException(
-                data=f"a failed clone could not be erased: delete volume "
+                data="a failed clone could not be erased: delete volume "
                 f"{self.call.volume.id}"
             )
         return outcome
@@ -191,11 +194,10 @@ def _able(decision: Decision) -> bool:
 def _clones(decision: Clone) -> Iterator[Attempt]:
     """Yield the plan's clones that Cinder and its options allow.
 
-    Three limits hold for every policy: an encrypted volume is neither source
-    nor target of a clone, nothing is cloned that may be larger than the
-    volume, and
-    Cinder's own options stay in force.  `PublishVolume` is left out, because
-    the last task of Cinder's flow makes the volume available.
+    Three limits hold for every policy.  An encrypted volume is neither the
+    source nor the target of a clone.  The source is no larger than the
+    volume.  Cinder's own options stay in force.  `PublishVolume` is left out,
+    because the last task of Cinder's flow makes the volume available.
     """
     config, volume = decision.request.config, decision.request.volume
     disabled = set()
@@ -243,14 +245,14 @@ class CreateTask:
     call: CreateCall
     measure: Measure
     cache_checked: bool = False
-    """Whether this is the second decision, after the cache got an entry."""
+    """Whether this is the second decision, after an entry was added."""
 
     @property
     def _arguments(self) -> tuple[Any, ...]:
         return attrs.astuple(self.call, recurse=False)
 
     def run(self) -> dict[str, Any] | None:
-        """Clone if that is the decision, or else download.
+        """Clone if that is the decision; otherwise let Cinder download.
 
         Returns:
             What Cinder writes into the volume's record.
@@ -262,7 +264,7 @@ class CreateTask:
             self.backend,
             self.call,
             self.task._cleanup_cg_in_volume,
-            self.task.manager.journal,
+            self.task.manager.note_create,
         )
         if not self.backend.enforces:
             task = copy.copy(self.task)

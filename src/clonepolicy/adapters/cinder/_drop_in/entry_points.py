@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import time
@@ -16,6 +17,7 @@ from cinder.volume import manager
 from cinder.volume.flows.manager import create_volume
 from oslo_config import cfg
 from oslo_log import log
+from oslo_service import periodic_task
 
 from clonepolicy import Config, Operation, Route
 from clonepolicy._text import printable
@@ -27,8 +29,11 @@ from clonepolicy.adapters.cinder._drop_in.create import (
 )
 from clonepolicy.adapters.cinder._drop_in.journal import Work, WorkJournal
 from clonepolicy.adapters.cinder._drop_in.metrics import Measure, measured
-from clonepolicy.adapters.cinder._drop_in.note import COPYING
-from clonepolicy.adapters.cinder._drop_in.recovery import recover_work
+from clonepolicy.adapters.cinder._drop_in.note import CLONING, COPYING
+from clonepolicy.adapters.cinder._drop_in.recovery import (
+    recover_again,
+    recover_work,
+)
 from clonepolicy.adapters.cinder._drop_in.reports import register_messages
 from clonepolicy.adapters.cinder._drop_in.start import log_start
 from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
@@ -44,7 +49,7 @@ _ARGUMENTS = tuple(attrs.fields_dict(CreateCall))
 class PolicyVolumeManager(manager.VolumeManager):
     """Cinder's volume manager, with clones and copies decided by a policy.
 
-    Named in ``[DEFAULT] volume_manager`` it serves every backend.
+    ``[DEFAULT] volume_manager`` names it, and it serves every backend.
 
     Raises:
         IncompatibleCinderError: the installed Cinder is not supported.
@@ -56,6 +61,7 @@ class PolicyVolumeManager(manager.VolumeManager):
         settings = settings_from(cfg.CONF)
         check_cinder(allow_unverified=settings.allow_unverified_cinder)
         self._uploads: dict[str, UploadToImage] = {}
+        self._creates: dict[str, contextlib.ExitStack] = {}
         super().__init__(*args, **kwargs)
         self.backend = DriverBackend(
             driver=self.driver,
@@ -70,15 +76,32 @@ class PolicyVolumeManager(manager.VolumeManager):
             _replace(service, "get_location", _get_location)
 
     def init_host(self, *args: Any, **kwargs: Any) -> None:
-        """Initialize the backend, then log what is on."""
+        """Initialize the backend, then log what is in force."""
         super().init_host(*args, **kwargs)
         if self.driver.initialized:
             log_start(self.backend)
 
+    def create_volume(
+        self, context: Any, volume: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Create a volume; the note of its clone lasts until the end."""
+        with contextlib.ExitStack() as notes:
+            self._creates[volume.id] = notes
+            try:
+                return super().create_volume(context, volume, *args, **kwargs)
+            finally:
+                del self._creates[volume.id]
+
+    def note_create(self, call: CreateCall, source: str | None) -> Work | None:
+        """Note a clone until `create_volume` ends; None: it cannot be."""
+        volume_id = call.volume.id
+        noted = self.journal.noted(volume_id, call.image_id, CLONING, source)
+        return self._creates[volume_id].enter_context(noted)
+
     def copy_volume_to_image(
         self, context: Any, volume_id: str, image_meta: dict[str, Any]
     ) -> None:
-        """Decide, then call Cinder's method, which asks for the decision."""
+        """Decide, then call Cinder's method, which calls back to register."""
         image_id = image_meta["id"]
         settings = self.backend.settings
         with measured(Operation.UPLOAD, settings) as measure:
@@ -134,7 +157,7 @@ class PolicyVolumeManager(manager.VolumeManager):
         image_service: Any,
         image_meta: dict[str, Any],
     ) -> bool:
-        """Register if that is the decision; False has Cinder upload bytes."""
+        """Register if that is the decision; after False Cinder uploads."""
         known = self._uploads.get(image_meta.get("id", ""))
         done: bool
         if self.backend.enforces:
@@ -152,7 +175,7 @@ class PolicyVolumeManager(manager.VolumeManager):
     def update_service_capabilities(
         self, capabilities: Mapping[str, Any]
     ) -> None:
-        """Report to the scheduler, too, what `CloneWeigher` needs to know."""
+        """Also report to the scheduler what `CloneWeigher` needs."""
         super().update_service_capabilities(
             self.backend.reported(capabilities)
         )
@@ -165,6 +188,12 @@ class PolicyVolumeManager(manager.VolumeManager):
         """
         recover_work(self, cleanup_request.service_id)
         super().do_cleanup(context, cleanup_request)
+
+    @periodic_task.periodic_task(spacing=60)  # type: ignore[untyped-decorator] # oslo.service's
+    def _recover_again(self, context: Any) -> None:
+        """End what could not be ended before, for example without Glance."""
+        del context
+        recover_again(self)
 
 
 def backend_of(task: Any) -> DriverBackend | None:
@@ -238,7 +267,7 @@ def _replace(kind: Any, name: str, replacement: Callable[..., Any]) -> None:
 
 
 class _CloningBackend(DriverBackend):
-    """A backend that may clone image volumes, whatever cinder.conf says."""
+    """A backend that may clone image volumes without ``cinder`` in schemes."""
 
     def config(self) -> Config:
         """Read the options, and add ``cinder`` to the schemes."""
@@ -248,7 +277,7 @@ class _CloningBackend(DriverBackend):
 
 
 class PolicyDriverMixin:
-    """Decides in the driver about volumes from images.
+    """A mixin for drivers, which decides how a volume from an image is made.
 
     Write ``class Driver(PolicyDriverMixin, RBDDriver)`` and name that class
     in the backend's ``volume_driver``.  Cinder calls a driver's

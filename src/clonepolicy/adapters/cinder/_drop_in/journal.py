@@ -17,7 +17,7 @@ from clonepolicy.adapters._files.process_lock import ProcessLock
 from clonepolicy.adapters.cinder._drop_in import note as notes
 from clonepolicy.adapters.cinder._drop_in.note import Note, Row, digest
 from clonepolicy.adapters.cinder._errors import traced, translate_errors
-from clonepolicy.plan import AddLocation, Plan, VolumeRef
+from clonepolicy.plan import AddLocation, CloneVolume, Plan, VolumeRef
 from clonepolicy.ports import JournalEntry, Phase
 
 LOG = log.getLogger(__name__)
@@ -54,15 +54,18 @@ class Work:
     def mark(
         self, entry_id: str, phase: Phase, attempt: int, step: int
     ) -> None:
-        """Note that a location is registered or withdrawn next.
+        """Note which location, or which source of a create, is next.
 
         No other step changes what a recovery has to do.
         """
         del entry_id
-        if phase in {Phase.ATTEMPTING, Phase.UNDOING} and isinstance(
-            self._plan.attempts[attempt].steps[step], AddLocation
-        ):
+        if phase not in {Phase.ATTEMPTING, Phase.UNDOING}:
+            return
+        taken = self._plan.attempts[attempt].steps[step]
+        if isinstance(taken, AddLocation):
             self._write(step=notes.REGISTERING, phase=phase)
+        elif isinstance(taken, CloneVolume) and self.is_create:
+            self._write(source=taken.source.id)
 
     def end(self, entry_id: str) -> None:
         """Remember that nothing is left; `close` deletes the note."""
@@ -114,6 +117,8 @@ class WorkJournal:
 
     host: str
     lock: ProcessLock
+    unended: set[int] = attrs.field(factory=set)
+    """The rows of the work that was taken over and could not be ended."""
 
     @classmethod
     def of(cls, host: str) -> Self:
@@ -122,12 +127,16 @@ class WorkJournal:
 
     def _token(self) -> str:
         with translate_errors("making a lock file"):
-            self.lock.directory.mkdir(mode=0o700, exist_ok=True)
+            self.lock.directory.mkdir(0o700, parents=True, exist_ok=True)
             return self.lock.token
 
     @contextlib.contextmanager
     def noted(
-        self, volume_id: str, image_id: str, step: str
+        self,
+        volume_id: str,
+        image_id: str,
+        step: str,
+        source: str | None = None,
     ) -> Iterator[Work | None]:
         """Note work while it lasts; None: it cannot be noted.
 
@@ -138,9 +147,15 @@ class WorkJournal:
             volume_id: the volume that is created or uploaded.
             image_id: the image.
             step: CLONING for a create, COPYING for an upload.
+            source: the volume that a create clones first.
         """
         try:
-            note = Note(host=digest(self.host), token=self._token(), step=step)
+            note = Note(
+                host=digest(self.host),
+                token=self._token(),
+                step=step,
+                source=source,
+            )
             row = notes.insert(volume_id, image_id, note)
         except AdapterError as error:
             _warn("note its work on", volume_id, error)
@@ -159,8 +174,10 @@ class WorkJournal:
         if self.lock.directory.exists():
             self.lock.remove_stale()
 
-    def interrupted(self, host: str) -> Iterator[Work]:
+    def interrupted(self, host: str | None) -> Iterator[Work]:
         """Take over and yield the work that dead processes of a host left.
+
+        Without a host: the work that could not be ended before.
 
         Raises:
             AdapterError: the database cannot be read or written.
@@ -169,10 +186,12 @@ class WorkJournal:
         newest = {row.volume_id: row.number for row in rows}
         for row in rows:
             note = row.note
+            if host is None and row.number not in self.unended:
+                continue
             if note is None:
                 _warn_damaged(row)
                 continue
-            if note.host != digest(host) or not self.lock.is_dead(note.token):
+            if host is not None and not self._is_dead(note, host):
                 continue
             work = Work(
                 row=row.number,
@@ -183,6 +202,9 @@ class WorkJournal:
             )
             if work.claim(digest(self.host), self._token()):
                 yield work
+
+    def _is_dead(self, note: Note, host: str) -> bool:
+        return note.host == digest(host) and self.lock.is_dead(note.token)
 
 
 def _close(work: Work) -> None:

@@ -1,7 +1,8 @@
 """Metrics and spans of OpenTelemetry, if the operator has set up its SDK.
 
-Names and units follow its semantic conventions.  Without the package or an
-SDK nothing is computed, and no error here reaches Cinder.
+Names and units follow OpenTelemetry's semantic conventions.  Without the
+package or an SDK nothing is recorded.  No error in this module reaches
+Cinder.
 """
 
 from __future__ import annotations
@@ -52,12 +53,12 @@ DECISIONS = Metric(
 DIFFERENCES = Metric(
     "clonepolicy.shadow.differences",
     "{difference}",
-    "Decisions in shadow mode that differ from what Cinder does.",
+    "Decisions in shadow mode that differ from what Cinder did.",
 )
 FALLBACKS = Metric(
     "clonepolicy.fallbacks",
     "{fallback}",
-    "Attempts to clone or register that failed, so that the next was made.",
+    "Attempts to clone or register that failed, after which the next is made.",
 )
 UNDECIDED = Metric(
     "clonepolicy.undecided_requests",
@@ -114,7 +115,7 @@ def _instrument(metric: Metric) -> Any:
 
 @contextlib.contextmanager
 def _guarded(signal: str) -> Iterator[None]:
-    """Log what the block raises: Cinder goes on."""
+    """Log what the block raises, so that Cinder goes on."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - an exporter may raise anything
@@ -166,7 +167,7 @@ def count_decision(decision: Decision, settings: Settings) -> None:
 def count_difference(
     decision: Decision, settings: Settings, stock: str
 ) -> None:
-    """Count a decision in shadow mode that is not what Cinder does."""
+    """Count a decision in shadow mode that is not what Cinder did."""
     _instrument(DIFFERENCES).add(
         1, {**_about(decision, settings), **_named(stock=stock)}
     )
@@ -241,13 +242,13 @@ class Measure:
     settings: Settings
     began: float = attrs.field(factory=time.monotonic)
     route: Route | None = None
-    """How it was carried out; None: Cinder did it, and does not tell."""
+    """How it was carried out; None: Cinder carried it out by itself."""
     copied: int | None = None
-    """Bytes of the image that were copied; None: none, or not known."""
+    """Bytes of the image that were copied; None: none, or unknown."""
 
     @property
     def attributes(self) -> dict[str, str]:
-        """Return what metrics and spans say of it."""
+        """Return the attributes of its metrics and its span."""
         return _named(
             operation=self.operation,
             route=self.route,

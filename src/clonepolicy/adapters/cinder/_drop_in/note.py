@@ -46,33 +46,39 @@ class Note:
     """
     image_volume: str | None = None
     """The volume that an upload creates; None: it creates none."""
+    source: str | None = None
+    """The volume that a create clones; None: it clones none."""
 
     def __str__(self) -> str:
         """Write a checksum and the fields."""
-        last = self.image_volume or "-"
-        text = f"{self.host} {self.token} {self.phase} {self.step} {last}"
+        ids = f"{self.image_volume or '-'} {self.source or '-'}"
+        text = f"{self.host} {self.token} {self.phase} {self.step} {ids}"
         return f"{zlib.crc32(text.encode()):08x} {text}"
 
     @classmethod
     def read(cls, value: str) -> Self | None:
         """Read a value; None: it is damaged, and proves nothing."""
         try:
-            _, host, token, phase, step, last = value.split(" ")
+            _, host, token, phase, step, made, source = value.split(" ")
             note = cls(
                 host=host,
                 token=token,
                 phase=Phase(phase),
                 step=step,
-                image_volume=None if last == "-" else last,
+                image_volume=None if made == "-" else made,
+                source=None if source == "-" else source,
             )
         except ValueError:
             return None
-        if last == "-":
-            known = step in {COPYING, CLONING}
+        if note.image_volume is None:
+            known = step in (
+                {COPYING, CLONING} if source == "-" else {CLONING}
+            )
         else:
-            known = step in {CLONING, REGISTERING} and _is_id(last)
-        sound = known and is_token(token) and str(note) == value
-        return note if sound else None
+            known = step in {CLONING, REGISTERING} and source == "-"
+        ids = {made, source} - {"-"}
+        sound = known and all(map(_is_id, ids)) and is_token(token)
+        return note if sound and str(note) == value else None
 
 
 @attrs.frozen(kw_only=True)

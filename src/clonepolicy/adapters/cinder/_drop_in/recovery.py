@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -52,16 +54,37 @@ LOG = log.getLogger(__name__)
 def recover_work(manager: Any, service_id: int) -> None:
     """End what dead processes of a service left; log errors, and go on.
 
-    What cannot be ended stays noted, for the next start.
+    What cannot be ended stays noted: `recover_again` tries it, and the next
+    start.
     """
-    try:
+    with _going_on():
         host = _dead_host(manager, service_id)
         if host is not None:
-            for work in manager.journal.interrupted(host):
-                _recover(manager, work)
+            _recover_all(manager, host)
         manager.journal.remove_stale_locks()
-    except Exception as error:  # noqa: BLE001 - the service has to start
+
+
+def recover_again(manager: Any) -> None:
+    """Try once more what could not be ended; log errors, and go on."""
+    if manager.journal.unended:
+        with _going_on():
+            _recover_all(manager, None)
+
+
+@contextlib.contextmanager
+def _going_on() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - the service has to run
         LOG.warning("clonepolicy could not read its notes\n%s", traced(error))
+
+
+def _recover_all(manager: Any, host: str | None) -> None:
+    for work in manager.journal.interrupted(host):
+        if _recover(manager, work):
+            manager.journal.unended.discard(work.row)
+        else:
+            manager.journal.unended.add(work.row)
 
 
 def _dead_host(manager: Any, service_id: int) -> str | None:
@@ -73,7 +96,8 @@ def _dead_host(manager: Any, service_id: int) -> str | None:
     return None if service.is_up else str(service.host)
 
 
-def _recover(manager: Any, work: Work) -> None:
+def _recover(manager: Any, work: Work) -> bool:
+    """End work, and log it; return whether nothing is left."""
     done = False
     try:
         done = _end(manager, work)
@@ -91,6 +115,7 @@ def _recover(manager: Any, work: Work) -> None:
         "done": "yes" if done else "no",
     }
     (LOG.info if done else LOG.warning)("clonepolicy %s", log_fields(fields))
+    return done
 
 
 def _end(manager: Any, work: Work) -> bool:
@@ -100,7 +125,9 @@ def _end(manager: Any, work: Work) -> bool:
         settings=manager.backend.settings,
     )
     if work.is_create:
-        ports = manager.backend.ports(images)
+        source = work.note.source
+        sources = {} if source is None else {work.volume_id: source}
+        ports = manager.backend.ports(images, sources=sources)
         plan = _create_plan(manager, work)
     else:
         image_volume = work.note.image_volume

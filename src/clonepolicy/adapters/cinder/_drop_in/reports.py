@@ -26,7 +26,6 @@ from clonepolicy import (
     tenant_findings,
 )
 from clonepolicy._text import log_fields
-from clonepolicy.adapters.cinder._drop_in import metrics
 from clonepolicy.adapters.cinder._drop_in.shadow import (
     Deed,
     Prediction,
@@ -53,11 +52,10 @@ def log_decision(
 ) -> None:
     """Write one log line of ``key=value`` pairs, quoted as in logfmt.
 
-    ``verdict`` is what is done.  If that is another than the decision's,
-    because an option or a limit of the drop-in keeps it from being carried
-    out, that is told as ``decided``.  With a prediction the line also says
-    what Cinder does with the same facts.  At level debug the whole
-    explanation follows.
+    ``verdict`` is what is to be done.  If an option or a limit of the drop-in
+    keeps the decision from being carried out, the line has the decision's own
+    verdict as ``decided``.  With a prediction the line also says what Cinder
+    is expected to do.  At level debug the whole explanation follows.
     """
     fields = dict(_fields(decision, settings, verdict))
     fields["decision"] = decision_id
@@ -66,8 +64,6 @@ def log_decision(
         fields["differs"] = differ(prediction.verdict, verdict)
         if prediction.unsure:
             fields["unsure"] = _codes(prediction.unsure)
-        if fields["differs"] == "yes":
-            metrics.count_difference(decision, settings, prediction.verdict)
     LOG.info("clonepolicy %s", log_fields(fields))
     if LOG.isEnabledFor(log.DEBUG):
         LOG.debug("clonepolicy %s", explain(decision))
@@ -98,8 +94,9 @@ def log_deed(
 ) -> None:
     """Write one log line about what Cinder did, and what was predicted.
 
-    ``verdict`` is the policy's, and ``request`` are further fields of the
-    line.  A prediction that was wrong is a warning.
+    ``verdict`` is what the policy would do, and ``request`` are further
+    fields of the line.  If the prediction was wrong, the line is a
+    warning.
     """
     matches = agree(prediction.verdict, deed.did)
     fields = {
@@ -122,8 +119,9 @@ def log_deed(
 
 
 _REPORT = (
-    "unless the error or a change meanwhile explains it, report this line, "
-    "that of the decision and its explanation at level debug"
+    "unless the error or a change meanwhile explains the difference, report "
+    "this line, the line of the decision and its explanation at level debug "
+    "to the authors of clonepolicy"
 )
 
 
@@ -134,7 +132,7 @@ def _source(candidate: Candidate) -> str:
 
 
 def _reasons(decision: Decision) -> list[Reason]:
-    """Return what forbids to clone; nothing if a clone is made."""
+    """Return the reasons against a clone; none if a clone is made."""
     if isinstance(decision, Clone | Register):
         return []
     return [finding.reason for finding in decision.relevant]
@@ -168,10 +166,10 @@ def _log_failure(error: Exception, **fields: str) -> None:
 
 
 def register_messages(_extension_manager: object = None) -> None:
-    """Add the texts of these user messages to Cinder's.
+    """Add the texts of this package's user messages to Cinder's.
 
-    cinder-volume writes the id of a text and cinder-api returns the text, so
-    that both processes need it.  In cinder-api the option
+    cinder-volume writes the id of a text, and cinder-api returns the text.
+    Both processes therefore need the texts.  In cinder-api the option
     ``osapi_volume_extension`` calls this function.
     """
     known = dict(message_field.Detail.ALL)
@@ -185,16 +183,15 @@ def write_message(
 ) -> None:
     """Write a user message that a volume or an image was not made.
 
-    It depends on no facts of other projects.
+    The message depends on no facts of other projects.
 
     Args:
         context: the request's context.
         decision: a `Refuse`, or a decision whose clone failed and whose plan
             has no copy.
-        own_texts: whether cinder-api has the texts of `register_messages`,
-            which nothing shows.  Without them the message is the one that
-            Cinder writes of a failed upload; of a failed create it writes
-            none.
+        own_texts: whether cinder-api has the texts of `register_messages`.
+            Without them a failed upload gets the message that Cinder writes,
+            and a failed create gets none, as in Cinder.
     """
     if context.project_id is None:
         return  # no user made the request
@@ -228,7 +225,7 @@ def write_message(
 
 
 NOT_MADE = "Not made. Ask the operator for the reason."
-"""What a tenant learns if the reason is not for tenants."""
+"""What a tenant reads if the reason must not be shown to tenants."""
 _UNTOLD = ("cprefused", NOT_MADE)
 
 
@@ -244,7 +241,7 @@ def _detail(reason: Reason) -> tuple[str, str]:
 def _first_reason(decision: Decision) -> Reason | None:
     """Return the first reason for a tenant that forbids the copy."""
     if not isinstance(decision, Refuse):
-        return None  # a clone was to be made, and failed
+        return None  # the decision was to clone, and the clone failed
     told = tenant_findings(decision)
     copy = decision.ordinary
     return next((f.reason for f in told if copy in f.blocks), None)

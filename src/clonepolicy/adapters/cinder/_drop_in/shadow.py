@@ -1,4 +1,4 @@
-"""What Cinder will do without the drop-in, and what it then really did."""
+"""Shadow mode: what Cinder is expected to do, and what it then did."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from clonepolicy.adapters.cinder._releases import installed_release
 
 UNKNOWN, FAILED = "unknown", "failed"
 
-# cinder-api asks these before it sends the request to cinder-volume
+# cinder-api checks these before it sends the request to cinder-volume
 _API = frozenset(
     {
         *(Reason.SIZE_INVALID, Reason.TYPE_SIZE_LIMIT),
@@ -67,7 +67,7 @@ _UNDECIDED = frozenset(
 
 @attrs.frozen
 class Prediction:
-    """What Cinder does with a request, by the facts before it acts."""
+    """What Cinder is expected to do, by the facts before it acts."""
 
     verdict: str
     """A verdict, or UNKNOWN."""
@@ -95,10 +95,10 @@ def differ(one: str, other: str) -> str:
 
 
 def predict(decision: Decision, capabilities: Mapping[str, Any]) -> Prediction:
-    """Predict by the policy of its release what Cinder does with a request.
+    """Predict what Cinder does with a request, by its release's policy.
 
-    It is unknown where that policy says only what Cinder tries, and where
-    Cinder decides by what the facts do not hold.
+    The prediction is UNKNOWN where that policy says only what Cinder tries,
+    and where Cinder decides by something that is not among the facts.
 
     Args:
         decision: the decision about the same request.
@@ -121,8 +121,8 @@ def predict(decision: Decision, capabilities: Mapping[str, Any]) -> Prediction:
 def _as_cinder(request: Request, capabilities: Mapping[str, Any]) -> Request:
     """Leave out what the drop-in adds to the facts.
 
-    Cinder asks at most the driver whether it clones across pools: neither
-    extra_capabilities nor the code of a driver counts.
+    Cinder asks at most the driver whether it clones across pools.  Neither
+    extra_capabilities nor what is known of the driver's code counts.
     """
     schemes = frozenset(cfg.CONF.allowed_direct_url_schemes)
     across = installed_release().clones_across_pools and bool(
@@ -179,7 +179,7 @@ def _unsure_sources(stock: Decision) -> list[Reason]:
 def _unsure_cache(tried: Iterable[Any]) -> list[Reason]:
     """Return why it is not known which cache entry Cinder takes.
 
-    It takes the one that was used last, and evicts it if it is stale.
+    Cinder takes the entry that was used last, and evicts it if it is stale.
     """
     here = [
         each
@@ -243,7 +243,7 @@ def _unsure_upload(
 
 
 def _passed(stock: Refuse) -> list[Reason]:
-    """Return what cinder-api has passed, but does not hold now."""
+    """Return what cinder-api checked before, and what now fails."""
     closing = stock.closing(*stock.efficient, stock.ordinary)
     return [f.reason for f in closing if f.reason in _API]
 
@@ -265,7 +265,7 @@ class Deed:
 
 
 class WatchedDriver:
-    """A driver that fills one volume, and what it did."""
+    """A driver that fills one volume, and records in a `Deed` what it did."""
 
     def __init__(self, driver: Any, deed: Deed) -> None:
         self.driver, self.deed = driver, deed

@@ -1,4 +1,4 @@
-"""The log line about what is on when a backend starts."""
+"""The log line that a backend writes when it starts: what is in force."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOG = log.getLogger(__name__)
 
 
 def log_start(backend: DriverBackend) -> None:
-    """Write one line: what is on for a backend, and what comes from where."""
+    """Write one line: what is in force, and where each value is from."""
     try:
         fields = {**dict(_fields(backend)), **_capabilities(backend)}
         LOG.info("clonepolicy %s", log_fields(fields))
@@ -54,7 +54,7 @@ def _fields(backend: DriverBackend) -> Iterator[tuple[str, str]]:
 
 
 def _capabilities(backend: DriverBackend) -> Mapping[str, str]:
-    """Return what is known of the driver, by who says it."""
+    """Return what is known of the driver, by its origin."""
     try:
         told = told_by(backend.driver, backend.extra)
         backend_from_driver(backend.driver, extra=backend.extra)

@@ -31,7 +31,7 @@ from clonepolicy.adapters.cinder._drop_in.metrics import (
     count_fallbacks,
 )
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
-from clonepolicy.adapters.cinder._errors import traced, translate_errors
+from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._volumes import UNUSED
 from clonepolicy.plan import Plan, WithdrawLocation
@@ -69,13 +69,14 @@ class ManagerArray(CinderArray):
     def discard(self, volume_id: str) -> None:
         """Have the driver delete the data, as the manager deletes volumes.
 
-        The row and its quota stay: `delete_image_volume` deletes both in one
-        transaction, which the manager does not.
+        The row and its quota stay, because `delete_image_volume` deletes both
+        in one transaction, and the manager in two.
 
         Raises:
-            ConflictError: the volume is in use, or the driver found it busy;
-                one that is not in use is available.
-            AdapterError: the deletion failed; the volume is error_deleting.
+            ConflictError: the volume is in use, or the driver found it busy.
+                A volume that is not in use then is available.
+            AdapterError: the deletion failed.  The volume then is
+                error_deleting.
         """
         found = self.volumes.find_object(volume_id)
         if found is None or volume_id not in self.created:
@@ -103,11 +104,9 @@ class ManagerArray(CinderArray):
         manager._check_is_our_resource(found)
         manager._notify_about_volume_usage(context, found, "delete.start")
         self.driver.remove_export(context, found)
+        self.locate_clone(found, found.source_volid)
         manager.driver_delete_volume(found)
-        try:
-            self.remove_clone_snapshot(found)
-        except AdapterError as error:
-            LOG.warning("clonepolicy cannot tidy up\n%s", traced(error))
+        self.remove_clone_snapshot(found, found.source_volid)
         manager._notify_about_volume_usage(context, found, "delete.end")
         manager._update_allocated_capacity(found, decrement=True)
 
@@ -122,7 +121,7 @@ class UploadToImage:
     volume_id: str
     image_id: str
     work: Work | None
-    """The journal of this upload; None: it cannot be noted."""
+    """The journal of this upload; None: nothing can be noted."""
     measure: Measure
     registered: bool = False
     """Whether Cinder itself has registered a clone."""
@@ -149,7 +148,7 @@ class UploadToImage:
         )
 
     def able(self, decision: Decision) -> bool:
-        """Return whether Cinder's limits and the journal let it register."""
+        """Return whether the drop-in can register: unencrypted, and noted."""
         noted = self.work is not None or not self.backend.enforces
         return noted and decision.request.volume.encryption_key_id is None
 
@@ -198,8 +197,7 @@ class UploadToImage:
             raise exception.VolumeBackendAPIException(
                 data=f"image {image} may use image volume {left}, "
                 "which could not be removed: if the image is not active, "
-                "delete it, then that "
-                "volume"
+                "delete the image, then that volume"
             )
         return done
 
