@@ -69,9 +69,7 @@ def _declared_items(extra: object) -> Mapping[str, Any]:
     """Take ``extra_capabilities``, of which Cinder accepts any JSON."""
     if isinstance(extra, Mapping):
         return extra
-    LOG.warning(
-        "clonepolicy ignores extra_capabilities: it is no JSON object"
-    )
+    LOG.warning("clonepolicy ignores extra_capabilities: it is no JSON object")
     return {}
 
 
