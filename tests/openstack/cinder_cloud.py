@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import attrs
+import conf_files
 import oslo_messaging
 import pytest
 from cinder import (
@@ -281,9 +282,7 @@ def start(
 
     yield started
     for option, group in changed:
-        CONF.clear_override(option, group)
-        # which clear_override leaves
-        CONF._get_opt_info(option, group).pop("location", None)
+        conf_files.clear(option, group)
     empty_database()
 
 

@@ -1,4 +1,4 @@
-"""Read configuration files apart from the global options."""
+"""Read configuration files, and take back what a test set."""
 
 from __future__ import annotations
 
@@ -12,3 +12,10 @@ def parsed(path: Path) -> cfg.ConfigOpts:
     conf = cfg.ConfigOpts()
     conf([], default_config_files=[str(path)], default_config_dirs=[])
     return conf
+
+
+def clear(option: str, group: str | None) -> None:
+    """Take back an option of the process, and from where it was set."""
+    cfg.CONF.clear_override(option, group)
+    # which clear_override leaves
+    cfg.CONF._get_opt_info(option, group).pop("location", None)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import conf_files
 import pytest
 from cinder import context, objects
 from cinder.db import api as db
@@ -268,7 +269,7 @@ def scheduling(
         finally:
             for name in wanted:
                 group, _, option = name.rpartition(".")
-                CONF.clear_override(option, group or None)
+                conf_files.clear(option, group or None)
             empty_database()
             for service in objects.ServiceList.get_all(
                 context.get_admin_context()

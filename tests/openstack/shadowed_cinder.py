@@ -16,6 +16,7 @@ from typing import Any
 from unittest import mock
 
 import attrs
+import conf_files
 import glanceclient.exc
 from cinder import exception
 from cinder_patches import CONF, prepared_cinder
@@ -243,7 +244,7 @@ def shadowed_cinder() -> Iterator[ShadowedCinder]:
         log.addHandler(lines)
         stack.callback(log.removeHandler, lines)
         CONF.set_override("mode", "shadow", "clonepolicy")
-        stack.callback(CONF.clear_override, "mode", "clonepolicy")
+        stack.callback(conf_files.clear, "mode", "clonepolicy")
         # no other service reports its array
         stack.enter_context(mock.patch(_REPORTED, return_value=None))
         cinder = ShadowedCinder(lines)

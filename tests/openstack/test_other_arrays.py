@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from concurrent import futures
 from typing import Any
 
+import conf_files
 import pytest
 
 pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
@@ -44,7 +45,7 @@ def conf(
     yield values
     for name in values:
         group, _, option = name.rpartition(".")
-        CONF.clear_override(option, group or None)
+        conf_files.clear(option, group or None)
 
 
 BOTH = {"host": "node", "enabled_backends": ["one", "two"]}

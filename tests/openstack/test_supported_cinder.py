@@ -40,6 +40,13 @@ CACHED = (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def checked_afterwards() -> Iterator[None]:
+    """Check the real Cinder before another module's tests change it."""
+    yield
+    supported_cinder.check_cinder(allow_unverified=False)
+
+
 @pytest.fixture(autouse=True)
 def unchecked() -> Iterator[None]:
     """Have each test check Cinder anew, and the next tests too."""

@@ -1,4 +1,4 @@
-"""Cinder 29: records, options and adapters, and the drop-in.
+"""Cinder 24 to 29: records, options and adapters, and the drop-in.
 
 The package does not import Cinder's volume manager or its flows, so that a
 patch of these modules can import it.

@@ -287,7 +287,8 @@ class GlanceApi:
     def has_location_api(self) -> bool:
         """Return whether Glance has POST and GET ``…/locations``."""
         action = "reading Glance's versions"
-        endpoint = _endpoint_of(self._client)
+        with translate_errors(action):
+            endpoint = _endpoint_of(self._client)
         if endpoint in self._endpoints:
             return True
         _, body = self._get(action, "/versions")
