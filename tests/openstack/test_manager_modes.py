@@ -166,6 +166,35 @@ def test_cinder_itself_carries_out_its_own_policy(start: Start) -> None:
     assert cloud.decisions()[0]["policy"] == str(RELEASE.stock)
 
 
+def test_what_cinder_does_under_its_own_policy_is_told(start: Start) -> None:
+    """Its policy registers, and the driver refuses: Cinder sends the data."""
+    cloud = start(
+        policy=RELEASE.stock_policy,
+        options={
+            "backend_defaults.extra_capabilities": (
+                '{"clone_while_uploading": false}'
+            )
+        },
+    )
+    cloud.driver.failing[CLONE] = [exception.InvalidVolume(reason="uploading")]
+    cloud.upload(cloud.add_volume())
+    (line,), (deed,) = cloud.decisions(), cloud.deeds()
+    assert (line["mode"], line["verdict"]) == ("enforce", "register")
+    assert (line["stock"], line["differs"]) == ("upload", "yes")
+    assert (deed["did"], deed["matches"]) == ("upload", "yes")
+
+
+def test_an_image_of_unknown_size_is_not_predicted(start: Start) -> None:
+    """cinder-api refuses it; if it comes all the same, Cinder clones."""
+    cloud = start(mode="shadow", options=FINDS_NONE)
+    image = cloud.images.add(size=None)
+    cloud.add_image_volume(image)
+    cloud.create(image)
+    (line,), (deed,) = cloud.decisions(), cloud.deeds()
+    assert (line["stock"], line["unsure"]) == ("unknown", "size-unknown")
+    assert (deed["did"], deed["matches"]) == ("clone", "unknown")
+
+
 def test_cinders_own_manager_is_not_affected(start: Start) -> None:
     """The changed flow decides for the drop-in's creates only."""
     start()
@@ -261,6 +290,30 @@ def test_a_start_without_capabilities_says_so(
     cloud = start()
     cloud.manager.init_host(service_id=1)
     assert started(cloud)["unreadable"] == "OSError"
+
+
+def test_an_invalid_capability_is_told_at_the_start(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is decided until it is corrected."""
+    extra = {"backend_defaults.extra_capabilities": '{"can_clone": "true"}'}
+    cloud = start(options=extra)
+    monkeypatch.setattr(cloud.driver, "init_capabilities", lambda: None)
+    cloud.manager.init_host(service_id=1)
+    why = "Backend.can_clone: expected True or False or None, got 'true'"
+    assert started(cloud)["unreadable"] == why
+
+
+@pytest.mark.parametrize("extra", ["[]", "null", '"x"', "7"])
+def test_capabilities_that_are_no_object_count_as_none(
+    start: Start, extra: str
+) -> None:
+    """Cinder starts with them."""
+    cloud = start(options={"backend_defaults.extra_capabilities": extra})
+    image = cloud.images.add()
+    backing = cloud.add_image_volume(image)
+    assert cloud.clones_of(cloud.create(image)) == [backing.id]
+    assert "ignores extra_capabilities: it is no JSON" in cloud.log.text
 
 
 def test_an_unknown_policy_is_refused_at_start(start: Start) -> None:

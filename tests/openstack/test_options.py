@@ -165,6 +165,17 @@ def test_an_invalid_value_is_refused(
         settings_from(conf)
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e400"])
+def test_a_multiplier_is_finite(
+    written: Callable[[str], Path], value: str
+) -> None:
+    """Another one would make weights that cannot be sorted."""
+    path = written(f"[clonepolicy]\nclone_weight_multiplier = {value}\n")
+    conf = parsed(path)
+    with pytest.raises(FactError, match="clone_weight_multiplier: expected a"):
+        settings_from(conf)
+
+
 def test_list_opts_returns_copies() -> None:
     """Generators may change them."""
     ((group, opts),) = list_opts()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Mapping
+from concurrent import futures
 from typing import Any
 
 import conf_files
@@ -168,3 +171,23 @@ def test_the_scheduler_is_asked_once_in_a_while() -> None:
     assert reported.get("n@b") == "SN-1"
     assert reported.get("n@c") is None
     assert asked == [0.0, KEPT]
+
+
+def test_requests_that_come_together_ask_the_scheduler_once() -> None:
+    """They wait for its answer, which may take as long as its timeout."""
+    asked, together = [], threading.Barrier(5)
+
+    def ask() -> list[Mapping[str, Any]]:
+        asked.append(1)
+        time.sleep(0.1)
+        return [pool("n@b#p", array_id="SN-1")]
+
+    reported = ReportedArrays(ask=ask)
+
+    def get(_: int) -> str | None:
+        together.wait()
+        return reported.get("n@b")
+
+    with futures.ThreadPoolExecutor(5) as threads:
+        assert {"SN-1"} == {*threads.map(get, range(5))}
+    assert asked == [1]

@@ -386,6 +386,17 @@ def test_an_odd_report_concerns_its_pool_only(
     assert unreadable.startswith(f"one@a#p: Backend.{name}")
 
 
+def test_every_odd_report_is_named(scheduling: Scheduling) -> None:
+    """Not the last one only."""
+    scheduling.report("one@a", "p", **{**ABLE, "can_clone": "yes"})
+    scheduling.report("two@a", "p", **{**ABLE, "clone_kind": []})
+    placed(scheduling)
+    (unreadable,) = logged(scheduling, "unreadable")
+    assert unreadable is not None
+    assert "one@a#p: Backend.can_clone" in unreadable
+    assert "two@a#p: Backend.clone_kind" in unreadable
+
+
 @pytest.mark.parametrize("options", [{"clonepolicy.policy": "LAX"}])
 def test_an_invalid_option_stops_no_create(scheduling: Scheduling) -> None:
     """The line names it, and its valid values."""

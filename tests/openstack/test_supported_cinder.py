@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -109,6 +110,29 @@ def test_a_missing_function_is_refused(
     why = "VolumeManager._check_is_our_resource is missing"
     with pytest.raises(IncompatibleCinderError, match=why):
         start(allow_unverified_cinder=True)
+
+
+class Replaced:
+    """A function that was replaced by an object."""
+
+    def __call__(self, name: str) -> None:
+        """Take the parameters of a lock."""
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (Replaced(), f"has other code than every verified .*{LOCK}"),
+        (7, f"{LOCK} is no function"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_function_is_refused(
+    start: Start, monkeypatch: pytest.MonkeyPatch, found: object, why: str
+) -> None:
+    """In one line, as everything else that differs."""
+    monkeypatch.setattr(coordination.Coordinator, "get_lock", found)
+    assert re.search(why, refused(start))
 
 
 def test_other_code_with_the_same_parameters_is_refused(

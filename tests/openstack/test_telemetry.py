@@ -164,6 +164,20 @@ def test_copied_data_is_counted_in_bytes(
     assert cloud.decisions()[0]["reasons"].split(",")[0] in reasons
 
 
+def test_in_shadow_mode_copied_data_is_counted_too(
+    recorded: Recorded, start: Start
+) -> None:
+    """So that both modes can be compared."""
+    cloud = start(mode="shadow")
+    of = {"operation": "create", "mode": "shadow"}
+    before = recorded.total(metrics.IMAGE_IO, **of)
+    cloud.create(cloud.images.add(disk_format="qcow2", size=12345))
+    image = cloud.images.add()
+    cloud.add_image_volume(image)
+    cloud.create(image)
+    assert 12345 == recorded.total(metrics.IMAGE_IO, **of) - before
+
+
 def test_a_registration_is_counted(recorded: Recorded, start: Start) -> None:
     """No data is copied."""
     cloud = start()

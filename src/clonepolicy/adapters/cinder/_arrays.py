@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -76,13 +77,15 @@ class ReportedArrays:
     now: Callable[[], float] = time.monotonic
     _known: Mapping[str, str] = attrs.field(factory=dict)
     _until: float | None = None
+    _asking: Any = attrs.field(factory=threading.Lock, init=False)
 
     def get(self, service: str) -> str | None:
         """Return the array of ``host@backend``; None: it is not known."""
-        if self._until is None or self.now() >= self._until:
-            self._known = self._read()
-            self._until = self.now() + KEPT
-        return self._known.get(service)
+        with self._asking:  # requests that come together wait for one answer
+            if self._until is None or self.now() >= self._until:
+                self._known = self._read()
+                self._until = self.now() + KEPT
+            return self._known.get(service)
 
     def _read(self) -> Mapping[str, str]:
         try:

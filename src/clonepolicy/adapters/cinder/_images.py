@@ -33,6 +33,8 @@ from clonepolicy.adapters.glance import GlanceImages
 from clonepolicy.ports import why_unread
 
 _GROUP = "glance"
+_ROLES = frozenset({"service", "admin"})
+"""Those that the user of ``[glance]`` needs."""
 _ENDPOINTS: set[str] = set()
 """The endpoints of Glance that have had the locations API."""
 
@@ -257,13 +259,27 @@ def glance_clients(context: Any) -> tuple[Any, Any]:
     return clients._create_onetime_client(context), service
 
 
+def _service_roles(session: Any) -> list[str]:
+    """Return the roles of the user of ``[glance]``.
+
+    A token that was kept does not show a role that was given since.
+    """
+    auth = _service_auth()
+    kept: Any = getattr(auth, "auth_ref", None)
+    access = auth.get_access(session)
+    if access is kept and not _ROLES.issubset(access.role_names):
+        auth.invalidate()
+        access = auth.get_access(session)
+    roles: list[str] = access.role_names
+    return roles
+
+
 def glance_images(context: Any, settings: Settings) -> GlanceImages:
     """Make an image service for the requester and for ``[glance]``."""
     requester, service = glance_clients(context)
     roles = context.roles
     if service is not None:
-        access = _service_auth().get_access(service.http_client.session)
-        roles = access.role_names
+        roles = _service_roles(service.http_client.session)
     return GlanceImages(
         requester,
         service_client=service,

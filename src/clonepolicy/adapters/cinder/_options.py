@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
@@ -221,6 +222,13 @@ def _stores(entries: Iterable[str]) -> tuple[GlanceStore, ...]:
     return tuple(stores.values())
 
 
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        field = f"[{GROUP}] clone_weight_multiplier"
+        raise FactError(field, value, "a finite number")
+    return value
+
+
 _CONVERTERS: Mapping[str, Callable[[Any], object]] = {
     "policy": _policy,
     "mode": Mode,
@@ -228,6 +236,7 @@ _CONVERTERS: Mapping[str, Callable[[Any], object]] = {
     "trusted_projects": non_empty,
     "trusted_image_pools": non_empty,
     "glance_stores": _stores,
+    "clone_weight_multiplier": _finite,
 }
 
 

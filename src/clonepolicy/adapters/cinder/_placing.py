@@ -267,8 +267,10 @@ def _log(
         )
         or "-",
     }
-    for name, error in unreadable.items():
-        fields["unreadable"] = f"{name}: {error}"
+    if unreadable:
+        fields["unreadable"] = "; ".join(
+            f"{name}: {error}" for name, error in unreadable.items()
+        )
     LOG.info("clonepolicy %s", log_fields(fields))
 
 

@@ -65,6 +65,14 @@ Able: TypeAlias = Callable[[Decision], bool]
 """Says whether the drop-in can carry out a decision that is no copy."""
 
 
+def _declared_items(extra: object) -> Mapping[str, Any]:
+    """Take ``extra_capabilities``, of which Cinder accepts any JSON."""
+    if isinstance(extra, Mapping):
+        return extra
+    LOG.warning("clonepolicy ignores extra_capabilities: it is no JSON object")
+    return {}
+
+
 @attrs.frozen(kw_only=True, slots=False)
 class DriverBackend:
     """A driver with the options of its backend.
@@ -74,7 +82,7 @@ class DriverBackend:
 
     driver: Any
     settings: Settings
-    extra: Mapping[str, Any]
+    extra: Mapping[str, Any] = attrs.field(converter=_declared_items)
 
     @property
     def enforces(self) -> bool:
@@ -189,7 +197,8 @@ class DriverBackend:
     def report(self, context: Any, decision: Decision, verdict: str) -> None:
         """Log and count a decision, and write a user message if refused.
 
-        ``verdict`` is what is to be done; in shadow mode, what would be.
+        ``verdict`` is what is to be done; if Cinder itself acts, what the
+        policy would do.
         """
         decision_id = str(uuid.uuid4())
         metrics.mark_span(decision, decision_id)
@@ -210,7 +219,8 @@ class DriverBackend:
 
     @property
     def _shadows(self) -> bool:
-        return self.settings.mode is Mode.SHADOW
+        """Whether Cinder itself decides, also under its own policy."""
+        return not self.enforces
 
     def _predict(self, decision: Decision) -> Prediction:
         capabilities = getattr(self.driver, "capabilities", None) or {}
@@ -220,7 +230,7 @@ class DriverBackend:
     def watch(
         self, decision: Decision | None, able: Able, **request: str
     ) -> Iterator[Deed]:
-        """Let Cinder act in the block; in shadow mode log what it did.
+        """Let Cinder act in the block; log what it did if it decides itself.
 
         The block records what Cinder does in the `Deed` that is yielded.
         ``request`` are the fields of the log line that name the request.

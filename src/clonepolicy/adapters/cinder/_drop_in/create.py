@@ -269,7 +269,10 @@ class CreateTask:
         if not self.backend.enforces:
             task = copy.copy(self.task)
             with create.shadow(task.driver) as task.driver:
-                return self.stock(task, *self._arguments) or None
+                update = self.stock(task, *self._arguments) or None
+            if task.driver.deed.did == Route.DOWNLOAD:
+                self.measure.copied = self._size
+            return update
         decision = create.decide()
         outcome = create.clone(decision)
         update = None
@@ -332,10 +335,14 @@ class CreateTask:
         self._downloaded()
         return update or None
 
-    def _downloaded(self) -> None:
+    @property
+    def _size(self) -> int | None:
+        """The size of the image's file; None: it is not known."""
         size = self.call.image_meta.get("size")
-        known = size if isinstance(size, int) else None
-        self.measure.took(Route.DOWNLOAD, known)
+        return size if isinstance(size, int) else None
+
+    def _downloaded(self) -> None:
+        self.measure.took(Route.DOWNLOAD, self._size)
 
     def _uses_cache(self) -> bool:
         """Check the conditions under which Cinder uses its cache."""

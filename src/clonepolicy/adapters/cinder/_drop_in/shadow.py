@@ -32,6 +32,7 @@ UNKNOWN, FAILED = "unknown", "failed"
 _API = frozenset(
     {
         *(Reason.SIZE_INVALID, Reason.TYPE_SIZE_LIMIT),
+        *(Reason.SIZE_UNKNOWN,),
         *(Reason.IMAGE_NOT_VISIBLE, Reason.IMAGE_NOT_ACTIVE),
         *(Reason.IMAGE_LARGER_THAN_VOLUME, Reason.BELOW_MIN_DISK),
         *(Reason.MULTIATTACH_ENCRYPTED, Reason.VOLUME_NOT_UPLOADABLE),

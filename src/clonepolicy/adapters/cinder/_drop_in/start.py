@@ -9,8 +9,12 @@ from cinder import version
 from oslo_config import cfg
 from oslo_log import log
 
+from clonepolicy import FactError
 from clonepolicy._text import log_fields
-from clonepolicy.adapters.cinder._driver import told_by
+from clonepolicy.adapters.cinder._driver import (
+    backend_from_driver,
+    told_by,
+)
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
 from clonepolicy.adapters.cinder._errors import traced
 from clonepolicy.adapters.cinder._options import OPTS, is_set
@@ -53,6 +57,9 @@ def _capabilities(backend: DriverBackend) -> Mapping[str, str]:
     """Return what is known of the driver, by its origin."""
     try:
         told = told_by(backend.driver, backend.extra)
+        backend_from_driver(backend.driver, extra=backend.extra)
+    except FactError as error:  # until it is corrected, nothing is decided
+        return {"unreadable": str(error)}
     except Exception as error:  # noqa: BLE001 - a driver may raise anything
         return {"unreadable": type(error).__name__}
     return {

@@ -91,7 +91,11 @@ def _differences(release: CinderRelease) -> Iterator[str]:
         if function is None:
             yield f"{name} is missing"
             continue
-        names = inspect.signature(function).parameters
+        try:
+            names = inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            yield f"{name} is no function"
+            continue
         found = " ".join(each for each in names if each != "self")
         if found != expected:
             yield f"{name} has the parameters ({found}), not ({expected})"
@@ -125,5 +129,5 @@ def _digest(function: Any) -> str:
     """Return the digest of a function; nothing if it has no source."""
     try:
         return digest(function)
-    except OSError:
+    except (OSError, TypeError):  # the latter of what is not written in Python
         return ""
