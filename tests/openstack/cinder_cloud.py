@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import attrs
+import checked  # noqa: F401 - before all tests
 import conf_files
 import oslo_messaging
 import pytest
@@ -50,14 +51,9 @@ from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
     _images,
     register_opts,
 )
-from clonepolicy.adapters.cinder._drop_in.supported_cinder import (  # noqa: E402 - the same
-    check_cinder,
-)
 from logfmt import parsed  # noqa: E402 - the same
 
 CONF = cfg.CONF
-# once, before a test replaces a method of Cinder
-check_cinder(allow_unverified=False)
 INTERNAL, USER = "internal", "user"
 HOST = "node@array#pool"
 

@@ -32,7 +32,7 @@ class RecordingDriver(rbd.RBDDriver):  # type: ignore[misc] # untyped
         """Do not call the real one, which needs librbd."""
         self.configuration = settings
         self.db = db
-        self.host = "h1@b1"
+        self.host, self.cluster_name = "h1@b1", None
         self._initialized = True
         self.rbd = SimpleNamespace(Image=self._open, Error=_RbdError)
         self.reset()

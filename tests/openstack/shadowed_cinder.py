@@ -16,6 +16,7 @@ from typing import Any
 from unittest import mock
 
 import attrs
+import checked  # noqa: F401 - before what is replaced
 import conf_files
 import glanceclient.exc
 from cinder import exception
@@ -215,7 +216,8 @@ class ShadowedCinder(RealCinder):
         if not deeds:
             return None  # cinder-api has refused it
         (deed,) = deeds
-        (decided,) = (each for each in lines if "policy" in each)
+        decided = next((each for each in lines if "policy" in each), None)
+        assert decided is not None, lines
         did, source = self._did(request) if error is None else ("failed", None)
         return Seen(decided, deed, did, source)
 
