@@ -182,7 +182,11 @@ class ShadowedCinder(RealCinder):
         def follow_facts(_: RealCinder) -> None:
             self._follow(request, fault)
 
-        glance = SimpleNamespace(get_config=lambda: request.glance)
+        glance = SimpleNamespace(
+            get_config=lambda: request.glance,
+            # the images are another object once the request has begun
+            read=lambda image_id: self.images.get(image_id),  # noqa: PLW0108 - see above
+        )
         with mock.patch(_GLANCE, return_value=glance):
             if isinstance(request, UploadRequest):
                 observed = self.run_upload(request, before=follow_facts)
