@@ -20,6 +20,7 @@ from clonepolicy import (
     RbdLocation,
     Reason,
     Refuse,
+    Register,
     Request,
     Route,
     Upload,
@@ -311,25 +312,29 @@ class TestPlaces:
 class TestStores:
     """Glance's store is found as Glance finds it."""
 
-    def test_an_old_glance_takes_the_store_that_the_type_names(self) -> None:
-        """A store for the volume's type does not help there."""
+    @pytest.mark.parametrize("has_api", [False, True])
+    def test_only_an_old_glance_takes_the_store_that_the_type_names(
+        self, *, has_api: bool
+    ) -> None:
+        """If no store is for the volume's type, which each takes first."""
         kind = VolumeType(id="t", name="gold", store_id="none")
+        store = GlanceStore(id="one", cinder_volume_type="silver")
         request = with_facts(
             REGISTERABLE,
             {
-                "glance.has_location_api": False,
+                "glance.has_location_api": has_api,
                 "glance.show_multiple_locations": True,
-                "glance.stores": (
-                    GlanceStore(id="one", cinder_volume_type="gold"),
-                ),
+                "glance.stores": (store,),
                 "volume.volume_type": kind,
             },
         )
-        decision = decide(request)
-        assert isinstance(decision, Upload)
-        (finding,) = decision.findings
-        (remedy,) = finding.remedies
-        assert "image_service:store_id" in remedy.remedy
+        assert isinstance(decide(request), Upload)
+        texts = remedies(request, Reason.STORE_UNRESOLVED)
+        named = any("image_service:store_id" in text for text in texts)
+        assert named is not has_api
+        of_type = attrs.evolve(store, cinder_volume_type="gold")
+        request = with_facts(request, {"glance.stores": (of_type,)})
+        assert isinstance(decide(request), Register)
 
     @pytest.mark.parametrize(
         ("status", "responsible"),
