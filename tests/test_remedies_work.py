@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -12,6 +14,7 @@ from clonepolicy import (
     LIBERTY,
     SAFE,
     Clone,
+    CreateRequest,
     Download,
     GiB,
     GlanceStore,
@@ -506,3 +509,58 @@ class TestTenants:
         assert "secret" not in repr(
             [remedy.changes for f in findings for remedy in f.remedies]
         )
+
+
+class TestAsked:
+    """Each cure can be asked for facts that are not known."""
+
+    @every_policy
+    @pytest.mark.parametrize("given", [VOLUME, CACHE, STORED])
+    def test_for_a_candidate_without_a_source(
+        self, policy: Policy, given: CreateRequest
+    ) -> None:
+        """Whether the image has an owner or not."""
+        unknown = {"source": None, "missing": Missing.ABSENT}
+        request = with_facts(
+            given,
+            {
+                name: tuple(
+                    attrs.evolve(each, **unknown)
+                    for each in getattr(given, name)
+                )
+                for name in ("array_images", "image_volumes", "cache_entries")
+            },
+        )
+        ask_every_cure(policy, request)
+        ask_every_cure(policy, with_facts(request, {"image.owner": None}))
+
+    @every_policy
+    def test_for_an_entry_that_goes_and_cannot_be_filled_anew(
+        self, policy: Policy
+    ) -> None:
+        """Then nothing takes its place."""
+        facts = {
+            "source.status": "deleting",
+            "config.image_conversion_disable": True,
+            "image.disk_format": "qcow2",
+        }
+        ask_every_cure(policy, with_facts(CACHE, facts))
+
+
+def ask_every_cure(policy: Policy, request: CreateRequest) -> None:
+    """Ask each cure of creates, with each candidate where it takes one."""
+    for _, each_rule in policy.create.checks:
+        for cure in each_rule.cures:
+            ask(cure.changes, request)
+    for table in policy.create.clone:
+        for rule in table.source_rules:
+            for cure, each in itertools.product(
+                rule.cures, table.candidates(request)
+            ):
+                ask(cure.changes, request, each)
+
+
+def ask(changes: Callable[..., Any], *facts: Any) -> None:  # noqa: ANN401 - a request, or a candidate too
+    """Assert that there is an answer."""
+    answer = changes(*facts)
+    assert answer is None or all(map(str, answer))
