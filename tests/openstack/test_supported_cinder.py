@@ -125,7 +125,7 @@ class Replaced:
         (Replaced(), f"has other code than every verified .*{LOCK}"),
         (7, f"{LOCK} is no function"),
     ],
-    ids=repr,
+    ids=["callable", "number"],
 )
 def test_what_is_no_function_is_refused(
     start: Start, monkeypatch: pytest.MonkeyPatch, found: object, why: str
