@@ -30,6 +30,7 @@ autodoc_default_options = {
 autodoc_member_order = "bysource"
 autodoc_mock_imports = [
     "cinder",
+    "eventlet",
     "glanceclient",
     "keystoneauth1",
     "oslo_config",
