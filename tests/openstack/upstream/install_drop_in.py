@@ -14,12 +14,14 @@ from typing import Any
 from unittest import mock
 
 from cinder import objects
+from cinder.image import glance
 from cinder.tests.unit import fake_constants as fakes
 from cinder.volume import manager
 from oslo_config import cfg
 
 from clonepolicy import Config, FactError
 from clonepolicy.adapters.cinder import (
+    CinderImages,
     CinderVolumes,
     PolicyVolumeManager,
     _driver,
@@ -109,6 +111,7 @@ def _add_defaults() -> None:
         (_records, "_type_of", _type_of),
         (_records, "_location_pair", _location_pair),
         (_images, "image_from_meta", _image),
+        (CinderImages, "_read", _read_image),
         (_driver, "_family", _family),
         (CinderVolumes, "get_object", _get_object),
     ):
@@ -151,6 +154,14 @@ def _image(stock: Any, meta: object, *args: Any, **kwargs: Any) -> Any:
     for name in ("size", "virtual_size"):  # texts, in some tests
         completed[name] = completed[name] and int(completed[name])
     return stock(completed, *args, **kwargs)
+
+
+def _read_image(stock: Any, images: CinderImages, image_id: str) -> Any:
+    """Read from the image service, which the tests replace."""
+    if images.image_service is not None:
+        return stock(images, image_id)
+    service, _ = glance.get_remote_image_service(images.context, image_id)
+    return service.show(images.context, image_id)
 
 
 def _family(stock: Any, driver: Any) -> Any:
