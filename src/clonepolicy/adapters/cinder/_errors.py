@@ -6,6 +6,7 @@ import contextlib
 import textwrap
 import traceback
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from cinder import exception
 from oslo_db import exception as db_exception
@@ -86,6 +87,18 @@ def translated(action: str, error: Exception) -> AdapterError:
     kind = next(known, AdapterError)
     quoted = isinstance(error, FactError)
     return kind(f"{action}: {error if quoted else type(error).__name__}")
+
+
+@contextlib.contextmanager
+def surviving(logger: Any, failure: str) -> Iterator[None]:
+    """Log what the block raises as a warning, and go on.
+
+    What Cinder does must not fail because something beside it does.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - see above
+        logger.warning("clonepolicy %s\n%s", failure, traced(error))
 
 
 def traced(error: BaseException) -> str:

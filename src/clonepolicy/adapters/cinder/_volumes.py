@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -288,16 +287,14 @@ class CinderVolumes:
             db.volume_destroy(admin, volume_id)
 
 
-@attrs.frozen(kw_only=True, slots=False)
+@attrs.frozen(kw_only=True)
 class RequestVolumes(CinderVolumes):
     """The volumes of one request, which reads each once to decide.
 
     `CinderArray` reads a source once more before it is cloned, under a lock.
     """
 
-    @functools.cached_property
-    def _read(self) -> dict[str, Any]:
-        return {}
+    _read: dict[str, Any] = attrs.field(factory=dict, init=False)
 
     def read_object(self, volume_id: str) -> Any:
         """Return what was read first."""

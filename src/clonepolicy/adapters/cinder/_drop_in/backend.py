@@ -47,7 +47,7 @@ from clonepolicy.adapters.cinder._drop_in.shadow import (
     differ,
     predict,
 )
-from clonepolicy.adapters.cinder._errors import traced, translate_errors
+from clonepolicy.adapters.cinder._errors import surviving, translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._options import (
     Mode,
@@ -114,12 +114,14 @@ class DriverBackend:
         The volume service knows the array of this backend, and those of
         others as `_find_array` does.
         """
-        array_id = self._array_id
+        here = self._declared
+        # if unknown, the service counts as one array
+        array_id = here.array_id or f"service:{self.driver.host}"
         cluster = self.driver.cluster_name or self.driver.host
         volumes = RequestVolumes(
             context=images.context,
             array_ids={self.driver.host: array_id, cluster: array_id},
-            find_array=self._find_array,
+            find_array=functools.partial(self._find_array, here),
             internal_user_id=image_id and self._image_volume_user(),
             image_id=image_id,
         )
@@ -144,23 +146,17 @@ class DriverBackend:
         with translate_errors("reading the driver's capabilities"):
             return backend_from_driver(self.driver, extra=self.extra)
 
-    @property
-    def _array_id(self) -> str:
-        """The array's id; if unknown, the service counts as one array."""
-        return self._declared.array_id or f"service:{self.driver.host}"
-
     @functools.cached_property
     def _reported(self) -> ReportedArrays:
         return ReportedArrays()
 
-    def _find_array(self, service: str) -> str | None:
+    def _find_array(self, here: Backend, service: str) -> str | None:
         """Return the array of another service, from cinder.conf or reports.
 
         If this service's own array has no id, no other can be the same.  The
         scheduler is asked only if a clone of another service's volume may be
         made at all: if the array clones across pools.
         """
-        here = self._declared
         if here.array_id is None:
             return None
         declared = declared_array(service)
@@ -170,18 +166,13 @@ class DriverBackend:
 
     def reported(self, capabilities: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the report for the scheduler, with the backend's facts."""
-        try:
+        with surviving(LOG, "cannot add to the report for the scheduler"):
             return with_facts(
                 capabilities,
-                backend_from_driver(self.driver, extra=self.extra),
+                self._declared,
                 caches=self.config().image_volume_cache_enabled,
             )
-        except Exception as error:  # noqa: BLE001 - the report goes out
-            LOG.warning(
-                "clonepolicy cannot add to the report for the scheduler\n%s",
-                traced(error),
-            )
-            return capabilities
+        return capabilities
 
     def decide(
         self, operation: str, gather: Callable[[], Request]
@@ -194,92 +185,62 @@ class DriverBackend:
             metrics.count_undecided(operation, error)
             return None
 
-    def report(self, context: Any, decision: Decision, verdict: str) -> None:
-        """Log and count a decision, and write a user message if refused.
+    def _report(
+        self,
+        decision: Decision,
+        verdict: str,
+        prediction: Prediction | None = None,
+    ) -> None:
+        """Log and count a decision.
 
         ``verdict`` is what is to be done; if Cinder itself acts, what the
-        policy would do.
+        policy would do, and the prediction what Cinder does.
         """
         decision_id = str(uuid.uuid4())
         metrics.mark_span(decision, decision_id)
         metrics.count_decision(decision, self.settings)
-        try:
+        with surviving(LOG, "could not report a decision"):
             reports.log_decision(
                 decision,
                 self.settings,
                 verdict,
-                self._predict(decision) if self._shadows else None,
+                prediction,
                 decision_id=decision_id,
             )
-            self._tell(context, decision)
-        except Exception as error:  # noqa: BLE001 - it is made all the same
-            LOG.warning(
-                "clonepolicy could not report a decision\n%s", traced(error)
-            )
-
-    @property
-    def _shadows(self) -> bool:
-        """Whether Cinder itself decides, also under its own policy."""
-        return not self.enforces
-
-    def _predict(self, decision: Decision) -> Prediction:
-        capabilities = getattr(self.driver, "capabilities", None) or {}
-        return predict(decision, capabilities)
 
     @contextlib.contextmanager
     def watch(
         self, decision: Decision | None, able: Able, **request: str
     ) -> Iterator[Deed]:
-        """Let Cinder act in the block; log what it did if it decides itself.
+        """Let Cinder act in the block; if it decides itself, report both.
 
         The block records what Cinder does in the `Deed` that is yielded.
         ``request`` are the fields of the log line that name the request.
         """
-        deed = Deed()
+        deed, prediction, verdict = Deed(), NOT_PREDICTED, UNKNOWN
+        if self.enforces:
+            yield deed
+            return
+        if decision is not None:
+            verdict = self._done(decision, able)
+            with surviving(LOG, "could not predict what Cinder does"):
+                capabilities = getattr(self.driver, "capabilities", None)
+                prediction = predict(decision, capabilities or {})
+            self._report(decision, verdict, prediction)
         try:
             yield deed
         except BaseException as error:
             deed.fail(error)
             raise
         finally:
-            if self._shadows:
-                self._log_deed(deed, decision, able, request)
+            with surviving(LOG, "could not report what Cinder did"):
+                reports.log_deed(deed, prediction, verdict, request)
+                if decision is not None and differ(verdict, deed.did) == "yes":
+                    metrics.count_difference(decision, self.settings, deed.did)
 
-    def _log_deed(
-        self,
-        deed: Deed,
-        decision: Decision | None,
-        able: Able,
-        request: dict[str, str],
-    ) -> None:
-        try:
-            prediction, verdict = NOT_PREDICTED, UNKNOWN
-            if decision is not None:
-                prediction = self._predict(decision)
-                verdict = self._done(decision, able)
-            reports.log_deed(deed, prediction, verdict, request)
-            if decision is not None and differ(verdict, deed.did) == "yes":
-                metrics.count_difference(decision, self.settings, deed.did)
-        except Exception as error:  # noqa: BLE001 - Cinder has acted
-            LOG.warning(
-                "clonepolicy could not report what Cinder did\n%s",
-                traced(error),
-            )
-
-    def report_not_made(self, context: Any, decision: Decision) -> None:
-        """Write a user message: there was neither a clone nor a copy."""
-        try:
-            self._tell(context, decision, not_made=True)
-        except Exception as error:  # noqa: BLE001 - the create fails anyway
-            LOG.warning(
-                "clonepolicy could not write a user message\n%s", traced(error)
-            )
-
-    def _tell(
-        self, context: Any, decision: Decision, *, not_made: bool = False
-    ) -> None:
-        """Write a user message if nothing is made, and only then."""
-        if self.enforces and (not_made or isinstance(decision, Refuse)):
+    def tell_not_made(self, context: Any, decision: Decision) -> None:
+        """Write a user message: there is neither a clone nor a copy."""
+        with surviving(LOG, "could not write a user message"):
             reports.write_message(
                 context, decision, own_texts=self.settings.user_messages
             )
@@ -291,17 +252,21 @@ class DriverBackend:
         gather: Callable[[], Request],
         able: Able,
     ) -> Decision | None:
-        """Decide and report; None if the facts cannot be read.
+        """Decide; None if the facts cannot be read.
+
+        The decision is reported if it is carried out here; `watch` reports
+        any other.
 
         Raises:
             cinder.exception.ImageUnacceptable: the decision is to refuse,
                 and decisions are carried out here.
         """
         decision = self.decide(operation, gather)
-        if decision is None:
-            return None
-        self.report(context, decision, self._done(decision, able))
-        if self.enforces and isinstance(decision, Refuse):
+        if decision is None or not self.enforces:
+            return decision
+        self._report(decision, self._done(decision, able))
+        if isinstance(decision, Refuse):
+            self.tell_not_made(context, decision)
             raise refused(decision)
         return decision
 

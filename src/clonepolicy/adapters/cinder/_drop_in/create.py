@@ -39,7 +39,7 @@ from clonepolicy.adapters.cinder._drop_in.metrics import (
 )
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._drop_in.shadow import WatchedDriver
-from clonepolicy.adapters.cinder._errors import traced
+from clonepolicy.adapters.cinder._errors import surviving
 from clonepolicy.adapters.cinder._images import CinderImages
 from clonepolicy.adapters.cinder._records import (
     image_lists_locations,
@@ -120,7 +120,7 @@ class CreateFromImage:
 
     @contextlib.contextmanager
     def shadow(self, driver: Any) -> Iterator[WatchedDriver]:
-        """Decide and report, then let Cinder act in the block.
+        """Decide, then let Cinder act in the block, and report both.
 
         The block uses what is yielded in the place of the driver.
         """
@@ -161,7 +161,7 @@ class CreateFromImage:
         made = outcome is not None and outcome.attempt is not None
         routes = {attempt.route for attempt in decision.plan.attempts}
         if not made and Route.DOWNLOAD not in routes:
-            self.backend.report_not_made(self.call.context, decision)
+            self.backend.tell_not_made(self.call.context, decision)
             raise refused(decision)
         return outcome
 
@@ -303,15 +303,9 @@ class CreateTask:
                 continue
             volume_id = step.source.id
             entry = db.image_volume_cache_get_by_volume_id(admin, volume_id)
-            try:
+            with surviving(LOG, f"could not evict cached volume {volume_id}"):
                 installed_release().evict_entry(
                     self.task.image_volume_cache, admin, entry
-                )
-            except Exception as error:  # noqa: BLE001 - the clone was made
-                LOG.warning(
-                    "clonepolicy could not evict cached volume %s\n%s",
-                    volume_id,
-                    traced(error),
                 )
 
     def _download(self, decision: Decision | None) -> dict[str, Any] | None:

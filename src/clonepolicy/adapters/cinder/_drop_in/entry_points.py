@@ -144,11 +144,9 @@ class PolicyVolumeManager(manager.VolumeManager):
                 volume=volume_id,
             ) as deed:
                 super().copy_volume_to_image(context, volume_id, image_meta)
-                # Cinder returns after it has done one of the two
-                deed.did = "register" if upload.registered else "upload"
+                deed.did = upload.done()
         finally:
             self._uploads.pop(image_id, None)
-        upload.count_sent()
 
     def _clone_image_volume_and_add_location(
         self,
@@ -166,10 +164,8 @@ class PolicyVolumeManager(manager.VolumeManager):
             done = super()._clone_image_volume_and_add_location(
                 ctx, volume, image_service, image_meta
             )
-        if known is not None:
-            known.registered = done
-            if done:
-                known.measure.took(Route.REGISTER)
+        if known is not None and done:
+            known.measure.took(Route.REGISTER)
         return done
 
     def update_service_capabilities(

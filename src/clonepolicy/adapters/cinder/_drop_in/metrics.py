@@ -266,7 +266,8 @@ def measured(operation: Operation, settings: Settings) -> Iterator[Measure]:
     """Record the duration of what the block does, and make a span of it."""
     measure = Measure(operation=operation, settings=settings)
     error: BaseException | None = None
-    with _span(measure):
+    with contextlib.ExitStack() as current:
+        span = _begin(measure, current)
         try:
             yield measure
         except BaseException as raised:
@@ -274,6 +275,8 @@ def measured(operation: Operation, settings: Settings) -> Iterator[Measure]:
             raise
         finally:
             _record(measure, error)
+            with _guarded("trace"):
+                _end(span, measure, error)
 
 
 @_counted
@@ -286,36 +289,26 @@ def _record(measure: Measure, error: BaseException | None) -> None:
         _instrument(IMAGE_IO).add(measure.copied, attributes)
 
 
-@contextlib.contextmanager
-def _span(measure: Measure) -> Iterator[None]:
-    """Make a span of the block.
+def _begin(measure: Measure, current: contextlib.ExitStack) -> Any:
+    """Begin a span, which is current until the stack is left.
 
     The text of an exception is not recorded: a driver's may contain
     credentials.
     """
     span: Any = None
-    with contextlib.ExitStack() as current:
-        with _guarded("trace"):
-            api = _recorder("trace")
-            if api is not None:
-                tracer = api.get_tracer(_NAME)
-                span = tracer.start_span(f"{_NAME} {measure.operation}")
-                current.enter_context(
-                    api.use_span(
-                        span,
-                        record_exception=False,
-                        set_status_on_exception=False,
-                    )
+    with _guarded("trace"):
+        api = _recorder("trace")
+        if api is not None:
+            tracer = api.get_tracer(_NAME)
+            span = tracer.start_span(f"{_NAME} {measure.operation}")
+            current.enter_context(
+                api.use_span(
+                    span,
+                    record_exception=False,
+                    set_status_on_exception=False,
                 )
-        error: BaseException | None = None
-        try:
-            yield
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            with _guarded("trace"):
-                _end(span, measure, error)
+            )
+    return span
 
 
 def _end(span: Any, measure: Measure, error: BaseException | None) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -24,7 +22,7 @@ from clonepolicy.adapters.cinder._drop_in.journal import Work
 from clonepolicy.adapters.cinder._drop_in.note import REGISTERING
 from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._drop_in.upload import ManagerArray
-from clonepolicy.adapters.cinder._errors import traced
+from clonepolicy.adapters.cinder._errors import surviving
 from clonepolicy.adapters.cinder._images import ServiceImages
 from clonepolicy.adapters.cinder._options import Settings
 from clonepolicy.adapters.cinder._volumes import (
@@ -49,6 +47,7 @@ from clonepolicy.plan import (
 from clonepolicy.ports import Phase
 
 LOG = log.getLogger(__name__)
+_UNREAD = "could not read its notes"
 
 
 def recover_work(manager: Any, service_id: int) -> None:
@@ -57,7 +56,7 @@ def recover_work(manager: Any, service_id: int) -> None:
     What cannot be ended stays noted: `recover_again` tries it, and the next
     start.
     """
-    with _going_on():
+    with surviving(LOG, _UNREAD):
         host = _dead_host(manager, service_id)
         if host is not None:
             _recover_all(manager, host)
@@ -67,16 +66,8 @@ def recover_work(manager: Any, service_id: int) -> None:
 def recover_again(manager: Any) -> None:
     """Try once more what could not be ended; log errors, and go on."""
     if manager.journal.unended:
-        with _going_on():
+        with surviving(LOG, _UNREAD):
             _recover_all(manager, None)
-
-
-@contextlib.contextmanager
-def _going_on() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - the service has to run
-        LOG.warning("clonepolicy could not read its notes\n%s", traced(error))
 
 
 def _recover_all(manager: Any, host: str | None) -> None:
@@ -99,14 +90,8 @@ def _dead_host(manager: Any, service_id: int) -> str | None:
 def _recover(manager: Any, work: Work) -> bool:
     """End work, and log it; return whether nothing is left."""
     done = False
-    try:
+    with surviving(LOG, f"could not recover volume {work.volume_id}"):
         done = _end(manager, work)
-    except Exception as error:  # noqa: BLE001 - other work has to be ended
-        LOG.warning(
-            "clonepolicy could not recover volume %s\n%s",
-            work.volume_id,
-            traced(error),
-        )
     fields = {
         "recovered": "create" if work.is_create else "upload",
         "volume": work.volume_id,

@@ -16,7 +16,7 @@ from clonepolicy.adapters.cinder._driver import (
     told_by,
 )
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
-from clonepolicy.adapters.cinder._errors import traced
+from clonepolicy.adapters.cinder._errors import surviving
 from clonepolicy.adapters.cinder._options import OPTS, is_set
 
 LOG = log.getLogger(__name__)
@@ -24,11 +24,9 @@ LOG = log.getLogger(__name__)
 
 def log_start(backend: DriverBackend) -> None:
     """Write one line: what is in force, and where each value is from."""
-    try:
+    with surviving(LOG, "could not log its start"):
         fields = {**dict(_fields(backend)), **_capabilities(backend)}
         LOG.info("clonepolicy %s", log_fields(fields))
-    except Exception as error:  # noqa: BLE001 - the service has to start
-        LOG.warning("clonepolicy could not log its start\n%s", traced(error))
 
 
 def _fields(backend: DriverBackend) -> Iterator[tuple[str, str]]:

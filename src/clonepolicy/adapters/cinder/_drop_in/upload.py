@@ -111,7 +111,7 @@ class ManagerArray(CinderArray):
         manager._update_allocated_capacity(found, decrement=True)
 
 
-@attrs.define(slots=False)
+@attrs.frozen(slots=False)
 class UploadToImage:
     """One call of ``VolumeManager.copy_volume_to_image``."""
 
@@ -123,8 +123,6 @@ class UploadToImage:
     work: Work | None
     """The journal of this upload; None: nothing can be noted."""
     measure: Measure
-    registered: bool = False
-    """Whether Cinder itself has registered a clone."""
 
     @functools.cached_property
     def _ports(self) -> Ports:
@@ -201,9 +199,14 @@ class UploadToImage:
             )
         return done
 
-    def count_sent(self) -> None:
-        """Remember how many bytes Cinder has sent, if it sent them."""
-        if self.measure.route is None:
-            made = self.decision
+    def done(self) -> Route:
+        """Return what was done: if nothing was registered, Cinder has sent.
+
+        Remember how many bytes it has sent.
+        """
+        route = self.measure.route
+        if route is None:
+            made, route = self.decision, Route.UPLOAD
             size = None if made is None else made.request.volume.size * GiB
-            self.measure.took(Route.UPLOAD, size)
+            self.measure.took(route, size)
+        return route
