@@ -75,7 +75,9 @@ def test_completion_completes_policies() -> None:
         COMP_CWORD="3",
     )
 
-    assert done.stdout == "plain,CINDER_29\n"
+    assert done.stdout == (
+        "plain,CINDER_26\nplain,CINDER_27\nplain,CINDER_28\nplain,CINDER_29\n"
+    )
 
 
 @pytest.mark.parametrize(
