@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import Any
 
 import attrs
 from cinder import objects
@@ -10,7 +11,7 @@ from cinder import objects
 from clonepolicy import POLICIES, Request
 from clonepolicy.adapters.cinder._releases import installed_release
 
-objects.register_all()  # the modules below name its classes
+objects.register_all()  # the imported modules name its classes
 
 RELEASE = installed_release()
 MAJOR, POLICY = RELEASE.number, RELEASE.stock
@@ -21,12 +22,8 @@ OTHERS = tuple(
 )
 """What describes other releases."""
 
-if TYPE_CHECKING or MAJOR >= 29:
-    from cinder.db import api as db
-    from cinder.db import models
-else:
-    from cinder.db.sqlalchemy import api as db
-    from cinder.db.sqlalchemy import models
+db: Any = importlib.import_module(RELEASE.database)
+models: Any = importlib.import_module(RELEASE.models)
 
 __all__ = [
     "MAJOR",
