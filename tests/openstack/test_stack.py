@@ -52,8 +52,13 @@ class Story:
     @property
     def backing(self) -> str:
         """The volume behind the uploaded image."""
-        (url,) = self.cloud.locations(self.golden)
-        return url.removeprefix("cinder://volumes/")
+        return backing_of(self.cloud, self.golden)
+
+
+def backing_of(cloud: Stack, image: str) -> str:
+    """Return the volume behind an image of Glance's cinder store."""
+    (url,) = cloud.locations(image)
+    return url.removeprefix("cinder://volumes/")
 
 
 @pytest.fixture(scope="module", params=[STOCK, OURS])
@@ -64,6 +69,8 @@ def story(stack: Stack, request: pytest.FixtureRequest) -> Story:
     image = stack.upload_image(data)
     first = stack.create_volume(image)
     golden = stack.upload_volume(first, visibility="community")
+    # Glance attaches it to hash the image, which is active before
+    stack.wait_for_volume(backing_of(stack, golden))
     second = stack.create_volume(golden, size=2)
     return Story(stack, data, stack.log(), image, first, golden, second)
 
