@@ -5,10 +5,8 @@ patch of these modules can import it.
 """
 
 from clonepolicy._lazy import TYPE_CHECKING, on_first_use
-from clonepolicy.adapters.cinder._driver import (
-    CinderArray,
-    backend_from_driver,
-)
+from clonepolicy.adapters.cinder._driver import backend_from_driver
+from clonepolicy.adapters.cinder._driver_array import CinderArray
 from clonepolicy.adapters.cinder._drop_in.reports import register_messages
 from clonepolicy.adapters.cinder._errors import IncompatibleCinderError
 from clonepolicy.adapters.cinder._images import CinderImages

@@ -32,7 +32,7 @@ from clonepolicy import (
 )
 from clonepolicy._text import log_fields
 from clonepolicy.adapters.cinder._arrays import declared_array
-from clonepolicy.adapters.cinder._driver import CinderArray
+from clonepolicy.adapters.cinder._driver_array import CinderArray
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._images import glance_clients
 from clonepolicy.adapters.cinder._options import (

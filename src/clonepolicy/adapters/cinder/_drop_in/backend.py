@@ -34,10 +34,8 @@ from clonepolicy.adapters.cinder._arrays import (
     ReportedArrays,
     declared_array,
 )
-from clonepolicy.adapters.cinder._driver import (
-    CinderArray,
-    backend_from_driver,
-)
+from clonepolicy.adapters.cinder._driver import backend_from_driver
+from clonepolicy.adapters.cinder._driver_array import CinderArray
 from clonepolicy.adapters.cinder._drop_in import metrics, reports
 from clonepolicy.adapters.cinder._drop_in.shadow import (
     NOT_PREDICTED,

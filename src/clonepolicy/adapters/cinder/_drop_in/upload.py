@@ -23,7 +23,7 @@ from clonepolicy import (
     gather_upload,
 )
 from clonepolicy._text import printable
-from clonepolicy.adapters.cinder._driver import CinderArray
+from clonepolicy.adapters.cinder._driver_array import CinderArray
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
 from clonepolicy.adapters.cinder._drop_in.journal import Work
 from clonepolicy.adapters.cinder._drop_in.metrics import (
