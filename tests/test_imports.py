@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import os
+import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import clonepolicy
 from cli_support import run_program
 
 PACKAGES = (
     "clonepolicy",
+    "clonepolicy.adapters._formats",
     "clonepolicy.adapters.local",
     "clonepolicy.plan",
     "clonepolicy.policy",
@@ -68,6 +71,18 @@ def test_a_name_is_what_type_checkers_take_it_for(package: str) -> None:
         if name in found.__all__:
             defined = getattr(importlib.import_module(home), name)
             assert defined is getattr(found, name), name
+
+
+def test_no_name_of_a_package_is_one_of_its_modules() -> None:
+    """Importing the module would replace what the package exports."""
+    for path in Path(clonepolicy.__file__).parent.rglob("__init__.py"):
+        modules = {found.name for found in pkgutil.iter_modules([path.parent])}
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Assign):
+                (target,) = node.targets
+                if ast.unparse(target) == "__all__":
+                    names = {*ast.literal_eval(node.value)}
+                    assert set() == names & modules, path
 
 
 @pytest.mark.parametrize("package", PACKAGES)

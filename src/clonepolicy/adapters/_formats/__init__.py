@@ -7,7 +7,7 @@ whatever an image claims, the bytes of a volume depend on its bytes alone.
 from clonepolicy._lazy import TYPE_CHECKING, on_first_use
 
 if TYPE_CHECKING:
-    from clonepolicy.adapters._formats.convert import convert, fill_file
+    from clonepolicy.adapters._formats.conversion import convert, fill_file
     from clonepolicy.adapters._formats.inspector import (
         Inspector,
         check_supported,
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     # Cinder 24 and 25 come with an oslo.utils that has no inspectors
     __getattr__, __dir__ = on_first_use(
-        __name__, "probe", "inspector", "convert"
+        __name__, "probe", "inspector", "conversion"
     )
 
 __all__ = [
