@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-import sqlalchemy
 
 pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
 
 import cinder_cloud
+import sqlalchemy
 from cinder.db import api as db
 from cinder.db import models
 from cinder.volume import manager

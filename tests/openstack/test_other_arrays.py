@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from concurrent import futures
 from typing import Any
 
-import conf_files
 import pytest
 
 pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
 
+import conf_files
 from cinder import objects
 from oslo_config import cfg
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import attrs
 import pytest
-from keystoneauth1.exceptions import NotFound
 
 pytest.importorskip("cinder", reason="run by nox -s openstack")
 pytest.importorskip("glance", reason="run by nox -s openstack")
 
+from keystoneauth1.exceptions import NotFound
 from stack import INTERNAL, STOCK, Stack, stack
 from stack_kills import Files, Lab
 from stack_processes import StackError, missing_requirements, wait_for

@@ -11,7 +11,6 @@ from typing import Any
 
 import attrs
 import pytest
-import yaml
 
 pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
 pytest.importorskip("opentelemetry.sdk", reason="needs OpenTelemetry's SDK")
@@ -19,6 +18,7 @@ pytest.importorskip("opentelemetry.sdk", reason="needs OpenTelemetry's SDK")
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import cinder_cloud
+import yaml
 from cinder import exception
 from cinder_cloud import CinderCloud, Start
 from opentelemetry import metrics as metrics_api
