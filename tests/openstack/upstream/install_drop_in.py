@@ -111,6 +111,7 @@ def _add_defaults() -> None:
         (_records, "_type_of", _type_of),
         (_records, "_location_pair", _location_pair),
         (_images, "image_from_meta", _image),
+        (CinderImages, "__init__", _init_images),
         (CinderImages, "_read", _read_image),
         (_driver, "_family", _family),
         (CinderVolumes, "get_object", _get_object),
@@ -156,12 +157,20 @@ def _image(stock: Any, meta: object, *args: Any, **kwargs: Any) -> Any:
     return stock(completed, *args, **kwargs)
 
 
+def _init_images(stock: Any, *args: Any, **kwargs: Any) -> None:
+    location = kwargs.get("image_location")
+    known = (None, None) if isinstance(location, mock.Mock) else location
+    stock(*args, **{**kwargs, "image_location": known})
+
+
 def _read_image(stock: Any, images: CinderImages, image_id: str) -> Any:
     """Read from the image service, which the tests replace."""
-    if images.image_service is not None:
-        return stock(images, image_id)
-    service, _ = glance.get_remote_image_service(images.context, image_id)
-    return service.show(images.context, image_id)
+    if images.image_service is None:
+        service, _ = glance.get_remote_image_service(images.context, image_id)
+        meta = service.show(images.context, image_id)
+    else:
+        meta = stock(images, image_id)
+    return {} if isinstance(meta, mock.Mock) else meta
 
 
 def _family(stock: Any, driver: Any) -> Any:
