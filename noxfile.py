@@ -34,8 +34,9 @@ PURE = (
 
 
 TESTS = Path("tests")
+UPSTREAM = "tests/openstack/upstream/run.py"
 FEW = {"CLONEPOLICY_PROFILE": "few"}
-"""Draws a fifth of the examples, where others run the same tests."""
+"""Draws a fifth of the examples: the tests on the oldest Python draw all."""
 LAWS = ("test_laws*.py", "test_agreed*.py", "test_wire*.py")
 CORE = (
     *("test_laws.py", "test_agreed_sources.py", "test_wire*.py"),
@@ -48,6 +49,8 @@ CORE = (
     *("test_laws_remedies.py", "test_remedies_work.py"),
 )
 """Tests that reach every branch of the pure modules."""
+TOOLS = ("test_cli_[a-h]*.py", "test_cli_[j-z]*.py", "test_arrays.py")
+"""Tests of what else uses a dependency."""
 
 
 def found() -> list[str]:
@@ -127,16 +130,21 @@ def tests(session: nox.Session) -> None:
         return
     # the examples of a page build on each other: one process for them
     session.run("pytest", "-q", "README.md", "docs")
+    if session.python == PYTHONS[0]:
+        session.run("pytest", "-n", "auto")
+        return
     # every rule runs with every Python; that all policies decide as the
     # reference does, in all combinations, no Python changes
-    oldest = session.python == PYTHONS[0]
-    every = "not deep" if oldest else "not deep and not one_python"
-    session.run("pytest", "-n", "auto", "-m", every)
+    usual = "not deep and not one_python"
+    session.run("pytest", "-n", "auto", "-m", usual, env=FEW)
 
 
 @nox.session(python=PYTHONS[:1])
-def floors(session: nox.Session) -> None:
-    """Run the core's tests with the oldest dependencies that are allowed."""
+def coverage(session: nox.Session) -> None:
+    """Hold the pure modules to full branch coverage.
+
+    This is with the oldest dependencies that are allowed.
+    """
     extras = PROJECT["project"]["optional-dependencies"]
     needed = [*PROJECT["project"]["dependencies"]]
     needed += [n for name in ("json", "arrays", "cli") for n in extras[name]]
@@ -144,26 +152,9 @@ def floors(session: nox.Session) -> None:
     oldest = [n.replace(">=", "==") for n in needed if ">=" in n]
     install_wheel(session, "tests")
     session.install(*oldest)
-    names = (
-        *CORE,
-        "test_cli_[a-h]*.py",
-        "test_cli_[j-z]*.py",
-        "test_arrays.py",
-    )
-    session.run(
-        *("pytest", "-q", "-n", "auto", "-m", "not deep and not one_python"),
-        *(str(path) for name in names for path in TESTS.glob(name)),
-        env=FEW,
-    )
-
-
-@nox.session
-def coverage(session: nox.Session) -> None:
-    """Hold the pure modules to full branch coverage."""
-    install_wheel(session, "tests")
     session.run(
         *("pytest", "-q", "-n", "auto", "--cov", "--cov-report="),
-        *(str(path) for name in CORE for path in TESTS.glob(name)),
+        *(str(path) for name in CORE + TOOLS for path in TESTS.glob(name)),
         env=FEW,
     )
     pure = ",".join(f"*/clonepolicy/{name}.py" for name in PURE)
@@ -185,9 +176,8 @@ def deep(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Hold the generated pages current, and build the documents."""
+    """Build the documents, of which the tests hold the generated current."""
     session.install(f".[{EVERYTHING}]", *GROUPS["docs"])
-    session.run("python", "docs/generate.py", "--check")
     session.run("sphinx-build", "-nWqb", "html", "docs", "docs/_build/html")
 
 
@@ -235,7 +225,7 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session(python=[v for v in PYTHONS if v in OPENSTACK][:1])
 def openstack(session: nox.Session) -> None:
-    """Run the tests with real Glance and real Cinder.
+    """Run the tests with real Glance and real Cinder, and Cinder's own.
 
     OpenStack's own packages warn of much that is not ours to mend.
     """
@@ -243,6 +233,8 @@ def openstack(session: nox.Session) -> None:
     with_openstack(
         session, "-n", "auto", "--dist", "loadfile", "tests/openstack"
     )
+    if not session.posargs:
+        session.run("python", UPSTREAM)
 
 
 @nox.session(python=[v for v in PYTHONS if v in OPENSTACK][:1])
@@ -312,9 +304,9 @@ def kills(session: nox.Session) -> None:
 
 @nox.session(python=[v for v in PYTHONS if v in OPENSTACK][:1])
 def upstream(session: nox.Session) -> None:
-    """Run Cinder's own tests: stock, with CINDER_29 and with SAFE."""
+    """Run Cinder's own tests alone: stock, with CINDER_29 and with SAFE."""
     install_wheel(session, "openstack", extras="cinder")
-    session.run("python", "tests/openstack/upstream/run.py", *session.posargs)
+    session.run("python", UPSTREAM, *session.posargs)
 
 
 @nox.session(python=[v for v in PYTHONS if v in OPENSTACK][:1])
