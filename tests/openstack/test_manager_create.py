@@ -435,13 +435,14 @@ def test_unreadable_locations_lead_to_a_download(
 
 
 def test_unreadable_facts_lead_to_a_download(start: Start) -> None:
-    """There is no decision and no clone, and the log names the field."""
+    """There is no decision and no clone; the log names field and request."""
     cloud = start()
     image = cloud.images.add(visibility=7)
     cloud.add_image_volume(image)
     volume = cloud.create(image)
     assert cloud.driver.held[volume.id] == ("image data", 1)
-    assert any("Image.visibility" in text for text in cloud.log.messages)
+    (line,) = (m for m in cloud.log.messages if "Image.visibility" in m)
+    assert f" operation=create image={image} volume={volume.id} " in line
 
 
 def test_a_defect_in_deciding_does_not_stop_a_create(
