@@ -15,6 +15,8 @@ from cinder.image import glance
 from cinder_cloud import HOST, INTERNAL, Start
 from fake_image_service import TENANT
 
+from clonepolicy.adapters.cinder._drop_in import reports
+
 start, database = cinder_cloud.start, cinder_cloud.database
 
 CLONE, COPY = "create_cloned_volume", "copy_image_to_volume"
@@ -458,6 +460,20 @@ def test_a_defect_in_deciding_does_not_stop_a_create(
     volume = cloud.create(cloud.images.add())
     assert cloud.driver.held[volume.id] == ("image data", 1)
     assert cloud.decisions() == []
+
+
+def test_an_error_that_cannot_be_logged_does_not_stop_a_create(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cinder downloads as if nothing had been written."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    cloud = start()
+    monkeypatch.setattr(reports, "log_undecided", fail)
+    volume = cloud.create(cloud.images.add(visibility=7))
+    assert cloud.driver.held[volume.id] == ("image data", 1)
 
 
 @pytest.mark.parametrize("mode", ["shadow", "enforce"])

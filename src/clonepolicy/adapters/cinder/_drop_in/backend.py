@@ -183,8 +183,9 @@ class DriverBackend:
         try:
             return decide(gather(), self.settings.policy)
         except Exception as error:  # noqa: BLE001 - Cinder can copy the data
-            reports.log_undecided(error, named)
             metrics.count_undecided(named["operation"], error)
+            with surviving(LOG, "could not report an error"):
+                reports.log_undecided(error, named)
             return None
 
     def _report(
