@@ -205,7 +205,7 @@ def _be_impatient() -> None:
         patience = attrs.evolve(images.patience, total=30.0)
         return attrs.evolve(images, patience=patience)
 
-    _images.glance_images = impatient
+    vars(_images)["glance_images"] = impatient
 
 
 class StockManager(_Stepping, manager.VolumeManager):
