@@ -245,8 +245,13 @@ def take_over(lab: Lab, manager: str, table: Table) -> None:
     for kind in _CLONES:
         phases = _phases(lab, kind)
         for phase in sorted({*phases} - {0}):
-            step = len(phases) - 1 - phases[::-1].index(phase)
-            found = lab.taken_over(_CLASSES[manager], kind, step)
+            last = len(phases) - 1 - phases[::-1].index(phase)
+            # not every work has as many steps as the first
+            tried = (
+                lab.taken_over(_CLASSES[manager], kind, step)
+                for step in range(last, phases.index(phase) - 1, -1)
+            )
+            found = next(filter(None, tried), None)
             _add(
                 table, f"{KINDS[kind]}, {PHASES[kind][phase]}", manager, found
             )

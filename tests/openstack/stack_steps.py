@@ -202,7 +202,7 @@ def _be_impatient() -> None:
 
     def impatient(*args: Any) -> Any:
         images = made(*args)
-        patience = attrs.evolve(images.patience, total=30.0)
+        patience = attrs.evolve(images.patience, total=30.0, grace=5.0)
         return attrs.evolve(images, patience=patience)
 
     vars(_images)["glance_images"] = impatient

@@ -142,6 +142,21 @@ class TestLostRegistration:
         assert 1 == sum("POST" in request for request in proxy.seen)
         assert "queued" == status(glance, image_id)
 
+    def test_a_refused_request_is_not_waited_for(
+        self, glance: Glance, proxy: Proxy, cinder: VolumeApi
+    ) -> None:
+        """Glance has answered: nothing is in work."""
+        location = CinderLocation(cinder.add_volume())
+        image_id, images = queue(glance), privileged(proxy, grace=15)
+        proxy.inject(POST, answering(400))
+        with pytest.raises(AdapterError):
+            images.add_location(image_id, location)
+        begun = time.monotonic()
+        images.withdraw_location(image_id, location)
+
+        assert time.monotonic() - begun < 15
+        assert "queued" == status(glance, image_id)
+
     def test_a_lost_answer_does_not_matter(
         self, glance: Glance, proxy: Proxy, cinder: VolumeApi
     ) -> None:

@@ -115,8 +115,11 @@ class Patience:
     """Upper bound of every pause, in seconds."""
     total: float = attrs.field(default=300.0, validator=_positive)
     """How long to wait for a background task of Glance, in seconds."""
-    grace: float = attrs.field(default=5.0, validator=_positive)
-    """How long a request without an answer may still arrive, in seconds."""
+    grace: float = attrs.field(default=120.0, validator=_positive)
+    """How long a request without an answer may still be in work, in seconds.
+
+    A Glance under load may answer long after its client has given up.
+    """
 
     def repeat(self, call: Callable[[], T]) -> T:
         """Send a request, and again while the service is unavailable.

@@ -105,6 +105,10 @@ class GlanceImages:
     endpoints: set[str] = attrs.field(
         factory=set, kw_only=True, eq=False, repr=False
     )
+    _rejected: set[tuple[str, str]] = attrs.field(
+        factory=set, init=False, eq=False, repr=False
+    )
+    """The images and the locations that Glance has refused to register."""
 
     @property
     def _requester(self) -> GlanceApi:
@@ -304,9 +308,11 @@ class GlanceImages:
         """
         try:
             self._register(image_id, str(location))
-        except AdapterError:
+        except AdapterError as error:
             now = self._inspect(image_id, location)
             if not (now.shown or now.running):
+                if not isinstance(error, UnavailableError):
+                    self._rejected.add((image_id, str(location)))
                 raise
 
     def _register(self, image_id: str, url: str) -> None:
@@ -379,14 +385,17 @@ class GlanceImages:
         A location that the image shows is never removed: Glance would delete
         the volume behind it (glance 33.0.0 ``location.py``,
         ``StoreLocations.pop``).  A registration that Glance is working on is
-        waited for.  If Glance has no task for the location, an earlier
-        request may still arrive, for which ``patience.grace`` is waited.
+        waited for.  If Glance has no task for the location and has not
+        answered the request to register it, the request may still be in
+        work, for which ``patience.grace`` is waited.
 
         Raises:
             ConflictError: the image shows the location, or may show it.
             UnavailableError: Glance did not decide in time.
         """
-        end_of_grace = time.monotonic() + self.patience.grace
+        rejected = (image_id, str(location)) in self._rejected
+        grace = 0.0 if rejected else self.patience.grace
+        end_of_grace = time.monotonic() + grace
 
         def is_withdrawn() -> bool:
             in_grace = time.monotonic() < end_of_grace
