@@ -144,13 +144,13 @@ class Environment:
         if not report.exists():
             return {"unexpected": 1}
         found = json.loads(report.read_text())
-        runs = found["runs"]
-        failed = {f"failed with {run['run']}": run["failed"] for run in runs}
+        runs = {run["run"]: run for run in found["runs"]}
+        failed = {f"failed with {k}": run["failed"] for k, run in runs.items()}
         wrong = (*found["unexpected"].values(), *found["silent"].values())
         return {
-            "tests": runs[0]["tests"],
+            "tests": runs["SAFE"]["tests"],
             **failed,
-            "decisions": runs[-1]["decisions"],
+            "decisions": runs["SAFE"]["decisions"],
             "unexpected": sum(map(len, wrong)),
         }
 
