@@ -73,7 +73,7 @@ class GlanceImages:
         client: the requester's ``glanceclient.Client("2", …)``.
         service_client: a client with the credentials of the ``[glance]``
             user in cinder.conf, for the locations API.  None: use the
-            requester's.
+            requester's.  For Glance 30 and 31, it sends a service token.
         service_roles: the roles of that user.
         stores: Glance's cinder stores.
         show_multiple_locations: this option of glance-api.conf, which no API
@@ -359,7 +359,8 @@ class GlanceImages:
         if now.shown is None:
             raise ForbiddenError(
                 f"no interface shows locations of image {image_id}: give the "
-                "[glance] user the roles service and admin"
+                "[glance] user the roles service and admin, and for Glance 30 "
+                "or 31 set send_service_user_token"
             )
         if now.status in _BEFORE_ACTIVE and (now.shown or not now.tasks):
             return False
