@@ -21,6 +21,7 @@ import psycopg2
 from keystoneauth1.exceptions import NotFound
 from stack import INTERNAL, Stack
 from stack_processes import HOST, Process, wait_for
+from stack_services import LEGACY_GLANCE
 
 STOCK, OURS = "stack_steps.StockManager", "stack_steps.PolicyManager"
 _READY = "Driver post RPC initialization completed successfully."
@@ -192,9 +193,11 @@ class Lab:
             image = self.cloud.upload_volume(self.source())
             (url,) = self.cloud.locations(image)
             # Glance attaches the volume to compute a hash
-            wait_for(
-                "the hash", lambda: self.cloud.image(image)["os_hash_value"]
-            )
+            if not LEGACY_GLANCE:
+                wait_for(
+                    "the hash",
+                    lambda: self.cloud.image(image)["os_hash_value"],
+                )
             self.cloud.wait_for_volume(url.removeprefix("cinder://volumes/"))
             self._golden = image
         return self._golden

@@ -6,9 +6,11 @@ import contextlib
 import http.client
 import os
 import secrets
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import attrs
@@ -30,6 +32,16 @@ _NAMES = ("keystone", "glance", "cinder")
 _PORTS = (*_NAMES, "postgresql", "rabbitmq", "erlang", "epmd")
 _READY = "Driver post RPC initialization completed successfully."
 BACKENDS = ("plain", "reflink")
+
+
+def _before(package: str, release: int) -> bool:
+    return int(metadata.version(package).partition(".")[0]) < release
+
+
+LEGACY_GLANCE = _before("glance", 29)
+"""Whether Glance has no locations API."""
+_LEGACY_CINDER = _before("cinder", 27)
+"""Whether Cinder reads locations from the image."""
 
 _RABBITMQ = """\
 listeners.tcp.1 = {host}:{rabbitmq}
@@ -64,6 +76,8 @@ service_token_roles_required = True
 _GLANCE = """\
 [DEFAULT]
 enabled_backends = files:file,volumes:cinder
+show_image_direct_url = {direct_url}
+show_multiple_locations = {legacy}
 [database]
 connection = {database}/glance
 [keystone_authtoken]
@@ -139,14 +153,21 @@ nfs_shares_config = {folder}/reflink.shares
 [clonepolicy]
 trusted_projects = {internal_project}
 glance_stores = volumes=reflink
+show_multiple_locations = {legacy}
 user_messages = True
 """
 _GUNICORN = """\
-wsgi_app = "{name}.wsgi.api:application"
+wsgi_app = "{application}"
 bind = "{host}:{port}"
 threads = 8
 graceful_timeout = 1
 """
+# older releases have no module ``<name>.wsgi.api``
+_APPLICATIONS = {
+    "keystone": "keystone.server.wsgi:initialize_public_application()",
+    "glance": "glance.common.wsgi_app:init_app()",
+    "cinder": "cinder.wsgi.wsgi:initialize_application()",
+}
 # everything is run by root
 _SUDO = """\
 #!/bin/sh
@@ -187,6 +208,8 @@ class Services:
             "folder": str(self.namespace.folder),
             "etc": str(_ETC),
             "password": self.password,
+            "direct_url": str(_LEGACY_CINDER),
+            "legacy": str(LEGACY_GLANCE),
             "database": "postgresql+psycopg2://stack@"
             f"{HOST}:{self.ports['postgresql']}",
             "keystone_url": self.url("keystone") + "/v3",
@@ -274,6 +297,10 @@ class Services:
     def schemas(self) -> None:
         """Have each service create its tables."""
         self.write("keystone.conf", _KEYSTONE)
+        # Glance 2024.1 starts only if it is beside glance-api.conf
+        shutil.copy(
+            _ETC / "glance/glance-api-paste.ini", self.namespace.folder
+        )
         self.write("glance-api.conf", _GLANCE)
         self.cinder_conf()
         commands = {
@@ -317,7 +344,7 @@ class Services:
         config = self.write(
             f"{name}.gunicorn.py",
             _GUNICORN,
-            name=name,
+            application=_APPLICATIONS[name],
             port=str(self.ports[name]),
         )
         process = self.namespace.start(

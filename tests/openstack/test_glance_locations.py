@@ -79,6 +79,19 @@ class TestRegistering:
         assert location.volume_id == shown.volume_id
         assert "active" == status(of, image_id)
 
+    def test_a_store_that_glance_does_not_find_is_named(
+        self, cinder: VolumeApi, open_glance: Glance
+    ) -> None:
+        """The URL alone names no store to the image API."""
+        volume_id = cinder.add_volume("slow")
+        location = CinderLocation(volume_id, "fast")
+        image_id, images = queue(open_glance), plain(open_glance)
+
+        images.add_location(image_id, location)
+        images.verify_location(image_id, location)
+
+        assert "active" == status(open_glance, image_id)
+
     @pytest.mark.parametrize("name", ["glance", "open_glance"])
     def test_registering_twice_registers_once(
         self, request: pytest.FixtureRequest, cinder: VolumeApi, name: str

@@ -25,6 +25,7 @@ from keystoneauth1.exceptions import NotFound
 from stack import INTERNAL, STOCK, Stack, stack
 from stack_kills import Files, Lab
 from stack_processes import StackError, missing_requirements, wait_for
+from stack_services import LEGACY_GLANCE
 
 __all__ = ["stack"]
 
@@ -247,7 +248,11 @@ def lab(stack: Stack, request: pytest.FixtureRequest) -> Lab:
     return running
 
 
-LOCATION = "Glance POST v2/images/…/locations"
+LOCATION = (
+    "Glance PATCH v2/images/…"
+    if LEGACY_GLANCE
+    else "Glance POST v2/images/…/locations"
+)
 
 
 @pytest.mark.parametrize(

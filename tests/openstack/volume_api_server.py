@@ -20,15 +20,17 @@ class VolumeApi:
 
     url: str = ""
     sizes: dict[str, int] = attrs.field(factory=dict)
+    types: dict[str, str] = attrs.field(factory=dict)
     deleted: list[str] = attrs.field(factory=list)
     asked: threading.Event = attrs.field(factory=threading.Event)
     open: threading.Event = attrs.field(factory=threading.Event)
     """While this is not set, nothing is answered."""
 
-    def add_volume(self) -> str:
+    def add_volume(self, volume_type: str = "fast") -> str:
         """Add a volume of 1 GiB; return its id."""
         volume_id = str(uuid.uuid4())
         self.sizes[volume_id] = 1
+        self.types[volume_id] = volume_type
         return volume_id
 
     @contextlib.contextmanager
@@ -61,7 +63,7 @@ def running_volume_api() -> Iterator[VolumeApi]:
                     "id": name,
                     "size": api.sizes[name],
                     "metadata": {},
-                    "volume_type": "fast",
+                    "volume_type": api.types[name],
                 }
                 self.answer(200, json.dumps({"volume": volume}).encode())
             else:

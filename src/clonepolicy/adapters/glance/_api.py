@@ -365,12 +365,17 @@ class GlanceApi:
                 _path(image_id, "/locations"), data={"url": url}
             )
 
-    def patch_location(self, image_id: str, url: str) -> None:
+    def patch_location(
+        self, image_id: str, url: str, store: str | None
+    ) -> None:
         """Have Glance register a location at once.
 
-        Glance allows this with ``show_multiple_locations`` only.
+        Glance allows this with ``show_multiple_locations`` only.  If it finds
+        no store by the type of the volume, it takes the one that the metadata
+        names, and none from the URL.
         """
-        value = {"url": url, "metadata": {}}
+        metadata = {} if store is None else {"store": store}
+        value = {"url": url, "metadata": metadata}
         change = [{"op": "add", "path": "/locations/-", "value": value}]
         with translate_errors(f"registering {url} on image {image_id}"):
             self._client.http_client.patch(

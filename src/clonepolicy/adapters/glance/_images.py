@@ -307,7 +307,7 @@ class GlanceImages:
         the result.
         """
         try:
-            self._register(image_id, str(location))
+            self._register(image_id, location)
         except AdapterError as error:
             now = self._inspect(image_id, location)
             if not (now.shown or now.running):
@@ -315,7 +315,8 @@ class GlanceImages:
                     self._rejected.add((image_id, str(location)))
                 raise
 
-    def _register(self, image_id: str, url: str) -> None:
+    def _register(self, image_id: str, location: CinderLocation) -> None:
+        url = str(location)
         try:
             self._service.post_location(image_id, url)
         except (ForbiddenError, NotFoundError, UnsupportedError):
@@ -326,7 +327,7 @@ class GlanceImages:
                     f"image {image_id} is {status}: only a queued image "
                     "takes a location"
                 ) from None
-            self._requester.patch_location(image_id, url)
+            self._requester.patch_location(image_id, url, location.store)
 
     def verify_location(self, image_id: str, location: CinderLocation) -> None:
         """Return once the image is active and shows the location.
