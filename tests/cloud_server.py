@@ -138,6 +138,7 @@ class FakeCloud:
         factory=lambda: [_pool(NEAR), _pool(FAR)]
     )
     encryption: dict[str, Any] = attrs.field(factory=dict)
+    frozen: bool = False
     url: str = ""
 
     @property
@@ -178,7 +179,7 @@ class FakeCloud:
             ],
         }
 
-    def answer(self, path: str, query: dict[str, list[str]]) -> Any:  # noqa: ANN401 - any JSON
+    def answer(self, path: str, query: dict[str, list[str]]) -> Any:  # noqa: ANN401, PLR0911 - any JSON, and a return for each path
         """Return the body of an answer, or its status as a number."""
         parts = path.strip("/").split("/")
         if not self.is_admin and {*parts} & {*_ADMIN_ONLY}:
@@ -206,9 +207,7 @@ class FakeCloud:
             case _:
                 return 404
 
-    def _of_images(
-        self, below: list[str], query: dict[str, list[str]]
-    ) -> Any:  # noqa: ANN401 - any JSON
+    def _of_images(self, below: list[str], query: dict[str, list[str]]) -> Any:  # noqa: ANN401 - any JSON
         names = {self.image["id"], self.image["name"]}
         match below:
             case []:
@@ -239,7 +238,7 @@ class FakeCloud:
                         {
                             "binary": "cinder-volume",
                             "host": pool["name"].partition("#")[0],
-                            "frozen": False,
+                            "frozen": self.frozen,
                             "cluster": None,
                         }
                         for pool in self.pools
@@ -289,7 +288,7 @@ class FakeCloud:
 
 
 @contextlib.contextmanager
-def running_cloud(**given: Any) -> Iterator[FakeCloud]:  # noqa: ANN401 - of FakeCloud
+def running_cloud(**given: Any) -> Iterator[FakeCloud]:  # noqa: ANN401, C901 - of FakeCloud; one handler
     """Run a cloud on a free port."""
     cloud = FakeCloud(**given)
 
@@ -299,10 +298,10 @@ def running_cloud(**given: Any) -> Iterator[FakeCloud]:  # noqa: ANN401 - of Fak
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
             pass
 
-        def do_GET(self) -> None:  # noqa: N802 - the server calls it
+        def do_GET(self) -> None:
             self._serve()
 
-        def do_POST(self) -> None:  # noqa: N802 - the same
+        def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"] or 0))
             self._serve()
 

@@ -66,10 +66,18 @@ class Judgement:
     at_best: Decision
     """With the most.  What it finds holds whatever the unknown facts are,
     unless the verdict depends on them."""
-    answer: Answer
+    possible: frozenset[Answer]
+    """The answers that the unknown facts leave open; DEPENDS is none."""
     matters: tuple[Unknown, ...]
     """The unknown facts that can change the verdict; empty unless it
     depends."""
+
+    @property
+    def answer(self) -> Answer:
+        """The only possible answer, or that it depends."""
+        if len(self.possible) > 1:
+            return Answer.DEPENDS
+        return next(iter(self.possible))
 
     @property
     def policy(self) -> Policy:
@@ -101,11 +109,6 @@ def judge(
     found = {answer(end) for end in ends}
     decision = decide(request, policy)
     at_best = decide(_with(request, unknowns, rest), policy)
-    if len(found) == 1:
-        (only,) = found
-        return Judgement(
-            decision=decision, at_best=at_best, answer=only, matters=()
-        )
     walks = [
         frozenset({*chosen, *rest[:count]})
         for chosen in _subsets(loose)
@@ -113,14 +116,14 @@ def judge(
     ]
     turning = {
         at
-        for start in dict.fromkeys([*ends, *walks])
+        for start in dict.fromkeys([*ends, *walks] if len(found) > 1 else ())
         for at in range(len(unknowns))
         if answer(start) is not answer(start ^ {at})
     }
     return Judgement(
         decision=decision,
         at_best=at_best,
-        answer=Answer.DEPENDS,
+        possible=frozenset(found),
         matters=tuple(unknowns[at] for at in sorted(turning)),
     )
 

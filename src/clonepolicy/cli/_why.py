@@ -275,10 +275,11 @@ def _answer(  # noqa: PLR0913 - one for each option
     if save is not None:
         _save(cases, save)
     found = [answer_for(case, policy) for case in cases]
+    taken = gatherer.taken(cases[0].request)
     if as_json:
-        emit(to_json(found, gatherer.taken()))
+        emit(to_json(found, taken))
     else:
-        show_answer(found, gatherer.taken())
+        show_answer(found, taken)
     click.get_current_context().exit(exit_code(found))
 
 
@@ -309,7 +310,7 @@ def _progress() -> Iterator[Callable[[str], object]]:
         yield lambda _: None
         return
     with console(sys.stderr).status("reading") as status:
-        yield lambda text: status.update(text)
+        yield status.update
 
 
 @contextlib.contextmanager

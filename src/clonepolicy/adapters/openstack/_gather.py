@@ -19,6 +19,7 @@ from clonepolicy import (
     Location,
     LocationsFrom,
     NotFoundError,
+    Operation,
     Quota,
     Request,
     Volume,
@@ -265,9 +266,12 @@ class Gatherer:
         place = None if host is None else str(host)
         return (self._case(place, request, unknowns),)
 
-    def taken(self) -> tuple[Taken, ...]:
+    def taken(self, request: Request) -> tuple[Taken, ...]:
         """Return what is taken for granted, unless it is assumed."""
-        return tuple(t for t in _TAKEN if t.fact not in self.assumed.facts)
+        told = self.assumed.facts
+        if request.operation is Operation.UPLOAD:
+            return ()
+        return tuple(each for each in _TAKEN if each.fact not in told)
 
     def _case(
         self, pool: str | None, request: Request, found: Iterable[Unknown]
