@@ -17,9 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cli_support import assert_error, run
 from clonepolicy import ForbiddenError
 from clonepolicy.adapters.openstack import Cloud, CloudFacts, Gatherer
-from clonepolicy.cli._why_answer import answer_for
 from clonepolicy.policy import Policy
-from clonepolicy.unknowns import Answer
+from clonepolicy.unknowns import Answer, judge
 from cloud_server import (
     ADMINS,
     BACKING,
@@ -49,6 +48,7 @@ ASSUMED = {
     "clone_while_uploading": "true",
     "image_upload_use_cinder_backend": "true",
     "image_upload_use_internal_tenant": "true",
+    "image_conversion_disable": "false",
 }
 """What the operator knows of this cloud."""
 CREATE = ("create", IMAGE, "--size", "2")
@@ -282,7 +282,7 @@ def answers(
         (case,) = gatherer.create(IMAGE, size=2, pool=NEAR)
 
         def answer(policy: Policy) -> Answer:
-            return answer_for(case, policy).answer
+            return judge(case.request, case.unknowns, policy).answer
 
         return {name: answer(policy) for name, policy in POLICIES.items()}
 
