@@ -58,6 +58,7 @@ CORE: Mapping[str, str] = {
         remedy_to_dict to_dict
     """,
     "clonepolicy.schema": "schema",
+    "clonepolicy.unknowns": "Answer Judgement Unknown judge",
 }
 """What is public for Cinder's code, for builders of policies, and for
 authors of adapters."""
@@ -68,7 +69,7 @@ OTHERS: Mapping[str, str] = {
         Notes PolicyDriverMixin PolicyVolumeManager Settings
         backend_from_driver config_from image_from_meta
         list_opts locations_from_tuple register_messages register_opts
-        settings_from volume_from_api volume_from_model volume_from_object
+        settings_from volume_from_model volume_from_object
     """,
     "clonepolicy.adapters.conf": """
         Assignment CINDER CinderConf GLANCE GlanceConf Kind Option RELEASES
@@ -84,10 +85,15 @@ OTHERS: Mapping[str, str] = {
         MemoryJournal MemoryVolumes POOL Registration VolumeRow leftovers
         named_ids
     """,
+    "clonepolicy.adapters.openstack": """
+        Assumed BackendFile Case Cloud CloudFacts Gatherer Taken
+    """,
     "clonepolicy.adapters.qcow2": "Qcow2Array",
     "clonepolicy.adapters.rbd": "RbdArray",
     "clonepolicy.adapters.records": """
-        image_from_v2 locations_from_v2 volume_from_row
+        Pool has_location_api hidden_columns image_from_v2 locations_from_v2
+        pool_from_api quota_from_api shows_extra_specs stores_from_v2
+        volume_from_api volume_from_row volume_type_from_api
     """,
     "clonepolicy.adapters.reflink": "ReflinkArray",
     "clonepolicy.cli": "main",
@@ -117,7 +123,7 @@ def exported(module: str) -> list[str]:
     """Return the names that a module exports."""
     if module.endswith(".conf"):
         pytest.importorskip("oslo_config", reason="install clonepolicy[lint]")
-    for needed in ("cinder", "glanceclient"):
+    for needed in ("cinder", "glanceclient", "openstack"):
         if module.rpartition(".")[2] == needed.removesuffix("client"):
             pytest.importorskip(needed, reason="run nox -s openstack")
     names: list[str] = importlib.import_module(module).__all__

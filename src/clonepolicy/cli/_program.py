@@ -17,6 +17,7 @@ from clonepolicy.cli._demo_command import demo
 from clonepolicy.cli._explain import explain_command
 from clonepolicy.cli._rules import rules
 from clonepolicy.cli._storage import image, volume
+from clonepolicy.cli._why import why
 
 _SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
@@ -82,6 +83,7 @@ for command in (
     check,
     discard,
     decide_command,
+    why,
     explain_command,
     rules,
     schema_command,

@@ -14,7 +14,6 @@ from clonepolicy.adapters.cinder._options import config_from
 from clonepolicy.adapters.cinder._records import (
     image_from_meta,
     locations_from_tuple,
-    volume_from_api,
     volume_from_model,
     volume_from_object,
 )
@@ -46,7 +45,6 @@ __all__ = [
     "register_messages",
     "register_opts",
     "settings_from",
-    "volume_from_api",
     "volume_from_model",
     "volume_from_object",
 ]
