@@ -206,7 +206,9 @@ class FakeCloud:
             case _:
                 return 404
 
-    def _of_images(self, below: list[str], query: dict[str, list[str]]) -> Any:  # noqa: ANN401 - any JSON
+    def _of_images(
+        self, below: list[str], query: dict[str, list[str]]
+    ) -> Any:  # noqa: ANN401 - any JSON
         names = {self.image["id"], self.image["name"]}
         match below:
             case []:
@@ -297,10 +299,10 @@ def running_cloud(**given: Any) -> Iterator[FakeCloud]:  # noqa: ANN401 - of Fak
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
             pass
 
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802 - the server calls it
             self._serve()
 
-        def do_POST(self) -> None:
+        def do_POST(self) -> None:  # noqa: N802 - the same
             self.rfile.read(int(self.headers["Content-Length"] or 0))
             self._serve()
 

@@ -63,9 +63,7 @@ def of_config(request: CreateRequest | UploadRequest) -> Iterator[Unknown]:
         )
 
     if request.image.signed:
-        yield option(
-            "verify_glance_signatures", "disabled", example="disabled"
-        )
+        yield option("verify_glance_signatures", "disabled", example="disabled")
     if request.image.container_format == "compressed":
         name = "allow_compression_on_image_upload"
         yield option(name, example="true")
