@@ -1,4 +1,3 @@
-
 """`clonepolicy why`: over HTTP, against a cloud shaped as the services."""
 
 from __future__ import annotations
@@ -572,3 +571,84 @@ def test_another_line_is_refused() -> None:
 def test_why_alone_says_what_to_ask() -> None:
     """It is wrong usage."""
     assert_error(2, "ask create, upload or volume", run("why"))
+
+
+CONF = f"""\
+[DEFAULT]
+enabled_backends = nvme,disk
+allowed_direct_url_schemes = cinder
+cinder_internal_tenant_project_id = {INTERNAL}
+cinder_internal_tenant_user_id = u
+[glance]
+auth_type = password
+username = cinder
+[nvme]
+volume_driver = cinder.volume.drivers.lvm.LVMVolumeDriver
+[disk]
+volume_driver = cinder.volume.drivers.nfs.NfsDriver
+[backend_defaults]
+image_upload_use_cinder_backend = true
+image_upload_use_internal_tenant = true
+"""
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    """A cinder.conf of two backends."""
+    path = tmp_path / "cinder.conf"
+    path.write_text(CONF)
+    return path
+
+
+def test_a_file_tells_what_no_api_does(
+    start: Callable[..., FakeCloud], conf: Path
+) -> None:
+    """Options, drivers, and the user whose roles keystone tells."""
+    cloud = start()
+
+    code, answer = ask(*CREATE, "--cinder-conf", str(conf))
+
+    assert {NEAR: "yes", FAR: "no"} == by_pool(answer)
+    assert 6 == code
+    assert MOST_REQUESTS >= len(cloud.asked)
+    assert 0 == ask("upload", CREATED, "--cinder-conf", str(conf))[0]
+
+
+def test_a_file_without_a_user_for_glance_gives_no_roles(
+    start: Callable[..., FakeCloud], conf: Path
+) -> None:
+    """Cinder then asks with the requester's token, and sees no locations."""
+    cloud = start()
+    conf.write_text(CONF.replace("auth_type = password\n", ""))
+
+    code, answer = ask(*CREATE, "--pool", NEAR, "--cinder-conf", str(conf))
+
+    assert (1, ["locations-hidden"]) == (code, answer["pools"][0]["reasons"])
+    assert not any("role_assignments" in path for _, path in cloud.asked)
+
+
+def test_one_backend_of_a_file_stands_for_all(
+    start: Callable[..., FakeCloud], conf: Path
+) -> None:
+    """Those who may not list pools name it."""
+    start(roles=frozenset({"member"}))
+
+    for name in ("nvme", "disk"):
+        _, answer = ask(*CREATE, "--cinder-conf", f"{conf}:{name}")
+        told = {each["fact"] for each in answer["pools"][0]["unknown"]}
+        assert "config.allowed_direct_url_schemes" not in told
+        assert "backend.can_clone" not in told
+
+
+def test_a_wrong_file_or_backend_is_named(
+    start: Callable[..., FakeCloud], conf: Path
+) -> None:
+    """Also an option with an invalid value."""
+    start()
+    backend = run("why", *CREATE, "--cinder-conf", f"{conf}:tape")
+    assert_error(2, "one of enabled_backends, nvme, disk", backend)
+    missing = run("why", *CREATE, "--cinder-conf", f"{conf}x")
+    assert_error(2, f"{conf}x", missing)
+    conf.write_text(CONF.replace("_backend = true", "_backend = perhaps"))
+    invalid = run("why", *CREATE, "--cinder-conf", str(conf))
+    assert_error(2, "image_upload_use_cinder_backend", invalid)

@@ -270,7 +270,9 @@ def _answer(  # noqa: PLR0913 - one for each option
             assumed=assumed,
         )
         if conf is not None:
-            _read_conf(gatherer, conf)
+            from clonepolicy.cli._why_conf import use_file
+
+            use_file(gatherer, conf)
         cases = ask(gatherer)
     if save is not None:
         _save(cases, save)
@@ -281,10 +283,6 @@ def _answer(  # noqa: PLR0913 - one for each option
     else:
         show_answer(found, taken)
     click.get_current_context().exit(exit_code(found))
-
-
-def _read_conf(gatherer: Gatherer, text: str) -> None:
-    raise NotImplementedError
 
 
 def _save(cases: tuple[Case, ...], path: str) -> None:

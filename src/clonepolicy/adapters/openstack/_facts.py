@@ -264,7 +264,11 @@ class CloudFacts:
         def read() -> frozenset[str]:
             users = self.cloud.get("identity", "v3", "users", name=user_name)
             user = _only(users.get("users"), f"user {user_name}")
-            query = {"user.id": str(user["id"]), "include_names": "true"}
+            query = {
+                "user.id": str(user["id"]),
+                "effective": "true",  # those of its groups, too
+                "include_names": "true",
+            }
             found = self.cloud.get(
                 "identity", "v3", "role_assignments", **query
             )

@@ -121,6 +121,9 @@ class Gatherer:
     """The requester's own view of the cloud; None: that of `facts`."""
     file: Callable[[str | None], BackendFile | None] = lambda _: None
     """Returns what a cinder.conf says of a backend, by its name there."""
+    glance_user: str | None = None
+    """The user in ``[glance]`` of cinder.conf; "": there is none, so that
+    the token of the requester counts; None: not known."""
     assumed: Assumed = Assumed()
 
     def create(
@@ -239,8 +242,9 @@ class Gatherer:
         except AdapterError as error:
             name = None if kind is None else kind.name
             unknowns.append(unknown.of_stores(name, why_missing(error)))
-        if self.assumed.service_roles is None:
-            unknowns.append(unknown.of_roles(LocationsFrom.IMAGE))
+        roles, missing = self._roles()
+        if roles is None:
+            unknowns.append(unknown.of_roles(LocationsFrom.IMAGE, missing))
         if "host" in known.hidden:
             unknowns.append(unknown.of_own_place(Missing.FORBIDDEN))
         host = volume.host
@@ -258,11 +262,11 @@ class Gatherer:
         unknowns += of_backend
         if file is None:
             unknowns += unknown.of_config(request)
-        missing = request.clone_quota.missing
-        if missing is None and file is None:
-            missing = Missing.NOT_ASKED  # the file says whose quota it is
-        if missing is not None:
-            unknowns.append(unknown.of_quota("clone_quota", missing))
+        unread = request.clone_quota.missing
+        if unread is None and file is None:
+            unread = Missing.NOT_ASKED  # the file says whose quota it is
+        if unread is not None:
+            unknowns.append(unknown.of_quota("clone_quota", unread))
         place = None if host is None else str(host)
         return (self._case(place, request, unknowns),)
 
@@ -294,6 +298,18 @@ class Gatherer:
     def _known_backend(self, host: Host | None) -> Backend:
         file = self.file(None if host is None else host.backend)
         return self._backend(host, file, ())[0]
+
+    def _roles(self) -> tuple[frozenset[str] | None, Missing]:
+        """Return the roles of the ``[glance]`` user, or why not."""
+        if self.assumed.service_roles is not None:
+            return self.assumed.service_roles, Missing.NOT_ASKED
+        if not self.glance_user:
+            none = None if self.glance_user is None else frozenset[str]()
+            return none, Missing.NOT_ASKED
+        try:
+            return self.facts.roles_of(self.glance_user), Missing.NOT_ASKED
+        except AdapterError as error:
+            return None, why_missing(error)
 
     def _of_type(self, kind: KnownType) -> Iterator[Unknown]:
         if not kind.shown:
@@ -366,7 +382,7 @@ class Gatherer:
 
     def _glance(self, body: Body) -> tuple[GlanceConfig, list[Unknown]]:
         """Return what Glance offers; a body that shows locations says it."""
-        roles = self.assumed.service_roles or frozenset()
+        roles = self._roles()[0] or frozenset()
         shows = "locations" in body
         try:
             has = self.facts.has_location_api()
@@ -426,12 +442,12 @@ class Gatherer:
         shown = "locations" in body or body.get("direct_url") is not None
         otherwise = LocationsFrom.IMAGE if shown else LocationsFrom.HIDDEN
         by_api = LocationsFrom.LOCATIONS_API
-        roles = self.assumed.service_roles
+        roles, missing = self._roles()
         if glance.has_location_api is False or body.get("status") == "queued":
             seen = otherwise
         elif roles is None:
             seen = otherwise
-            unknowns.append(unknown.of_roles(by_api))
+            unknowns.append(unknown.of_roles(by_api, missing))
         elif "service" not in roles:
             seen = otherwise
         elif "admin" in roles or body.get("visibility") in _EVERYBODY:

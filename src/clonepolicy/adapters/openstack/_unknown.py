@@ -238,7 +238,7 @@ def of_own_place(missing: Missing) -> Unknown:
     )
 
 
-def of_roles(locations_from: LocationsFrom) -> Unknown:
+def of_roles(locations_from: LocationsFrom, missing: Missing) -> Unknown:
     """Return that the roles of the ``[glance]`` user are not known.
 
     ``locations_from`` is where this user reads the locations if it has both.
@@ -253,9 +253,9 @@ def of_roles(locations_from: LocationsFrom) -> Unknown:
 
     return Unknown(
         fact="glance.service_roles",
-        missing=Missing.NOT_ASKED,
-        tell=_assumed("service_roles", "service,admin")
-        + ", the roles of the [glance] user of cinder.conf",
+        missing=missing,
+        tell=f"{_CONF} and a user who may list role assignments, or "
+        + _assumed("service_roles", "service,admin"),
         granted=granted,
     )
 
