@@ -1,4 +1,3 @@
-
 """`clonepolicy why` against real services, and what they then do.
 
 Each question is put as three users before the request is made.  A user who

@@ -16,16 +16,12 @@ from clonepolicy import (
     what_would_it_take,
     wire,
 )
-from clonepolicy._lazy import TYPE_CHECKING
 from clonepolicy._terminal.errors import Exit
 from clonepolicy._terminal.render import Json, say, show, size, table
 from clonepolicy._text import shown
 from clonepolicy.adapters.openstack import Case, Taken
 from clonepolicy.policy import Policy
 from clonepolicy.unknowns import Answer, Judgement, Unknown, judge
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 _STOCK = "CINDER_"
 _RELEASES = {
@@ -204,7 +200,7 @@ def show_answer(found: Sequence[PoolAnswer], taken: Iterable[Taken]) -> None:
     say(headline(found))
     say(_question(found[0].case))
     say()
-    show(_pools_table(_sorted(found)))
+    _show_pools(_sorted(found))
     _show_ways(_sorted(found))
     _show_unknown(found)
     granted = [*taken]
@@ -233,7 +229,7 @@ def _question(case: Case) -> str:
     )
 
 
-def _pools_table(found: Sequence[PoolAnswer]) -> Table:
+def _show_pools(found: Sequence[PoolAnswer]) -> None:
     rows = [
         (
             each.case.pool or "not known",
@@ -245,7 +241,7 @@ def _pools_table(found: Sequence[PoolAnswer]) -> Table:
     ]
     policy = found[0].judgement.policy.name
     heads = ("pool", policy, "unchanged Cinder", "why")
-    return table(heads, rows, whole=("pool", policy))
+    show(table(heads, rows, whole=("pool", policy)))
 
 
 def _why(found: PoolAnswer) -> list[str] | str:
