@@ -120,8 +120,8 @@ class CloudFacts:
 
         def read() -> bool:
             path = ("v2", "images", image_id, "members")
-            members = self.cloud.get("image", *path).get("members")
-            return any(each.get("member_id") == project_id for each in members)
+            members = self.cloud.get("image", *path)["members"]
+            return any(each["member_id"] == project_id for each in members)
 
         return self._once(("members", image_id, project_id), read)
 
