@@ -7,6 +7,7 @@ default policies do.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import threading
@@ -138,6 +139,13 @@ class FakeCloud:
         factory=lambda: [_pool(NEAR), _pool(FAR)]
     )
     encryption: dict[str, Any] = attrs.field(factory=dict)
+    store: dict[str, Any] = attrs.field(
+        factory=lambda: {
+            "id": "volumes",
+            "type": "cinder",
+            "properties": {"volume_type": "gold"},
+        }
+    )
     frozen: bool = False
     url: str = ""
 
@@ -190,9 +198,7 @@ class FakeCloud:
             case ["image", "v2", "images", *below]:
                 return self._of_images(below, query)
             case ["image", "v2", "info", "stores", "detail"]:
-                kind = {"volume_type": "gold"}
-                store = {"id": "volumes", "type": "cinder", "properties": kind}
-                return {"stores": [store]}
+                return {"stores": [self.store]}
             case ["identity", "v3"]:
                 link = {"rel": "self", "href": f"{self.url}/identity/v3/"}
                 version = {"id": "v3.14", "status": "stable", "links": [link]}
@@ -203,7 +209,7 @@ class FakeCloud:
                 roles = [{"role": {"name": name}} for name in sorted(ADMINS)]
                 return {"role_assignments": roles}
             case ["volume", "v3", _, *below]:
-                return self._of_volumes(below)
+                return self._of_volumes(below, query)
             case _:
                 return 404
 
@@ -222,7 +228,19 @@ class FakeCloud:
             case _:
                 return 404
 
-    def _of_volumes(self, below: list[str]) -> Any:  # noqa: ANN401, PLR0911 - any JSON, and a return for each path
+    def _named(self, query: dict[str, list[str]]) -> list[dict[str, Any]]:
+        """Return the volumes that have some metadata."""
+        (text,) = query["metadata"]
+        wanted = ast.literal_eval(text).items()
+        return [
+            volume
+            for volume in self.volumes.values()
+            if wanted <= volume["metadata"].items()
+        ]
+
+    def _of_volumes(  # noqa: PLR0911 - a return for each path
+        self, below: list[str], query: dict[str, list[str]]
+    ) -> Any:  # noqa: ANN401 - any JSON
         match below:
             case ["types"]:
                 return {"volume_types": [self._type()]}
@@ -247,6 +265,8 @@ class FakeCloud:
             case ["os-quota-sets", _]:
                 names = ("volumes", "gigabytes", "per_volume_gigabytes")
                 return {"quota_set": {name: _limit() for name in names}}
+            case ["volumes", "detail"]:
+                return {"volumes": self._named(query)}
             case ["volumes", wanted] if wanted in self.volumes:
                 return self._volume(self.volumes[wanted])
             case _:

@@ -50,7 +50,7 @@ def unknown(
     )
 
 
-FACTS = (
+FACTS: tuple[tuple[Unknown, object], ...] = (
     (unknown("backend", "can_clone", most=True), None),
     (unknown("backend", "can_extend", most=True), None),
     (unknown("backend", "frozen", most=False), True),

@@ -243,8 +243,11 @@ VARIATIONS: dict[str, Callable[[FakeCloud], object]] = {
     "foreign": lambda cloud: cloud.volumes[BACKING].update(
         {"os-vol-tenant-attr:tenant_id": "mallory"}
     ),
-    "on a file": lambda cloud: cloud.locations.__setitem__(
-        0, {"url": "file:///var/lib/glance/images/1"}
+    "on a file": lambda cloud: (
+        cloud.locations.__setitem__(
+            0, {"url": "file:///var/lib/glance/images/1"}
+        ),
+        cloud.store.update(type="file"),
     ),
     "too large": lambda cloud: cloud.image.update(size=1 << 40),
 }
@@ -271,7 +274,9 @@ def answers(
             clouds.append(start())
         (cloud,) = clouds
         fresh = FakeCloud(url=cloud.url, fails=fails, roles=roles)
-        for name in ("image", "locations", "volumes", "encryption"):
+        for name in (
+            *("image", "locations", "volumes", "encryption", "store"),
+        ):
             setattr(cloud, name, getattr(fresh, name))
         cloud.fails, cloud.roles = fails, roles
         change(cloud)
@@ -571,6 +576,50 @@ def test_another_line_is_refused() -> None:
 def test_why_alone_says_what_to_ask() -> None:
     """It is wrong usage."""
     assert_error(2, "ask create, upload or volume", run("why"))
+
+
+ADMIN = frozenset({"admin"})
+
+
+def test_an_admin_without_the_role_service_gets_an_answer(
+    start: Callable[..., FakeCloud],
+) -> None:
+    """The volume of a cinder store names its image."""
+    cloud = start(roles=ADMIN)
+
+    code, answer = ask(*CREATE, "--pool", NEAR, *assume())
+
+    assert 0 == code
+    (candidate,) = answer["pools"][0]["decision"]["candidates"]
+    assert f"cinder://volumes/{BACKING}" == candidate["candidate"]
+    taken = {each["fact"] for each in answer["taken_for_granted"]}
+    assert "image.locations" in taken
+    assert MOST_REQUESTS >= len(cloud.asked)
+
+
+def test_two_volumes_that_name_one_image_prove_nothing(
+    start: Callable[..., FakeCloud],
+) -> None:
+    """Anybody may write the metadata of an own volume."""
+    cloud = start(roles=ADMIN)
+    cloud.volumes[CREATED]["metadata"] = {"glance_image_id": IMAGE}
+
+    code, answer = ask(*CREATE, "--pool", NEAR, *assume())
+
+    assert (6, ["image.locations"]) == (code, answer["pools"][0]["reasons"])
+
+
+@pytest.mark.parametrize("kind", ["file", "swift"])
+def test_an_image_of_another_store_has_no_volume(
+    start: Callable[..., FakeCloud], kind: str
+) -> None:
+    """Its store has another type."""
+    cloud = start(roles=ADMIN)
+    cloud.store = {"id": "volumes", "type": kind, "properties": {}}
+
+    code, answer = ask(*CREATE, "--pool", NEAR, *assume())
+
+    assert (1, "no-locations") == (code, answer["pools"][0]["reasons"][0])
 
 
 CONF = f"""\

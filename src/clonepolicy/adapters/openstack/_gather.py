@@ -10,6 +10,7 @@ import attrs
 from clonepolicy import (
     AdapterError,
     Backend,
+    CinderLocation,
     CloneKind,
     Config,
     FactError,
@@ -21,11 +22,13 @@ from clonepolicy import (
     NotFoundError,
     Operation,
     Quota,
+    RbdLocation,
     Request,
     Volume,
     VolumeType,
     gather_create,
     gather_upload,
+    parse_location,
 )
 from clonepolicy.adapters._families import facts_of_driver
 from clonepolicy.adapters.openstack import _unknown as unknown
@@ -48,6 +51,7 @@ _RBD = "cinder.volume.drivers.rbd.RBDDriver"
 _NEW = "00000000-0000-4000-8000-000000000001"
 """The id of what does not exist yet."""
 _EVERYBODY = ("public", "community")
+_CEPH = ("fsid", "pool")
 _CREATING = ("can_clone", "can_extend", "clone_in_use")
 _UPLOADING = ("can_clone", "clone_while_uploading", "clone_in_use")
 
@@ -112,6 +116,13 @@ _TAKEN = (
 )
 
 
+_DERIVED = Taken(
+    fact="image.locations",
+    value="as its stores imply",
+    why="only a user with the role service may read them",
+)
+
+
 @attrs.define(kw_only=True)
 class Gatherer:
     """Reads the facts of one question."""
@@ -125,6 +136,8 @@ class Gatherer:
     """The user in ``[glance]`` of cinder.conf; "": there is none, so that
     the token of the requester counts; None: not known."""
     assumed: Assumed = Assumed()
+    derives_locations: bool = attrs.field(default=False, init=False)
+    """Whether the locations are those that the image's stores imply."""
 
     def create(
         self,
@@ -275,7 +288,8 @@ class Gatherer:
         told = self.assumed.facts
         if request.operation is Operation.UPLOAD:
             return ()
-        return tuple(each for each in _TAKEN if each.fact not in told)
+        derived = (_DERIVED,) if self.derives_locations else ()
+        return tuple(t for t in (*_TAKEN, *derived) if t.fact not in told)
 
     def _case(
         self, pool: str | None, request: Request, found: Iterable[Unknown]
@@ -420,9 +434,38 @@ class Gatherer:
         complete = "locations" in body or body.get("status") == "queued"
         if complete:
             return found, []
+        derived = None if found else self._derived(body)
+        if derived is not None:
+            self.derives_locations = True
+            return derived, []
         if missing is Missing.ABSENT:  # an older Glance, or not its project
             missing = Missing.UNSUPPORTED
         return found, [unknown.of_locations(missing)]
+
+    def _derived(self, body: Body) -> tuple[Location, ...] | None:
+        """Derive the locations from the image's stores; None: impossible.
+
+        A store of Ceph names images by their ids.  The volume of a cinder
+        store has the image's id in its metadata.
+        """
+        names = body.get("stores")
+        if not isinstance(names, str) or not self.facts.cloud.is_admin:
+            return None
+        found: list[Location] = []
+        image_id = str(body["id"])
+        try:
+            stores = {str(s["id"]): s for s in self.facts.store_details()}
+            for name in names.split(","):
+                store = stores[name]
+                if store["type"] == "cinder":
+                    (volume,) = self.facts.volumes_of_image(image_id)
+                    found.append(CinderLocation(volume, name))
+                elif store["type"] == "rbd":
+                    fsid, pool = map(store["properties"].get, _CEPH)
+                    found.append(RbdLocation(fsid, pool, image_id, "snap"))
+        except (AdapterError, KeyError, TypeError, ValueError):
+            return None
+        return tuple(map(parse_location, map(str, found)))
 
     def _image(
         self, body: Body, volume: Volume, glance: GlanceConfig

@@ -157,7 +157,7 @@ def has_location_api(body: Mapping[str, Any]) -> bool:
     Raises:
         FactError: it is no list of versions.
     """
-    versions = fields_of("versions", body).get("versions")
+    versions: Any = fields_of("versions", body).get("versions")
     try:
         return any(
             version["id"] == _LOCATION_API and version["status"] in _AVAILABLE
