@@ -623,6 +623,21 @@ def test_why_alone_says_what_to_ask() -> None:
     assert_error(2, "ask create, upload or volume", run("why"))
 
 
+def test_the_clones_quota_is_that_of_the_project_that_will_own_it(
+    start: Callable[..., FakeCloud],
+) -> None:
+    """Which it is depends on cinder.conf."""
+    cloud = start()
+    told = assume(image_upload_use_internal_tenant=None)
+
+    _, answer = ask("upload", CREATED, *told)
+    assert "clone_quota" in answer["pools"][0]["reasons"]
+    assert not any("os-quota-sets/alice" in path for _, path in cloud.asked)
+
+    ask("upload", CREATED, *assume())
+    assert any(f"os-quota-sets/{INTERNAL}" in path for _, path in cloud.asked)
+
+
 ADMIN = frozenset({"admin"})
 
 
