@@ -723,6 +723,23 @@ def test_a_file_tells_what_no_api_does(
     assert 0 == ask("upload", CREATED, "--cinder-conf", str(conf))[0]
 
 
+PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "why.md"
+
+
+def test_the_page_shows_what_is_shown(
+    start: Callable[..., FakeCloud], conf: Path
+) -> None:
+    """The example of the page, on this cloud."""
+    start()
+    question = ("create", "debian-13", "--type", "gold", "--size", "2")
+
+    shown = run(
+        *("why", *question, "--cinder-conf", str(conf)), columns=80
+    ).stdout
+
+    assert f"```text\n{shown}```" in PAGE.read_text("utf-8")
+
+
 def test_a_file_without_a_user_for_glance_gives_no_roles(
     start: Callable[..., FakeCloud], conf: Path
 ) -> None:
