@@ -199,6 +199,22 @@ class ConfFiles:
         )
         return Value(option, group, self._read(option, group, found), found)
 
+    def set_in(self, name: str, group: str) -> Value | None:
+        """Return what a group itself sets, even if nothing reads it there.
+
+        Args:
+            name: the name of an option in the table.
+            group: the group; its option need not be there.
+
+        Raises:
+            FactError: its text is invalid.
+        """
+        option = self._options[BACKEND, name]
+        found = self._last(group, option)
+        if found is None:
+            return None
+        return Value(option, group, self._read(option, group, found), found)
+
     def _last(self, group: str, option: Option) -> Assignment | None:
         names = ((group, option.name), *option.old_names)
         for rows in reversed(self._by_file):
