@@ -134,7 +134,7 @@ def _finding_to_dict(finding: Finding) -> Json:
         "file": finding.file,
         "line": finding.line,
         **_value_to_dict(value),
-        "message": masked(finding.message),
+        "message": finding.message,
         "related": [
             {
                 "file": None if v.assignment is None else v.assignment.file,
@@ -154,7 +154,7 @@ def _value_to_dict(value: Value) -> Json:
     return {
         "group": value.group,
         "option": value.option.name,
-        "value": masked(value.shown),
+        "value": value.shown,
         "origin": value.origin,
     }
 
@@ -228,9 +228,7 @@ def _result(finding: Finding, index: int) -> Json:
         "ruleId": finding.check.id,
         "ruleIndex": index,
         "level": _IN_SARIF[finding.check.level],
-        "message": {
-            "text": masked(finding.message) + f" {_told(finding.spot.value)}"
-        },
+        "message": {"text": finding.message + f" {_told(finding.spot.value)}"},
         "locations": [_location(finding.file, finding.line)],
         "partialFingerprints": {
             "clonepolicyKey/v1": hashlib.sha256(
@@ -242,7 +240,7 @@ def _result(finding: Finding, index: int) -> Json:
         {
             "id": at,
             **_location(value.assignment.file, value.assignment.line),
-            "message": {"text": masked(_told(value))},
+            "message": {"text": _told(value)},
         }
         for at, value in enumerate(finding.spot.related)
         if value.assignment is not None

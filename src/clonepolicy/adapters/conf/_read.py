@@ -12,6 +12,7 @@ from oslo_config import cfg, types
 from typing_extensions import override
 
 from clonepolicy import FactError
+from clonepolicy._text import masked
 from clonepolicy.adapters.conf._options import (
     BACKEND,
     DEFAULT,
@@ -63,9 +64,13 @@ class Value:
 
     @property
     def shown(self) -> str:
-        """The value as a file has it; a password is hidden."""
+        """The value as a file has it; passwords and keys are hidden."""
         if self.option.secret and self.value is not None:
             return _HIDDEN
+        return masked(self._text)
+
+    @property
+    def _text(self) -> str:
         match self.value:
             case None | "" | ():
                 return "not set"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import attrs
 
 from clonepolicy import AdapterError
+from clonepolicy._text import masked
 from clonepolicy.adapters.lint import _cinder, _cloud, _glance, _hosts
 from clonepolicy.adapters.lint._check import Check, Estate, Spot
 
@@ -41,8 +42,9 @@ class Finding:
     def message(self) -> str:
         """What happens, with the option and its value."""
         value = self.spot.value
+        words = {name: masked(text) for name, text in self.spot.words.items()}
         return self.check.message.format(
-            option=value.option.name, value=value.shown, **self.spot.words
+            option=value.option.name, value=value.shown, **words
         )
 
     @property
