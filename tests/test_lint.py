@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,13 @@ def test_without_what_it_needs_it_is_not_checked(
     """It is never among those that passed."""
     side = CASES[check.id].bad
     for need in check.needs:
-        less: dict[str, Any] = {
+        without: dict[Need, dict[str, Any]] = {
             Need.CINDER: {"cinder": ("[DEFAULT]\n",) * len(side.cinder)},
             Need.HOSTS: {"cinder": side.cinder[:1]},
             Need.GLANCE: {"glance": None},
             Need.SPACE: {"free": None},
-        }.get(need, {"cloud": None})
+        }
+        less = without.get(need, {"cloud": None})
 
         found = run(attrs.evolve(side, **less).estate(tmp_path), [check])
 
@@ -283,3 +285,33 @@ def test_the_page_that_enables_cloning_is_clean(
 
     assert [] == [(f.check.id, f.line, f.message) for f in report.findings]
     assert len(report.passed) > 15
+
+
+SAMPLES = Path(__file__).with_name("lint_samples")
+"""Files as deployment tools write them: their options, not their texts."""
+EXPLAINED = tomllib.loads((SAMPLES / "explained.toml").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("tool", sorted(EXPLAINED))
+def test_each_finding_in_a_sample_is_explained(tool: str) -> None:
+    """And each explanation is of a finding."""
+    folder = SAMPLES / tool
+    hosts = [CinderConf([p]) for p in sorted(folder.glob("*cinder.conf"))]
+    glance = GlanceConf([folder / "glance-api.conf"])
+
+    report = run(Estate(cinder=tuple(hosts), glance=(glance,)))
+
+    found = {
+        f"{each.check.id} {Path(each.file).name}:"
+        f"[{each.spot.value.group}] {each.spot.value.option.name}"
+        for each in report.findings
+    }
+    assert {row["find"] for row in EXPLAINED[tool]} == found
+    assert all(row["why"].endswith(".") for row in EXPLAINED[tool])
+
+
+def test_each_tool_has_an_explanation() -> None:
+    """None is forgotten."""
+    tools = {path.name for path in SAMPLES.iterdir() if path.is_dir()}
+
+    assert tools == EXPLAINED.keys()

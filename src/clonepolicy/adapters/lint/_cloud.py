@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from clonepolicy import Reason
-from clonepolicy.adapters.conf import CinderConf
+from clonepolicy.adapters.conf import CinderConf, GlanceConf
 from clonepolicy.adapters.lint._asked import (
     SCHEMES,
     has_glance_user,
@@ -61,28 +61,38 @@ def _store_in_type(estate: Estate) -> Iterator[Spot]:
 
 def _type_without_store(estate: Estate) -> Iterator[Spot]:
     for conf in estate.volume_hosts:
-        default = conf.value("default_volume_type").value
         for backend, value in with_upload(conf):
-            name = conf.value("volume_backend_name", backend).value
-            kinds = [
-                kind
-                for kind in estate.asked.volume_types()
-                if kind.volume_backend_name == (name or backend)
-            ]
             for glance in estate.glance:
-                stores = {
-                    glance.value("cinder_volume_type", store).value or default
-                    for store in glance.cinder_stores
-                }
-                without = [k.name for k in kinds if k.name not in stores]
-                if glance.multi_store and without:
+                without = _without_store(estate, conf, backend, glance)
+                stores = glance.value("enabled_backends")
+                if not glance.multi_store:
+                    stores = glance.value("stores", "glance_store")
+                if without:
+                    kinds = _names(without)
                     yield spot(
-                        conf,
-                        value,
-                        glance.value("enabled_backends"),
-                        backend=backend,
-                        types=_names(without),
+                        conf, value, stores, backend=backend, types=kinds
                     )
+
+
+def _without_store(
+    estate: Estate, conf: CinderConf, backend: str, glance: GlanceConf
+) -> list[str]:
+    """Return the types of a backend that no store of Glance is for."""
+    if not glance.cinder_stores:
+        return ["all types"]
+    if not glance.multi_store or estate.cloud is None:
+        return []
+    default = conf.value("default_volume_type").value
+    stores = {
+        glance.value("cinder_volume_type", store).value or default
+        for store in glance.cinder_stores
+    }
+    name = conf.value("volume_backend_name", backend).value or backend
+    return [
+        str(kind.name)
+        for kind in estate.asked.volume_types()
+        if kind.volume_backend_name == name and kind.name not in stores
+    ]
 
 
 def _no_owner(estate: Estate) -> Iterator[Spot]:
@@ -218,9 +228,11 @@ CHECKS = (
     Check(
         id="X8",
         level=Level.BROKEN,
-        needs=(Need.CINDER, Need.GLANCE, Need.TYPES),
-        message="No store of Glance is for the types {types} of {backend}: "
-        "an image that is uploaded from them stays queued.",
+        needs=(Need.CINDER, Need.GLANCE),
+        to_pass=(Need.TYPES,),
+        message="{backend} registers uploads, and Glance has no store for "
+        "volumes of {types}. Glance rejects them: the data is uploaded "
+        "after all, or the image stays queued.",
         remedy="set cinder_volume_type of a cinder store to each of them",
         reasons=(Reason.STORE_UNRESOLVED,),
         section=_QUEUED,
