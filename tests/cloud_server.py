@@ -7,6 +7,7 @@ default policies do.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import threading
@@ -116,6 +117,8 @@ class FakeCloud:
     """Verb and path of each request."""
     fails: dict[str, int] = attrs.field(factory=dict)
     """A status for each path that contains a text."""
+    replaced: dict[str, Any] = attrs.field(factory=dict)
+    """Another body, in the same way."""
     slow: dict[str, float] = attrs.field(factory=dict)
     """Seconds to wait before the answer, in the same way."""
     image: dict[str, Any] = attrs.field(factory=image_body)
@@ -138,6 +141,14 @@ class FakeCloud:
         factory=lambda: [_pool(NEAR), _pool(FAR)]
     )
     encryption: dict[str, Any] = attrs.field(factory=dict)
+    store: dict[str, Any] = attrs.field(
+        factory=lambda: {
+            "id": "volumes",
+            "type": "cinder",
+            "properties": {"volume_type": "gold"},
+        }
+    )
+    frozen: bool = False
     url: str = ""
 
     @property
@@ -178,7 +189,7 @@ class FakeCloud:
             ],
         }
 
-    def answer(self, path: str, query: dict[str, list[str]]) -> Any:  # noqa: ANN401 - any JSON
+    def answer(self, path: str, query: dict[str, list[str]]) -> Any:  # noqa: ANN401, PLR0911 - any JSON, and a return for each path
         """Return the body of an answer, or its status as a number."""
         parts = path.strip("/").split("/")
         if not self.is_admin and {*parts} & {*_ADMIN_ONLY}:
@@ -189,9 +200,7 @@ class FakeCloud:
             case ["image", "v2", "images", *below]:
                 return self._of_images(below, query)
             case ["image", "v2", "info", "stores", "detail"]:
-                kind = {"volume_type": "gold"}
-                store = {"id": "volumes", "type": "cinder", "properties": kind}
-                return {"stores": [store]}
+                return {"stores": [self.store]}
             case ["identity", "v3"]:
                 link = {"rel": "self", "href": f"{self.url}/identity/v3/"}
                 version = {"id": "v3.14", "status": "stable", "links": [link]}
@@ -202,13 +211,11 @@ class FakeCloud:
                 roles = [{"role": {"name": name}} for name in sorted(ADMINS)]
                 return {"role_assignments": roles}
             case ["volume", "v3", _, *below]:
-                return self._of_volumes(below)
+                return self._of_volumes(below, query)
             case _:
                 return 404
 
-    def _of_images(
-        self, below: list[str], query: dict[str, list[str]]
-    ) -> Any:  # noqa: ANN401 - any JSON
+    def _of_images(self, below: list[str], query: dict[str, list[str]]) -> Any:  # noqa: ANN401 - any JSON
         names = {self.image["id"], self.image["name"]}
         match below:
             case []:
@@ -223,7 +230,19 @@ class FakeCloud:
             case _:
                 return 404
 
-    def _of_volumes(self, below: list[str]) -> Any:  # noqa: ANN401, PLR0911 - any JSON, and a return for each path
+    def _named(self, query: dict[str, list[str]]) -> list[dict[str, Any]]:
+        """Return the volumes that have some metadata."""
+        (text,) = query["metadata"]
+        wanted = ast.literal_eval(text).items()
+        return [
+            volume
+            for volume in self.volumes.values()
+            if wanted <= volume["metadata"].items()
+        ]
+
+    def _of_volumes(  # noqa: PLR0911 - a return for each path
+        self, below: list[str], query: dict[str, list[str]]
+    ) -> Any:  # noqa: ANN401 - any JSON
         match below:
             case ["types"]:
                 return {"volume_types": [self._type()]}
@@ -239,7 +258,7 @@ class FakeCloud:
                         {
                             "binary": "cinder-volume",
                             "host": pool["name"].partition("#")[0],
-                            "frozen": False,
+                            "frozen": self.frozen,
                             "cluster": None,
                         }
                         for pool in self.pools
@@ -248,6 +267,8 @@ class FakeCloud:
             case ["os-quota-sets", _]:
                 names = ("volumes", "gigabytes", "per_volume_gigabytes")
                 return {"quota_set": {name: _limit() for name in names}}
+            case ["volumes", "detail"]:
+                return {"volumes": self._named(query)}
             case ["volumes", wanted] if wanted in self.volumes:
                 return self._volume(self.volumes[wanted])
             case _:
@@ -289,20 +310,21 @@ class FakeCloud:
 
 
 @contextlib.contextmanager
-def running_cloud(**given: Any) -> Iterator[FakeCloud]:  # noqa: ANN401 - of FakeCloud
+def running_cloud(**given: Any) -> Iterator[FakeCloud]:  # noqa: ANN401, C901 - of FakeCloud; one handler
     """Run a cloud on a free port."""
     cloud = FakeCloud(**given)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # one packet for head and body, or TCP waits
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
             pass
 
-        def do_GET(self) -> None:  # noqa: N802 - the server calls it
+        def do_GET(self) -> None:
             self._serve()
 
-        def do_POST(self) -> None:  # noqa: N802 - the same
+        def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"] or 0))
             self._serve()
 
@@ -323,6 +345,12 @@ def running_cloud(**given: Any) -> Iterator[FakeCloud]:  # noqa: ANN401 - of Fak
             elif url.path.endswith("/auth/tokens"):
                 status, body = 201, {"token": cloud.token()}
                 headers["X-Subject-Token"] = "token-of-u"
+            elif replaced := [
+                body
+                for text, body in cloud.replaced.items()
+                if text in self.path
+            ]:
+                (body,), status = replaced, 200
             else:
                 body = cloud.answer(url.path, parse_qs(url.query))
                 status = body if isinstance(body, int) else 200

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -16,6 +15,7 @@ pytest.importorskip("oslo_config", reason="install clonepolicy[lint]")
 sys.path.insert(0, str(Path(__file__).parent))
 
 from cli_support import assert_error, run
+from clonepolicy.cli._lint import lint
 
 SCHEMA = Path(__file__).with_name("sarif-2.1.0.schema.json")
 """The copy of SchemaStore, whose licence is Apache-2.0."""
@@ -38,7 +38,6 @@ cinder_store_user_name = g
 cinder_store_auth_address = http://user:key@keystone/v3?x=y
 """
 IDS = ["X11", "X26", "X1", "X2", "X30"]
-Run = Callable[..., Any]
 
 
 @pytest.fixture
@@ -292,6 +291,24 @@ def test_wrong_usage_is_one_error(
     (files / "empty").mkdir()
 
     assert_error(2, text, run("lint", *args))
+
+
+def test_the_examples_of_the_help_run(files: Path) -> None:
+    """Those that ask no cloud; clean files have no finding."""
+    clean = "[DEFAULT]\nenabled_backends = b\n"
+    for name in ("cinder.conf", "node1/cinder.conf", "node2/cinder.conf"):
+        (files / name).parent.mkdir(exist_ok=True)
+        (files / name).write_text(
+            f"{clean}allowed_direct_url_schemes = cinder\n"
+            "[glance]\nauth_type = password\n"
+        )
+    (files / "glance-api.conf").write_text("[DEFAULT]\n")
+    lines = re.findall("(?m)^  clonepolicy (lint .*)$", lint.epilog or "")
+
+    assert len(lines) > 3
+    for line in lines:
+        if "--os-cloud" not in line:
+            assert run(*line.partition(" > ")[0].split()).exit_code == 0
 
 
 def test_an_invalid_file_is_an_error_with_its_line(files: Path) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import attrs
@@ -61,20 +62,57 @@ class Unknown:
 class Judgement:
     """How a policy decides a request, whatever the unknown facts are."""
 
+    policy: Policy
+    request: Request
+    unknowns: tuple[Unknown, ...]
     decision: Decision
     """With the least that the unknown facts can grant."""
-    at_best: Decision
-    """With the most.  What it finds holds whatever the unknown facts are,
-    unless the verdict depends on them."""
-    answer: Answer
-    matters: tuple[Unknown, ...]
-    """The unknown facts that can change the verdict; empty unless it
-    depends."""
+    possible: frozenset[Answer]
+    """The answers that the unknown facts leave open; DEPENDS is none."""
 
     @property
-    def policy(self) -> Policy:
-        """The policy that decides."""
-        return self.decision.policy
+    def answer(self) -> Answer:
+        """The only possible answer, or that it depends."""
+        if len(self.possible) > 1:
+            return Answer.DEPENDS
+        return next(iter(self.possible))
+
+    @property
+    def at_best(self) -> Decision:
+        """The decision with the most that the unknown facts can grant.
+
+        What it finds holds whatever they are, unless the verdict depends.
+        """
+        ordered, _ = _parted(self.unknowns)
+        return decide(_with(self.request, self.unknowns, ordered), self.policy)
+
+    @cached_property
+    def matters(self) -> tuple[Unknown, ...]:
+        """The unknown facts that can change the verdict."""
+        if len(self.possible) == 1:
+            return ()
+        known: dict[frozenset[int], Answer] = {}
+
+        def answer(granted: frozenset[int]) -> Answer:
+            if granted not in known:
+                request = _with(self.request, self.unknowns, granted)
+                known[granted] = _answer(decide(request, self.policy))
+            return known[granted]
+
+        # from the least to the most, one fact after the other
+        ordered, loose = _parted(self.unknowns)
+        walks = [
+            frozenset({*chosen, *ordered[:count]})
+            for chosen in _subsets(loose)
+            for count in range(len(ordered) + 1)
+        ]
+        turning = {
+            at
+            for start in walks
+            for at in range(len(self.unknowns))
+            if answer(start) is not answer(start ^ {at})
+        }
+        return tuple(self.unknowns[at] for at in sorted(turning))
 
 
 def judge(
@@ -84,49 +122,30 @@ def judge(
 
     The changes are made in the order of ``unknowns``.
     """
-    known: dict[frozenset[int], Answer] = {}
-
-    def answer(granted: frozenset[int]) -> Answer:
-        if granted not in known:
-            known[granted] = _answer(_with(request, unknowns, granted), policy)
-        return known[granted]
-
-    loose = [at for at, each in enumerate(unknowns) if not each.ordered]
-    rest = [at for at, each in enumerate(unknowns) if each.ordered]
-    ends = [
-        frozenset({*chosen, *end})
+    ordered, loose = _parted(unknowns)
+    possible = {
+        _answer(decide(_with(request, unknowns, [*chosen, *end]), policy))
         for chosen in _subsets(loose)
-        for end in ((), rest)
-    ]
-    found = {answer(end) for end in ends}
-    decision = decide(request, policy)
-    at_best = decide(_with(request, unknowns, rest), policy)
-    if len(found) == 1:
-        (only,) = found
-        return Judgement(
-            decision=decision, at_best=at_best, answer=only, matters=()
-        )
-    walks = [
-        frozenset({*chosen, *rest[:count]})
-        for chosen in _subsets(loose)
-        for count in range(len(rest))
-    ]
-    turning = {
-        at
-        for start in dict.fromkeys([*ends, *walks])
-        for at in range(len(unknowns))
-        if answer(start) is not answer(start ^ {at})
+        for end in ((), ordered)
     }
     return Judgement(
-        decision=decision,
-        at_best=at_best,
-        answer=Answer.DEPENDS,
-        matters=tuple(unknowns[at] for at in sorted(turning)),
+        policy=policy,
+        request=request,
+        unknowns=tuple(unknowns),
+        decision=decide(request, policy),
+        possible=frozenset(possible),
     )
 
 
-def _answer(request: Request, policy: Policy) -> Answer:
-    match decide(request, policy):
+def _parted(unknowns: Sequence[Unknown]) -> tuple[list[int], list[int]]:
+    """Return the places of the facts with an order, and of the others."""
+    places = range(len(unknowns))
+    ordered = [at for at in places if unknowns[at].ordered]
+    return ordered, [at for at in places if not unknowns[at].ordered]
+
+
+def _answer(decision: Decision) -> Answer:
+    match decision:
         case Clone() | Register():
             return Answer.YES
         case Refuse():

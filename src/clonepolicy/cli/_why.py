@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -15,6 +15,7 @@ from clonepolicy import (
     NotFoundError,
 )
 from clonepolicy import policy as policies
+from clonepolicy._lazy import TYPE_CHECKING
 from clonepolicy._terminal.errors import CliError, Exit, exit_codes
 from clonepolicy._terminal.options import (
     examples,
@@ -89,9 +90,10 @@ def _asking(function: F) -> F:
     "why",
     invoke_without_command=True,
     epilog=examples(
-        "clonepolicy why create debian-13 --type fast --size 10",
+        "clonepolicy why create debian-13 --type gold --size 10",
         "clonepolicy why volume 6f2c8a54-9d1e-4b7a-8c3d-2e5f60718293",
-        'clonepolicy why --log "$(grep -m1 verdict= cinder-volume.log)"',
+        "clonepolicy why --log 'clonepolicy operation=create "
+        "verdict=download reasons=no-locations'",
     )
     + exit_codes(_CODES),
 )
@@ -131,9 +133,9 @@ def why(context: click.Context, line: str | None, *, as_json: bool) -> None:
 @why.command(
     "create",
     epilog=examples(
-        "clonepolicy why create debian-13 --type fast --size 10",
+        "clonepolicy why create debian-13 --type gold --size 10",
         "clonepolicy why create debian-13 --size 10 --os-cloud admin "
-        "--cinder-conf /etc/cinder/cinder.conf",
+        "--cinder-conf cinder.conf",
         "clonepolicy why create debian-13 --size 10 "
         "--assume allowed_direct_url_schemes=cinder --json",
     )
@@ -270,20 +272,19 @@ def _answer(  # noqa: PLR0913 - one for each option
             assumed=assumed,
         )
         if conf is not None:
-            _read_conf(gatherer, conf)
+            from clonepolicy.cli._why_conf import use_file
+
+            use_file(gatherer, conf)
         cases = ask(gatherer)
     if save is not None:
         _save(cases, save)
     found = [answer_for(case, policy) for case in cases]
+    taken = gatherer.taken(cases[0].request)
     if as_json:
-        emit(to_json(found, gatherer.taken()))
+        emit(to_json(found, taken))
     else:
-        show_answer(found, gatherer.taken())
+        show_answer(found, taken)
     click.get_current_context().exit(exit_code(found))
-
-
-def _read_conf(gatherer: Gatherer, text: str) -> None:
-    raise NotImplementedError
 
 
 def _save(cases: tuple[Case, ...], path: str) -> None:
@@ -309,7 +310,7 @@ def _progress() -> Iterator[Callable[[str], object]]:
         yield lambda _: None
         return
     with console(sys.stderr).status("reading") as status:
-        yield lambda text: status.update(text)
+        yield status.update
 
 
 @contextlib.contextmanager

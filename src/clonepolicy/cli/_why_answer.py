@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 import attrs
-from rich.table import Table
 
 from clonepolicy import (
     POLICIES,
@@ -42,6 +41,8 @@ _EXITS = {
     Answer.REFUSED: Exit.REFUSED,
     Answer.DEPENDS: Exit.DEPENDS,
 }
+_CERTAIN = (Answer.YES, Answer.NO, Answer.REFUSED)
+_OR = " or "
 _ORDER = (Answer.YES, Answer.DEPENDS, Answer.NO, Answer.REFUSED)
 
 
@@ -51,7 +52,7 @@ class PoolAnswer:
 
     case: Case
     judgement: Judgement
-    stock: Mapping[str, Answer]
+    stock: Mapping[str, Judgement]
     """By the name of the policy that describes the Cinder."""
 
     @property
@@ -80,7 +81,7 @@ class PoolAnswer:
 def answer_for(case: Case, policy: Policy) -> PoolAnswer:
     """Judge a case by a policy, and by those that describe Cinder."""
     stock = {
-        name: judge(case.request, case.unknowns, POLICIES[name]).answer
+        name: judge(case.request, case.unknowns, POLICIES[name])
         for name in _RELEASES
     }
     return PoolAnswer(case, judge(case.request, case.unknowns, policy), stock)
@@ -117,7 +118,9 @@ def _pool_to_json(found: PoolAnswer) -> Json:
         "pool": found.case.pool,
         "answer": str(found.answer),
         "reasons": list(found.reasons),
-        "stock": {name: str(each) for name, each in found.stock.items()},
+        "stock": {
+            name: str(each.answer) for name, each in found.stock.items()
+        },
         "unknown": [
             {
                 "fact": each.fact,
@@ -141,50 +144,51 @@ def _pool_to_json(found: PoolAnswer) -> Json:
 
 def headline(found: Sequence[PoolAnswer]) -> str:
     """Say first what the policy would do, and what unchanged Cinder."""
-    operation = found[0].case.request.operation
     policy = found[0].judgement.policy.name
-    told = [_sentence(policy, [each.answer for each in found], operation)]
+    told = [_sentence(policy, [_word(each.judgement) for each in found])]
     if not policy.startswith(_STOCK):
-        told += _stock_sentences(found, operation)
+        told += _stock_sentences(found)
     return " ".join(told)
 
 
-def _stock_sentences(
-    found: Sequence[PoolAnswer], operation: Operation
-) -> Iterator[str]:
-    by_policy = {
-        name: tuple(each.stock[name] for each in found) for name in _RELEASES
+def _stock_sentences(found: Sequence[PoolAnswer]) -> Iterator[str]:
+    words = {
+        name: [_word(each.stock[name]) for each in found] for name in _RELEASES
     }
-    for answers, names in groupby(by_policy, key=by_policy.__getitem__):
-        releases = [each for name in names for each in _RELEASES[name]]
-        span = releases[0]
-        if len(releases) > 1:
-            span = f"{releases[0]} to {releases[-1]}"
-        who = f"Unchanged Cinder {span}"
-        yield _sentence(who, answers, operation)
+    for each, names in groupby(words, key=words.__getitem__):
+        yield _sentence(f"Unchanged Cinder {_releases(names)}", each)
 
 
-def _sentence(
-    who: str, answers: Sequence[Answer], operation: Operation
-) -> str:
-    counts = Counter(answers)
-    if len(counts) == 1:
-        return f"{who} {_verb(answers[0], operation)}."
-    parts = [
-        f"{_verb(each, operation)} on {counts[each]}"
-        for each in _ORDER
-        if counts[each]
-    ]
-    first, *rest = parts
-    return f"{who} {first} of {len(answers)} pools, {', '.join(rest)}."
+def _releases(policies: Iterable[str]) -> str:
+    releases = [each for name in policies for each in _RELEASES[name]]
+    if len(releases) == 1:
+        return releases[0]
+    return f"{releases[0]} to {releases[-1]}"
 
 
-def _verb(answer: Answer, operation: Operation) -> str:
-    if answer is Answer.DEPENDS:
-        efficient, ordinary, _ = _VERBS[operation]
-        return f"may {efficient} or may not: it depends"
-    at = (Answer.YES, Answer.NO, Answer.REFUSED).index(answer)
-    return f"{_VERBS[operation][at]}s"
+def _sentence(who: str, words: Sequence[str]) -> str:
+    """Tell what somebody does, and on how many of the pools."""
+    counts = Counter(words)
+    first, *rest = (
+        f"{_verb(word)} on {count}" for word, count in counts.most_common()
+    )
+    if not rest:
+        return f"{who} {_verb(words[0])}."
+    return f"{who} {first} of {len(words)} pools, {', '.join(rest)}."
+
+
+def _verb(word: str) -> str:
+    return f"may {word}" if _OR in word else f"{word}s"
+
+
+def _word(found: Judgement) -> str:
+    """Return the verdict, or each that is possible."""
+    verbs = _VERBS[found.decision.request.operation]
+    return _OR.join(
+        verb
+        for answer, verb in zip(_CERTAIN, verbs, strict=True)
+        if answer in found.possible
+    )
 
 
 def _sorted(found: Iterable[PoolAnswer]) -> list[PoolAnswer]:
@@ -196,12 +200,12 @@ def show_answer(found: Sequence[PoolAnswer], taken: Iterable[Taken]) -> None:
     say(headline(found))
     say(_question(found[0].case))
     say()
-    show(_pools_table(_sorted(found)))
+    _show_pools(_sorted(found))
     _show_ways(_sorted(found))
     _show_unknown(found)
     granted = [*taken]
     if granted:
-        say("\nTaken for granted; --assume tells another value:")
+        say("\nTaken for granted:")
     for each in granted:
         say(f"  {each.fact} = {each.value}: {each.why}")
 
@@ -225,37 +229,38 @@ def _question(case: Case) -> str:
     )
 
 
-def _pools_table(found: Iterable[PoolAnswer]) -> Table:
-    rows = []
-    for each in found:
-        operation = each.case.request.operation
-        policy = each.judgement.policy.name
-        rows.append(
-            (
-                each.case.pool or "not known",
-                _word(each.answer, operation),
-                _stock_word(each, operation),
-                [*each.reasons],
-            )
+def _show_pools(found: Sequence[PoolAnswer]) -> None:
+    rows = [
+        (
+            each.case.pool or "not known",
+            _word(each.judgement),
+            _stock_words(each),
+            _why(each),
         )
+        for each in found
+    ]
+    policy = found[0].judgement.policy.name
     heads = ("pool", policy, "unchanged Cinder", "why")
-    return table(heads, rows, whole=("pool",))
+    show(table(heads, rows, whole=("pool", policy)))
 
 
-def _word(answer: Answer, operation: Operation) -> str:
-    if answer is Answer.DEPENDS:
-        return "depends"
-    at = (Answer.YES, Answer.NO, Answer.REFUSED).index(answer)
-    return _VERBS[operation][at]
+def _why(found: PoolAnswer) -> list[str] | str:
+    if found.answer is Answer.DEPENDS:
+        count = len(found.reasons)
+        return "1 unknown fact" if count == 1 else f"{count} unknown facts"
+    return [*found.reasons]
 
 
-def _stock_word(found: PoolAnswer, operation: Operation) -> str:
-    words = {name: _word(a, operation) for name, a in found.stock.items()}
-    if len({*words.values()}) == 1:
-        return next(iter(words.values()))
-    return ", ".join(
-        f"{'/'.join(_RELEASES[name])}: {word}" for name, word in words.items()
-    )
+def _stock_words(found: PoolAnswer) -> tuple[str, ...]:
+    """Return a line for each group of releases that do the same."""
+    words = {name: _word(each) for name, each in found.stock.items()}
+    spans = [
+        (_releases(names), word)
+        for word, names in groupby(words, key=words.__getitem__)
+    ]
+    if len(spans) == 1:
+        return (spans[0][1],)
+    return tuple(f"{span}: {word}" for span, word in spans)
 
 
 def _show_ways(found: Iterable[PoolAnswer]) -> None:

@@ -79,9 +79,10 @@ class Cloud:
         Raises:
             AdapterError: keystone gives no token.
         """
-        return self._asked(
+        found: str | None = self._asked(
             "identity", "the token", self._session.get_project_id
         )
+        return found
 
     @property
     def is_admin(self) -> bool:

@@ -24,6 +24,7 @@ from clonepolicy.adapters.records import (
     Pool,
     has_location_api,
     hidden_columns,
+    image_from_v2,
     locations_from_v2,
     pool_from_api,
     quota_from_api,
@@ -62,6 +63,8 @@ class CloudFacts:
 
     cloud: Cloud
     _known: dict[tuple[str, ...], Any] = attrs.field(factory=dict, init=False)
+    _shown: dict[str, Body] = attrs.field(factory=dict, init=False)
+    """Volumes that a list has shown, by their ids."""
 
     def _once(self, key: tuple[str, ...], read: Callable[[], T]) -> T:
         """Read something, or raise again what reading it raised before."""
@@ -90,12 +93,17 @@ class CloudFacts:
             NotFoundError: no image, or more than one, has this name.
         """
 
-        def read() -> Body:
+        def find() -> Body:
             try:
                 return self.cloud.get("image", "v2", "images", wanted)
             except NotFoundError:
                 body = self.cloud.get("image", "v2", "images", name=wanted)
             return _only(body.get("images"), f"image {wanted}")
+
+        def read() -> Body:
+            body = find()
+            image_from_v2(body)  # later readers rely on its fields
+            return body
 
         return self._once(("image", wanted), read)
 
@@ -120,22 +128,48 @@ class CloudFacts:
 
         def read() -> bool:
             path = ("v2", "images", image_id, "members")
-            members = self.cloud.get("image", *path).get("members")
-            return any(each.get("member_id") == project_id for each in members)
+            members = self.cloud.get("image", *path)["members"]
+            return any(each["member_id"] == project_id for each in members)
 
         return self._once(("members", image_id, project_id), read)
 
-    def stores(self) -> tuple[GlanceStore, ...]:
-        """Read Glance's cinder stores; none if it has one without a name."""
+    def store_details(self) -> tuple[Body, ...]:
+        """Read Glance's stores; none if it has one without a name."""
 
-        def read() -> tuple[GlanceStore, ...]:
+        def read() -> tuple[Body, ...]:
             path = ("v2", "info", "stores", "detail")
             try:
-                return stores_from_v2(self.cloud.get("image", *path))
+                return tuple(self.cloud.get("image", *path)["stores"])
             except NotFoundError:
                 return ()
 
         return self._once(("stores",), read)
+
+    def stores(self) -> tuple[GlanceStore, ...]:
+        """Read Glance's cinder stores."""
+        return self._once(
+            ("cinder stores",),
+            lambda: stores_from_v2({"stores": self.store_details()}),
+        )
+
+    def volumes_of_image(self, image_id: str) -> tuple[str, ...]:
+        """Return the ids of the volumes whose metadata names an image.
+
+        Those who may write the metadata of a volume can name any image.
+        """
+
+        def read() -> tuple[str, ...]:
+            query = {
+                "all_tenants": "1",
+                "metadata": str({"glance_image_id": image_id}),
+            }
+            found = self.cloud.get(_VOLUMES, "volumes", "detail", **query)
+            bodies = {str(body["id"]): body for body in found["volumes"]}
+            for volume_id, body in bodies.items():
+                self._shown[volume_id] = body
+            return tuple(bodies)
+
+        return self._once(("volumes of image", image_id), read)
 
     def volume_type(self, wanted: str | None) -> KnownType:
         """Read a type by its id or name; None: Cinder's default type.
@@ -186,7 +220,7 @@ class CloudFacts:
             ForbiddenError: it is not shown, and may be another project's.
         """
 
-        def read() -> KnownVolume:
+        def show() -> Body:
             try:
                 answer = self.cloud.get(_VOLUMES, "volumes", volume_id)
             except NotFoundError:
@@ -194,7 +228,10 @@ class CloudFacts:
                     raise
                 message = f"volume {volume_id} is not shown to this user"
                 raise ForbiddenError(message) from None
-            body: Body = answer.get("volume") or {}
+            return dict(answer["volume"])
+
+        def read() -> KnownVolume:
+            body = self._shown.get(volume_id) or show()
             kind = self.volume_type(
                 body.get("volume_type_id") or body.get("volume_type")
             )
@@ -221,7 +258,11 @@ class CloudFacts:
             body = self.cloud.get(_VOLUMES, *path, usage="true")
             return dict(body.get("quota_set") or {})
 
-        return quota_from_api(self._once(("quota", project_id), read), kind)
+        body = self._once(("quota", project_id), read)
+        of_type = "" if kind is None else kind.id
+        return self._once(
+            ("quota", project_id, of_type), lambda: quota_from_api(body, kind)
+        )
 
     def pools(self) -> tuple[Pool, ...]:
         """Read all pools; their clusters are those of their services."""
@@ -264,7 +305,11 @@ class CloudFacts:
         def read() -> frozenset[str]:
             users = self.cloud.get("identity", "v3", "users", name=user_name)
             user = _only(users.get("users"), f"user {user_name}")
-            query = {"user.id": str(user["id"]), "include_names": "true"}
+            query = {
+                "user.id": str(user["id"]),
+                "effective": "true",  # those of its groups, too
+                "include_names": "true",
+            }
             found = self.cloud.get(
                 "identity", "v3", "role_assignments", **query
             )

@@ -10,6 +10,7 @@ import attrs
 from clonepolicy import (
     AdapterError,
     Backend,
+    CinderLocation,
     CloneKind,
     Config,
     FactError,
@@ -19,12 +20,15 @@ from clonepolicy import (
     Location,
     LocationsFrom,
     NotFoundError,
+    Operation,
     Quota,
+    RbdLocation,
     Request,
+    UploadRequest,
     Volume,
     VolumeType,
     gather_create,
-    gather_upload,
+    parse_location,
 )
 from clonepolicy.adapters._families import facts_of_driver
 from clonepolicy.adapters.openstack import _unknown as unknown
@@ -47,6 +51,7 @@ _RBD = "cinder.volume.drivers.rbd.RBDDriver"
 _NEW = "00000000-0000-4000-8000-000000000001"
 """The id of what does not exist yet."""
 _EVERYBODY = ("public", "community")
+_CEPH = ("fsid", "pool")
 _CREATING = ("can_clone", "can_extend", "clone_in_use")
 _UPLOADING = ("can_clone", "clone_while_uploading", "clone_in_use")
 
@@ -111,6 +116,13 @@ _TAKEN = (
 )
 
 
+_DERIVED = Taken(
+    fact="image.locations",
+    value="as its stores imply",
+    why="only a user with the role service may read them",
+)
+
+
 @attrs.define(kw_only=True)
 class Gatherer:
     """Reads the facts of one question."""
@@ -120,7 +132,12 @@ class Gatherer:
     """The requester's own view of the cloud; None: that of `facts`."""
     file: Callable[[str | None], BackendFile | None] = lambda _: None
     """Returns what a cinder.conf says of a backend, by its name there."""
+    glance_user: str | None = None
+    """The user in ``[glance]`` of cinder.conf; "": there is none, so that
+    the token of the requester counts; None: not known."""
     assumed: Assumed = Assumed()
+    derives_locations: bool = attrs.field(default=False, init=False)
+    """Whether the locations are those that the image's stores imply."""
 
     def create(
         self,
@@ -238,36 +255,54 @@ class Gatherer:
         except AdapterError as error:
             name = None if kind is None else kind.name
             unknowns.append(unknown.of_stores(name, why_missing(error)))
-        if self.assumed.service_roles is None:
-            unknowns.append(unknown.of_roles(LocationsFrom.IMAGE))
+        roles, missing = self._roles()
+        if roles is None:
+            unknowns.append(unknown.of_roles(LocationsFrom.IMAGE, missing))
         if "host" in known.hidden:
             unknowns.append(unknown.of_own_place(Missing.FORBIDDEN))
         host = volume.host
         file = self.file(None if host is None else host.backend)
         backend, of_backend = self._backend(host, file, _UPLOADING)
-        request = gather_upload(
-            volume_id,
-            image.id,
-            owner,
-            self._config(file),
-            self._ports(ReadImages(image, (), glance), backend),
+        request = UploadRequest(
+            image=image,
+            volume=volume,
+            project_id=owner,
             force=force,
+            backend=backend,
+            config=self._config(file),
+            glance=glance,
         )
         request = self.assumed.change(request)
         unknowns += of_backend
         if file is None:
             unknowns += unknown.of_config(request)
-        missing = request.clone_quota.missing
-        if missing is None and file is None:
-            missing = Missing.NOT_ASKED  # the file says whose quota it is
-        if missing is not None:
-            unknowns.append(unknown.of_quota("clone_quota", missing))
+        quota = self._clone_quota(request, file)
+        request = attrs.evolve(request, clone_quota=quota)
+        if quota.missing is not None:
+            unknowns.append(unknown.of_quota("clone_quota", quota.missing))
         place = None if host is None else str(host)
         return (self._case(place, request, unknowns),)
 
-    def taken(self) -> tuple[Taken, ...]:
+    def _clone_quota(
+        self, request: UploadRequest, file: BackendFile | None
+    ) -> Quota:
+        """Read the quota of the project that would own the clone."""
+        option = "config.image_upload_use_internal_tenant"
+        if file is None and option not in self.assumed.facts:
+            return Quota(missing=Missing.NOT_ASKED)
+        kind = request.volume.volume_type
+        try:
+            return self.facts.quota(request.clone_project, kind)
+        except AdapterError as error:
+            return Quota(missing=why_missing(error))
+
+    def taken(self, request: Request) -> tuple[Taken, ...]:
         """Return what is taken for granted, unless it is assumed."""
-        return tuple(t for t in _TAKEN if t.fact not in self.assumed.facts)
+        told = self.assumed.facts
+        if request.operation is Operation.UPLOAD:
+            return ()
+        derived = (_DERIVED,) if self.derives_locations else ()
+        return tuple(t for t in (*_TAKEN, *derived) if t.fact not in told)
 
     def _case(
         self, pool: str | None, request: Request, found: Iterable[Unknown]
@@ -290,6 +325,18 @@ class Gatherer:
     def _known_backend(self, host: Host | None) -> Backend:
         file = self.file(None if host is None else host.backend)
         return self._backend(host, file, ())[0]
+
+    def _roles(self) -> tuple[frozenset[str] | None, Missing]:
+        """Return the roles of the ``[glance]`` user, or why not."""
+        if self.assumed.service_roles is not None:
+            return self.assumed.service_roles, Missing.NOT_ASKED
+        if not self.glance_user:
+            none = None if self.glance_user is None else frozenset[str]()
+            return none, Missing.NOT_ASKED
+        try:
+            return self.facts.roles_of(self.glance_user), Missing.NOT_ASKED
+        except AdapterError as error:
+            return None, why_missing(error)
 
     def _of_type(self, kind: KnownType) -> Iterator[Unknown]:
         if not kind.shown:
@@ -362,7 +409,7 @@ class Gatherer:
 
     def _glance(self, body: Body) -> tuple[GlanceConfig, list[Unknown]]:
         """Return what Glance offers; a body that shows locations says it."""
-        roles = self.assumed.service_roles or frozenset()
+        roles = self._roles()[0] or frozenset()
         shows = "locations" in body
         try:
             has = self.facts.has_location_api()
@@ -400,9 +447,38 @@ class Gatherer:
         complete = "locations" in body or body.get("status") == "queued"
         if complete:
             return found, []
+        derived = None if found else self._derived(body)
+        if derived is not None:
+            self.derives_locations = True
+            return derived, []
         if missing is Missing.ABSENT:  # an older Glance, or not its project
             missing = Missing.UNSUPPORTED
         return found, [unknown.of_locations(missing)]
+
+    def _derived(self, body: Body) -> tuple[Location, ...] | None:
+        """Derive the locations from the image's stores; None: impossible.
+
+        A store of Ceph names images by their ids.  The volume of a cinder
+        store has the image's id in its metadata.
+        """
+        names = body.get("stores")
+        if not isinstance(names, str) or not self.facts.cloud.is_admin:
+            return None
+        found: list[Location] = []
+        image_id = str(body["id"])
+        try:
+            stores = {str(s["id"]): s for s in self.facts.store_details()}
+            for name in names.split(","):
+                store = stores[name]
+                if store["type"] == "cinder":
+                    (volume,) = self.facts.volumes_of_image(image_id)
+                    found.append(CinderLocation(volume, name))
+                elif store["type"] == "rbd":
+                    fsid, pool = map(store["properties"].get, _CEPH)
+                    found.append(RbdLocation(fsid, pool, image_id, "snap"))
+        except (AdapterError, KeyError, TypeError, ValueError):
+            return None
+        return tuple(map(parse_location, map(str, found)))
 
     def _image(
         self, body: Body, volume: Volume, glance: GlanceConfig
@@ -422,12 +498,12 @@ class Gatherer:
         shown = "locations" in body or body.get("direct_url") is not None
         otherwise = LocationsFrom.IMAGE if shown else LocationsFrom.HIDDEN
         by_api = LocationsFrom.LOCATIONS_API
-        roles = self.assumed.service_roles
+        roles, missing = self._roles()
         if glance.has_location_api is False or body.get("status") == "queued":
             seen = otherwise
         elif roles is None:
             seen = otherwise
-            unknowns.append(unknown.of_roles(by_api))
+            unknowns.append(unknown.of_roles(by_api, missing))
         elif "service" not in roles:
             seen = otherwise
         elif "admin" in roles or body.get("visibility") in _EVERYBODY:

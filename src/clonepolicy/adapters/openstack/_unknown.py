@@ -31,6 +31,7 @@ R = TypeVar("R", CreateRequest, UploadRequest)
 SERVICE_ROLES = frozenset({"service", "admin"})
 _CONF = "--cinder-conf FILE"
 _SOMEBODY = "the internal tenant"
+_SOME_POOL = Host("some", "backend", "pool")
 _SOME_VOLUME = "00000000-0000-4000-8000-000000000000"
 
 
@@ -52,18 +53,21 @@ def of_config(request: CreateRequest | UploadRequest) -> Iterator[Unknown]:
     """Iterate over the options of cinder.conf, which no API shows."""
 
     def option(
-        name: str, value: object = True, *, example: str, ordered: bool = True
+        name: str, *value: object, example: str, ordered: bool = True
     ) -> Unknown:
+        (granted,) = value or (True,)
         return Unknown(
             fact=f"config.{name}",
             missing=Missing.UNSUPPORTED,
             tell=f"{_CONF}, or {_assumed(name, example)}",
-            granted=_set("config", **{name: value}),
+            granted=_set("config", **{name: granted}),
             ordered=ordered,
         )
 
     if request.image.signed:
-        yield option("verify_glance_signatures", "disabled", example="disabled")
+        yield option(
+            "verify_glance_signatures", "disabled", example="disabled"
+        )
     if request.image.container_format == "compressed":
         name = "allow_compression_on_image_upload"
         yield option(name, example="true")
@@ -230,11 +234,11 @@ def of_own_place(missing: Missing) -> Unknown:
         fact="volume.host",
         missing=missing,
         tell="ask as an admin",
-        granted=_set("volume", host=Host("somewhere")),
+        granted=_set("volume", host=_SOME_POOL),
     )
 
 
-def of_roles(locations_from: LocationsFrom) -> Unknown:
+def of_roles(locations_from: LocationsFrom, missing: Missing) -> Unknown:
     """Return that the roles of the ``[glance]`` user are not known.
 
     ``locations_from`` is where this user reads the locations if it has both.
@@ -249,9 +253,9 @@ def of_roles(locations_from: LocationsFrom) -> Unknown:
 
     return Unknown(
         fact="glance.service_roles",
-        missing=Missing.NOT_ASKED,
-        tell=_assumed("service_roles", "service,admin")
-        + ", the roles of the [glance] user of cinder.conf",
+        missing=missing,
+        tell=f"{_CONF} and a user who may list role assignments, or "
+        + _assumed("service_roles", "service,admin"),
         granted=granted,
     )
 
@@ -318,17 +322,19 @@ def of_place(missing: Missing) -> Unknown:
     """Return that no pool is known to which the new volume may go."""
 
     def granted(request: CreateRequest) -> CreateRequest:
-        source = next(
-            (c for c in request.image_volumes if c.source is not None), None
+        host, cluster, array = _SOME_POOL, None, request.backend.array_id
+        for candidate in request.image_volumes:
+            source = candidate.source
+            if source is not None and source.host is not None:
+                host, cluster = source.host, source.cluster_name
+                array = candidate.backend.array_id
+        return attrs.evolve(
+            request,
+            volume=attrs.evolve(
+                request.volume, host=host, cluster_name=cluster
+            ),
+            backend=attrs.evolve(request.backend, array_id=array),
         )
-        if source is None or source.source is None:
-            return request
-        volume = attrs.evolve(
-            request.volume,
-            host=source.source.host,
-            cluster_name=source.source.cluster_name,
-        )
-        return attrs.evolve(request, volume=volume)
 
     return Unknown(
         fact="volume.host",
