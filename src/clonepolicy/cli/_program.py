@@ -15,8 +15,10 @@ from clonepolicy.cli._cloud import init
 from clonepolicy.cli._decide import decide_command, schema_command
 from clonepolicy.cli._demo_command import demo
 from clonepolicy.cli._explain import explain_command
+from clonepolicy.cli._lint import lint
 from clonepolicy.cli._rules import rules
 from clonepolicy.cli._storage import image, volume
+from clonepolicy.cli._why import why
 
 _SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
@@ -82,6 +84,8 @@ for command in (
     check,
     discard,
     decide_command,
+    why,
+    lint,
     explain_command,
     rules,
     schema_command,
