@@ -22,7 +22,7 @@ SPLIT = "adapters"
 LAYERS = {
     "tools": ("cli testing", "_terminal"),
     "adapters": (
-        "adapters._weigher",
+        "adapters._weigher adapters.lint",
         "adapters.cinder adapters.local adapters.memory",
         "adapters.glance adapters.qcow2 adapters.rbd adapters.reflink",
         "adapters.openstack",
@@ -30,7 +30,7 @@ LAYERS = {
         "adapters._drivers adapters._inspection adapters.sandbox",
         "adapters._formats",
         "adapters._files adapters._qemu",
-        "adapters._sizes",
+        "adapters._sizes adapters.conf",
     ),
     "JSON and scenarios": ("scenarios schema wire unknowns",),
     "public names": (FACADE,),

@@ -17,6 +17,8 @@ from clonepolicy.adapters.records import (
     volume_type_from_api,
 )
 
+__all__ = ["RunningCloud"]
+
 _PAGE = 1000
 """Images in one answer, as many as Glance gives at most by default."""
 
