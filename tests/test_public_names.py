@@ -76,6 +76,11 @@ OTHERS: Mapping[str, str] = {
         Value config_from_file files_of glance_config_from_file
     """,
     "clonepolicy.adapters.glance": "GlanceImages Patience",
+    "clonepolicy.adapters.lint": """
+        CHECKS Check CloudView Estate Finding Level Need NotChecked Report
+        Spot run
+    """,
+    "clonepolicy.adapters.lint.running": "RunningCloud",
     "clonepolicy.adapters.local": """
         Created ImageRow LocalCloud Pool Problem Uploaded VolumeRow
     """,
@@ -121,8 +126,10 @@ MODULES = {**CORE, **OTHERS}
 
 def exported(module: str) -> list[str]:
     """Return the names that a module exports."""
-    if module.endswith(".conf"):
+    if module.endswith((".conf", ".lint")):
         pytest.importorskip("oslo_config", reason="install clonepolicy[lint]")
+    if module.endswith(".running"):
+        pytest.importorskip("openstack", reason="install clonepolicy[cloud]")
     for needed in ("cinder", "glanceclient", "openstack"):
         if module.rpartition(".")[2] == needed.removesuffix("client"):
             pytest.importorskip(needed, reason="run nox -s openstack")

@@ -22,15 +22,15 @@ SPLIT = "adapters"
 LAYERS = {
     "tools": ("cli testing", "_terminal"),
     "adapters": (
-        "adapters._weigher",
-        "adapters.cinder adapters.lint adapters.local adapters.memory",
+        "adapters._weigher adapters.lint",
+        "adapters.cinder adapters.local adapters.memory",
         "adapters.glance adapters.qcow2 adapters.rbd adapters.reflink",
         "adapters.conf adapters.openstack",
         "adapters.records adapters._families",
         "adapters._drivers adapters._inspection adapters.sandbox",
         "adapters._formats",
         "adapters._files adapters._qemu",
-        "adapters._sizes",
+        "adapters._sizes adapters.conf",
     ),
     "JSON and scenarios": ("scenarios schema wire unknowns",),
     "public names": (FACADE,),

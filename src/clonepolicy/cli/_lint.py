@@ -249,7 +249,7 @@ def _space(hosts: Iterable[CinderConf]) -> dict[str, int]:
 
 
 def _cloud(estate: Estate, name: str) -> CloudView:
-    from clonepolicy.adapters.lint import RunningCloud
+    from clonepolicy.adapters.lint.running import RunningCloud
     from clonepolicy.adapters.openstack import Cloud, CloudFacts
 
     users = (c.value("username", "glance").value for c in estate.cinder)

@@ -1,6 +1,5 @@
 """Misconfigurations that cinder.conf and glance-api.conf show, as data."""
 
-from clonepolicy._lazy import TYPE_CHECKING, on_first_use
 from clonepolicy.adapters.lint._check import (
     Check,
     CloudView,
@@ -17,12 +16,6 @@ from clonepolicy.adapters.lint._run import (
     run,
 )
 
-if TYPE_CHECKING:
-    from clonepolicy.adapters.lint._running import RunningCloud
-else:
-    # openstacksdk is another extra
-    __getattr__, __dir__ = on_first_use(__name__, "_running")
-
 __all__ = [
     "CHECKS",
     "Check",
@@ -33,7 +26,6 @@ __all__ = [
     "Need",
     "NotChecked",
     "Report",
-    "RunningCloud",
     "Spot",
     "run",
 ]

@@ -17,6 +17,8 @@ from clonepolicy.adapters.records import (
     volume_type_from_api,
 )
 
+__all__ = ["RunningCloud"]
+
 _PAGE = 1000
 """Images in one answer, as many as Glance gives at most by default."""
 
@@ -94,7 +96,7 @@ class RunningCloud(CloudView):
                 raise AdapterError(f"images: {error}") from error
             if not page or body.get("next") is None:
                 return tuple(found)
-            query["marker"] = page[-1].get("id")
+            query = {"marker": page[-1].get("id"), "limit": _PAGE}
 
     @override
     def quota(self, project_id: str) -> Quota:
