@@ -1,11 +1,12 @@
-"""``clonepolicy explain``: explain a reason or a stored decision."""
+"""``clonepolicy explain``: explain a name or a stored decision."""
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
+from typing_extensions import override
 
 import clonepolicy
 from clonepolicy._terminal.errors import CliError, Exit
@@ -15,9 +16,27 @@ from clonepolicy._terminal.options import (
     json_option,
     read_input,
 )
-from clonepolicy._terminal.render import Json, emit, pairs, say, show
+from clonepolicy._terminal.render import Json, emit, say
 from clonepolicy._text import shown
-from clonepolicy.cli._rules import rule_rows, rule_to_dict
+
+
+class _SubjectOrFile(click.ParamType):  # type: ignore[type-arg]  # generic since 8.5
+    """The name of something that can be explained, or of a file."""
+
+    name = "subject"
+
+    @override
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete a name in any case, or leave files to the shell."""
+        from clonepolicy.cli._subjects import names
+
+        wanted = incomplete.casefold()
+        found = [n for n in names() if n.casefold().startswith(wanted)]
+        if not found:
+            return [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(name) for name in found]
 
 
 @click.command(
@@ -25,11 +44,18 @@ from clonepolicy.cli._rules import rule_rows, rule_to_dict
     epilog=examples(
         "clonepolicy explain owner-mismatch",
         "clonepolicy explain IMAGE_NOT_ACTIVE --json",
+        "clonepolicy explain image_on_same_array",
+        "clonepolicy explain X4",
+        "clonepolicy explain trusted_projects",
         "clonepolicy explain decision.json --what-would-it-take",
         "clonepolicy explain decision.json --tenant",
     ),
 )
-@click.argument("subject", metavar="REASON|DECISION.json")
+@click.argument(
+    "subject",
+    metavar="REASON|RULE|X-NUMBER|OPTION|DECISION.json",
+    type=_SubjectOrFile(),
+)
 @flag("--tenant", help="Show only what a tenant may know.")
 @flag(
     "--what-would-it-take",
@@ -40,16 +66,17 @@ from clonepolicy.cli._rules import rule_rows, rule_to_dict
 def explain_command(
     subject: str, *, tenant: bool, unblock: bool, as_json: bool
 ) -> None:
-    """Explain a reason, or a decision that is stored as JSON.
+    """Explain a reason, a rule, an option, or a decision stored as JSON.
 
-    The request in DECISION.json is decided again; - reads standard input.
-    If the result is not the stored decision, that is an error.
+    An X-number is that of a misconfiguration in the documentation. The request
+    in DECISION.json is decided again; - reads standard input. If the result is
+    not the stored decision, that is an error.
     """
-    wanted = subject.lower().replace("_", "-")
-    reason = next(
-        (reason for reason in clonepolicy.Reason if reason == wanted), None
-    )
-    if reason is None:
+    from clonepolicy.cli._explain_subject import explain_subject
+    from clonepolicy.cli._subjects import find_subject
+
+    named = find_subject(subject)
+    if named is None:
         decision = _decision(subject)
         _explain_decision(
             decision, tenant=tenant, unblock=unblock, as_json=as_json
@@ -58,35 +85,25 @@ def explain_command(
     if tenant or unblock:
         raise click.UsageError(
             "--tenant and --what-would-it-take need a decision, "
-            f"but {reason} is a reason"
+            f"but {subject} is the name of something else"
         )
-    if as_json:
-        from clonepolicy import wire
-
-        emit(
-            {
-                "kind": "reason",
-                "name": reason.name,
-                **wire.reason_to_dict(reason),
-                "rules": _rules_of(reason),
-            }
-        )
-    else:
-        _show_reason(reason)
+    explain_subject(named, as_json=as_json)
 
 
 def _decision(name: str) -> clonepolicy.Decision:
     if name != "-" and not Path(name).exists():
-        close = difflib.get_close_matches(
-            name.lower(), list(clonepolicy.Reason), 1
-        )
+        from clonepolicy.cli._subjects import close_names
+
+        close = close_names(name)
         remedy = (
             f"did you mean {close[0]}?"
             if close
-            else "run clonepolicy rules to list the reasons"
+            else "run clonepolicy rules to list the rules and reasons"
         )
         raise CliError(
-            Exit.NOT_FOUND, f"{name}: not a reason, and not a file", remedy
+            Exit.NOT_FOUND,
+            f"{name}: not a reason, rule, X-number or option, and not a file",
+            remedy,
         )
     from clonepolicy import wire
 
@@ -145,27 +162,3 @@ def _show_unblocks(unblocks: tuple[clonepolicy.Unblock, ...]) -> None:
         say(f"  {unblock.route}{source}:")
         for each in unblock.remedies:
             say(f"    {each} [{each.reason}]")
-
-
-def _rules_of(reason: clonepolicy.Reason) -> list[Json]:
-    return [
-        {"policy": policy.name, "table": table, **rule_to_dict(rule)}
-        for policy in clonepolicy.POLICIES.values()
-        for table, rules in policy.tables()
-        for rule in rules
-        if rule.reason is reason
-    ]
-
-
-def _show_reason(reason: clonepolicy.Reason) -> None:
-    say(f"{reason}: {reason.meaning}\n")
-    show(pairs([("subject", reason.subject)]))
-    found = _rules_of(reason)
-    for name in dict.fromkeys(entry["rule"] for entry in found):
-        entries = [entry for entry in found if entry["rule"] == name]
-        homes: dict[str, list[str]] = {}
-        for entry in entries:
-            homes.setdefault(entry["policy"], []).append(entry["table"])
-        rule = entries[0]
-        say(f"\nrule {name}: {rule['requirement']}")
-        show(pairs([*homes.items(), *rule_rows(rule)]))
