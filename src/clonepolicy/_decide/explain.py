@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -18,12 +18,14 @@ from clonepolicy._decide.decision import (
     Upload,
 )
 from clonepolicy._decide.evaluation import Evaluation
-from clonepolicy._decide.finding import CandidateResult, Finding
+from clonepolicy._decide.finding import CandidateResult, Finding, Remedy
 from clonepolicy._decide.relevance import nearest, unused
 from clonepolicy._facts.config import GlanceStore
 from clonepolicy._facts.records import Host, VolumeType
 from clonepolicy._facts.requests import Operation
 from clonepolicy._text import shown
+
+Reword: TypeAlias = Callable[[Remedy], Remedy | None]
 
 _ROOM = 14_000
 """The most bytes of an explanation, without the lines that count the rest."""
@@ -103,23 +105,25 @@ def _volume_type(kind: VolumeType) -> str:
     return f"{name} ({', '.join(promises)})" if promises else name
 
 
-def explain(decision: Decision) -> str:
+def explain(decision: Decision, *, reword: Reword | None = None) -> str:
     """Tell an operator everything: verdict, findings, notes and plan.
 
     The text is printable and shorter than 16 KiB.  If not everything fits,
-    it says how much is left out.
+    it says how much is left out.  ``reword`` says a remedy in the words of
+    the cloud at hand; None leaves the remedy out.
     """
+    writer = _Writer(reword)
     head = [f"{headline(decision)} (policy {decision.policy})"]
-    notes = _listing(map(_finding_lines, decision.notes), len(decision.notes))
+    notes = _listing(map(writer.finding, decision.notes), len(decision.notes))
     plan = [*_plan_lines(decision.plan)]
     room = _ROOM - sum(map(_bytes, (head, notes, plan)))
     found = [f for f in decision.relevant if f.candidate is None]
     request = [
-        *_listing(map(_request_lines, found), len(found), room),
+        *_listing(map(writer.about_request, found), len(found), room),
         *_unused_lines(decision.evaluation),
     ]
     candidates = _candidate_lines(
-        nearest(decision.candidates), room - _bytes(request)
+        writer, nearest(decision.candidates), room - _bytes(request)
     )
     return "\n".join(
         [
@@ -161,18 +165,31 @@ def _listing(
     return [line for block in listed for line in block] + more
 
 
-def _finding_lines(finding: Finding) -> Iterator[str]:
-    reason = finding.reason
-    compared = (f"{path}={format_fact(fact)}" for path, fact in finding.values)
-    yield f"  - {reason}: {finding.meaning}"
-    yield f"    ({', '.join(compared)})"
-    for remedy in finding.remedies:
-        yield f"    {remedy}"
+@attrs.frozen
+class _Writer:
+    """Writes findings, and their remedies in the words of a cloud."""
 
+    reword: Reword | None
 
-def _request_lines(finding: Finding) -> Iterator[str]:
-    yield from _finding_lines(finding)
-    yield f"    closes: {', '.join(finding.blocks)}"
+    def finding(self, finding: Finding) -> Iterator[str]:
+        facts = finding.values
+        compared = (f"{path}={format_fact(fact)}" for path, fact in facts)
+        yield f"  - {finding.reason}: {finding.meaning}"
+        yield f"    ({', '.join(compared)})"
+        for remedy in finding.remedies:
+            words = self.reword(remedy) if self.reword else remedy
+            if words is not None:
+                yield f"    {words}"
+
+    def about_request(self, finding: Finding) -> Iterator[str]:
+        yield from self.finding(finding)
+        yield f"    closes: {', '.join(finding.blocks)}"
+
+    def result(self, result: CandidateResult) -> Iterator[str]:
+        state = "refused" if result.findings else "acceptable"
+        yield f"{result.route} {shown(result.candidate.label)}: {state}"
+        for finding in result.findings:
+            yield from self.finding(finding)
 
 
 def _unused_lines(evaluation: Evaluation[Any]) -> Iterator[str]:
@@ -184,9 +201,9 @@ def _unused_lines(evaluation: Evaluation[Any]) -> Iterator[str]:
 
 
 def _candidate_lines(
-    results: list[CandidateResult], room: int
+    writer: _Writer, results: list[CandidateResult], room: int
 ) -> Iterator[str]:
-    listed = [*_fitting(map(_result_lines, results), room)]
+    listed = [*_fitting(map(writer.result, results), room)]
     for block in listed:
         yield from block
     rest = results[len(listed) :]
@@ -198,13 +215,6 @@ def _candidate_lines(
     yield "  " + ", ".join(
         f"{reason} {count:,}" for reason, count in reasons.most_common()
     )
-
-
-def _result_lines(result: CandidateResult) -> Iterator[str]:
-    state = "refused" if result.findings else "acceptable"
-    yield f"{result.route} {shown(result.candidate.label)}: {state}"
-    for finding in result.findings:
-        yield from _finding_lines(finding)
 
 
 def _plan_lines(plan: plans.Plan) -> Iterator[str]:

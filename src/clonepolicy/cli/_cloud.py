@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+import clonepolicy
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import examples, flag, json_option
 from clonepolicy._terminal.render import (
@@ -54,7 +57,53 @@ _OF_AN_IMAGE = (
 _TOLD = 3
 """How many problems each command shows; ``clonepolicy check`` shows all."""
 _SILENT = logging.NullHandler()
-name_argument = click.argument("wanted", metavar="ID|NAME")
+_PLAIN_WORD = re.compile(r"\w[\w.+-]*")
+"""What a shell takes as one word and as nothing else."""
+
+
+Complete: TypeAlias = Callable[
+    [click.Context, click.Parameter, str], list[CompletionItem]
+]
+
+
+def completing(noun: str) -> Complete:
+    """Return what completes the ids and names of images, volumes or pools.
+
+    A name that has a meaning for the shell is shown beside the id only:
+    another project may have chosen it.
+    """
+
+    def complete(
+        context: click.Context, _parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        given = context.params
+        root = given.get("root") or Path()
+        try:
+            with local.LocalCloud(root, repair=False) as cloud:
+                if noun == "pool":
+                    found = [(pool.name, "") for pool in cloud.pools]
+                else:
+                    rows = getattr(cloud, f"list_{noun}s")(given["project"])
+                    ids = short([getattr(row, noun).id for row in rows])
+                    names = [row.name for row in rows]
+                    found = [*zip(names, ids, strict=True)]
+                    found += zip(ids, names, strict=True)
+        except clonepolicy.ClonePolicyError:
+            return []
+        return [
+            CompletionItem(word, help=printable(other))
+            for word, other in found
+            if word.startswith(incomplete) and _PLAIN_WORD.fullmatch(word)
+        ]
+
+    return complete
+
+
+def name_argument(noun: str) -> Callable[[F], F]:
+    """Add the id or the name of an image or a volume to a command."""
+    return click.argument(
+        "wanted", metavar="ID|NAME", shell_complete=completing(noun)
+    )
 
 
 def cloud_options(function: F) -> F:
@@ -186,7 +235,7 @@ def add_listing(
         answer({f"{noun}s": rows}, shown, as_json=as_json)
 
     @command("show", helps[1], example)
-    @name_argument
+    @name_argument(noun)
     @cloud_options
     def show_row(
         wanted: str, root: Path, project: str, *, as_json: bool
@@ -196,7 +245,7 @@ def add_listing(
         answer({noun: fields}, pairs(fields.items()), as_json=as_json)
 
     @command("delete", helps[2], example)
-    @name_argument
+    @name_argument(noun)
     @cloud_options
     def delete_row(
         wanted: str, root: Path, project: str, *, as_json: bool

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
-from typing_extensions import override
 
 import clonepolicy
 from clonepolicy._terminal.errors import CliError, Exit
@@ -20,23 +19,17 @@ from clonepolicy._terminal.render import Json, emit, say
 from clonepolicy._text import shown
 
 
-class _SubjectOrFile(click.ParamType):  # type: ignore[type-arg]  # generic since 8.5
-    """The name of something that can be explained, or of a file."""
+def _complete(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete a name in any case, or leave files to the shell."""
+    from clonepolicy.cli._subjects import names
 
-    name = "subject"
-
-    @override
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Complete a name in any case, or leave files to the shell."""
-        from clonepolicy.cli._subjects import names
-
-        wanted = incomplete.casefold()
-        found = [n for n in names() if n.casefold().startswith(wanted)]
-        if not found:
-            return [CompletionItem(incomplete, type="file")]
-        return [CompletionItem(name) for name in found]
+    wanted = incomplete.casefold()
+    found = [n for n in names() if n.casefold().startswith(wanted)]
+    if not found:
+        return [CompletionItem(incomplete, type="file")]
+    return [CompletionItem(name) for name in found]
 
 
 @click.command(
@@ -54,7 +47,7 @@ class _SubjectOrFile(click.ParamType):  # type: ignore[type-arg]  # generic sinc
 @click.argument(
     "subject",
     metavar="REASON|RULE|X-NUMBER|OPTION|DECISION.json",
-    type=_SubjectOrFile(),
+    shell_complete=_complete,
 )
 @flag("--tenant", help="Show only what a tenant may know.")
 @flag(

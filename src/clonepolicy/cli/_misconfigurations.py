@@ -61,10 +61,12 @@ def _rows(page: str) -> Iterator[Misconfiguration]:
         cells = [cell.strip() for cell in line.split("|")[1:-1]]
         is_head = cells[-1:] in (["no."], ["---"])
         if len(cells) == _COLUMNS and not is_head:
-            plain = (_CODE.sub(r"\1", cell) for cell in cells[:-1])
+            reason, cause, remedy, _ = (_CODE.sub(r"\1", c) for c in cells)
             yield Misconfiguration(
                 symptom,
-                *plain,
+                reason,
+                cause,
+                remedy,
                 numbers=tuple(_NUMBER.findall(cells[-1])),
                 code=tuple(_CODE.findall(line)),
             )

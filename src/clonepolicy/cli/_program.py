@@ -16,6 +16,7 @@ from clonepolicy.cli._decide import decide_command, schema_command
 from clonepolicy.cli._demo_command import demo
 from clonepolicy.cli._explain import explain_command
 from clonepolicy.cli._rules import rules
+from clonepolicy.cli._settings import option, pool, quota
 from clonepolicy.cli._storage import image, volume
 
 _SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
@@ -79,6 +80,9 @@ for command in (
     init,
     image,
     volume,
+    pool,
+    option,
+    quota,
     check,
     discard,
     decide_command,

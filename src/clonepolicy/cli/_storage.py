@@ -17,6 +17,7 @@ from clonepolicy.cli._cloud import (
     F,
     add_listing,
     cloud_options,
+    completing,
     name_argument,
     opened,
     to_dict,
@@ -155,6 +156,7 @@ def _decision_options(function: F) -> F:
     "--image",
     required=True,
     metavar="ID|NAME",
+    shell_complete=completing("image"),
     help="Image whose data the volume gets.",
 )
 @click.option(
@@ -167,8 +169,10 @@ def _decision_options(function: F) -> F:
 @click.option("--name", help="Name of the volume.  [default: the image's]")
 @click.option(
     "--pool",
-    help="Pool of the volume.  [default: that of its source, or else the one "
-    "with the most free space]",
+    shell_complete=completing("pool"),
+    help="Pool of the volume.  [default: where it is a reflink of its source, "
+    "or else the pool of its source; without a source, one with reflinks, or "
+    "else the one with the most free space]",
 )
 @_decision_options
 def create(  # noqa: PLR0913 - one for each option
@@ -206,7 +210,7 @@ def create(  # noqa: PLR0913 - one for each option
         " --json",
     ),
 )
-@name_argument
+@name_argument("volume")
 @click.option("--name", required=True, help="Name of the image.")
 @click.option(
     "--disk-format",
