@@ -68,7 +68,7 @@ OTHERS: Mapping[str, str] = {
         Notes PolicyDriverMixin PolicyVolumeManager Settings
         backend_from_driver config_from config_from_files image_from_meta
         list_opts locations_from_tuple register_messages register_opts
-        settings_from volume_from_api volume_from_model volume_from_object
+        settings_from volume_from_model volume_from_object
     """,
     "clonepolicy.adapters.glance": "GlanceImages Patience",
     "clonepolicy.adapters.local": """
@@ -83,7 +83,9 @@ OTHERS: Mapping[str, str] = {
     "clonepolicy.adapters.qcow2": "Qcow2Array",
     "clonepolicy.adapters.rbd": "RbdArray",
     "clonepolicy.adapters.records": """
-        image_from_v2 locations_from_v2 volume_from_row
+        Pool has_location_api hidden_columns image_from_v2 locations_from_v2
+        pool_from_api quota_from_api shows_extra_specs stores_from_v2
+        volume_from_api volume_from_row volume_type_from_api
     """,
     "clonepolicy.adapters.reflink": "ReflinkArray",
     "clonepolicy.cli": "main",

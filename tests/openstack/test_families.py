@@ -22,10 +22,7 @@ objects.register_all()  # the drivers name its classes
 from cinder.volume.drivers import lightos, lvm, nfs  # noqa: E402 - the same
 from installed import RELEASE  # noqa: E402 - the same
 
-from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
-    backend_from_driver,
-)
-from clonepolicy.adapters.cinder._families import (  # noqa: E402 - the same
+from clonepolicy.adapters._families import (  # noqa: E402 - the same
     DELEGATING,
     FAMILIES,
     NO_IMAGES,
@@ -33,6 +30,9 @@ from clonepolicy.adapters.cinder._families import (  # noqa: E402 - the same
     PACKAGE,
     Family,
     family_of,
+)
+from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
+    backend_from_driver,
 )
 from clonepolicy.adapters.cinder._releases.known import (  # noqa: E402 - the same
     RELEASES,

@@ -38,7 +38,8 @@ from cinder_database import (
 from oslo_serialization import jsonutils
 
 from clonepolicy import FactError
-from clonepolicy.adapters.cinder import volume_from_api, volume_from_object
+from clonepolicy.adapters.cinder import volume_from_object
+from clonepolicy.adapters.records import volume_from_api
 
 __all__ = ["database", "migrated"]
 

@@ -23,7 +23,6 @@ from clonepolicy.adapters.cinder._options import (
 from clonepolicy.adapters.cinder._records import (
     image_from_meta,
     locations_from_tuple,
-    volume_from_api,
     volume_from_model,
     volume_from_object,
 )
@@ -48,7 +47,6 @@ __all__ = [
     "register_messages",
     "register_opts",
     "settings_from",
-    "volume_from_api",
     "volume_from_model",
     "volume_from_object",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,12 +17,11 @@ from oslo_config import cfg
 from oslo_log import log
 
 from clonepolicy.adapters.cinder._errors import traced
+from clonepolicy.adapters.records._pools import reported_array
 
 LOG = log.getLogger(__name__)
 _HOST = cfg.StrOpt("backend_host")
 _EXTRA = cfg.StrOpt("extra_capabilities", default="{}")
-_CEPH = re.compile(r".*:([0-9a-f-]{36}):[^:]*:[^:]*")
-"""``location_info`` of an RBD driver: it ends in FSID, user and pool."""
 KEPT = 60.0
 """Seconds for which an answer of the scheduler is kept: as long as a service
 takes to report itself anew (``backend_stats_polling_interval``)."""
@@ -107,12 +105,3 @@ class ReportedArrays:
             for service, (only, *others) in found.items()
             if only is not None and not others
         }
-
-
-def reported_array(capabilities: Mapping[str, Any]) -> str | None:
-    """Return the array that a driver reports; None: it reports none."""
-    if capabilities.get("storage_protocol") == "ceph":
-        ceph = _CEPH.fullmatch(str(capabilities.get("location_info")))
-        return None if ceph is None else ceph[1]
-    array_id = capabilities.get("array_id")
-    return array_id if isinstance(array_id, str) else None

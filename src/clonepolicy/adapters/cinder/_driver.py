@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import attrs
 from cinder.volume import driver as base
 
 from clonepolicy import (
     Backend,
     CloneKind,
-    FactError,
 )
-from clonepolicy.adapters.cinder._arrays import reported_array
-from clonepolicy.adapters.cinder._families import (
+from clonepolicy.adapters._families import (
     LVM,
     NO_IMAGES,
     ONTAP_NFS,
@@ -22,11 +19,14 @@ from clonepolicy.adapters.cinder._families import (
     definer,
     family_of,
 )
+from clonepolicy.adapters.records._pools import (
+    DECLARABLE,
+    declared_backend,
+    reported_array,
+)
 
 _BASES = "cinder.volume.driver."
 _MIXIN = "clonepolicy.adapters.cinder._drop_in.entry_points.PolicyDriverMixin"
-FIELDS = attrs.fields_dict(Backend).keys() - {"frozen", "image_schemes"}
-"""What a driver or an operator may declare."""
 
 
 def backend_from_driver(
@@ -54,28 +54,6 @@ def backend_from_driver(
     return declared_backend(declared, rbd=is_rbd(driver), frozen=frozen)
 
 
-def declared_backend(
-    declared: Mapping[str, Any], *, rbd: bool, frozen: bool = False
-) -> Backend:
-    """Make a backend of what is declared of it, by `FIELDS`.
-
-    Raises:
-        FactError: a declared value is invalid.
-    """
-    values = dict(declared)
-    for name in ("clone_kind", "image_clone_kind"):
-        kind = values.get(name)
-        if kind is not None and kind not in tuple(CloneKind):
-            expected = f"one of {', '.join(CloneKind)}"
-            raise FactError(f"Backend.{name}", kind, expected)
-        values[name] = None if kind is None else CloneKind(kind)
-    return Backend(
-        **values,
-        frozen=frozen,
-        image_schemes=frozenset({"rbd"} if rbd else ()),
-    )
-
-
 def _declarations(
     driver: Any, extra: Mapping[str, Any] | None
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -92,7 +70,7 @@ def _declarations(
         ("extra_capabilities", extra),
     ):
         if isinstance(source, Mapping):
-            yield name, {f: source[f] for f in FIELDS if f in source}
+            yield name, {f: source[f] for f in DECLARABLE if f in source}
     if "array_id" in code:
         # it is compared with URLs, which contain the array's own name
         yield "code", {"array_id": code["array_id"]}

@@ -41,9 +41,9 @@ from clonepolicy.adapters.cinder._options import (
     config_from,
     settings_from,
 )
-from clonepolicy.adapters.cinder._pools import Pool
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.adapters.glance import GlanceImages, Patience
+from clonepolicy.adapters.records import Pool, pool_from_api
 from clonepolicy.policy import Policy
 from clonepolicy.ports import Ports, StoredImage
 
@@ -126,7 +126,10 @@ def _read(pools: Iterable[Any]) -> tuple[dict[str, Pool], dict[str, str]]:
     known, unreadable = {}, {}
     for state in pools:
         try:
-            known[state.host] = Pool.reported(state)
+            known[state.host] = pool_from_api(
+                {"name": state.host, "capabilities": state.capabilities},
+                cluster_name=state.cluster_name,
+            )
         except FactError as error:
             unreadable[state.host] = str(error)
     return known, unreadable

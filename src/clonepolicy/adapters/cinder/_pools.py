@@ -1,17 +1,12 @@
-"""What cinder-volume reports of its pools, and the scheduler reads."""
+"""What cinder-volume reports of its pools."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
-import attrs
-
-from clonepolicy import Backend, Host
-from clonepolicy.adapters.cinder._arrays import reported_array
-from clonepolicy.adapters.cinder._driver import FIELDS, declared_backend
-
-_CACHES = "image_volume_cache_enabled"
+from clonepolicy import Backend
+from clonepolicy.adapters.records._pools import CACHES, DECLARABLE
 
 
 def with_facts(
@@ -24,47 +19,11 @@ def with_facts(
     """
     known = {
         name: value
-        for name in FIELDS
+        for name in DECLARABLE
         if (value := getattr(backend, name)) is not None
     }
-    known[_CACHES] = caches
+    known[CACHES] = caches
     pools = capabilities.get("pools")
     if not isinstance(pools, list):
         return {**capabilities, **known}
     return {**capabilities, "pools": [{**pool, **known} for pool in pools]}
-
-
-@attrs.frozen(kw_only=True)
-class Pool:
-    """A pool as its service reports it to the scheduler."""
-
-    host: Host
-    cluster_name: Host | None
-    backend: Backend
-    caches: bool | None
-    """The option ``image_volume_cache_enabled``; None: not reported."""
-
-    @property
-    def service(self) -> str:
-        """Return ``host@backend``."""
-        return str(attrs.evolve(self.host, pool=None))
-
-    @classmethod
-    def reported(cls, state: Any) -> Self:
-        """Read a ``PoolState`` of Cinder's scheduler.
-
-        Raises:
-            FactError: its name or a declared value is invalid.
-        """
-        found = state.capabilities
-        declared = {name: found[name] for name in FIELDS if name in found}
-        declared["array_id"] = reported_array(found)
-        cluster, caches = state.cluster_name, found.get(_CACHES)
-        return cls(
-            host=Host.parse(state.host),
-            cluster_name=None if cluster is None else Host.parse(cluster),
-            backend=declared_backend(
-                declared, rbd=found.get("storage_protocol") == "ceph"
-            ),
-            caches=caches if isinstance(caches, bool) else None,
-        )

@@ -12,31 +12,22 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
 from cinder import exception
 from sqlalchemy.orm import exc
 
 from clonepolicy import FactError, Image, Location, LocationsFrom, Volume
 from clonepolicy.adapters.cinder._releases import installed_release
 from clonepolicy.adapters.records import (
-    HAS_DATA,
     image_from_v2,
     locations_from_v2,
-    parse_moment,
-    stored_moment,
     volume_from_row,
 )
+from clonepolicy.adapters.records._cinder import COLUMNS
+from clonepolicy.adapters.records._fields import stored_moment
+from clonepolicy.adapters.records._glance import HAS_DATA
 
 _KEY = "cinder_encryption_key_id"
 _SIGNATURE = "img_signature"
-_FOR_ADMINS = "a value; the API shows it to admins, from microversion 3.64 on"
-_ELSEWHERE = frozenset(
-    {"volume_type", "clones", "inspection", "image_owner", "glance_image_id"}
-)
-"""The fields that are not in the table of volumes."""
-_COLUMNS = tuple(
-    name for name in attrs.fields_dict(Volume) if name not in _ELSEWHERE
-)
 # other errors are those of the database
 _MISSING = (
     AttributeError,
@@ -47,12 +38,6 @@ _MISSING = (
     exc.DetachedInstanceError,
     exc.ObjectDeletedError,
 )
-_API_NAMES = {
-    "project_id": "os-vol-tenant-attr:tenant_id",
-    "host": "os-vol-host-attr:host",
-    "migration_status": "os-vol-mig-status-attr:migstat",
-}
-"""The names of columns in the API, where they differ."""
 
 
 def image_from_meta(
@@ -201,46 +186,8 @@ def volume_from_model(row: Any) -> Volume:
     return _volume(row, _read("Volume", row, "volume_metadata"))
 
 
-def volume_from_api(
-    body: Mapping[str, Any], *, volume_type: Mapping[str, Any] | None = None
-) -> Volume:
-    """Make a volume from ``GET /v3/{project}/volumes/{id}`` of an admin.
-
-    The answer needs microversion 3.64 or later.  No answer contains
-    ``previous_status``, which stays unknown.
-
-    Args:
-        body: the object ``volume`` of the answer.
-        volume_type: the object ``volume_type`` of the answer to ``GET
-            /v3/{project}/types/{id}``; needed if the volume has a type,
-            because ``body`` contains its name and id only.
-
-    Raises:
-        FactError: a field is missing, as in the answer to a user who is no
-            admin, or has an invalid value.
-    """
-    if not isinstance(body, Mapping):
-        raise FactError("Volume", body, "a mapping of fields")
-    try:
-        row = {
-            name: body[_API_NAMES.get(name, name)]
-            for name in (*_COLUMNS, "metadata")
-            if name not in {"previous_status", "encryption_key_id"}
-        }
-        row["previous_status"] = None
-        row["encryption_key_id"] = _api_key(body)
-        row["volume_type"] = _api_type(body, volume_type)
-    except KeyError as error:
-        field = f"Volume.{error.args[0]}"
-        raise FactError(field, None, _FOR_ADMINS) from None
-    row["created_at"] = parse_moment(
-        "Volume.created_at", row["created_at"], "2026-01-01T00:00:00.000000"
-    )
-    return volume_from_row(row)
-
-
 def _volume(source: Any, metadata: object) -> Volume:
-    row = {name: _read("Volume", source, name) for name in _COLUMNS}
+    row = {name: _read("Volume", source, name) for name in COLUMNS}
     if row["multiattach"] is None:
         # in rows older than the column, which Cinder reads as no
         row["multiattach"] = False
@@ -285,30 +232,3 @@ def _read(record: str, source: Any, name: str) -> Any:
     except _MISSING as error:
         expected = "a value; it is missing and cannot be loaded"
         raise FactError(f"{record}.{name}", None, expected) from error
-
-
-def _api_key(body: Mapping[str, Any]) -> object:
-    encrypted, key = body["encrypted"], body.get("encryption_key_id")
-    if encrypted is True and key is None:
-        raise FactError("Volume.encryption_key_id", None, _FOR_ADMINS)
-    if encrypted is not (key is not None):
-        expected = "True or False, and True if there is a key"
-        raise FactError("Volume.encrypted", encrypted, expected)
-    return key
-
-
-def _api_type(
-    body: Mapping[str, Any], kind: Mapping[str, Any] | None
-) -> Mapping[str, Any] | None:
-    name = body["volume_type"]
-    if name is None and kind is None:
-        return None
-    if not isinstance(kind, Mapping):
-        expected = f"the type {name!r}, as the API shows types"
-        raise FactError("volume_type", kind, expected)
-    kind_id = kind.get("id")
-    names = (kind.get("name"), kind_id)
-    if name not in names or body.get("volume_type_id") not in (None, kind_id):
-        expected = f"the volume's own type, which is {name!r}"
-        raise FactError("volume_type", names, expected)
-    return kind

@@ -26,7 +26,8 @@ from clonepolicy import (
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._records import volume_from_object
 from clonepolicy.adapters.cinder._releases import installed_release
-from clonepolicy.adapters.records import stored_moment
+from clonepolicy.adapters.records import quota_from_api
+from clonepolicy.adapters.records._fields import stored_moment
 from clonepolicy.ports import Missing
 
 # the tenant of the source can write its other fields
@@ -38,7 +39,6 @@ _COPIED = (
     "volume_type_id",
     "multiattach",
 )
-_QUOTAS = ("volumes", "gigabytes", "per_volume_gigabytes")
 IN_CREATION = frozenset({"creating", "downloading"})
 _IN_ERROR = frozenset({"error", "error_deleting"})
 UNUSED = _IN_ERROR | {"available", "creating"}
@@ -147,19 +147,7 @@ class CinderVolumes:
         """Return what is left of a project's quota, also for one type."""
         with translate_errors(f"reading quota of project {project_id}"):
             found = quota.QUOTAS.get_project_quotas(self._admin, project_id)
-        kind = "" if volume_type is None else volume_type.name
-        # as VolumeTypeQuotaEngine names its resources
-        names = (*_QUOTAS, f"volumes_{kind}", f"gigabytes_{kind}")
-        volumes, gigabytes, each, of_type, gigabytes_of_type = (
-            _left(found.get(name)) for name in names
-        )
-        return Quota(
-            volumes=volumes,
-            gigabytes=gigabytes,
-            per_volume_gigabytes=each,
-            type_volumes=of_type,
-            type_gigabytes=gigabytes_of_type,
-        )
+            return quota_from_api(found, volume_type)
 
     def create_image_volume(
         self, volume_id: str, source_id: str, project_id: str
@@ -331,11 +319,3 @@ def is_image_volume(volume: Any, source_id: str, image_id: str) -> bool:
 def _image_volume_name(image_id: str) -> str:
     """Name an image volume as `VolumeManager._clone_image_volume` does."""
     return f"image-{image_id}"
-
-
-def _left(found: Mapping[str, int] | None) -> int | None:
-    """Return what is left of a quota; a negative limit means unlimited."""
-    if found is None or found["limit"] < 0:
-        return None
-    used = found.get("in_use", 0) + found.get("reserved", 0)
-    return max(0, found["limit"] - used)

@@ -28,6 +28,7 @@ from clonepolicy import (
     UnavailableError,
     UnsupportedError,
 )
+from clonepolicy.adapters.records import has_location_api
 
 T = TypeVar("T")
 _UNAVAILABLE = tenacity.retry_if_exception_type(UnavailableError)
@@ -36,8 +37,6 @@ _GROWTH = 1.1
 which the task ends, is about a tenth of the whole wait."""
 _CHUNK = 1024 * 1024
 """Bytes of a download that are in memory at once."""
-_LOCATION_API = "v2.17"
-_AVAILABLE = {"CURRENT", "SUPPORTED", "EXPERIMENTAL"}
 _PATCH = "application/openstack-images-v2.1-json-patch"
 _KINDS: dict[object, type[AdapterError]] = {
     **dict.fromkeys((401, 403), ForbiddenError),
@@ -293,18 +292,14 @@ class GlanceApi:
             return True
         _, body = self._get(action, "/versions")
         with translate_errors(action):
-            found = any(
-                version["id"] == _LOCATION_API
-                and version["status"] in _AVAILABLE
-                for version in body["versions"]
-            )
+            found = has_location_api(body)
         if found and endpoint is not None:
             self._endpoints.add(endpoint)
         return found
 
     def _require_location_api(self) -> None:
         if not self.has_location_api():
-            message = f"Glance does not have API version {_LOCATION_API}"
+            message = "Glance does not have API version v2.17"
             raise UnsupportedError(message)
 
     def image(self, image_id: str) -> Mapping[str, Any]:

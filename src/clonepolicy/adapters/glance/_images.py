@@ -31,11 +31,8 @@ from clonepolicy.adapters.glance._api import (
     translate_errors,
     verified_data,
 )
-from clonepolicy.adapters.records import (
-    HAS_DATA,
-    image_from_v2,
-    locations_from_v2,
-)
+from clonepolicy.adapters.records import image_from_v2, locations_from_v2
+from clonepolicy.adapters.records._glance import HAS_DATA
 from clonepolicy.ports import why_unread
 
 _BEFORE_ACTIVE = {"queued", "saving", "importing", "uploading"}
