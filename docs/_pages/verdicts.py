@@ -132,8 +132,9 @@ def differ() -> Iterator[str]:
         "table of the other. The verdicts are those of both policies on a "
         "request for which the rule fails. If there is such a request to "
         "which the policies give different verdicts, it is one of these. The "
-        "last column says what Cinder does instead, or else what the rule "
-        "requires."
+        "last column says which policy requires what and, if the other "
+        "policy describes Cinder, what Cinder does instead. Rules that change "
+        "a verdict come first."
     )
     for a, b in (
         (SAFE, CINDER_29),

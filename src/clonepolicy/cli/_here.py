@@ -16,8 +16,8 @@ _REGISTERED = (
 )
 _UPLOADED = "make a new image of another volume with clonepolicy volume upload"
 _IN_POOL = (
-    "make a volume of the image with --pool, and a new image of it with "
-    "clonepolicy volume upload"
+    "leave --pool out; or make a volume of the image with --pool, and a new "
+    "image of it with clonepolicy volume upload"
 )
 _CHECKED = "see clonepolicy check, which names what does not fit"
 _QUOTA = "raise it with clonepolicy quota set"

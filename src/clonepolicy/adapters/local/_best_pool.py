@@ -12,13 +12,19 @@ from clonepolicy.adapters.local._store import WHOLE, Store
 def best_pool(store: Store, image_id: str) -> str:
     """Return the pool where a volume from an image costs least.
 
+    If the image's data is only in a pool that is not there, that is the pool,
+    so that the error is about it.
+
     Raises:
         UnavailableError: no pool is there now.
     """
     pools = [name for name in store.pools if name not in store.absent]
+    data = store.catalogue.backing(image_id)
+    if data and not any(row["pool"] in pools for row in data):
+        return str(data[0]["pool"])
     sources = {
         row["pool"]: _backend(store, row["pool"])
-        for row in store.catalogue.backing(image_id)
+        for row in data
         if row["status"] in WHOLE and row["pool"] in pools
     }
     arrays = {*chain.from_iterable(map(_reflinks, sources.values()))}
