@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
 import clonepolicy
+from clonepolicy import policy as policies
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import (
     examples,
     flag,
     json_option,
+    policy_option,
     read_input,
+    yaml_option,
 )
-from clonepolicy._terminal.render import Json, emit, say
+from clonepolicy._terminal.render import Json, emit, emit_yaml, say
 from clonepolicy._text import shown
+from clonepolicy.cli._body_options import body_options, is_given, request_of
 
 
 def _complete(
@@ -46,7 +52,8 @@ def _complete(
 )
 @click.argument(
     "subject",
-    metavar="REASON|RULE|X-NUMBER|OPTION|DECISION.json",
+    metavar="[REASON|RULE|X-NUMBER|OPTION|DECISION.json]",
+    required=False,
     shell_complete=_complete,
 )
 @flag("--tenant", help="Show only what a tenant may know.")
@@ -55,16 +62,50 @@ def _complete(
     "unblock",
     help="Show what would open an efficient route.",
 )
+@click.option(
+    "--operation",
+    type=click.Choice(("create", "upload")),
+    default="create",
+    show_default=True,
+    help="What the answers and rows are about.",
+)
+@body_options
+@policy_option
 @json_option
-def explain_command(
-    subject: str, *, tenant: bool, unblock: bool, as_json: bool
+@yaml_option
+def explain_command(  # noqa: PLR0913 - one for each option
+    subject: str | None,
+    *,
+    bodies: Json,
+    operation: str,
+    policy: policies.Policy,
+    tenant: bool,
+    unblock: bool,
+    as_json: bool,
+    as_yaml: bool,
 ) -> None:
-    """Explain a reason, a rule, an option, or a decision stored as JSON.
+    """Explain a reason, a rule, an option, or a decision.
 
     An X-number is that of a misconfiguration in the documentation. The request
     in DECISION.json is decided again; - reads standard input. If the result is
-    not the stored decision, that is an error.
+    not the stored decision, that is an error. Answers of Glance and Cinder, or
+    rows of their databases, are decided by --policy, as clonepolicy decide
+    does, which has examples.
     """
+    write = emit if as_json else emit_yaml if as_yaml else None
+    if subject is None or is_given(bodies):
+        if subject is not None or not is_given(bodies):
+            raise click.UsageError(
+                "name one thing to explain, or give --image and --volume"
+            )
+        request = request_of(operation, None, bodies)
+        _explain_decision(
+            clonepolicy.decide(request, policy),
+            tenant=tenant,
+            unblock=unblock,
+            write=write,
+        )
+        return
     from clonepolicy.cli._explain_subject import explain_subject
     from clonepolicy.cli._subjects import find_subject
 
@@ -72,7 +113,7 @@ def explain_command(
     if named is None:
         decision = _decision(subject)
         _explain_decision(
-            decision, tenant=tenant, unblock=unblock, as_json=as_json
+            decision, tenant=tenant, unblock=unblock, write=write
         )
         return
     if tenant or unblock:
@@ -80,7 +121,7 @@ def explain_command(
             "--tenant and --what-would-it-take need a decision, "
             f"but {subject} is the name of something else"
         )
-    explain_subject(named, as_json=as_json)
+    explain_subject(named, write)
 
 
 def _decision(name: str) -> clonepolicy.Decision:
@@ -99,9 +140,13 @@ def _decision(name: str) -> clonepolicy.Decision:
             remedy,
         )
     from clonepolicy import wire
+    from clonepolicy.cli._documents import parse
+
+    def read(text: str) -> clonepolicy.Decision:
+        return wire.loads_decision(json.dumps(parse(name, text)))
 
     remedy = "use a file that clonepolicy decide --json wrote"
-    return read_input(name, "a decision", wire.loads_decision, remedy)
+    return read_input(name, "a decision", read, remedy)
 
 
 def _explain_decision(
@@ -109,7 +154,7 @@ def _explain_decision(
     *,
     tenant: bool,
     unblock: bool,
-    as_json: bool,
+    write: Callable[[Json], None] | None,
 ) -> None:
     if tenant and unblock:
         raise click.UsageError(
@@ -124,7 +169,7 @@ def _explain_decision(
         unblocks = clonepolicy.what_would_it_take(
             decision.request, decision.policy
         )
-    if not as_json:
+    if write is None:
         say(text)
         if unblock:
             say("\nwhat it would take:")
@@ -143,7 +188,7 @@ def _explain_decision(
             }
             for way in unblocks
         ]
-    emit(fields)
+    write(fields)
 
 
 def _show_unblocks(unblocks: tuple[clonepolicy.Unblock, ...]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 import clonepolicy
-from clonepolicy._terminal.render import Json, emit, pairs, say, show
+from clonepolicy._terminal.render import Json, pairs, say, show
 from clonepolicy.cli._misconfigurations import (
     Misconfiguration,
     misconfigurations,
@@ -22,10 +22,15 @@ from clonepolicy.cli._subjects import (
 )
 
 
-def explain_subject(subject: Subject, *, as_json: bool) -> None:
-    """Write all that is known of what a name stands for."""
-    if as_json:
-        emit(_to_dict(subject))
+def explain_subject(
+    subject: Subject, write: Callable[[Json], None] | None
+) -> None:
+    """Write all that is known of what a name stands for.
+
+    ``write`` writes it as JSON types; None: for people.
+    """
+    if write is not None:
+        write(_to_dict(subject))
         return
     match subject:
         case clonepolicy.Reason():
