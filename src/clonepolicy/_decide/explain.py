@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import starmap
 from typing import Any, TypeAlias
 
 import attrs
@@ -18,10 +18,9 @@ from clonepolicy._decide.decision import (
     Upload,
 )
 from clonepolicy._decide.evaluation import Evaluation
+from clonepolicy._decide.fact_text import format_value
 from clonepolicy._decide.finding import CandidateResult, Finding, Remedy
 from clonepolicy._decide.relevance import nearest, unused
-from clonepolicy._facts.config import GlanceStore
-from clonepolicy._facts.records import Host, VolumeType
 from clonepolicy._facts.requests import Operation
 from clonepolicy._text import shown
 
@@ -54,55 +53,6 @@ def headline(decision: Decision) -> str:
             if request.operation is Operation.CREATE:
                 return f"refuse to make {volume} from {image}"
             return f"refuse to upload {volume} to {image}"
-
-
-def format_fact(value: object) -> str:
-    """Format a fact in the notation of Cinder and Glance, escaped."""
-    if isinstance(value, (tuple, list)):
-        return _several(value)
-    if isinstance(value, frozenset):
-        return shown(", ".join(sorted(map(str, value))) or "none")
-    if isinstance(value, datetime.datetime):
-        return value.isoformat()
-    if isinstance(value, VolumeType):
-        return shown(_volume_type(value))
-    if attrs.has(type(value)) and not isinstance(value, Host):
-        named = getattr(value, "id", None)
-        if named is not None:
-            return shown(str(named))
-    return "not set" if value is None else shown(str(value))
-
-
-def _several(values: Sequence[object]) -> str:
-    """Count records; of stores, name each and its volume type."""
-    stores = [each for each in values if isinstance(each, GlanceStore)]
-    if stores:
-        return shown(", ".join(map(_store, stores)))
-    return f"{len(values)} of them" if values else "none"
-
-
-def _store(store: GlanceStore) -> str:
-    read_only = ", read-only" if store.read_only else ""
-    kind = store.cinder_volume_type or "no type"
-    return f"{store.id} ({kind}{read_only})"
-
-
-def _volume_type(kind: VolumeType) -> str:
-    """Return a type's name, and what it promises or demands, if anything."""
-    promises = [
-        *sorted(kind.extra_specs or ()),
-        *(
-            text.format(value)
-            for text, value in (
-                ("QoS specs {}", kind.qos_specs_id),
-                ("at least {} GiB", kind.min_vol_size),
-                ("at most {} GiB", kind.max_vol_size),
-            )
-            if value is not None
-        ),
-    ]
-    name = kind.name or kind.id
-    return f"{name} ({', '.join(promises)})" if promises else name
 
 
 def explain(decision: Decision, *, reword: Reword | None = None) -> str:
@@ -165,6 +115,10 @@ def _listing(
     return [line for block in listed for line in block] + more
 
 
+def _fact(path: str, value: object) -> str:
+    return f"{path}={format_value(path, value)}"
+
+
 @attrs.frozen
 class _Writer:
     """Writes findings, and their remedies in the words of a cloud."""
@@ -172,10 +126,9 @@ class _Writer:
     reword: Reword | None
 
     def finding(self, finding: Finding) -> Iterator[str]:
-        facts = finding.values
-        compared = (f"{path}={format_fact(fact)}" for path, fact in facts)
+        facts = starmap(_fact, finding.values)
         yield f"  - {finding.reason}: {finding.meaning}"
-        yield f"    ({', '.join(compared)})"
+        yield f"    ({', '.join(facts)})"
         for remedy in finding.remedies:
             words = self.reword(remedy) if self.reword else remedy
             if words is not None:

@@ -204,9 +204,9 @@ class _Maker:
             body,
         )
 
-    def _locations_from(
-        self, body: Mapping[str, Any]
-    ) -> clonepolicy.LocationsFrom:
+    def _locations_from(self, body: Any) -> clonepolicy.LocationsFrom:
+        if not isinstance(body, Mapping):
+            return clonepolicy.LocationsFrom.UNREADABLE
         if self._given.locations is not None:
             return clonepolicy.LocationsFrom.LOCATIONS_API
         shown = body.get("locations") or body.get("direct_url")
@@ -315,7 +315,17 @@ def _image_body(body: Any) -> Any:
     locations = spread.get("locations")
     if isinstance(locations, list):
         spread["locations"] = [_as_url(each) for each in locations]
+    moment = _moment(spread.get("updated_at"))
+    if moment is not None and moment.tzinfo is None:
+        spread["updated_at"] = f"{moment.isoformat()}Z"
     return spread
+
+
+def _moment(text: object) -> datetime.datetime | None:
+    try:
+        return datetime.datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
 
 
 def _properties(found: object) -> dict[str, Any]:
@@ -349,13 +359,8 @@ def _row(row: Any, kind: Any) -> Any:
         made["metadata"] = made["volume_metadata"]
     if made.get("multiattach") in (0, 1):
         made["multiattach"] = bool(made["multiattach"])
-    if isinstance(made.get("created_at"), str):
-        try:
-            moment = datetime.datetime.fromisoformat(made["created_at"])
-        except ValueError:
-            expected = "a date and time in ISO format"
-            field = "Volume.created_at"
-            raise FactError(field, made["created_at"], expected) from None
+    moment = _moment(made.get("created_at"))
+    if moment is not None:
         made["created_at"] = moment
     return made
 

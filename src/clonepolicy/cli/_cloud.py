@@ -22,6 +22,7 @@ from clonepolicy._terminal.render import (
     pairs,
     say,
     show,
+    size,
     table,
 )
 from clonepolicy._text import printable
@@ -157,6 +158,25 @@ def to_dict(row: local.ImageRow | local.VolumeRow) -> Json:
     }
 
 
+_BYTES = ("virtual_size", "bytes_on_disk")
+
+
+def to_rows(fields: Json) -> list[tuple[str, object]]:
+    """Return the fields of an image or a volume with units, for people."""
+    is_volume = "project_id" in fields
+    rows: list[tuple[str, object]] = []
+    for name, value in fields.items():
+        shown = value
+        if value is None:
+            pass
+        elif name in _BYTES or (name == "size" and not is_volume):
+            shown = f"{value} bytes ({size(value)})"
+        elif name in {"size", "min_disk"}:
+            shown = f"{value} GiB"
+        rows.append((name, shown))
+    return rows
+
+
 def short(ids: Sequence[str]) -> list[str]:
     """Shorten ids to as many characters as tell them apart, 8 or more.
 
@@ -212,7 +232,7 @@ def add_listing(
             for at, row in enumerate(rows):
                 if at:
                     say()
-                show(pairs(row.items()))
+                show(pairs(to_rows(row)))
             return
         ids = short([row["id"] for row in rows])
         cells = (
@@ -242,7 +262,7 @@ def add_listing(
     ) -> None:
         with opened(root) as cloud:
             fields = to_dict(getattr(cloud, f"find_{noun}")(wanted, project))
-        answer({noun: fields}, pairs(fields.items()), as_json=as_json)
+        answer({noun: fields}, pairs(to_rows(fields)), as_json=as_json)
 
     @command("delete", helps[2], example)
     @name_argument(noun)

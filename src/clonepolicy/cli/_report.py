@@ -40,7 +40,7 @@ from clonepolicy._terminal.render import (
 )
 from clonepolicy._text import printable
 from clonepolicy.adapters.local import Created, Uploaded
-from clonepolicy.cli._cloud import to_dict
+from clonepolicy.cli._cloud import to_dict, to_rows
 from clonepolicy.cli._here import remedies, reword
 from clonepolicy.plan import Attempt
 from clonepolicy.ports import Observer
@@ -154,7 +154,7 @@ def report(
         _show(made, meter, in_full=in_full)
         if shown is not None:
             say()
-            show(pairs(shown.items()))
+            show(pairs(to_rows(shown)))
     if outcome is None:
         click.get_current_context().exit(Exit.REFUSED)
     # an error's own message says what to do about the error

@@ -54,7 +54,8 @@ def list_pools(root: Path, *, in_full: bool, as_json: bool) -> None:
         for at, row in enumerate(rows):
             if at:
                 say()
-            show(pairs(row.items()))
+            free = {"free": size(row["free"])} if "free" in row else {}
+            show(pairs({**row, **free}.items()))
         return
     columns = {
         "pool": "name",

@@ -21,6 +21,7 @@ from clonepolicy.cli._cloud import (
     name_argument,
     opened,
     to_dict,
+    to_rows,
     visibility_option,
 )
 
@@ -108,7 +109,7 @@ def add(  # noqa: PLR0913 - one for each option
         )
         row = cloud.find_image(made.id, project)
     fields = to_dict(row)
-    answer({"image": fields}, pairs(fields.items()), as_json=as_json)
+    answer({"image": fields}, pairs(to_rows(fields)), as_json=as_json)
 
 
 add_listing(
@@ -277,7 +278,7 @@ def adopt(
     with opened(root) as cloud:
         row = cloud.adopt_volume(str(volume_id), name=name, project_id=project)
     fields = to_dict(row)
-    answer({"volume": fields}, pairs(fields.items()), as_json=as_json)
+    answer({"volume": fields}, pairs(to_rows(fields)), as_json=as_json)
 
 
 add_listing(
