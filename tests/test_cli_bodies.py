@@ -196,7 +196,7 @@ def test_an_image_is_visible_by_its_owner_or_to_all(
     """Members of an image are not in its body: they are not assumed."""
     files["--image"] = write(tmp_path / "i", {**IMAGE, **change})
     owner = ("--assume", "image_volumes.0.source.image_owner=bob")
-    more = owner if change.get("owner") else ()
+    more: tuple[str, ...] = owner if change.get("owner") else ()
     made = json.loads(decide(files, *CONFIG, *more, "--json").stdout)
 
     assert verdict == made["decision"]

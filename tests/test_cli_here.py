@@ -102,7 +102,15 @@ def test_a_remedy_of_the_local_cloud_works(
     root = ("--root", str(cloud))
     run("volume", "create", "--image", "base", "--size", "1", *root)
     run("volume", "upload", "base", "--name", "gold", *root)
-    act = ("volume", "create", "--image", "gold", "--size", "1", *root)
+    act: tuple[str, ...] = (
+        "volume",
+        "create",
+        "--image",
+        "gold",
+        "--size",
+        "1",
+        *root,
+    )
     if reason is Reason.UPLOAD_BACKEND_DISABLED:
         act = ("volume", "upload", "base", "--name", "new", *root)
     run("option", "set", option, str(value), *root)
@@ -120,7 +128,7 @@ def test_a_remedy_of_the_local_cloud_works(
 def test_explanations_say_remedies_as_they_are_told_to() -> None:
     """Other remedies than Cinder's, or none."""
     request = attrs.evolve(
-        CLONEABLE["image-volume"], config=Config(), cache_entries=()
+        CLONEABLE[Route.IMAGE_VOLUME], config=Config(), cache_entries=()
     )
     usual = explain(decide(request))
     local = explain(decide(request), reword=reword)

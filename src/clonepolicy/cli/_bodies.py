@@ -16,7 +16,7 @@ from clonepolicy import FactError, wire
 from clonepolicy.adapters import records
 from clonepolicy.cli._documents import Document
 
-R = TypeVar("R", clonepolicy.CreateRequest, clonepolicy.UploadRequest)
+R = TypeVar("R", bound=clonepolicy.Request)
 
 _PUBLIC = ("public", "community")
 _IN_LISTS = ("image", "volume", "volume_type", "pool", "location")
@@ -78,8 +78,14 @@ def make_request(
 
 
 class _Maker:
-    def __init__(self, kind: type[R], base: R | None, given: Bodies) -> None:
-        self._kind, self._given = kind, given
+    def __init__(
+        self,
+        kind: type[clonepolicy.Request],
+        base: clonepolicy.Request | None,
+        given: Bodies,
+    ) -> None:
+        self._creates = kind is clonepolicy.CreateRequest
+        self._given = given
         self._base = {} if base is None else _shallow(base)
         self._types = [*_each(given.types)]
         self._pools = [
@@ -91,7 +97,6 @@ class _Maker:
     def fields(self) -> dict[str, Any]:
         """Return every field that is known."""
         given, fields = self._given, dict(self._base)
-        creates = self._kind is clonepolicy.CreateRequest
         volume = self._volume()
         if volume is not None:
             fields["volume"] = volume
@@ -102,18 +107,18 @@ class _Maker:
         project = given.project
         if project is None and volume is not None:
             project = volume.project_id
-        if not creates and project is not None:
+        if not self._creates and project is not None:
             fields["project_id"] = project
         if given.image is not None:
             body = given.image.unwrapped("image")
             fields["image"] = self._image(given.image, body, project)
-            if creates:
+            if self._creates:
                 fields.update(self._candidates(body, fields.get("volume")))
         elif given.locations is not None or given.sources:
             expected = "the image that they belong to: --image"
             raise FactError("locations or sources", None, expected)
         if given.quota is not None:
-            name = "quota" if creates else "clone_quota"
+            name = "quota" if self._creates else "clone_quota"
             kind = None if volume is None else volume.volume_type
             fields[name] = given.quota.read(
                 lambda body: records.quota_from_api(body, kind),
@@ -224,7 +229,7 @@ class _Maker:
         told = self._given.locations
         body = _image_body(image) if told is None else _listed(told)
         locations = document.read(records.locations_from_v2, body)
-        sources = {}
+        sources: dict[str, clonepolicy.Volume | None] = {}
         for document, each in _each(self._given.sources):
             source = self._read_volume(document, each)
             sources[source.id] = source

@@ -103,9 +103,13 @@ def read_bodies(values: Mapping[str, Any]) -> Bodies:
     def read(name: str | None) -> Any:  # noqa: ANN401 - a document
         return None if name is None else read_document(name, what)
 
+    files: dict[str, Any] = {name: read(values[name]) for name in _FILES}
+    lists: dict[str, Any] = {
+        f"{name}s": [*map(read, values[name])] for name in _LISTS
+    }
     return Bodies(
-        **{name: read(values[name]) for name in _FILES},
-        **{f"{name}s": [*map(read, values[name])] for name in _LISTS},
+        **files,
+        **lists,
         size=values["size"],
         project=values["project"],
         assumed=values["assumed"],

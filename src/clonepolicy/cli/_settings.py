@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -97,7 +98,10 @@ def _pool_to_dict(each: local.Pool) -> Json:
     }
 
 
-_PARSED: dict[object, click.ParamType] = {bool: click.BOOL, int: click.INT}
+_PARSED: dict[object, Callable[[str, None, None], object]] = {
+    bool: click.BOOL.convert,
+    int: click.INT.convert,
+}
 
 
 def _types() -> dict[str, object]:
@@ -166,7 +170,8 @@ def set_option(name: str, value: str, root: Path, *, as_json: bool) -> None:
     except click.BadParameter as error:
         raise click.BadParameter(f"{name}: {error.message}") from None
     with opened(root) as cloud:
-        cloud.set_config(attrs.evolve(cloud.config, **{name: made}))
+        changes: dict[str, Any] = {name: made}
+        cloud.set_config(attrs.evolve(cloud.config, **changes))
         now = plain(cloud.config)[name]
     shown = pairs([(name, now)])
     answer({"options": {name: now}}, shown, as_json=as_json)
@@ -174,7 +179,7 @@ def set_option(name: str, value: str, root: Path, *, as_json: bool) -> None:
 
 def _read(text: str, kind: object) -> object:
     if kind in _PARSED:
-        return _PARSED[kind].convert(text, None, None)
+        return _PARSED[kind](text, None, None)
     if kind == frozenset[str]:
         return frozenset(filter(None, map(str.strip, text.split(","))))
     return text or None
@@ -220,7 +225,11 @@ def _limit(name: str, text: str) -> Callable[[F], F]:
 @_limit("--per-volume-gigabytes", "Most GiB of one volume.")
 @cloud_options
 def set_quota(
-    root: Path, project: str, *, as_json: bool, **limits: int | None
+    root: Path,
+    project: str,
+    *,
+    as_json: bool,
+    **limits: Any,  # noqa: ANN401 - the quota has these fields
 ) -> None:
     """Limit the volumes of the project, in place of its previous limits."""
     from clonepolicy import Quota
