@@ -61,7 +61,7 @@ def _sections(command: click.Command, head: str = ".SH") -> Iterator[str]:
     for part in (command.epilog or "").split("\b\n")[1:]:
         title, _, lines = part.partition("\n")
         title = _text(title.rstrip(":"))
-        yield f".PP\n{title}:" if head == ".PP" else f".SH {title.upper()}"
+        yield f".PP\n{title}:" if head == ".PP" else f".SH {title}"
         yield ".nf"
         yield from map(_text, lines.rstrip().splitlines())
         yield ".fi"

@@ -20,6 +20,8 @@ R = TypeVar("R", bound=clonepolicy.Request)
 
 _PUBLIC = ("public", "community")
 _IN_LISTS = ("image", "volume", "volume_type", "pool", "location")
+_WITHOUT_DATA = ("queued", "saving", "uploading", "importing")
+"""Each status of an image that has no data yet, and so no location."""
 _NEW = "new-volume"
 _HOW = {
     "image": "--image",
@@ -215,7 +217,7 @@ class _Maker:
         if self._given.locations is not None:
             return clonepolicy.LocationsFrom.LOCATIONS_API
         shown = body.get("locations") or body.get("direct_url")
-        if shown or body.get("status") not in records.HAS_DATA:
+        if shown or body.get("status") in _WITHOUT_DATA:
             return clonepolicy.LocationsFrom.IMAGE
         return clonepolicy.LocationsFrom.HIDDEN
 

@@ -13,10 +13,10 @@ import clonepolicy
 from clonepolicy import policy as policies
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import (
+    PolicyName,
     examples,
     flag,
     json_option,
-    policy_option,
     read_input,
     yaml_option,
 )
@@ -70,7 +70,15 @@ def _complete(
     help="What the answers and rows are about.",
 )
 @body_options
-@policy_option
+@click.option(
+    "--policy",
+    type=PolicyName(),
+    default="SAFE",
+    show_default=True,
+    # without this, the help imports the policies to name them
+    metavar="POLICY",
+    help="The policy that decides about the answers and rows.",
+)
 @json_option
 @yaml_option
 def explain_command(  # noqa: PLR0913 - one for each option

@@ -14,7 +14,6 @@ from clonepolicy.adapters.records._cinder import (
     volume_type_from_api,
 )
 from clonepolicy.adapters.records._glance import (
-    HAS_DATA,
     has_location_api,
     image_from_v2,
     locations_from_v2,
@@ -23,7 +22,6 @@ from clonepolicy.adapters.records._glance import (
 from clonepolicy.adapters.records._pools import Pool, pool_from_api
 
 __all__ = [
-    "HAS_DATA",
     "Pool",
     "has_location_api",
     "hidden_columns",
