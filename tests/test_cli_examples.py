@@ -39,10 +39,12 @@ def _examples(
 
 EXAMPLES = tuple(
     dict.fromkeys(
-        example for _, example in _examples() if " demo" not in example
+        example
+        for _, example in _examples()
+        if not {"demo", "why"} & {*example.split()[1:2]}
     )
 )
-"""All but those of the demo, which has tests of its own."""
+"""All but those of the demo and of why, which have tests of their own."""
 
 
 def test_every_command_has_an_example() -> None:

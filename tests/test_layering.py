@@ -23,7 +23,7 @@ LAYERS = (
     {"ports"},
     {"_gather", "_execute"},
     {TOP},
-    {"wire", "schema", "scenarios"},
+    {"wire", "schema", "scenarios", "unknowns"},
     {"adapters"},
     {"_terminal"},
     {"cli", "testing"},

@@ -22,7 +22,8 @@ from conf_files import parsed
 from oslo_config import cfg
 
 from clonepolicy import Config, FactError
-from clonepolicy.adapters.cinder import config_from, config_from_files
+from clonepolicy.adapters.cinder import config_from
+from clonepolicy.adapters.conf import CinderConf
 
 FIELDS = attrs.fields_dict(Config)
 FULL = """\
@@ -80,7 +81,7 @@ def test_files_are_read_for_a_backend(
     written: Callable[[str], Path], backend: str, config: Config
 ) -> None:
     """The backend's group overrides [backend_defaults]."""
-    assert config == config_from_files([written(FULL)], backend)
+    assert config == CinderConf([written(FULL)]).config(backend)
     assert set(FIELDS) == set(attrs.asdict(config))
 
 
@@ -89,7 +90,7 @@ def test_later_files_override_earlier_ones(tmp_path: Path) -> None:
     first, second = tmp_path / "1.conf", tmp_path / "2.conf"
     first.write_text(FULL)
     second.write_text("[DEFAULT]\nallowed_direct_url_schemes =\n")
-    config = config_from_files([str(first), second], "ceph")
+    config = CinderConf([str(first), second]).config("ceph")
     assert frozenset() == config.allowed_direct_url_schemes
 
 
@@ -99,7 +100,7 @@ def test_reading_files_does_not_change_the_running_service(
     """Its options and the environment have no influence either."""
     monkeypatch.setenv("OS_DEFAULT__ENABLE_FORCE_UPLOAD", "false")
     before = (set(cfg.CONF), cfg.CONF.allowed_direct_url_schemes)
-    assert config_from_files([written(FULL)], "nfs") == NFS
+    assert CinderConf([written(FULL)]).config("nfs") == NFS
     assert before == (set(cfg.CONF), cfg.CONF.allowed_direct_url_schemes)
     assert "nfs" not in cfg.CONF
     opt = next(o for o in driver.image_opts if o.name in FIELDS)
@@ -113,7 +114,7 @@ def test_an_almost_empty_file_gives_the_defaults(
     path = written(
         "[DEFAULT]\nenabled_backends = b\ncinder_internal_tenant_user_id =\n"
     )
-    assert Config() == config_from_files([path], "b")
+    assert Config() == CinderConf([path]).config("b")
 
 
 @pytest.mark.parametrize("backend", ["ceph ", "backend_defaults", "", "other"])
@@ -123,7 +124,7 @@ def test_a_backend_that_is_not_enabled_is_refused(
     """No service reads its group."""
     path = written(FULL + "[other]\nimage_volume_cache_enabled = true\n")
     with pytest.raises(FactError, match=r"backend: .* enabled_backends, ceph"):
-        config_from_files([path], backend)
+        CinderConf([path]).config(backend)
 
 
 def test_an_unreadable_file_is_refused(
@@ -134,7 +135,7 @@ def test_an_unreadable_file_is_refused(
     garbled.write_bytes(b"[DEFAULT]\nenabled_backends = \xff\n")
     for path in (tmp_path, tmp_path / "none", garbled, written("x = 1\n")):
         with pytest.raises(FactError, match="can be read") as caught:
-            config_from_files([path], "b")
+            CinderConf([path]).config("b")
         assert caught.value.value == [str(path)]
 
 
@@ -153,14 +154,14 @@ def test_an_invalid_value_in_a_file_is_named(
     """The error has the group, the option and the value."""
     text = f"[DEFAULT]\nenabled_backends = ceph\n[{group}]\n{option} = maybe\n"
     with pytest.raises(FactError, match=rf"\[{group}\] {option}: .*maybe"):
-        config_from_files([written(text)], "ceph")
+        CinderConf([written(text)]).config("ceph")
 
 
 def test_a_negative_limit_is_refused(written: Callable[[str], Path]) -> None:
     """It does not mean that there is none: Cinder would cache nothing."""
     path = written(FULL.replace("gb = 200", "gb = -1"))
     with pytest.raises(FactError, match=r"max_size_gb: .* from 0 .* got -1"):
-        config_from_files([path], "nfs")
+        CinderConf([path]).config("nfs")
 
 
 def test_a_reference_to_an_unknown_option_is_named(
@@ -169,13 +170,13 @@ def test_a_reference_to_an_unknown_option_is_named(
     """A value may refer to another option."""
     text = FULL.replace("= internal\n", "= $nowhere\n")
     with pytest.raises(FactError, match=r"tenant_project_id: .* nowhere"):
-        config_from_files([written(text)], "ceph")
+        CinderConf([written(text)]).config("ceph")
 
 
 def option_of_error(path: Path, otherwise: str) -> str:
     """Return the option for which a file is refused, or a default."""
     try:
-        config_from_files([path], "nfs")
+        CinderConf([path]).config("nfs")
     except FactError as error:
         return error.field.rpartition(" ")[2]
     return otherwise

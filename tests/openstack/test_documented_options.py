@@ -27,8 +27,11 @@ from keystoneauth1 import loading
 from oslo_config import cfg
 
 from clonepolicy import SAFE, GlanceStore
-from clonepolicy.adapters.cinder import Mode, config_from_files, settings_from
-from clonepolicy.adapters.cinder._options import OPTS
+from clonepolicy.adapters.cinder import Mode, settings_from
+from clonepolicy.adapters.conf import config_from_file
+from clonepolicy.adapters.conf._own import (
+    OPTS,
+)
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "enable.md"
@@ -128,7 +131,7 @@ def test_the_snippets_of_the_page_enable_cloning(
 ) -> None:
     """One after the other they are a valid configuration."""
     path = written("\n".join(snippets("cinder.conf", PAGE)))
-    config = config_from_files([path], "ceph")
+    config = config_from_file(path, "ceph")
     assert "cinder" in config.allowed_direct_url_schemes
     assert config.image_upload_use_cinder_backend
     assert config.image_upload_use_internal_tenant

@@ -22,6 +22,7 @@ objects.register_all()  # the drivers name its classes
 from cinder.volume.drivers import lightos, lvm, nfs  # noqa: E402 - the same
 from installed import RELEASE  # noqa: E402 - the same
 
+from clonepolicy.adapters._drivers import INHERITING  # noqa: E402 - the same
 from clonepolicy.adapters._families import (  # noqa: E402 - the same
     DELEGATING,
     FAMILIES,
@@ -186,6 +187,21 @@ def test_every_driver_of_cinder_is_in_the_table() -> None:
     # a base class without drivers of its own
     assert rows - found == {"dell_emc.powermax.nvme.PowerMaxNVMEBaseDriver"}
     assert found <= rows
+
+
+def test_every_driver_leads_to_the_class_by_which_it_clones() -> None:
+    """By its path alone; and it extends volumes."""
+    if RELEASE != RELEASES[-1]:
+        pytest.skip("the table is that of the newest Cinder")
+    found = {}
+    for path in drivers():
+        definer = definer_of(path, "create_cloned_volume")
+        if definer in DELEGATING:
+            definer = definer_of(path, "_create_cloned_volume")
+        if definer != path:
+            found[path] = definer
+        assert definer_of(path, "extend_volume"), path
+    assert found == INHERITING
 
 
 def test_every_clone_image_of_cinder_is_in_the_table() -> None:

@@ -28,7 +28,10 @@ from clonepolicy.adapters.cinder import (
     register_opts,
     settings_from,
 )
-from clonepolicy.adapters.cinder._options import OPTS, is_set
+from clonepolicy.adapters.conf._own import (
+    OPTS,
+    is_set,
+)
 
 OWN_POLICY = attrs.evolve(SAFE, name="own")
 

@@ -45,6 +45,8 @@ class Exit(IntEnum):
         5,
         "conflict: wrong state, a name that is not unique, or a limit",
     )
+    DEPENDS = 6, "it depends on what is not known"
+    UNANSWERED = 7, "the cloud does not answer, or forbids it"
     INTERRUPTED = 130, "interrupted; nothing incomplete is left behind"
     UNREAD = 141, "nobody reads the output any more"
 

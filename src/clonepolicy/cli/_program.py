@@ -18,6 +18,7 @@ from clonepolicy.cli._explain import explain_command
 from clonepolicy.cli._rules import rules
 from clonepolicy.cli._settings import option, pool, quota
 from clonepolicy.cli._storage import image, volume
+from clonepolicy.cli._why import why
 
 _SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
@@ -86,6 +87,7 @@ for command in (
     check,
     discard,
     decide_command,
+    why,
     explain_command,
     rules,
     schema_command,

@@ -10,16 +10,7 @@ from clonepolicy.adapters.cinder._driver_array import CinderArray
 from clonepolicy.adapters.cinder._drop_in.reports import register_messages
 from clonepolicy.adapters.cinder._errors import IncompatibleCinderError
 from clonepolicy.adapters.cinder._images import CinderImages
-from clonepolicy.adapters.cinder._options import (
-    Mode,
-    Notes,
-    Settings,
-    config_from,
-    config_from_files,
-    list_opts,
-    register_opts,
-    settings_from,
-)
+from clonepolicy.adapters.cinder._options import config_from
 from clonepolicy.adapters.cinder._records import (
     image_from_meta,
     locations_from_tuple,
@@ -27,6 +18,14 @@ from clonepolicy.adapters.cinder._records import (
     volume_from_object,
 )
 from clonepolicy.adapters.cinder._volumes import CinderVolumes
+from clonepolicy.adapters.conf._own import (
+    Mode,
+    Notes,
+    Settings,
+    list_opts,
+    register_opts,
+    settings_from,
+)
 
 __all__ = [
     "CinderArray",
@@ -40,7 +39,6 @@ __all__ = [
     "Settings",
     "backend_from_driver",
     "config_from",
-    "config_from_files",
     "image_from_meta",
     "list_opts",
     "locations_from_tuple",

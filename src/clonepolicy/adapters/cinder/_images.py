@@ -23,12 +23,14 @@ from clonepolicy import (
     Location,
 )
 from clonepolicy.adapters.cinder._errors import translate_errors
-from clonepolicy.adapters.cinder._options import Settings
 from clonepolicy.adapters.cinder._records import (
     image_from_meta,
     locations_from_tuple,
 )
 from clonepolicy.adapters.cinder._releases import installed_release
+from clonepolicy.adapters.conf._own import (
+    Settings,
+)
 from clonepolicy.adapters.glance import GlanceImages
 from clonepolicy.ports import why_unread
 

@@ -35,13 +35,13 @@ from clonepolicy.adapters.cinder._arrays import declared_array
 from clonepolicy.adapters.cinder._driver_array import CinderArray
 from clonepolicy.adapters.cinder._errors import translate_errors
 from clonepolicy.adapters.cinder._images import glance_clients
-from clonepolicy.adapters.cinder._options import (
+from clonepolicy.adapters.cinder._options import config_from
+from clonepolicy.adapters.cinder._volumes import CinderVolumes
+from clonepolicy.adapters.conf._own import (
     Mode,
     Settings,
-    config_from,
     settings_from,
 )
-from clonepolicy.adapters.cinder._volumes import CinderVolumes
 from clonepolicy.adapters.glance import GlanceImages, Patience
 from clonepolicy.adapters.records import Pool, pool_from_api
 from clonepolicy.policy import Policy

@@ -11,6 +11,7 @@ import attrs
 
 from clonepolicy import FactError, Host, Quota, Volume, VolumeType
 from clonepolicy.adapters.records._fields import (
+    fields_of,
     missing_field,
     parse_moment,
     stored_moment,
@@ -113,8 +114,7 @@ def volume_from_api(
         FactError: a field is missing, as in the answer to a user who is no
             admin, or has an invalid value.
     """
-    if not isinstance(body, Mapping):
-        raise FactError("Volume", body, "a mapping of fields")
+    body = fields_of("Volume", body)
     known = {_API_NAMES.get(k, k): v for k, v in (hidden or {}).items()}
     shown = {**known, **body}
     try:
@@ -158,6 +158,7 @@ def _api_type(
     name = body["volume_type"]
     if name is None and kind is None:
         return None
+    kind_id: object
     if isinstance(kind, VolumeType):
         kind_id, kind_name = kind.id, kind.name
     elif isinstance(kind, Mapping):
@@ -185,7 +186,8 @@ def volume_type_from_api(body: Mapping[str, Any]) -> VolumeType:
     Raises:
         FactError: a field is missing, or has an invalid value.
     """
-    if isinstance(body, Mapping) and "qos_specs_id" not in body:
+    body = fields_of("VolumeType", body)
+    if "qos_specs_id" not in body:
         try:
             return VolumeType(id=body["id"], name=body["name"])
         except KeyError as error:
@@ -213,8 +215,7 @@ def quota_from_api(
     Raises:
         FactError: a limit is missing, or has an invalid value.
     """
-    if not isinstance(body, Mapping):
-        raise FactError("Quota", body, "a mapping of resources")
+    body = fields_of("Quota", body)
     try:
         volumes, gigabytes, each = (_left(n, body[n]) for n in _QUOTAS)
     except KeyError as error:

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from clonepolicy import FactError
+
+
+def fields_of(record: str, body: object) -> Mapping[str, Any]:
+    """Return a body that is a mapping.
+
+    Raises:
+        FactError: it is none.
+    """
+    if not isinstance(body, Mapping):
+        raise FactError(record, body, "a mapping of fields")
+    return body
 
 
 def missing_field(record: str, error: KeyError) -> FactError:

@@ -13,7 +13,11 @@ from clonepolicy import (
     LocationsFrom,
     parse_location,
 )
-from clonepolicy.adapters.records._fields import missing_field, parse_moment
+from clonepolicy.adapters.records._fields import (
+    fields_of,
+    missing_field,
+    parse_moment,
+)
 
 HAS_DATA = ("active", "deactivated")
 """Each status of an image that has data, and so has a location."""
@@ -130,7 +134,7 @@ def stores_from_v2(body: Mapping[str, Any]) -> tuple[GlanceStore, ...]:
     Raises:
         FactError: it is no list of stores, as Glance shows them to admins.
     """
-    stores = body.get("stores") if isinstance(body, Mapping) else None
+    stores = fields_of("GlanceConfig", body).get("stores")
     if not isinstance(stores, (list, tuple)):
         raise FactError("GlanceConfig.stores", stores, "a list of stores")
     found = []
@@ -153,11 +157,11 @@ def has_location_api(body: Mapping[str, Any]) -> bool:
     Raises:
         FactError: it is no list of versions.
     """
-    versions = body.get("versions") if isinstance(body, Mapping) else None
+    versions: Any = fields_of("versions", body).get("versions")
     try:
         return any(
             version["id"] == _LOCATION_API and version["status"] in _AVAILABLE
-            for version in versions  # type: ignore[union-attr]  # None raises
+            for version in versions
         )
     except (KeyError, TypeError):
         expected = "a list of versions, each with id and status"

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from clonepolicy import Backend, CloneKind, FactError, Host
+from clonepolicy.adapters.records._fields import fields_of
 
 _CEPH = re.compile(r".*:([0-9a-f-]{36}):[^:]*:[^:]*")
 """``location_info`` of an RBD driver: it ends in FSID, user and pool."""
@@ -52,8 +53,8 @@ def pool_from_api(
     Raises:
         FactError: its name or a declared value is missing or invalid.
     """
-    name = body.get("name") if isinstance(body, Mapping) else None
-    found = body.get("capabilities") if isinstance(body, Mapping) else None
+    fields = fields_of("Pool", body)
+    name, found = fields.get("name"), fields.get("capabilities")
     if type(name) is not str:
         raise FactError("Pool.name", name, "host@backend#pool")
     if not isinstance(found, Mapping):

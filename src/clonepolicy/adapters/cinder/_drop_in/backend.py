@@ -47,15 +47,15 @@ from clonepolicy.adapters.cinder._drop_in.shadow import (
 )
 from clonepolicy.adapters.cinder._errors import surviving, translate_errors
 from clonepolicy.adapters.cinder._images import CinderImages
-from clonepolicy.adapters.cinder._options import (
-    Mode,
-    Notes,
-    Settings,
-    config_from,
-)
+from clonepolicy.adapters.cinder._options import config_from
 from clonepolicy.adapters.cinder._pools import with_facts
 from clonepolicy.adapters.cinder._releases import installed_release
 from clonepolicy.adapters.cinder._volumes import RequestVolumes
+from clonepolicy.adapters.conf._own import (
+    Mode,
+    Notes,
+    Settings,
+)
 from clonepolicy.ports import Ports
 
 LOG = log.getLogger(__name__)

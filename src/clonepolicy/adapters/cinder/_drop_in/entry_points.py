@@ -40,7 +40,9 @@ from clonepolicy.adapters.cinder._drop_in.supported_cinder import check_cinder
 from clonepolicy.adapters.cinder._drop_in.upload import UploadToImage
 from clonepolicy.adapters.cinder._errors import traced, translated
 from clonepolicy.adapters.cinder._images import ReadLocations
-from clonepolicy.adapters.cinder._options import settings_from
+from clonepolicy.adapters.conf._own import (
+    settings_from,
+)
 
 LOG = log.getLogger(__name__)
 _ARGUMENTS = tuple(attrs.fields_dict(CreateCall))

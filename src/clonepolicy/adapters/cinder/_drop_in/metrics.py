@@ -28,7 +28,9 @@ from clonepolicy import (
     Route,
 )
 from clonepolicy.adapters.cinder._errors import traced
-from clonepolicy.adapters.cinder._options import Settings
+from clonepolicy.adapters.conf._own import (
+    Settings,
+)
 
 LOG = log.getLogger(__name__)
 P = ParamSpec("P")

@@ -24,11 +24,13 @@ from clonepolicy.adapters.cinder._drop_in.reports import log_failures
 from clonepolicy.adapters.cinder._drop_in.upload import ManagerArray
 from clonepolicy.adapters.cinder._errors import surviving
 from clonepolicy.adapters.cinder._images import ServiceImages
-from clonepolicy.adapters.cinder._options import Settings
 from clonepolicy.adapters.cinder._volumes import (
     IN_CREATION,
     CinderVolumes,
     is_image_volume,
+)
+from clonepolicy.adapters.conf._own import (
+    Settings,
 )
 from clonepolicy.plan import (
     AddLocation,

@@ -33,7 +33,10 @@ from clonepolicy.adapters.cinder._drop_in.shadow import (
     differ,
 )
 from clonepolicy.adapters.cinder._errors import traced
-from clonepolicy.adapters.cinder._options import Notes, Settings
+from clonepolicy.adapters.conf._own import (
+    Notes,
+    Settings,
+)
 
 LOG = log.getLogger(__name__)
 _ACTIONS = {

@@ -17,7 +17,10 @@ from clonepolicy.adapters.cinder._driver import (
 )
 from clonepolicy.adapters.cinder._drop_in.backend import DriverBackend
 from clonepolicy.adapters.cinder._errors import surviving
-from clonepolicy.adapters.cinder._options import OPTS, is_set
+from clonepolicy.adapters.conf._own import (
+    OPTS,
+    is_set,
+)
 
 LOG = log.getLogger(__name__)
 
