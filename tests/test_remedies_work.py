@@ -241,6 +241,26 @@ class TestSizes:
             texts
         )
 
+    @pytest.mark.parametrize(
+        ("low", "high", "given"),
+        [
+            (5, 9, ["ask for a size within the type's limits"]),
+            (9, 5, []),
+        ],
+    )
+    def test_a_type_whose_limits_exclude_every_size_is_changed(
+        self, low: int, high: int, given: list[str]
+    ) -> None:
+        """Nothing else helps."""
+        kind = VolumeType(id="t", min_vol_size=low, max_vol_size=high)
+        request = with_facts(
+            VOLUME, {"volume.volume_type": kind, "volume.size": 2}
+        )
+        assert remedies(request, Reason.TYPE_SIZE_LIMIT) == [
+            *given,
+            "change the limits of the volume type",
+        ]
+
 
 class TestLocations:
     """Where an image lies, and who may know."""

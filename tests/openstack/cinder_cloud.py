@@ -51,7 +51,13 @@ from clonepolicy.adapters.cinder import (  # noqa: E402 - the same
     _images,
     register_opts,
 )
+from clonepolicy.adapters.cinder._drop_in import (  # noqa: E402 - the same
+    supported_cinder,
+)
 from logfmt import parsed  # noqa: E402 - the same
+
+# this module wraps a function of Cinder that the drop-in checks
+supported_cinder._WRAP.add(__name__)
 
 CONF = cfg.CONF
 INTERNAL, USER = "internal", "user"

@@ -19,12 +19,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import sqlalchemy
 from cinder.volume import manager
 from eventlet import patcher
 from glanceclient.common import http
 
-from clonepolicy.adapters.cinder import PolicyVolumeManager
+from clonepolicy.adapters.cinder import PolicyVolumeManager, _images
 
 FOLDER = Path(os.environ["HOME"], "steps")
 _WRITES = re.compile(r"(INSERT INTO|UPDATE|DELETE FROM) (\w+)")
@@ -195,6 +196,18 @@ class _Stepping:
             return super().do_cleanup(*args, **kwargs)  # type: ignore[misc] # the manager's
 
 
+def _be_impatient() -> None:
+    """Wait shorter for tasks of Glance, some of which died with it."""
+    made = _images.glance_images
+
+    def impatient(*args: Any) -> Any:
+        images = made(*args)
+        patience = attrs.evolve(images.patience, total=30.0)
+        return attrs.evolve(images, patience=patience)
+
+    vars(_images)["glance_images"] = impatient
+
+
 class StockManager(_Stepping, manager.VolumeManager):
     """Cinder's own manager."""
 
@@ -205,3 +218,4 @@ class PolicyManager(_Stepping, PolicyVolumeManager):
 
 _watch_database()
 _watch_glance()
+_be_impatient()

@@ -17,12 +17,13 @@ pytest.importorskip("cinder", reason="needs Cinder: nox -s openstack")
 pytest.importorskip("cinder.objects").register_all()
 
 import cinder.volume.manager  # noqa: F401 - registers options
+from cinder import context
 from cinder.volume import configuration, driver
-from conf_files import parsed
+from conf_files import clear, parsed
 from oslo_config import cfg
 
 from clonepolicy import Config, FactError
-from clonepolicy.adapters.cinder import config_from
+from clonepolicy.adapters.cinder import _images, config_from
 from clonepolicy.adapters.conf import CinderConf
 
 FIELDS = attrs.fields_dict(Config)
@@ -266,3 +267,27 @@ def test_a_service_has_the_options_already() -> None:
     """Its imports register them."""
     names = set(FIELDS) - {"trusted_projects", "trusted_image_pools"}
     assert names <= set(cfg.CONF)
+
+
+# -- the credentials of [glance] ----------------------------------------------
+
+
+def test_without_keystone_the_user_of_glance_counts_for_nothing() -> None:
+    """As in Cinder, whose client then has no credentials to give."""
+    conf = cfg.CONF
+    conf([], default_config_files=[], default_config_dirs=[])
+    _images.glance_user(conf)  # registers its options
+    set_ = {
+        ("auth_strategy", None): "noauth",
+        ("glance_api_servers", None): ["http://127.0.0.1:9"],
+        ("auth_type", "glance"): "password",
+    }
+    try:
+        for (option, group), value in set_.items():
+            conf.set_override(option, value, group)
+        requester, service = _images.glance_clients(context.RequestContext())
+    finally:
+        for option, group in set_:
+            clear(option, group)
+    assert requester is not None
+    assert service is None

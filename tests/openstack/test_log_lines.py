@@ -100,10 +100,12 @@ def test_an_error_cannot_forge_a_field_or_a_line(
     assert isinstance(step, CloneVolume)
     error = NotFoundError(f"no volume {FORGED}")
     failure = Failure(attempt=attempt, step=step, error=error)
+    named = {"operation": "create", "image": FORGED, "volume": FORGED}
     reports.log_failures(
-        Outcome(attempt=None, failures=(failure,), settled=True, ids={})
+        Outcome(attempt=None, failures=(failure,), settled=True, ids={}),
+        named,
     )
-    reports.log_undecided("create", ValueError(FORGED))
+    reports.log_undecided(ValueError(FORGED), named)
     failed, cause, unreadable, other_cause = lines()
     for traced in (cause, other_cause):
         head, *rest = traced.split("\n")
@@ -111,12 +113,13 @@ def test_an_error_cannot_forge_a_field_or_a_line(
         assert all(text.startswith("  ") for text in rest)
         assert traced.replace("\n", "").isprintable()
     assert {
+        **named,
         "attempt": f"clone {URL}",
         "step": "CloneVolume",
         "failed": str(error),
     } == parsed(failed)
     assert {
-        "operation": "create",
+        **named,
         "verdict": "-",
         "unreadable": FORGED,
     } == parsed(unreadable)
@@ -142,9 +145,9 @@ def test_no_line_shows_a_users_key(lines: Callable[[], list[str]]) -> None:
     error.__cause__ = OSError(store)
     failure = Failure(attempt=attempt, step=attempt.steps[0], error=error)
     reports.log_failures(
-        Outcome(attempt=None, failures=(failure,), settled=True, ids={})
+        Outcome(attempt=None, failures=(failure,), settled=True, ids={}), {}
     )
-    reports.log_undecided("create", ValueError(f"cannot read {store}"))
+    reports.log_undecided(ValueError(f"cannot read {store}"), {})
     written = lines()
     assert key not in "".join(written)
     shown = f"cinder://***@store/{VOLUME.source.id}?***"

@@ -16,6 +16,7 @@ from cinder.db import api as db
 from cinder.volume import manager
 from cinder_cloud import INTERNAL, CinderCloud, Start
 from installed import RELEASE
+from oslo_db import exception as db_exception
 
 from clonepolicy.adapters.cinder import PolicyVolumeManager
 
@@ -126,6 +127,23 @@ def test_an_entry_that_cannot_be_evicted_does_not_stop_a_create(
 
     cache = cloud.manager.image_volume_cache
     monkeypatch.setattr(cache, RELEASE.evict, fail)
+    volume = cloud.create(image)
+    assert cloud.driver.held[volume.id] == ("image data", 1)
+
+
+def test_a_cache_that_cannot_be_read_does_not_stop_a_create(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database may fail between the clone and the eviction."""
+    cloud = start(options=CACHED)
+    image = cloud.images.add()
+    cached(cloud, image)
+    cloud.driver.failing[CLONE] = [exception.SnapshotLimitReached(set_limit=1)]
+
+    def fail(*_: object) -> None:
+        raise db_exception.DBConnectionError
+
+    monkeypatch.setattr(db, "image_volume_cache_get_by_volume_id", fail)
     volume = cloud.create(image)
     assert cloud.driver.held[volume.id] == ("image data", 1)
 

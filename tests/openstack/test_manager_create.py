@@ -15,6 +15,8 @@ from cinder.image import glance
 from cinder_cloud import HOST, INTERNAL, Start
 from fake_image_service import TENANT
 
+from clonepolicy.adapters.cinder._drop_in import reports
+
 start, database = cinder_cloud.start, cinder_cloud.database
 
 CLONE, COPY = "create_cloned_volume", "copy_image_to_volume"
@@ -435,13 +437,14 @@ def test_unreadable_locations_lead_to_a_download(
 
 
 def test_unreadable_facts_lead_to_a_download(start: Start) -> None:
-    """There is no decision and no clone, and the log names the field."""
+    """There is no decision and no clone; the log names field and request."""
     cloud = start()
     image = cloud.images.add(visibility=7)
     cloud.add_image_volume(image)
     volume = cloud.create(image)
     assert cloud.driver.held[volume.id] == ("image data", 1)
-    assert any("Image.visibility" in text for text in cloud.log.messages)
+    (line,) = (m for m in cloud.log.messages if "Image.visibility" in m)
+    assert f" operation=create image={image} volume={volume.id} " in line
 
 
 def test_a_defect_in_deciding_does_not_stop_a_create(
@@ -457,6 +460,20 @@ def test_a_defect_in_deciding_does_not_stop_a_create(
     volume = cloud.create(cloud.images.add())
     assert cloud.driver.held[volume.id] == ("image data", 1)
     assert cloud.decisions() == []
+
+
+def test_an_error_that_cannot_be_logged_does_not_stop_a_create(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cinder downloads as if nothing had been written."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    cloud = start()
+    monkeypatch.setattr(reports, "log_undecided", fail)
+    volume = cloud.create(cloud.images.add(visibility=7))
+    assert cloud.driver.held[volume.id] == ("image data", 1)
 
 
 @pytest.mark.parametrize("mode", ["shadow", "enforce"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -99,7 +100,7 @@ def test_other_parameters_are_refused(
     monkeypatch.setattr(coordination.Coordinator, "get_lock", get_lock)
     why = refused(start)
     assert f"{LOCK} has the parameters (), not (name)" in why
-    assert "remove volume_manager from cinder.conf" in why
+    assert "remove it from volume_manager and volume_driver" in why
 
 
 def test_a_missing_function_is_refused(
@@ -145,6 +146,21 @@ def test_other_code_with_the_same_parameters_is_refused(
     assert why.count("cinder.") == 1
     assert LOCK in why
     assert "allow_unverified_cinder = True" in why
+
+
+def test_a_wrapper_that_is_not_cinders_is_other_code(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shows the parameters and the source of what it wraps."""
+
+    @functools.wraps(coordination.Coordinator.get_lock)
+    def wrapped(self: Any, name: Any) -> Any:
+        del self, name
+
+    monkeypatch.setattr(coordination.Coordinator, "get_lock", wrapped)
+    why = refused(start)
+    assert "other code than every verified" in why
+    assert LOCK in why
 
 
 def test_an_operator_can_allow_other_code(

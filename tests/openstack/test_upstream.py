@@ -38,11 +38,16 @@ def test_a_test_that_always_fails_is_expected() -> None:
     assert run.unexpected({"a": FAILED}, {"a": FAILED}, {}) == []
 
 
-def test_every_other_difference_is_unexpected() -> None:
-    """A test newly fails, newly passes, or ran in one of the runs only."""
-    stock = {"a": PASSED, "b": FAILED, "c": PASSED}
-    dropped_in = {"a": FAILED, "b": PASSED, "d": PASSED}
-    assert run.unexpected(stock, dropped_in, {}) == ["a", "b", "c", "d"]
+def test_a_test_that_passes_is_expected() -> None:
+    """It is not run without the drop-in, unless it fails with a policy."""
+    for stock in ({}, {"a": PASSED}, {"a": FAILED}):
+        assert run.unexpected(stock, {"a": PASSED}, {}) == []
+
+
+def test_every_other_failure_is_unexpected() -> None:
+    """A test fails with the drop-in only, or did not run without it."""
+    dropped_in = {"a": FAILED, "b": FAILED}
+    assert run.unexpected({"a": PASSED}, dropped_in, {}) == ["a", "b"]
 
 
 def test_a_canary_must_fail_without_the_drop_in_only() -> None:
@@ -69,5 +74,7 @@ def test_a_listed_test_must_fail_for_its_reason() -> None:
 def test_a_listed_test_that_passes_is_unexpected() -> None:
     """The same holds for a listed test that does not exist."""
     reasons = {"a": run.UNDECIDED}
-    assert run.unexpected({"a": PASSED}, {"a": PASSED}, reasons) == ["a"]
+    for stock in ({}, {"a": PASSED}, {"a": FAILED}):
+        assert run.unexpected(stock, {"a": PASSED}, reasons) == ["a"]
+    assert run.unexpected({"a": FAILED}, {"a": FAILED}, reasons) == ["a"]
     assert run.unexpected({}, {}, reasons) == ["a"]

@@ -10,6 +10,7 @@ import contextlib
 from unittest import mock
 
 from cinder.tests.unit import fake_constants as fakes
+from cinder.tests.unit import fake_volume
 from cinder.tests.unit import volume as base
 from cinder.volume.flows.manager import create_volume
 
@@ -28,13 +29,13 @@ class CanaryTestCase(base.BaseVolumeTestCase):
         ):
             task._create_from_image(
                 self.context,
-                mock.Mock(),
+                fake_volume.fake_volume_obj(self.context),
                 (None, None),
                 fakes.IMAGE_ID,
                 {},
                 mock.Mock(),
             )
-        assert "operation=create" in logged.output[0]
+        assert "operation=create verdict=download" in logged.output[0]
 
     def test_an_upload_is_decided(self) -> None:
         """The volume manager asks the policy."""

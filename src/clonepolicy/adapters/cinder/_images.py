@@ -194,7 +194,8 @@ class ServiceImages(CinderImages):
 def glance_user(conf: cfg.ConfigOpts) -> bool:
     """Return whether ``[glance]`` has credentials; register its options.
 
-    Where Cinder does not read them, this package does.
+    Where Cinder does not read them, this package does.  Without keystone
+    they count for nothing, as in Cinder.
     """
     release = installed_release()
     if not release.glance_user:
@@ -202,7 +203,7 @@ def glance_user(conf: cfg.ConfigOpts) -> bool:
         loading.register_session_conf_options(conf, _GROUP)
     if not release.glance_region:
         conf.register_opt(cfg.StrOpt("region_name"), group=_GROUP)
-    return bool(conf.glance.auth_type)
+    return conf.auth_strategy == "keystone" and bool(conf.glance.auth_type)
 
 
 def _service_context() -> Any:

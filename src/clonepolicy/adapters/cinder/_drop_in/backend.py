@@ -173,14 +173,19 @@ class DriverBackend:
         return capabilities
 
     def decide(
-        self, operation: str, gather: Callable[[], Request]
+        self, gather: Callable[[], Request], named: Mapping[str, str]
     ) -> Decision | None:
-        """Decide; None if the facts cannot be read, which is logged."""
+        """Decide; None if the facts cannot be read, which is logged.
+
+        ``named`` are the fields of a log line that name the request:
+        operation, image and volume.
+        """
         try:
             return decide(gather(), self.settings.policy)
         except Exception as error:  # noqa: BLE001 - Cinder can copy the data
-            reports.log_undecided(operation, error)
-            metrics.count_undecided(operation, error)
+            metrics.count_undecided(named["operation"], error)
+            with surviving(LOG, "could not report an error"):
+                reports.log_undecided(error, named)
             return None
 
     def _report(
@@ -208,12 +213,12 @@ class DriverBackend:
 
     @contextlib.contextmanager
     def watch(
-        self, decision: Decision | None, able: Able, **request: str
+        self, decision: Decision | None, able: Able, named: Mapping[str, str]
     ) -> Iterator[Deed]:
         """Let Cinder act in the block; if it decides itself, report both.
 
         The block records what Cinder does in the `Deed` that is yielded.
-        ``request`` are the fields of the log line that name the request.
+        ``named`` is as in `decide`.
         """
         deed, prediction, verdict = Deed(), NOT_PREDICTED, UNKNOWN
         if self.enforces:
@@ -232,7 +237,7 @@ class DriverBackend:
             raise
         finally:
             with surviving(LOG, "could not report what Cinder did"):
-                reports.log_deed(deed, prediction, verdict, request)
+                reports.log_deed(deed, prediction, verdict, named)
                 if decision is not None and differ(verdict, deed.did) == "yes":
                     metrics.count_difference(decision, self.settings, deed.did)
 
@@ -245,12 +250,12 @@ class DriverBackend:
 
     def enforce(
         self,
-        operation: str,
         context: Any,
         gather: Callable[[], Request],
         able: Able,
+        named: Mapping[str, str],
     ) -> Decision | None:
-        """Decide; None if the facts cannot be read.
+        """Decide, as `decide` does, for a request to carry out.
 
         The decision is reported if it is carried out here; `watch` reports
         any other.
@@ -259,7 +264,7 @@ class DriverBackend:
             cinder.exception.ImageUnacceptable: the decision is to refuse,
                 and decisions are carried out here.
         """
-        decision = self.decide(operation, gather)
+        decision = self.decide(gather, named)
         if decision is None or not self.enforces:
             return decision
         self._report(decision, self._done(decision, able))

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import functools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -112,10 +112,18 @@ class CreateFromImage:
             cloned=self.cloned,
         )
 
+    @property
+    def _named(self) -> Mapping[str, str]:
+        return {
+            "operation": "create",
+            "image": self.call.image_id,
+            "volume": self.call.volume.id,
+        }
+
     def decide(self) -> Decision | None:
         """Decide and report, as `DriverBackend.enforce`."""
         return self.backend.enforce(
-            "create", self.call.context, self._gather, _able
+            self.call.context, self._gather, _able, self._named
         )
 
     @contextlib.contextmanager
@@ -124,13 +132,7 @@ class CreateFromImage:
 
         The block uses what is yielded in the place of the driver.
         """
-        with self.backend.watch(
-            self.decide(),
-            _able,
-            operation="create",
-            image=self.call.image_id,
-            volume=self.call.volume.id,
-        ) as deed:
+        with self.backend.watch(self.decide(), _able, self._named) as deed:
             yield WatchedDriver(driver, deed)
 
     def _gather(self) -> CreateRequest:
@@ -177,7 +179,7 @@ class CreateFromImage:
             if work is None:
                 return None
         outcome = execute(plan, self._ports, journal=work)
-        log_failures(outcome)
+        log_failures(outcome, self._named)
         count_fallbacks(outcome)
         if not outcome.settled:
             raise exception.VolumeBackendAPIException(
@@ -302,8 +304,10 @@ class CreateTask:
             ):
                 continue
             volume_id = step.source.id
-            entry = db.image_volume_cache_get_by_volume_id(admin, volume_id)
             with surviving(LOG, f"could not evict cached volume {volume_id}"):
+                entry = db.image_volume_cache_get_by_volume_id(
+                    admin, volume_id
+                )
                 installed_release().evict_entry(
                     self.task.image_volume_cache, admin, entry
                 )

@@ -139,11 +139,7 @@ class PolicyVolumeManager(manager.VolumeManager):
         self._uploads[image_id] = upload
         try:
             with self.backend.watch(
-                upload.decision,
-                upload.able,
-                operation="upload",
-                image=image_id,
-                volume=volume_id,
+                upload.decision, upload.able, upload.named
             ) as deed:
                 super().copy_volume_to_image(context, volume_id, image_meta)
                 deed.did = upload.done()

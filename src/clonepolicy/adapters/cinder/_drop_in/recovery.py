@@ -128,7 +128,14 @@ def _end(manager: Any, work: Work) -> bool:
         if image_volume is not None and work.note.phase is Phase.UNDOING:
             ports.volumes.retry_deletion(image_volume)
     (outcome,) = recover(work.resume(plan), ports)
-    log_failures(outcome)
+    log_failures(
+        outcome,
+        {
+            "operation": "recover",
+            "image": work.image_id,
+            "volume": work.volume_id,
+        },
+    )
     return work.close()
 
 

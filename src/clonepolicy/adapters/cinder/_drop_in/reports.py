@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cinder.db import api as db
@@ -93,7 +93,10 @@ def _fields(
 
 
 def log_deed(
-    deed: Deed, prediction: Prediction, verdict: str, request: dict[str, str]
+    deed: Deed,
+    prediction: Prediction,
+    verdict: str,
+    request: Mapping[str, str],
 ) -> None:
     """Write one log line about what Cinder did, and what was predicted.
 
@@ -145,22 +148,24 @@ def _codes(reasons: Iterable[Reason]) -> str:
     return ",".join(dict.fromkeys(reasons)) or "-"
 
 
-def log_failures(outcome: Outcome) -> None:
-    """Write one log line for every attempt that failed."""
+def log_failures(outcome: Outcome, request: Mapping[str, str]) -> None:
+    """Write one log line for every attempt that failed.
+
+    ``request`` are the fields that name the request.
+    """
     for failure in outcome.failures:
         _log_failure(
             failure.error,
             attempt=str(failure.attempt or "abandon"),
             step=type(failure.step).__name__,
             failed=str(failure.error),
+            **request,
         )
 
 
-def log_undecided(operation: str, error: Exception) -> None:
+def log_undecided(error: Exception, request: Mapping[str, str]) -> None:
     """Write one log line for a request whose facts cannot be read."""
-    _log_failure(
-        error, operation=operation, verdict="-", unreadable=str(error)
-    )
+    _log_failure(error, **request, verdict="-", unreadable=str(error))
 
 
 def _log_failure(error: Exception, **fields: str) -> None:

@@ -6,6 +6,7 @@ import functools
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
+from types import FunctionType, MethodType
 from typing import Any
 
 from oslo_log import log
@@ -24,6 +25,8 @@ from clonepolicy.adapters.cinder._releases.known import RELEASES
 from clonepolicy.adapters.cinder._releases.verified import verified
 
 LOG = log.getLogger(__name__)
+_WRAP = {"cinder", "clonepolicy", "decorator", "oslo_db", "osprofiler"}
+"""The packages whose decorators Cinder and this package use."""
 
 
 def check_cinder(*, allow_unverified: bool) -> None:
@@ -41,7 +44,7 @@ def check_cinder(*, allow_unverified: bool) -> None:
         raise IncompatibleCinderError(
             f"{_installed()} cannot run with this clonepolicy: "
             f"{'; '.join(refused)}. Install a clonepolicy for this release, "
-            "or remove volume_manager from cinder.conf"
+            "or remove it from volume_manager and volume_driver in cinder.conf"
         )
     unverified = _unverified(release)
     if unverified is None:
@@ -126,8 +129,27 @@ def _unverified(release: CinderRelease) -> str | None:
 
 
 def _digest(function: Any) -> str:
-    """Return the digest of a function; nothing if it has no source."""
+    """Return the digest of a function; nothing if it cannot be told.
+
+    The digest is that of the code inside all decorators.  Those that Cinder
+    writes are part of it.
+    """
+    outer = function
+    while hasattr(outer, "__wrapped__"):
+        if _package(outer) not in _WRAP:
+            return ""
+        outer = outer.__wrapped__
     try:
         return digest(function)
     except (OSError, TypeError):  # the latter of what is not written in Python
         return ""
+
+
+def _package(function: Any) -> str:
+    """Return the package that a function's code is in.
+
+    Its ``__module__`` is that of what it wraps.
+    """
+    if type(function) not in {FunctionType, MethodType}:
+        return ""  # a proxy, which shows what it wraps
+    return str(function.__globals__["__name__"]).partition(".")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -142,8 +143,17 @@ class UploadToImage:
     def decision(self) -> Decision | None:
         """The decision, made and reported as `DriverBackend.enforce`."""
         return self.backend.enforce(
-            "upload", self.context, self._gather, self.able
+            self.context, self._gather, self.able, self.named
         )
+
+    @property
+    def named(self) -> Mapping[str, str]:
+        """The fields of a log line that name the request."""
+        return {
+            "operation": "upload",
+            "image": self.image_id,
+            "volume": self.volume_id,
+        }
 
     def able(self, decision: Decision) -> bool:
         """Return whether the drop-in can register: unencrypted, and noted."""
@@ -183,7 +193,7 @@ class UploadToImage:
             return False
         plan = Plan(made.plan.attempts[:1])
         outcome = execute(plan, self._ports, journal=self.work)
-        log_failures(outcome)
+        log_failures(outcome, self.named)
         count_fallbacks(outcome)
         done = outcome.attempt is not None
         if not done and any(
