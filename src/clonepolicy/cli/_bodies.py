@@ -15,6 +15,7 @@ import clonepolicy
 from clonepolicy import FactError, wire
 from clonepolicy.adapters import records
 from clonepolicy.cli._documents import Document
+from clonepolicy.cli._fact_values import path_of, value_of
 
 R = TypeVar("R", bound=clonepolicy.Request)
 
@@ -65,7 +66,8 @@ def make_request(
     Raises:
         FactError: a body or a value is not valid, or one is missing.
     """
-    made = _Maker(kind, base, given)
+    creates = kind.operation is clonepolicy.Operation.CREATE
+    made = _Maker(base, given, creates=creates)
     fields = made.fields()
     missing = [
         field.name
@@ -82,11 +84,12 @@ def make_request(
 class _Maker:
     def __init__(
         self,
-        kind: type[clonepolicy.Request],
         base: clonepolicy.Request | None,
         given: Bodies,
+        *,
+        creates: bool,
     ) -> None:
-        self._creates = kind is clonepolicy.CreateRequest
+        self._creates = creates
         self._given = given
         self._base = {} if base is None else _shallow(base)
         self._types = [*_each(given.types)]
@@ -115,7 +118,14 @@ class _Maker:
             body = given.image.unwrapped("image")
             fields["image"] = self._image(given.image, body, project)
             if self._creates:
-                fields.update(self._candidates(body, fields.get("volume")))
+                told = given.locations
+                shown = (
+                    (given.image, _image_body(body))
+                    if told is None
+                    else (told, told.unwrapped("locations"))
+                )
+                volume = fields.get("volume")
+                fields.update(self._candidates(*shown, volume))
         elif given.locations is not None or given.sources:
             expected = "the image that they belong to: --image"
             raise FactError("locations or sources", None, expected)
@@ -223,23 +233,22 @@ class _Maker:
 
     def _candidates(
         self,
-        image: Any,
+        document: Document,
+        body: Any,
         volume: clonepolicy.Volume | None,
     ) -> dict[str, Any]:
-        document = self._given.locations or self._given.image
-        assert document is not None  # noqa: S101 - the image is given
-        told = self._given.locations
-        body = _image_body(image) if told is None else _listed(told)
         locations = document.read(records.locations_from_v2, body)
-        sources: dict[str, clonepolicy.Volume | None] = {}
-        for document, each in _each(self._given.sources):
-            source = self._read_volume(document, each)
-            sources[source.id] = source
+        sources: dict[str, clonepolicy.Volume] = {}
+        for holder, each in _each(self._given.sources):
+            made = self._read_volume(holder, each)
+            sources[made.id] = made
         volumes, stored = [], []
         for location in locations:
             if isinstance(location, clonepolicy.CinderLocation):
                 source = sources.pop(location.volume_id, None)
                 volumes.append(self._image_volume(location, source, volume))
+            elif str(location).startswith("cinder:"):
+                volumes.append(clonepolicy.ImageVolume(location=location))
             else:
                 stored.append(clonepolicy.ArrayImage(location=location))
         if sources:
@@ -303,10 +312,6 @@ def _each(documents: Sequence[Document]) -> Iterator[tuple[Document, Any]]:
             for name in _IN_LISTS:
                 body = document.unwrapped(name, body)  # noqa: PLW2901
             yield document, body
-
-
-def _listed(document: Document) -> Any:
-    return document.unwrapped("locations")
 
 
 def _image_body(body: Any) -> Any:
@@ -377,7 +382,8 @@ def _assume(request: R, facts: Sequence[tuple[str, str]]) -> R:
     if not facts:
         return request
     written = wire.to_dict(request)
-    for path, text in facts:
+    for told, text in facts:
+        path = path_of(told) or told
         *parents, name = path.split(".")
         record: Any = written
         for parent in parents:
@@ -387,16 +393,6 @@ def _assume(request: R, facts: Sequence[tuple[str, str]]) -> R:
             else:
                 record = record.get(parent) if isinstance(record, dict) else 0
         if not isinstance(record, dict) or name not in record:
-            raise FactError("--assume", path, "the path of a known fact")
-        record[name] = _value(text, record[name])
+            raise FactError("--assume", told, "the path of a known fact")
+        record[name] = value_of(text, record[name])
     return wire.from_dict(type(request), written)
-
-
-def _value(text: str, before: object) -> object:
-    try:
-        value = wire.parse(text)
-    except FactError:
-        value = text
-    if isinstance(before, list) and not isinstance(value, list):
-        return [part for part in text.split(",") if part]
-    return value

@@ -98,9 +98,9 @@ def _pool_to_dict(each: local.Pool) -> Json:
     }
 
 
-_PARSED: dict[object, Callable[[str, None, None], object]] = {
-    bool: click.BOOL.convert,
-    int: click.INT.convert,
+_PARSED: dict[object, Callable[[str], object]] = {
+    bool: lambda text: click.BOOL.convert(text, None, None),
+    int: lambda text: click.INT.convert(text, None, None),
 }
 
 
@@ -179,7 +179,7 @@ def set_option(name: str, value: str, root: Path, *, as_json: bool) -> None:
 
 def _read(text: str, kind: object) -> object:
     if kind in _PARSED:
-        return _PARSED[kind](text, None, None)
+        return _PARSED[kind](text)
     if kind == frozenset[str]:
         return frozenset(filter(None, map(str.strip, text.split(","))))
     return text or None
