@@ -99,8 +99,8 @@ def _pool_to_dict(each: local.Pool) -> Json:
 
 
 _PARSED: dict[object, Callable[[str], object]] = {
-    bool: lambda text: click.BOOL.convert(text, None, None),
-    int: lambda text: click.INT.convert(text, None, None),
+    bool: click.BOOL,
+    int: click.INT,
 }
 
 
