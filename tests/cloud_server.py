@@ -117,6 +117,8 @@ class FakeCloud:
     """Verb and path of each request."""
     fails: dict[str, int] = attrs.field(factory=dict)
     """A status for each path that contains a text."""
+    replaced: dict[str, Any] = attrs.field(factory=dict)
+    """Another body, in the same way."""
     slow: dict[str, float] = attrs.field(factory=dict)
     """Seconds to wait before the answer, in the same way."""
     image: dict[str, Any] = attrs.field(factory=image_body)
@@ -314,6 +316,7 @@ def running_cloud(**given: Any) -> Iterator[FakeCloud]:  # noqa: ANN401, C901 - 
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # one packet for head and body, or TCP waits
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
             pass
@@ -342,6 +345,12 @@ def running_cloud(**given: Any) -> Iterator[FakeCloud]:  # noqa: ANN401, C901 - 
             elif url.path.endswith("/auth/tokens"):
                 status, body = 201, {"token": cloud.token()}
                 headers["X-Subject-Token"] = "token-of-u"
+            elif replaced := [
+                body
+                for text, body in cloud.replaced.items()
+                if text in self.path
+            ]:
+                (body,), status = replaced, 200
             else:
                 body = cloud.answer(url.path, parse_qs(url.query))
                 status = body if isinstance(body, int) else 200

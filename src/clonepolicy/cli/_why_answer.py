@@ -251,15 +251,16 @@ def _why(found: PoolAnswer) -> list[str] | str:
     return [*found.reasons]
 
 
-def _stock_words(found: PoolAnswer) -> str:
+def _stock_words(found: PoolAnswer) -> tuple[str, ...]:
+    """Return a line for each group of releases that do the same."""
     words = {name: _word(each) for name, each in found.stock.items()}
     spans = [
         (_releases(names), word)
         for word, names in groupby(words, key=words.__getitem__)
     ]
     if len(spans) == 1:
-        return spans[0][1]
-    return ", ".join(f"{span}: {word}" for span, word in spans)
+        return (spans[0][1],)
+    return tuple(f"{span}: {word}" for span, word in spans)
 
 
 def _show_ways(found: Iterable[PoolAnswer]) -> None:

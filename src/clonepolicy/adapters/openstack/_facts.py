@@ -24,6 +24,7 @@ from clonepolicy.adapters.records import (
     Pool,
     has_location_api,
     hidden_columns,
+    image_from_v2,
     locations_from_v2,
     pool_from_api,
     quota_from_api,
@@ -92,12 +93,17 @@ class CloudFacts:
             NotFoundError: no image, or more than one, has this name.
         """
 
-        def read() -> Body:
+        def find() -> Body:
             try:
                 return self.cloud.get("image", "v2", "images", wanted)
             except NotFoundError:
                 body = self.cloud.get("image", "v2", "images", name=wanted)
             return _only(body.get("images"), f"image {wanted}")
+
+        def read() -> Body:
+            body = find()
+            image_from_v2(body)  # later readers rely on its fields
+            return body
 
         return self._once(("image", wanted), read)
 
@@ -252,7 +258,11 @@ class CloudFacts:
             body = self.cloud.get(_VOLUMES, *path, usage="true")
             return dict(body.get("quota_set") or {})
 
-        return quota_from_api(self._once(("quota", project_id), read), kind)
+        body = self._once(("quota", project_id), read)
+        of_type = "" if kind is None else kind.id
+        return self._once(
+            ("quota", project_id, of_type), lambda: quota_from_api(body, kind)
+        )
 
     def pools(self) -> tuple[Pool, ...]:
         """Read all pools; their clusters are those of their services."""

@@ -24,10 +24,10 @@ from clonepolicy import (
     Quota,
     RbdLocation,
     Request,
+    UploadRequest,
     Volume,
     VolumeType,
     gather_create,
-    gather_upload,
     parse_location,
 )
 from clonepolicy.adapters._families import facts_of_driver
@@ -263,25 +263,38 @@ class Gatherer:
         host = volume.host
         file = self.file(None if host is None else host.backend)
         backend, of_backend = self._backend(host, file, _UPLOADING)
-        request = gather_upload(
-            volume_id,
-            image.id,
-            owner,
-            self._config(file),
-            self._ports(ReadImages(image, (), glance), backend),
+        request = UploadRequest(
+            image=image,
+            volume=volume,
+            project_id=owner,
             force=force,
+            backend=backend,
+            config=self._config(file),
+            glance=glance,
         )
         request = self.assumed.change(request)
         unknowns += of_backend
         if file is None:
             unknowns += unknown.of_config(request)
-        unread = request.clone_quota.missing
-        if unread is None and file is None:
-            unread = Missing.NOT_ASKED  # the file says whose quota it is
-        if unread is not None:
-            unknowns.append(unknown.of_quota("clone_quota", unread))
+        quota = self._clone_quota(request, file)
+        request = attrs.evolve(request, clone_quota=quota)
+        if quota.missing is not None:
+            unknowns.append(unknown.of_quota("clone_quota", quota.missing))
         place = None if host is None else str(host)
         return (self._case(place, request, unknowns),)
+
+    def _clone_quota(
+        self, request: UploadRequest, file: BackendFile | None
+    ) -> Quota:
+        """Read the quota of the project that would own the clone."""
+        option = "config.image_upload_use_internal_tenant"
+        if file is None and option not in self.assumed.facts:
+            return Quota(missing=Missing.NOT_ASKED)
+        kind = request.volume.volume_type
+        try:
+            return self.facts.quota(request.clone_project, kind)
+        except AdapterError as error:
+            return Quota(missing=why_missing(error))
 
     def taken(self, request: Request) -> tuple[Taken, ...]:
         """Return what is taken for granted, unless it is assumed."""
