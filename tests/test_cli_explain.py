@@ -153,6 +153,24 @@ def test_explain_knows_options_that_no_rule_reads() -> None:
         assert shown["misconfigurations"]
 
 
+def test_explain_says_where_an_option_is() -> None:
+    """With its type and default, from the table that lint checks."""
+    shown = run_json("explain", "image_volume_cache_enabled")
+    human = run("explain", "show_multiple_locations").stdout
+
+    assert [
+        {
+            "file": "cinder.conf",
+            "group": "<backend>",
+            "type": "bool",
+            "default": False,
+            "since": "2024.1",
+        }
+    ] == shown["options"]
+    assert "glance-api.conf  [DEFAULT], bool, default: False" in human
+    assert "option" == run_json("explain", "rbd_max_clone_depth")["kind"]
+
+
 def test_explain_does_not_call_other_facts_options() -> None:
     """Nobody configures the hash of an image."""
     assert "fact" == run_json("explain", "image.os_hash_value")["kind"]

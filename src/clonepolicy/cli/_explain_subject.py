@@ -7,6 +7,7 @@ from typing import assert_never
 
 import clonepolicy
 from clonepolicy._terminal.render import Json, pairs, say, show
+from clonepolicy.adapters import conf
 from clonepolicy.cli._misconfigurations import (
     Misconfiguration,
     misconfigurations,
@@ -53,6 +54,7 @@ def explain_subject(
             say(
                 f"{subject.kind} {subject.name}" + (f": {facts}" * bool(facts))
             )
+            show(pairs(map(_option, subject.options)))
             _show_readers(subject.places)
             _show_rows(subject.rows)
         case _:
@@ -91,6 +93,16 @@ def _to_dict(subject: Subject) -> Json:
                 "kind": subject.kind,
                 "name": subject.name,
                 "facts": list(subject.facts),
+                "options": [
+                    {
+                        "file": file,
+                        "group": option.group,
+                        "type": str(option.kind),
+                        "default": option.default,
+                        "since": option.since,
+                    }
+                    for file, option in subject.options
+                ],
                 "rules": [*map(_place_to_dict, subject.places)],
                 "misconfigurations": _to_dicts(subject.rows),
             }
@@ -118,6 +130,19 @@ def _to_dicts(rows: Iterable[Misconfiguration]) -> list[Json]:
         }
         for row in rows
     ]
+
+
+def _option(found: tuple[str, conf.Option]) -> tuple[str, str]:
+    """Say where an option is, what it takes, and what it is if not set."""
+    file, option = found
+    default = option.default
+    if isinstance(default, tuple):
+        default = ", ".join(default) or None
+    shown = "none" if default is None else default
+    return file, (
+        f"[{option.group}], {option.kind}, default: {shown}, since "
+        f"{option.since}"
+    )
 
 
 def _with_reason(reason: clonepolicy.Reason) -> list[Place]:

@@ -12,6 +12,7 @@ import attrs
 
 import clonepolicy
 from clonepolicy import policy as policies
+from clonepolicy.adapters import conf
 from clonepolicy.cli._misconfigurations import (
     Misconfiguration,
     misconfigurations,
@@ -60,12 +61,16 @@ class Fact:
     """The rules that read it."""
     rows: tuple[Misconfiguration, ...]
     """The misconfigurations that name it."""
+    options: tuple[tuple[str, conf.Option], ...]
+    """The options of its name, each with its file."""
 
     @property
     def kind(self) -> str:
         """Say whether somebody configures it."""
         roots = {fact.partition(".")[0] for fact in self.facts}
-        is_option = not roots or roots & {*_OPTIONS_OF, "backend"}
+        is_option = (
+            self.options or not roots or roots & {*_OPTIONS_OF, "backend"}
+        )
         return "option" if is_option else "fact"
 
 
@@ -115,9 +120,15 @@ def _fact(text: str) -> Fact | None:
         for row in misconfigurations()
         if any(fnmatchcase(name, option) for option in row.options)
     )
-    if not facts and (not rows or name != text):
+    options = tuple(each for each in _options() if each[1].name == name)
+    if not facts and (name != text or not (rows or options)):
         return None
-    return Fact(name, tuple(sorted(facts)), tuple(read), rows)
+    return Fact(name, tuple(sorted(facts)), tuple(read), rows, options)
+
+
+def _options() -> Iterator[tuple[str, conf.Option]]:
+    yield from (("cinder.conf", option) for option in conf.CINDER)
+    yield from (("glance-api.conf", option) for option in conf.GLANCE)
 
 
 def _option_facts() -> Iterator[str]:
@@ -140,6 +151,7 @@ def names() -> Iterator[str]:
         option for m in rows for option in m.options if "*" not in option
     }
     options.update(fact.rpartition(".")[2] for fact in _option_facts())
+    options.update(option.name for _, option in _options())
     yield from sorted(options)
 
 
