@@ -224,6 +224,28 @@ def test_rows_of_glance_are_read(
     assert 1 == len(made["request"]["image_volumes"])
 
 
+def test_what_the_client_shows_is_read(
+    files: dict[str, str], tmp_path: Path
+) -> None:
+    """It calls metadata and extra specs properties."""
+    volume = {k: v for k, v in SOURCE.items() if k != "metadata"}
+    volume["properties"] = SOURCE["metadata"]
+    volume["type"] = volume.pop("volume_type")
+    kind = {k: v for k, v in TYPE.items() if k != "extra_specs"}
+    kind["properties"] = TYPE["extra_specs"]
+    hidden = ("os_hash_algo", "os_hash_value", "locations", "os_hidden")
+    image = {k: v for k, v in IMAGE.items() if k not in hidden}
+    image["properties"] = {k: IMAGE[k] for k in hidden}
+    usual = json.loads(decide(files, *CONFIG, "--json").stdout)
+    files |= {
+        "--source": write(tmp_path / "v", volume),
+        "--type": write(tmp_path / "t", kind),
+        "--image": write(tmp_path / "i", image),
+    }
+
+    assert usual == json.loads(decide(files, *CONFIG, "--json").stdout)
+
+
 def test_locations_come_from_their_own_answer(
     files: dict[str, str], tmp_path: Path
 ) -> None:

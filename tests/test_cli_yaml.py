@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent))
 
 from cli_support import CREATE, assert_error, run
-from clonepolicy import FactError, wire
+from clonepolicy import FactError, _terminal, wire
 from clonepolicy._terminal.yaml import dumps, loads
 
 VALUES = st.recursive(
@@ -106,3 +106,17 @@ def test_bad_yaml_is_one_line(tmp_path: Path) -> None:
     path.write_text("image: &x {}\nvolume: *x\n")
 
     assert_error(2, "r.yaml: line 2", run("decide", "create", str(path)))
+
+
+def test_yaml_without_pyyaml_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the extra."""
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    monkeypatch.delitem(sys.modules, "clonepolicy._terminal.yaml")
+    monkeypatch.delattr(_terminal, "yaml")
+    path = tmp_path / "r.yaml"
+    path.write_text("a: 1")
+
+    for args in (("decide", "create", str(path)), ("explain", "X1", "--yaml")):
+        assert_error(2, "install clonepolicy[yaml]", run(*args))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import attrs
 import pytest
+from rich.progress import Progress
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -18,6 +20,7 @@ from clonepolicy import CloneKind, GiB, Register, UnavailableError
 from clonepolicy.adapters._files import paths, sparse
 from clonepolicy.adapters.local import LocalCloud
 from clonepolicy.adapters.local._store import Store
+from clonepolicy.cli._report import Meter, _advance
 from local_support import add_image
 
 source = local_support.source
@@ -226,6 +229,20 @@ def test_a_full_copy_is_told_with_its_bytes(
     assert (0, 0) == (registered["bytes_moved"], cloned["bytes_moved"])
     assert "The clone is a full copy of 1.0 MiB" in shown
     assert "0 B moved, 1.0 MiB copied" in shown
+
+
+def test_a_copy_moves_the_bar_to_its_end() -> None:
+    """Holes are not copied, so the bar learns how much is left."""
+    with Progress(disable=True) as bars:
+        task = bars.add_task("copying", total=1000)
+        meter = Meter(partial(_advance, bars, task))
+        seen = []
+        for count, left in ((30, 10), (10, 0)):
+            meter.copied(count, left)
+            seen.append((bars.tasks[0].completed, bars.tasks[0].total))
+
+    assert [(30, 40), (40, 40)] == seen
+    assert (40, 0) == (meter.bytes_copied, meter.bytes_moved)
 
 
 def test_a_copy_tells_its_progress_without_the_holes(tmp_path: Path) -> None:

@@ -92,7 +92,10 @@ class _Maker:
         self._creates = creates
         self._given = given
         self._base = {} if base is None else _shallow(base)
-        self._types = [*_each(given.types)]
+        self._types = [
+            (document, _api_names(body, {"properties": "extra_specs"}))
+            for document, body in _each(given.types)
+        ]
         self._pools = [
             document.read(records.pool_from_api, body)
             for document, body in _each(given.pools)
@@ -171,6 +174,8 @@ class _Maker:
         document: Document,
         body: Any,
     ) -> clonepolicy.Volume:
+        names = {"properties": "metadata", "type": "volume_type"}
+        body = _api_names(body, names)
         kind = self._type_of(body)
         if isinstance(body, Mapping) and "encrypted" in body:
             return document.read(
@@ -312,6 +317,14 @@ def _each(documents: Sequence[Document]) -> Iterator[tuple[Document, Any]]:
             for name in _IN_LISTS:
                 body = document.unwrapped(name, body)  # noqa: PLW2901
             yield document, body
+
+
+def _api_names(body: Any, names: Mapping[str, str]) -> Any:
+    """Name fields as the API does, where the client names them otherwise."""
+    if not isinstance(body, Mapping):
+        return body
+    other = {k: name for k, name in names.items() if name not in body}
+    return {other.get(k, k): value for k, value in body.items()}
 
 
 def _image_body(body: Any) -> Any:
