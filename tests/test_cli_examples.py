@@ -41,10 +41,10 @@ EXAMPLES = tuple(
     dict.fromkeys(
         example
         for _, example in _examples()
-        if not {"demo", "why"} & {*example.split()[1:2]}
+        if not {"demo", "lint", "why"} & {*example.split()[1:2]}
     )
 )
-"""All but those of the demo and of why, which have tests of their own."""
+"""All but those of demo, lint and why, which have tests of their own."""
 
 
 def test_every_command_has_an_example() -> None:

@@ -148,6 +148,7 @@ def test_ports_import_no_metadata() -> None:
         ("image", "add", "--help"),
         ("image", "list", "--help"),
         ("init", "--help"),
+        ("lint", "--help"),
         ("schema", "--help"),
         ("volume", "--help"),
         ("why", "--help"),

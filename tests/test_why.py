@@ -277,6 +277,7 @@ def answers(
         *,
         told: bool,
         roles: frozenset[str] = ADMINS,
+        pool: str | None = NEAR,
     ) -> dict[str, Answer]:
         if not clouds:
             clouds.append(start())
@@ -293,7 +294,7 @@ def answers(
             facts=CloudFacts(Cloud.open("here")),
             assumed=read_assumptions(texts),
         )
-        (case,) = gatherer.create(IMAGE, size=2, pool=NEAR)
+        (case,) = gatherer.create(IMAGE, size=2, pool=pool)
 
         def answer(policy: Policy) -> Answer:
             return judge(case.request, case.unknowns, policy).answer
@@ -323,6 +324,12 @@ def test_less_knowledge_never_gives_another_verdict(
         less = answers(change, fails, told=told, roles=roles)
         for policy, answer in less.items():
             assert answer in {full[policy], Answer.DEPENDS}, (policy, fails)
+
+    # a reader sees no pools: an answer is one for all of them
+    far = answers(change, {}, told=True, pool=FAR)
+    less = answers(change, {}, told=True, roles=reader, pool=None)
+    for policy, answer in less.items():
+        assert {answer} in ({full[policy], far[policy]}, {Answer.DEPENDS})
 
 
 @pytest.mark.parametrize("status", [403, 404, 500, 501])

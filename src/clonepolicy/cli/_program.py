@@ -15,6 +15,7 @@ from clonepolicy.cli._cloud import init
 from clonepolicy.cli._decide import decide_command, schema_command
 from clonepolicy.cli._demo_command import demo
 from clonepolicy.cli._explain import explain_command
+from clonepolicy.cli._lint import lint
 from clonepolicy.cli._rules import rules
 from clonepolicy.cli._settings import option, pool, quota
 from clonepolicy.cli._storage import image, volume
@@ -88,6 +89,7 @@ for command in (
     discard,
     decide_command,
     why,
+    lint,
     explain_command,
     rules,
     schema_command,

@@ -120,6 +120,12 @@ CINDER: tuple[Option, ...] = (
         old_names=(("glance", "auth_plugin"),),
     ),
     Option(
+        "glance",
+        "username",
+        since="2025.2",
+        old_names=(("glance", "user-name"), ("glance", "user_name")),
+    ),
+    Option(
         "key_manager",
         "backend",
         default="barbican",

@@ -12,6 +12,7 @@ from oslo_config import cfg, types
 from typing_extensions import override
 
 from clonepolicy import FactError
+from clonepolicy._text import masked
 from clonepolicy.adapters.conf._options import (
     BACKEND,
     DEFAULT,
@@ -63,9 +64,13 @@ class Value:
 
     @property
     def shown(self) -> str:
-        """The value as a file has it; a password is hidden."""
+        """The value as a file has it; passwords and keys are hidden."""
         if self.option.secret and self.value is not None:
             return _HIDDEN
+        return masked(self._text)
+
+    @property
+    def _text(self) -> str:
         match self.value:
             case None | "" | ():
                 return "not set"
@@ -197,6 +202,22 @@ class ConfFiles:
         found = next(
             filter(None, (self._last(each, option) for each in groups)), None
         )
+        return Value(option, group, self._read(option, group, found), found)
+
+    def set_in(self, name: str, group: str) -> Value | None:
+        """Return what a group itself sets, even if nothing reads it there.
+
+        Args:
+            name: the name of an option in the table.
+            group: the group; its option need not be there.
+
+        Raises:
+            FactError: its text is invalid.
+        """
+        option = self._options[BACKEND, name]
+        found = self._last(group, option)
+        if found is None:
+            return None
         return Value(option, group, self._read(option, group, found), found)
 
     def _last(self, group: str, option: Option) -> Assignment | None:
