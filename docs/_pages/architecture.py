@@ -25,6 +25,7 @@ LAYERS = {
         "adapters._weigher",
         "adapters.cinder adapters.local adapters.memory",
         "adapters.glance adapters.qcow2 adapters.rbd adapters.reflink",
+        "adapters.lint",
         "adapters.conf adapters.openstack",
         "adapters.records adapters._families",
         "adapters._drivers adapters._inspection adapters.sandbox",

@@ -16,7 +16,9 @@ from clonepolicy import (
     Request,
     decide,
 )
+from clonepolicy.policy import Policy
 from clonepolicy.scenarios import (
+    Difference,
     Table,
     combinations,
     differences,
@@ -124,6 +126,10 @@ def census() -> Iterator[str]:
             )
 
 
+def _verdicts_first(a: Policy, b: Policy) -> list[Difference]:
+    return sorted(differences(a, b), key=lambda d: not d.changes_verdict)
+
+
 def differ() -> Iterator[str]:
     """Write each rule that only one of two policies has."""
     yield "# Where the policies differ"
@@ -155,6 +161,6 @@ def differ() -> Iterator[str]:
                     d.verdict_b,
                     d.why,
                 )
-                for d in differences(a, b)
+                for d in _verdicts_first(a, b)
             ),
         )

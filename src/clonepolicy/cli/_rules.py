@@ -168,7 +168,7 @@ def diff(
     from clonepolicy import wire
     from clonepolicy.scenarios import differences
 
-    every = differences(a, b)
+    every = sorted(differences(a, b), key=lambda d: not d.changes_verdict)
     found = [d for d in every if d.changes_verdict or not verdicts]
     if as_json:
         listed = [

@@ -131,16 +131,12 @@ class Difference:
 
 
 def differences(a: Policy, b: Policy) -> tuple[Difference, ...]:
-    """Return every rule that is in a table of one policy only.
-
-    Those that change a verdict come first.
-    """
-    found = (
+    """Return every rule that is in a table of one policy only."""
+    return tuple(
         difference
         for has, lacks in ((a, b), (b, a))
         for difference in _missing(has, lacks, (a, b))
     )
-    return tuple(sorted(found, key=lambda each: not each.changes_verdict))
 
 
 def _missing(
