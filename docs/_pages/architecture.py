@@ -23,9 +23,8 @@ LAYERS = {
     "tools": ("cli testing", "_terminal"),
     "adapters": (
         "adapters._weigher",
-        "adapters.cinder adapters.local adapters.memory",
+        "adapters.cinder adapters.lint adapters.local adapters.memory",
         "adapters.glance adapters.qcow2 adapters.rbd adapters.reflink",
-        "adapters.lint",
         "adapters.conf adapters.openstack",
         "adapters.records adapters._families",
         "adapters._drivers adapters._inspection adapters.sandbox",
