@@ -15,6 +15,7 @@ from pathlib import Path
 from _pages import api, architecture, pictures, rules, verdicts
 from _pages.command_line import command_line
 from _pages.conformance import conformance
+from _pages.man import man
 
 DOCS = Path(__file__).parent
 REMEDY = "python docs/generate.py --write"
@@ -34,6 +35,9 @@ PAGES: Mapping[str, Callable[[], Iterable[str]]] = {
         for module in api.MODULES
     },
 }
+MANUALS: Mapping[str, Callable[[], Iterable[str]]] = {
+    "man/clonepolicy.1": man,
+}
 PICTURES: Mapping[str, Callable[[], str]] = {
     "pictures/create.dot": pictures.create,
     "pictures/upload.dot": pictures.upload,
@@ -48,7 +52,12 @@ def texts() -> Mapping[str, str]:
         name: "\n\n".join((GENERATED, *page())) + "\n"
         for name, page in PAGES.items()
     }
-    return {**pages, **{name: dot() for name, dot in PICTURES.items()}}
+    manuals = {
+        name: "\n".join((f'.\\" {GENERATED}', *page())) + "\n"
+        for name, page in MANUALS.items()
+    }
+    dots = {name: dot() for name, dot in PICTURES.items()}
+    return {**pages, **manuals, **dots}
 
 
 def stale(folder: Path) -> Iterable[Path]:

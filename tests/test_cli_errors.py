@@ -64,7 +64,7 @@ def test_a_bad_file_is_one_line_and_no_traceback(
     [
         (2, "No such command 'nope'", ("nope",)),
         (2, "No such option", ("schema", "--nope")),
-        (2, "Missing argument", ("decide", "create")),
+        (2, "--image and --volume", ("decide", "create")),
         (2, "is not one of SAFE", ("rules", "--policy", "nope")),
         (2, "is not one of SAFE", ("rules", "diff", "SAFE", "nope")),
         (2, "after diff", ("rules", "--long", "diff", "SAFE", "SAFE")),

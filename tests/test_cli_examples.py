@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -64,6 +65,26 @@ def test_every_command_has_an_example() -> None:
                 assert f"{example}\n" in shown
 
 
+OF_CLOUDS = {
+    *("image", "volume", "pool", "option", "quota", "check", "discard")
+}
+IMAGE = {
+    "id": "i",
+    "status": "active",
+    "owner": "demo",
+    "min_disk": 0,
+    "disk_format": "raw",
+    "container_format": "bare",
+    "size": 1,
+    "virtual_size": None,
+    "visibility": "public",
+    "os_hidden": False,
+    "os_hash_algo": None,
+    "os_hash_value": None,
+    "updated_at": "2026-01-01T00:00:00Z",
+}
+
+
 def _damage(root: Path, example: str) -> None:
     """Damage a cloud as an example says that it is."""
     if found := re.search("adopt ([0-9a-f-]+)", example):
@@ -94,10 +115,11 @@ def test_every_example_of_the_help_runs(
         subprocess.run([*command, "disk.qcow2", "8M"], check=True)
     Path("request.json").write_text(wire.dumps(CREATE))
     Path("upload.json").write_text(wire.dumps(REGISTERABLE))
+    Path("image.json").write_text(json.dumps(IMAGE))
     if "decision.json" in example:
         decided = run("decide", "create", "request.json", "--json").stdout
         Path("decision.json").write_text(decided)
-    if example.split()[1] in {"image", "volume", "check", "discard"}:
+    if example.split()[1] in OF_CLOUDS:
         root = tmp_path / "cloud"
         monkeypatch.setenv("CLONEPOLICY_ROOT", str(root))
         with LocalCloud.init(root) as made:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import cli_support
 from cli_support import CREATE, assert_error, run, run_json
 from clonepolicy import POLICIES, Reason, wire
+from clonepolicy.cli._misconfigurations import misconfigurations
+from clonepolicy.cli._subjects import Place, RuleName, find_subject, names
 
 request_file = cli_support.request_file
 
@@ -52,6 +56,145 @@ def test_explain_knows_every_reason() -> None:
             shown["reason"],
             {rule["rule"] for rule in shown["rules"]},
         )
+
+
+def test_explain_knows_every_rule() -> None:
+    """Each rule comes with each table that has it, and with its reason."""
+    for policy in POLICIES.values():
+        for table, rules in policy.tables():
+            for rule in rules:
+                found = find_subject(rule.name.upper())
+                if found is rule.reason:  # conversion_space is both
+                    continue
+                assert isinstance(found, RuleName)
+                assert Place(policy.name, table, rule) in found.places
+
+    shown = run_json("explain", "image_on_same_array")
+    assert ("rule", ["SAFE"]) == (
+        shown["kind"],
+        [rule["policy"] for rule in shown["rules"]],
+    )
+    assert Reason.DIFFERENT_ARRAY == shown["rules"][0]["reason"]
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "misconfiguration.md"
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="no documents here")
+def test_explain_reads_the_page_of_misconfigurations() -> None:
+    """The package carries the page as it is in the documents."""
+    carried = resources.files("clonepolicy.cli") / "misconfiguration.md"
+
+    assert PAGE.read_text("utf-8") == carried.read_text("utf-8")
+
+
+def test_explain_knows_every_number_of_the_page() -> None:
+    """Every row of each table has its cells, and no number is left out."""
+    text = (
+        resources.files("clonepolicy.cli") / "misconfiguration.md"
+    ).read_text("utf-8")
+    page = text.partition("## Try it")[0]
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    heads = sum(line.startswith("| reason") for line in rows)
+    rules = sum(line.startswith("| ---") for line in rows)
+    numbers = {*re.findall(r"\bX[0-9]+", page)}
+
+    assert len(misconfigurations()) == len(rows) - heads - rules
+    assert {f"X{at}" for at in range(1, 27)} <= numbers
+    for number in numbers:
+        shown = run_json("explain", number.lower())
+        assert shown["misconfigurations"]
+        for row in shown["misconfigurations"]:
+            assert number in row["numbers"]
+            assert all(row[key] for key in ("symptom", "reason", "cause"))
+            assert "`" not in json.dumps(row)
+
+
+@pytest.mark.parametrize(
+    "name", ["trusted_projects", "config.trusted_projects"]
+)
+def test_explain_knows_options(name: str) -> None:
+    """An option comes with the rules that read it and its faults."""
+    shown = run_json("explain", name)
+
+    assert ("option", ["config.trusted_projects"]) == (
+        shown["kind"],
+        shown["facts"],
+    )
+    assert "owner-mismatch" in {rule["reason"] for rule in shown["rules"]}
+    assert {"X11", "X12"} == {
+        number
+        for row in shown["misconfigurations"]
+        for number in row["numbers"]
+    }
+    assert "rules that read it:" in run("explain", name).stdout
+
+
+def test_explain_knows_every_option_that_a_policy_reads() -> None:
+    """So that a finding's values can be looked up as they are shown."""
+    read = {
+        fact
+        for policy in POLICIES.values()
+        for _, rules in policy.tables()
+        for rule in rules
+        for fact in rule.reads
+        if fact.startswith("config.")
+    }
+    assert dict.fromkeys(read, "option") == {
+        fact: getattr(find_subject(fact), "kind", None) for fact in read
+    }
+
+
+def test_explain_knows_options_that_no_rule_reads() -> None:
+    """The page names them, one of them as one of several."""
+    for name in ("do_secure_hash", "cinder_store_password"):
+        shown = run_json("explain", name)
+        assert ("option", []) == (shown["kind"], shown["facts"])
+        assert shown["misconfigurations"]
+
+
+def test_explain_says_where_an_option_is() -> None:
+    """With its type and default, from the table that lint checks."""
+    shown = run_json("explain", "image_volume_cache_enabled")
+    human = run("explain", "show_multiple_locations").stdout
+
+    assert [
+        {
+            "file": "cinder.conf",
+            "group": "<backend>",
+            "type": "bool",
+            "default": False,
+            "since": "2024.1",
+        }
+    ] == shown["options"]
+    assert "glance-api.conf  [DEFAULT], bool, default: False" in human
+    assert "option" == run_json("explain", "rbd_max_clone_depth")["kind"]
+
+
+def test_explain_does_not_call_other_facts_options() -> None:
+    """Nobody configures the hash of an image."""
+    assert "fact" == run_json("explain", "image.os_hash_value")["kind"]
+
+
+def test_explain_knows_every_name_that_it_completes() -> None:
+    """Reasons, rules, numbers and options, each once."""
+    listed = [*names()]
+
+    assert len({*listed}) == len(listed)
+    assert {"cache-miss", "image_owned", "X26", "do_secure_hash"} <= {*listed}
+    assert all(find_subject(name) is not None for name in listed)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["owner-mismatch", "image_owned", "X4", "trusted_projects", "status"],
+)
+def test_explanations_fit_a_narrow_terminal(name: str) -> None:
+    """No line is longer than 80 columns."""
+    lines = run("explain", name, columns=80).stdout.splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert len(lines) > 3
 
 
 def test_explain_replays_a_stored_decision(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import runpy
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -44,6 +46,31 @@ def test_the_page_has_all_commands_options_examples_and_exit_codes(
     words = list(_words(program, "clonepolicy"))
     assert "130  interrupted; nothing incomplete is left behind" in words
     assert [word for word in words if word not in page] == []
+
+
+MANUAL = MODULE.parents[1] / "man" / "clonepolicy.1"
+
+
+def test_the_manual_has_all_commands_options_examples_and_exit_codes() -> None:
+    """As a reader sees it, and without a complaint of the formatter."""
+    groff = shutil.which("groff")
+    if groff is None:
+        pytest.skip("groff is not installed")
+    done = subprocess.run(
+        [groff, "-man", "-ww", "-Tascii", "-P-cbou", "-rLL=300n", MANUAL],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+
+    assert "" == done.stderr
+    shown = done.stdout
+    words = [
+        word.removeprefix("\n## ").removesuffix("\n").rstrip(":")
+        for word in _words(program, "clonepolicy")
+    ]
+    assert [word for word in words if word not in shown] == []
+    assert "`" not in shown
 
 
 def test_the_page_does_not_depend_on_the_terminal(

@@ -68,6 +68,39 @@ def test_rules_diff_gives_a_request_for_each_difference() -> None:
     assert f"{len(shown['differences'])} differences" in human
 
 
+def test_rules_diff_shows_first_what_changes_a_verdict() -> None:
+    """``--verdicts`` shows nothing else, and the counts say how many."""
+    every = run_json("rules", "diff", "SAFE", "CINDER_29")["differences"]
+    only = run_json("rules", "diff", "SAFE", "CINDER_29", "--verdicts")
+    changes = [each["changes_verdict"] for each in every]
+
+    assert changes == sorted(changes, reverse=True)
+    assert 0 < changes.count(True) < len(changes)
+    assert only["differences"] == every[: changes.count(True)]
+    human = run("rules", "diff", "SAFE", "CINDER_29", columns=80).stdout
+    first, _, second = human.partition("the reasons, not the verdict")
+    assert every[0]["rule"] in first
+    assert every[-1]["rule"] in second
+    assert f"{changes.count(True)} of them change a verdict" in human
+    assert max(map(len, human.splitlines())) <= 80
+    assert "the reasons" not in (
+        run("rules", "diff", "SAFE", "CINDER_29", "--verdicts").stdout
+    )
+
+
+def test_rules_diff_says_who_requires_what() -> None:
+    """What Cinder does is told only if the other policy is Cinder's."""
+    for a, b in (("SAFE", "CINDER_29"), ("LIBERTY", "SAFE")):
+        for each in run_json("rules", "diff", a, b)["differences"]:
+            only_in, instead = each["only_in"], each["instead"]
+            assert each["why"].startswith(f"{only_in} requires: ")
+            other = b if only_in == a else a
+            assert not instead or other == "CINDER_29"
+    shown = run("rules", "diff", "SAFE", "CINDER_29").stdout
+    assert "create.refuse: required by SAFE only" in shown
+    assert "Cinder clones without asking Glance" in shown
+
+
 def test_a_policy_does_not_differ_from_itself() -> None:
     """The output says that the rules are the same."""
     result = run("rules", "diff", "SAFE", "SAFE")

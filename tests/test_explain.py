@@ -7,9 +7,11 @@ import pytest
 from clonepolicy import (
     LIBERTY,
     SAFE,
+    Backend,
     GiB,
     GlanceStore,
     Host,
+    Quota,
     Reason,
     Route,
     VolumeType,
@@ -19,9 +21,12 @@ from clonepolicy import (
     tenant_findings,
     what_would_it_take,
 )
-from clonepolicy._decide.explain import format_fact, headline
+from clonepolicy._decide.explain import headline
+from clonepolicy._decide.fact_text import UNITS, format_fact
 from clonepolicy.policy import Responsible
+from clonepolicy.ports import Missing
 from clonepolicy.scenarios import (
+    AXES,
     CLONEABLE,
     IMAGE_ID,
     NEW_ID,
@@ -110,9 +115,9 @@ def test_the_operator_reads_reason_values_remedy_and_plan() -> None:
 def test_facts_of_the_source_and_of_the_volume_have_different_names() -> None:
     """Each value follows its own path."""
     text = explain(decide(with_facts(SCENARIO, {"source.size": 3})))
-    assert "(source.size=3, volume.size=1)" in text
+    assert "(source.size=3 GiB, volume.size=1 GiB)" in text
     text = explain(decide(with_facts(SCENARIO, {"volume.size": 0})))
-    assert "(volume.size=0)" in text
+    assert "(volume.size=0 GiB)" in text
 
 
 def test_the_operator_reads_notes_and_whether_waiting_may_help() -> None:
@@ -144,7 +149,13 @@ def test_the_operator_reads_notes_and_whether_waiting_may_help() -> None:
             ),
             "s (gold), t (no type, read-only)",
         ),
-        (SCENARIO.quota, str(SCENARIO.quota)),
+        (Quota(), "no limit"),
+        (
+            Quota(volumes=2, gigabytes=0, type_gigabytes=7),
+            "2 volumes and 0 GiB in all and 7 GiB of the type",
+        ),
+        (Quota(missing=Missing.UNAVAILABLE), "not known (unavailable)"),
+        (Backend(), str(Backend())),
     ],
 )
 def test_values_are_shown_as_operators_write_them(
@@ -152,6 +163,18 @@ def test_values_are_shown_as_operators_write_them(
 ) -> None:
     """In the notation of Cinder and Glance."""
     assert text == format_fact(value)
+
+
+def test_every_size_is_shown_with_its_unit() -> None:
+    """Every number that a rule reads is a size, or counts something."""
+    numbers = {
+        path
+        for path, values in AXES.items()
+        if any(type(value) is int for value in values)
+    }
+    assert {path for path in numbers if "clone" not in path} == {*UNITS}
+    text = explain(decide(with_facts(SCENARIO, {"image.size": 2 * GiB})))
+    assert f"(image.size={2 * GiB} bytes, volume.size=1 GiB)" in text
 
 
 def test_a_tenant_reads_a_refusal_and_its_remedy() -> None:

@@ -64,15 +64,15 @@ def with_a_worse_source(values: dict[str, object]) -> CreateRequest:
 def test_a_create_is_explained_to_the_operator_line_by_line() -> None:
     """Verdict, request, each candidate, notes and plan, in this order."""
     waits = "source.status=error, source.migration_status=not set"
-    size = "source.size=1, volume.size=2"
+    size = "source.size=1 GiB, volume.size=2 GiB"
     trusted = (
         "source.project_id=alice, config.trusted_projects=store, "
         "config.cinder_internal_tenant_project_id=internal"
     )
     cache = (
         "cache_entries=none, cache_missing=not set, "
-        "config.image_volume_cache_max_size_gb=0, cache_quota=not set, "
-        "image.size=1073741824, "
+        "config.image_volume_cache_max_size_gb=0 GiB, cache_quota=not set, "
+        "image.size=1073741824 bytes, "
         "image.virtual_size=not set, image.disk_format=raw, "
         "image.container_format=bare"
     )

@@ -54,8 +54,8 @@ CORE: Mapping[str, str] = {
         scenarios_of variants with_facts
     """,
     "clonepolicy.wire": """
-        dumps finding_to_dict from_dict loads loads_decision reason_to_dict
-        remedy_to_dict to_dict
+        dumps finding_to_dict from_dict loads loads_decision parse
+        reason_to_dict remedy_to_dict to_dict
     """,
     "clonepolicy.schema": "schema",
     "clonepolicy.unknowns": "Answer Judgement Unknown judge",

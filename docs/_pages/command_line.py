@@ -36,9 +36,9 @@ def _command(path: str, command: click.Command) -> Iterator[str]:
     options = []
     for parameter in command.params:
         if isinstance(parameter, click.Option):
-            options.append(f"- `{_names(parameter)}`: {_meaning(parameter)}")
+            options.append(f"- `{names(parameter)}`: {meaning(parameter)}")
         else:
-            words.append(_metavar(parameter))
+            words.append(metavar(parameter))
     if isinstance(command, click.Group):
         words.append("COMMAND")
     yield _block(" ".join(words))
@@ -65,7 +65,7 @@ def _prose(text: str) -> str:
     return re.sub(option, r"`\g<0>`", "\n\n".join(joined))
 
 
-def _metavar(parameter: click.Parameter) -> str:
+def metavar(parameter: click.Parameter) -> str:
     shown = parameter.metavar
     if shown is None and isinstance(parameter.type, click.Choice):
         shown = "|".join(parameter.type.choices)
@@ -75,12 +75,12 @@ def _metavar(parameter: click.Parameter) -> str:
     return shown or parameter.type.name.upper()
 
 
-def _names(option: click.Option) -> str:
+def names(option: click.Option) -> str:
     names = ", ".join(option.opts)
-    return names if option.is_flag else f"{names} {_metavar(option)}"
+    return names if option.is_flag else f"{names} {metavar(option)}"
 
 
-def _meaning(option: click.Option) -> str:
+def meaning(option: click.Option) -> str:
     meaning = _prose(option.help or "")
     if option.required:
         meaning += " [required]"

@@ -16,7 +16,9 @@ from clonepolicy import (
     Request,
     decide,
 )
+from clonepolicy.policy import Policy
 from clonepolicy.scenarios import (
+    Difference,
     Table,
     combinations,
     differences,
@@ -124,6 +126,10 @@ def census() -> Iterator[str]:
             )
 
 
+def _verdicts_first(a: Policy, b: Policy) -> list[Difference]:
+    return sorted(differences(a, b), key=lambda d: not d.changes_verdict)
+
+
 def differ() -> Iterator[str]:
     """Write each rule that only one of two policies has."""
     yield "# Where the policies differ"
@@ -132,8 +138,9 @@ def differ() -> Iterator[str]:
         "table of the other. The verdicts are those of both policies on a "
         "request for which the rule fails. If there is such a request to "
         "which the policies give different verdicts, it is one of these. The "
-        "last column says what Cinder does instead, or else what the rule "
-        "requires."
+        "last column says which policy requires what and, if the other "
+        "policy describes Cinder, what Cinder does instead. Rules that change "
+        "a verdict come first."
     )
     for a, b in (
         (SAFE, CINDER_29),
@@ -154,6 +161,6 @@ def differ() -> Iterator[str]:
                     d.verdict_b,
                     d.why,
                 )
-                for d in differences(a, b)
+                for d in _verdicts_first(a, b)
             ),
         )

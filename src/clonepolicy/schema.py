@@ -18,6 +18,9 @@ __all__ = ["schema"]
 
 Json: TypeAlias = dict[str, Any]
 
+ID = "https://clonepolicy.readthedocs.io/schema/requests-1.json"
+"""Names the schema.  A change that a reader has to know raises the number."""
+
 _PLAIN: dict[object, Json] = {
     str: {"type": "string", "minLength": 1},
     int: {"type": "integer", "minimum": 0, "maximum": MOST},
@@ -48,6 +51,7 @@ def schema() -> Json:
         _describe(kind, defs)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": ID,
         "title": "clonepolicy requests",
         "anyOf": [
             {"$ref": f"#/$defs/{kind.__name__}"}

@@ -66,6 +66,7 @@ __all__ = [
     "from_dict",
     "loads",
     "loads_decision",
+    "parse",
     "reason_to_dict",
     "remedy_to_dict",
     "to_dict",
@@ -303,10 +304,15 @@ def loads(kind: type[T], text: str) -> T:
         FactError: the text is not JSON, or a field is missing, unknown or
             invalid; names the field, its value and what it expects.
     """
-    return from_dict(kind, _parse(text))
+    return from_dict(kind, parse(text))
 
 
-def _parse(text: str) -> object:
+def parse(text: str) -> object:
+    """Read JSON types: no value twice, no NaN, no number of great length.
+
+    Raises:
+        FactError: the text is not JSON, or nested too deeply; names the place.
+    """
     try:
         return json.loads(
             text,
@@ -427,7 +433,7 @@ def loads_decision(
             not among ``policies``, or deciding again gives another result
             than the text.
     """
-    written = _parse(text)
+    written = parse(text)
     if not isinstance(written, dict):
         raise FactError("decision", written, "an object")
     policy = written.get("policy")

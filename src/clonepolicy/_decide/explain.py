@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from itertools import starmap
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -18,12 +18,13 @@ from clonepolicy._decide.decision import (
     Upload,
 )
 from clonepolicy._decide.evaluation import Evaluation
-from clonepolicy._decide.finding import CandidateResult, Finding
+from clonepolicy._decide.fact_text import format_value
+from clonepolicy._decide.finding import CandidateResult, Finding, Remedy
 from clonepolicy._decide.relevance import nearest, unused
-from clonepolicy._facts.config import GlanceStore
-from clonepolicy._facts.records import Host, VolumeType
 from clonepolicy._facts.requests import Operation
 from clonepolicy._text import shown
+
+Reword: TypeAlias = Callable[[Remedy], Remedy | None]
 
 _ROOM = 14_000
 """The most bytes of an explanation, without the lines that count the rest."""
@@ -54,72 +55,25 @@ def headline(decision: Decision) -> str:
             return f"refuse to upload {volume} to {image}"
 
 
-def format_fact(value: object) -> str:
-    """Format a fact in the notation of Cinder and Glance, escaped."""
-    if isinstance(value, (tuple, list)):
-        return _several(value)
-    if isinstance(value, frozenset):
-        return shown(", ".join(sorted(map(str, value))) or "none")
-    if isinstance(value, datetime.datetime):
-        return value.isoformat()
-    if isinstance(value, VolumeType):
-        return shown(_volume_type(value))
-    if attrs.has(type(value)) and not isinstance(value, Host):
-        named = getattr(value, "id", None)
-        if named is not None:
-            return shown(str(named))
-    return "not set" if value is None else shown(str(value))
-
-
-def _several(values: Sequence[object]) -> str:
-    """Count records; of stores, name each and its volume type."""
-    stores = [each for each in values if isinstance(each, GlanceStore)]
-    if stores:
-        return shown(", ".join(map(_store, stores)))
-    return f"{len(values)} of them" if values else "none"
-
-
-def _store(store: GlanceStore) -> str:
-    read_only = ", read-only" if store.read_only else ""
-    kind = store.cinder_volume_type or "no type"
-    return f"{store.id} ({kind}{read_only})"
-
-
-def _volume_type(kind: VolumeType) -> str:
-    """Return a type's name, and what it promises or demands, if anything."""
-    promises = [
-        *sorted(kind.extra_specs or ()),
-        *(
-            text.format(value)
-            for text, value in (
-                ("QoS specs {}", kind.qos_specs_id),
-                ("at least {} GiB", kind.min_vol_size),
-                ("at most {} GiB", kind.max_vol_size),
-            )
-            if value is not None
-        ),
-    ]
-    name = kind.name or kind.id
-    return f"{name} ({', '.join(promises)})" if promises else name
-
-
-def explain(decision: Decision) -> str:
+def explain(decision: Decision, *, reword: Reword | None = None) -> str:
     """Tell an operator everything: verdict, findings, notes and plan.
 
     The text is printable and shorter than 16 KiB.  If not everything fits,
-    it says how much is left out.
+    it says how much is left out.  ``reword`` says a remedy in the words of
+    the cloud at hand; None leaves the remedy out.
     """
+    writer = _Writer(reword)
     head = [f"{headline(decision)} (policy {decision.policy})"]
-    notes = _listing(map(_finding_lines, decision.notes), len(decision.notes))
+    notes = _listing(map(writer.finding, decision.notes), len(decision.notes))
     plan = [*_plan_lines(decision.plan)]
     room = _ROOM - sum(map(_bytes, (head, notes, plan)))
     found = [f for f in decision.relevant if f.candidate is None]
     request = [
-        *_listing(map(_request_lines, found), len(found), room),
+        *_listing(map(writer.about_request, found), len(found), room),
         *_unused_lines(decision.evaluation),
     ]
     candidates = _candidate_lines(
-        nearest(decision.candidates), room - _bytes(request)
+        writer, nearest(decision.candidates), room - _bytes(request)
     )
     return "\n".join(
         [
@@ -161,18 +115,34 @@ def _listing(
     return [line for block in listed for line in block] + more
 
 
-def _finding_lines(finding: Finding) -> Iterator[str]:
-    reason = finding.reason
-    compared = (f"{path}={format_fact(fact)}" for path, fact in finding.values)
-    yield f"  - {reason}: {finding.meaning}"
-    yield f"    ({', '.join(compared)})"
-    for remedy in finding.remedies:
-        yield f"    {remedy}"
+def _fact(path: str, value: object) -> str:
+    return f"{path}={format_value(path, value)}"
 
 
-def _request_lines(finding: Finding) -> Iterator[str]:
-    yield from _finding_lines(finding)
-    yield f"    closes: {', '.join(finding.blocks)}"
+@attrs.frozen
+class _Writer:
+    """Writes findings, and their remedies in the words of a cloud."""
+
+    reword: Reword | None
+
+    def finding(self, finding: Finding) -> Iterator[str]:
+        facts = starmap(_fact, finding.values)
+        yield f"  - {finding.reason}: {finding.meaning}"
+        yield f"    ({', '.join(facts)})"
+        for remedy in finding.remedies:
+            words = self.reword(remedy) if self.reword else remedy
+            if words is not None:
+                yield f"    {words}"
+
+    def about_request(self, finding: Finding) -> Iterator[str]:
+        yield from self.finding(finding)
+        yield f"    closes: {', '.join(finding.blocks)}"
+
+    def result(self, result: CandidateResult) -> Iterator[str]:
+        state = "refused" if result.findings else "acceptable"
+        yield f"{result.route} {shown(result.candidate.label)}: {state}"
+        for finding in result.findings:
+            yield from self.finding(finding)
 
 
 def _unused_lines(evaluation: Evaluation[Any]) -> Iterator[str]:
@@ -184,9 +154,9 @@ def _unused_lines(evaluation: Evaluation[Any]) -> Iterator[str]:
 
 
 def _candidate_lines(
-    results: list[CandidateResult], room: int
+    writer: _Writer, results: list[CandidateResult], room: int
 ) -> Iterator[str]:
-    listed = [*_fitting(map(_result_lines, results), room)]
+    listed = [*_fitting(map(writer.result, results), room)]
     for block in listed:
         yield from block
     rest = results[len(listed) :]
@@ -198,13 +168,6 @@ def _candidate_lines(
     yield "  " + ", ".join(
         f"{reason} {count:,}" for reason, count in reasons.most_common()
     )
-
-
-def _result_lines(result: CandidateResult) -> Iterator[str]:
-    state = "refused" if result.findings else "acceptable"
-    yield f"{result.route} {shown(result.candidate.label)}: {state}"
-    for finding in result.findings:
-        yield from _finding_lines(finding)
 
 
 def _plan_lines(plan: plans.Plan) -> Iterator[str]:

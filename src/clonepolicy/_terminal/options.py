@@ -23,6 +23,9 @@ LIMIT = 16 * 1024 * 1024
 
 flag = partial(click.option, is_flag=True)
 json_option = flag("--json", "as_json", help="Write one JSON document.")
+yaml_option = flag(
+    "--yaml", "as_yaml", help="Write one YAML document.  [extra yaml]"
+)
 
 
 class PolicyName(click.ParamType):  # type: ignore[type-arg]  # generic since 8.5

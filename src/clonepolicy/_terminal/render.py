@@ -75,6 +75,13 @@ def emit(value: Json) -> None:
     _write(json.dumps(value, indent=2))
 
 
+def emit_yaml(value: Json) -> None:
+    """Write one YAML document, in ASCII (extra ``yaml``)."""
+    from clonepolicy._terminal import yaml
+
+    sys.stdout.write(yaml.dumps(value))
+
+
 def answer(fields: Json, shown: str | Table, *, as_json: bool) -> None:
     """Write ``fields`` as JSON, or else what people are shown."""
     if as_json:

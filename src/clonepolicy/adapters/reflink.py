@@ -9,9 +9,9 @@ have the same identity.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import attrs
 
@@ -37,6 +37,8 @@ from clonepolicy.ports import (
 )
 
 __all__ = ["ReflinkArray"]
+
+Copied: TypeAlias = Callable[[int, int], None]
 
 
 class ReflinkArray:
@@ -114,8 +116,17 @@ class ReflinkArray:
         """Share all data of the source's file, or copy it."""
         self.clone_file(volume_id, source, self.path(source.id))
 
-    def clone_file(self, volume_id: str, source: Volume, path: Path) -> None:
+    def clone_file(
+        self,
+        volume_id: str,
+        source: Volume,
+        path: Path,
+        copied: Copied | None = None,
+    ) -> None:
         """Clone a source whose file is at ``path``, in any directory.
+
+        If the array does not share data, ``copied`` is called with the number
+        of bytes that were copied now, and of those that are left.
 
         Raises:
             UnsupportedError: the array shares data, and the path is on
@@ -129,7 +140,7 @@ class ReflinkArray:
         ):
             size = os.fstat(fd).st_size
             _sizes.check_recorded(source, size)
-            self._clone(fd, volume_id, size)
+            self._clone(fd, volume_id, size, copied)
 
     def clone_image(
         self, volume_id: str, location: RbdLocation | FileLocation
@@ -142,12 +153,21 @@ class ReflinkArray:
             size = _sizes.to_gib(os.fstat(fd).st_size)
             self._clone(fd, volume_id, _sizes.to_bytes(size))
 
-    def _clone(self, source: int, volume_id: str, size: int) -> None:
+    def _clone(
+        self,
+        source: int,
+        volume_id: str,
+        size: int,
+        copied: Copied | None = None,
+    ) -> None:
         """Create a volume of so many bytes from an open file, or nothing."""
         path = self.path(volume_id)
         with paths.closing(paths.create(path)) as fd:
             try:
-                (sparse.reflink if self._shares else sparse.copy)(source, fd)
+                if self._shares:
+                    sparse.reflink(source, fd)
+                else:
+                    sparse.copy(source, fd, copied)
                 os.ftruncate(fd, size)
                 os.fsync(fd)
             except BaseException as error:

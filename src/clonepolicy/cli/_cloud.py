@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+import clonepolicy
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.options import examples, flag, json_option
 from clonepolicy._terminal.render import (
@@ -19,6 +22,7 @@ from clonepolicy._terminal.render import (
     pairs,
     say,
     show,
+    size,
     table,
 )
 from clonepolicy._text import printable
@@ -54,7 +58,53 @@ _OF_AN_IMAGE = (
 _TOLD = 3
 """How many problems each command shows; ``clonepolicy check`` shows all."""
 _SILENT = logging.NullHandler()
-name_argument = click.argument("wanted", metavar="ID|NAME")
+_PLAIN_WORD = re.compile(r"\w[\w.+-]*")
+"""What a shell takes as one word and as nothing else."""
+
+
+Complete: TypeAlias = Callable[
+    [click.Context, click.Parameter, str], list[CompletionItem]
+]
+
+
+def completing(noun: str) -> Complete:
+    """Return what completes the ids and names of images, volumes or pools.
+
+    A name that has a meaning for the shell is shown beside the id only:
+    another project may have chosen it.
+    """
+
+    def complete(
+        context: click.Context, _parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        given = context.params
+        root = given.get("root") or Path()
+        try:
+            with local.LocalCloud(root, repair=False) as cloud:
+                if noun == "pool":
+                    found = [(pool.name, "") for pool in cloud.pools]
+                else:
+                    rows = getattr(cloud, f"list_{noun}s")(given["project"])
+                    ids = short([getattr(row, noun).id for row in rows])
+                    names = [row.name for row in rows]
+                    found = [*zip(names, ids, strict=True)]
+                    found += zip(ids, names, strict=True)
+        except clonepolicy.ClonePolicyError:
+            return []
+        return [
+            CompletionItem(word, help=printable(other))
+            for word, other in found
+            if word.startswith(incomplete) and _PLAIN_WORD.fullmatch(word)
+        ]
+
+    return complete
+
+
+def name_argument(noun: str) -> Callable[[F], F]:
+    """Add the id or the name of an image or a volume to a command."""
+    return click.argument(
+        "wanted", metavar="ID|NAME", shell_complete=completing(noun)
+    )
 
 
 def cloud_options(function: F) -> F:
@@ -106,6 +156,25 @@ def to_dict(row: local.ImageRow | local.VolumeRow) -> Json:
         "bytes_on_disk": row.bytes_on_disk,
         "path": str(row.path),
     }
+
+
+_BYTES = ("virtual_size", "bytes_on_disk")
+
+
+def to_rows(fields: Json) -> list[tuple[str, object]]:
+    """Return the fields of an image or a volume with units, for people."""
+    is_volume = "project_id" in fields
+    rows: list[tuple[str, object]] = []
+    for name, value in fields.items():
+        shown = value
+        if value is None:
+            pass
+        elif name in _BYTES or (name == "size" and not is_volume):
+            shown = f"{value} bytes ({size(value)})"
+        elif name in {"size", "min_disk"}:
+            shown = f"{value} GiB"
+        rows.append((name, shown))
+    return rows
 
 
 def short(ids: Sequence[str]) -> list[str]:
@@ -163,7 +232,7 @@ def add_listing(
             for at, row in enumerate(rows):
                 if at:
                     say()
-                show(pairs(row.items()))
+                show(pairs(to_rows(row)))
             return
         ids = short([row["id"] for row in rows])
         cells = (
@@ -186,17 +255,17 @@ def add_listing(
         answer({f"{noun}s": rows}, shown, as_json=as_json)
 
     @command("show", helps[1], example)
-    @name_argument
+    @name_argument(noun)
     @cloud_options
     def show_row(
         wanted: str, root: Path, project: str, *, as_json: bool
     ) -> None:
         with opened(root) as cloud:
             fields = to_dict(getattr(cloud, f"find_{noun}")(wanted, project))
-        answer({noun: fields}, pairs(fields.items()), as_json=as_json)
+        answer({noun: fields}, pairs(to_rows(fields)), as_json=as_json)
 
     @command("delete", helps[2], example)
-    @name_argument
+    @name_argument(noun)
     @cloud_options
     def delete_row(
         wanted: str, root: Path, project: str, *, as_json: bool

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import click
 
 import clonepolicy
@@ -13,12 +11,12 @@ from clonepolicy._terminal.options import (
     examples,
     json_option,
     policy_option,
-    read_input,
+    yaml_option,
 )
-from clonepolicy._terminal.render import answer, emit
+from clonepolicy._terminal.render import Json, answer, emit, emit_yaml
+from clonepolicy.cli._body_options import body_options, is_given, request_of
 
 _KINDS = ("create", "upload")
-_REMEDY = "run clonepolicy schema for the schema of requests"
 
 
 def _example(
@@ -51,8 +49,12 @@ def _add(kind: str, how: str, verdicts: str, *lines: str) -> None:
         kind,
         help=f"""Decide how to {how}.
 
-        The verdict is {verdicts}. REQUEST.json is a file that holds {what}; -
-        reads standard input. The exit code is 3 if the policy refuses.
+        The verdict is {verdicts}. REQUEST.json is a file that holds {what}, in
+        YAML if its name ends in .yaml; - reads standard input. The options
+        take answers of Glance and Cinder, or rows of their databases, as
+        JSON or YAML. What they say replaces what the request says; without a
+        request, what they do not say is not known. The exit code is 3 if the
+        policy refuses.
         """,
         epilog=examples(
             *lines,
@@ -60,19 +62,32 @@ def _add(kind: str, how: str, verdicts: str, *lines: str) -> None:
             f"clonepolicy decide {kind} -",
         ),
     )
-    @click.argument("request", metavar="REQUEST.json")
+    @click.argument("request", metavar="[REQUEST.json]", required=False)
+    @body_options
     @policy_option
     @json_option
+    @yaml_option
     def command(
-        request: str, policy: policies.Policy, *, as_json: bool
+        request: str | None,
+        policy: policies.Policy,
+        *,
+        bodies: Json,
+        as_json: bool,
+        as_yaml: bool,
     ) -> None:
         from clonepolicy import wire
 
-        parse = partial(wire.loads, wire.REQUESTS[kind])
-        given = read_input(request, what, parse, _REMEDY)
+        if request is None and not is_given(bodies):
+            raise click.UsageError(
+                f"name a file that holds {what}, or give --image and --volume"
+            )
+        given = request_of(kind, request, bodies)
         decision = clonepolicy.decide(given, policy)
-        shown = clonepolicy.explain(decision)
-        answer(wire.to_dict(decision), shown, as_json=as_json)
+        if as_yaml:
+            emit_yaml(wire.to_dict(decision))
+        else:
+            shown = clonepolicy.explain(decision)
+            answer(wire.to_dict(decision), shown, as_json=as_json)
         if isinstance(decision, clonepolicy.Refuse):
             click.get_current_context().exit(Exit.REFUSED)
 
@@ -83,6 +98,8 @@ _add(
     "clone, download or refuse",
     "clonepolicy decide create request.json",
     "clonepolicy decide create request.json --policy LIBERTY --json",
+    "clonepolicy decide create request.json --image image.json",
+    "clonepolicy decide create --image image.json --size 1 --project demo",
 )
 _add(
     "upload",

@@ -31,6 +31,7 @@ from clonepolicy.cli._demo_steps import (
     raw_copy,
     sha256,
 )
+from clonepolicy.cli._here import remedies, reword
 from clonepolicy.cli._report import findings, measured, reason_lines
 from clonepolicy.cli._storage import detect_format
 
@@ -204,14 +205,14 @@ class DemoScript:
         )
         for found in findings(self.steps.done[-1].decision):
             self._say(f"- {found.reason}: {found.meaning}", indent=5)
-            for remedy in found.remedies:
+            for remedy in remedies(found):
                 self._say(str(remedy), indent=7)
 
     def _explain(self) -> Json:
         self._title("5. Explain a decision to the operator and to the tenant")
         decision = self.steps.done[2].decision
         texts = {
-            "operator": explain(decision),
+            "operator": explain(decision, reword=reword),
             "tenant": explain_to_tenant(decision),
         }
         panels = [

@@ -17,6 +17,7 @@ from clonepolicy.cli._demo_command import demo
 from clonepolicy.cli._explain import explain_command
 from clonepolicy.cli._lint import lint
 from clonepolicy.cli._rules import rules
+from clonepolicy.cli._settings import option, pool, quota
 from clonepolicy.cli._storage import image, volume
 from clonepolicy.cli._why import why
 
@@ -81,6 +82,9 @@ for command in (
     init,
     image,
     volume,
+    pool,
+    option,
+    quota,
     check,
     discard,
     decide_command,

@@ -13,12 +13,20 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
 from typing_extensions import override
 
-from clonepolicy import Decision, Finding, Refuse, explain, wire
+from clonepolicy import (
+    CloneKind,
+    Decision,
+    Finding,
+    Refuse,
+    explain,
+    wire,
+)
 from clonepolicy._terminal.errors import CliError, Exit
 from clonepolicy._terminal.render import (
     Json,
@@ -32,7 +40,8 @@ from clonepolicy._terminal.render import (
 )
 from clonepolicy._text import printable
 from clonepolicy.adapters.local import Created, Uploaded
-from clonepolicy.cli._cloud import to_dict
+from clonepolicy.cli._cloud import to_dict, to_rows
+from clonepolicy.cli._here import remedies, reword
 from clonepolicy.plan import Attempt
 from clonepolicy.ports import Observer
 
@@ -40,10 +49,15 @@ from clonepolicy.ports import Observer
 class Meter(Observer):
     """The bytes that an operation moves, and the seconds that it takes."""
 
-    def __init__(self, advance: Callable[[int], None]) -> None:
-        """Start from zero; tell ``advance`` of every number of bytes."""
+    def __init__(self, advance: Callable[[int, int | None], None]) -> None:
+        """Start from zero; tell ``advance`` of every number of bytes.
+
+        It is also told how many bytes are left, if that is known.
+        """
         self.bytes_moved = 0
         """Bytes that passed through, those of failed attempts included."""
+        self.bytes_copied = 0
+        """Bytes that the file system copied for clones."""
         self.seconds = 0.0
         """Set at the end of the operation."""
         self._advance = advance
@@ -51,7 +65,20 @@ class Meter(Observer):
     @override
     def moved(self, count: int) -> None:
         self.bytes_moved += count
-        self._advance(count)
+        self._advance(count, None)
+
+    @override
+    def copied(self, count: int, left: int) -> None:
+        self.bytes_copied += count
+        self._advance(count, left)
+
+    @property
+    def cost(self) -> str:
+        """Say how many bytes were moved, and copied by the file system."""
+        moved = f"{size(self.bytes_moved)} moved"
+        if not self.bytes_copied:
+            return moved
+        return f"{moved}, {size(self.bytes_copied)} copied"
 
     def moved_so_far(self, so_far: int, _total: int) -> None:
         """Take the bytes since the start in place of the latest bytes."""
@@ -62,7 +89,7 @@ class Meter(Observer):
 def measured(title: str, total: int | None) -> Iterator[Meter]:
     """Measure a block, and show ``total`` bytes of progress on a terminal."""
     with contextlib.ExitStack() as stack:
-        meter = Meter(lambda _count: None)
+        meter = Meter(lambda _count, _left: None)
         # even a disabled bar of rich before 15 writes a line
         if sys.stderr.isatty():
             bars = stack.enter_context(
@@ -77,10 +104,18 @@ def measured(title: str, total: int | None) -> Iterator[Meter]:
                 )
             )
             task = bars.add_task(printable(title), total=total)
-            meter = Meter(partial(bars.advance, task))
+            meter = Meter(partial(_advance, bars, task))
         started = time.perf_counter()
         yield meter
         meter.seconds = time.perf_counter() - started
+
+
+def _advance(
+    bars: Progress, task: TaskID, count: int, left: int | None
+) -> None:
+    bars.advance(task, count)
+    if left is not None:
+        bars.update(task, total=bars.tasks[task].completed + left)
 
 
 _RECOVERY = "the next command that opens this cloud cleans up"
@@ -119,7 +154,7 @@ def report(
         _show(made, meter, in_full=in_full)
         if shown is not None:
             say()
-            show(pairs(shown.items()))
+            show(pairs(to_rows(shown)))
     if outcome is None:
         click.get_current_context().exit(Exit.REFUSED)
     # an error's own message says what to do about the error
@@ -134,10 +169,24 @@ def report(
         click.echo(f"note: {recovery}", err=True)
 
 
+def clone_kind(made: Created | Uploaded) -> CloneKind | None:
+    """Return how the volume or image was cloned; None: it was not."""
+    attempt = None if made.outcome is None else made.outcome.attempt
+    if attempt is None or attempt.route is made.decision.ordinary:
+        return None
+    return made.decision.request.backend.clone_kind
+
+
 def _to_dict(made: Created | Uploaded, meter: Meter) -> Json:
     outcome = made.outcome
     return {
         "decision": wire.to_dict(made.decision),
+        "remedies": [
+            wire.remedy_to_dict(remedy)
+            for found in findings(made.decision)
+            for remedy in remedies(found)
+        ],
+        "clone_kind": clone_kind(made),
         "outcome": None
         if outcome is None
         else {
@@ -155,6 +204,7 @@ def _to_dict(made: Created | Uploaded, meter: Meter) -> Json:
         },
         "seconds": meter.seconds,
         "bytes_moved": meter.bytes_moved,
+        "bytes_copied": meter.bytes_copied,
     }
 
 
@@ -166,11 +216,11 @@ def _attempt_to_dict(attempt: Attempt | None) -> Json | None:
 
 def _show(made: Created | Uploaded, meter: Meter, *, in_full: bool) -> None:
     decision, outcome = made.decision, made.outcome
-    text = explain(decision)
+    text = explain(decision, reword=reword)
     say(text if in_full else text.splitlines()[0])
     for found in () if in_full else findings(decision):
         say(f"  - {found.reason}: {found.meaning}")
-        for remedy in found.remedies if isinstance(decision, Refuse) else ():
+        for remedy in remedies(found) if isinstance(decision, Refuse) else ():
             say(f"    {remedy}")
     if outcome is None:
         return
@@ -179,5 +229,11 @@ def _show(made: Created | Uploaded, meter: Meter, *, in_full: bool) -> None:
         step = type(failure.step).__name__
         say(printable(f"  ! {where}: {step} failed: {failure.error}"))
     if outcome.attempt is not None:
-        took, moved = seconds(meter.seconds), size(meter.bytes_moved)
-        say(printable(f"done by {outcome.attempt}: {took}, {moved} moved"))
+        took = seconds(meter.seconds)
+        say(printable(f"done by {outcome.attempt}: {took}, {meter.cost}"))
+        if clone_kind(made) is CloneKind.FULL_COPY:
+            say(
+                f"The clone is a full copy of {size(meter.bytes_copied)}: the "
+                "file system of the pool has no reflinks. See clonepolicy "
+                "pool list."
+            )

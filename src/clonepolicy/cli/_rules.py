@@ -146,42 +146,58 @@ def _show_rule(rule: policies.Rule[Any]) -> None:
     "diff",
     epilog=examples(
         "clonepolicy rules diff SAFE CINDER_29",
+        "clonepolicy rules diff SAFE CINDER_29 --verdicts",
         "clonepolicy rules diff LIBERTY SAFE --json",
     ),
 )
 @click.argument("a", type=PolicyName())
 @click.argument("b", type=PolicyName())
+@flag("--verdicts", help="Show only the rules that change a verdict.")
 @json_option
-def diff(a: policies.Policy, b: policies.Policy, *, as_json: bool) -> None:
+def diff(
+    a: policies.Policy, b: policies.Policy, *, verdicts: bool, as_json: bool
+) -> None:
     """Show every rule that only one of the policies A and B has.
 
     Each rule comes with the verdicts of both policies on a request that
-    breaks the rule. --json writes these requests in full; clonepolicy decide
-    reads them.
+    breaks the rule. Rules that change a verdict come first. --json writes the
+    requests in full; clonepolicy decide reads them.
     """
     import attrs
 
     from clonepolicy import wire
     from clonepolicy.scenarios import differences
 
-    found = differences(a, b)
+    every = sorted(differences(a, b), key=lambda d: not d.changes_verdict)
+    found = [d for d in every if d.changes_verdict or not verdicts]
     if as_json:
         listed = [
             attrs.asdict(difference, recurse=False)
-            | {"request": wire.to_dict(difference.request)}
+            | {
+                "why": difference.why,
+                "changes_verdict": difference.changes_verdict,
+                "request": wire.to_dict(difference.request),
+            }
             for difference in found
         ]
         emit({"a": str(a), "b": str(b), "differences": listed})
         return
-    if not found:
+    if not every:
         say(f"{a} and {b} have the same rules in the same tables.")
         return
-    for (only_in, name), group in groupby(
-        found, key=lambda d: (d.only_in, d.table)
-    ):
-        say(f"{name}, only in {only_in}")
-        rows = ((d.rule, d.verdict_a, d.verdict_b, d.why) for d in group)
-        heads = ("rule", a.name, b.name, "why")
-        show(table(heads, rows, whole=heads[:1]))
-        say()
-    say(f"{len(found)} differences; use --json to see the requests.")
+    for changes, rest in groupby(found, key=lambda d: d.changes_verdict):
+        what = "the verdict" if changes else "the reasons, not the verdict"
+        say(f"Rules that change {what}:\n")
+        for (only_in, name), group in groupby(
+            rest, key=lambda d: (d.only_in, d.table)
+        ):
+            say(f"{name}: required by {only_in} only")
+            rows = ((d.rule, d.verdict_a, d.verdict_b, d.told) for d in group)
+            heads = ("rule", a.name, b.name, "what is required")
+            show(table(heads, rows, whole=heads[:-1]))
+            say()
+    changing = sum(d.changes_verdict for d in every)
+    say(
+        f"{len(every)} differences, {changing} of them change a verdict; use "
+        "--json to see the requests."
+    )

@@ -17,9 +17,11 @@ from clonepolicy.cli._cloud import (
     F,
     add_listing,
     cloud_options,
+    completing,
     name_argument,
     opened,
     to_dict,
+    to_rows,
     visibility_option,
 )
 
@@ -107,7 +109,7 @@ def add(  # noqa: PLR0913 - one for each option
         )
         row = cloud.find_image(made.id, project)
     fields = to_dict(row)
-    answer({"image": fields}, pairs(fields.items()), as_json=as_json)
+    answer({"image": fields}, pairs(to_rows(fields)), as_json=as_json)
 
 
 add_listing(
@@ -155,6 +157,7 @@ def _decision_options(function: F) -> F:
     "--image",
     required=True,
     metavar="ID|NAME",
+    shell_complete=completing("image"),
     help="Image whose data the volume gets.",
 )
 @click.option(
@@ -167,8 +170,10 @@ def _decision_options(function: F) -> F:
 @click.option("--name", help="Name of the volume.  [default: the image's]")
 @click.option(
     "--pool",
-    help="Pool of the volume.  [default: that of its source, or else the one "
-    "with the most free space]",
+    shell_complete=completing("pool"),
+    help="Pool of the volume.  [default: where it is a reflink of its source, "
+    "or else the pool of its source; without a source, one with reflinks, or "
+    "else the one with the most free space]",
 )
 @_decision_options
 def create(  # noqa: PLR0913 - one for each option
@@ -206,7 +211,7 @@ def create(  # noqa: PLR0913 - one for each option
         " --json",
     ),
 )
-@name_argument
+@name_argument("volume")
 @click.option("--name", required=True, help="Name of the image.")
 @click.option(
     "--disk-format",
@@ -273,7 +278,7 @@ def adopt(
     with opened(root) as cloud:
         row = cloud.adopt_volume(str(volume_id), name=name, project_id=project)
     fields = to_dict(row)
-    answer({"volume": fields}, pairs(fields.items()), as_json=as_json)
+    answer({"volume": fields}, pairs(to_rows(fields)), as_json=as_json)
 
 
 add_listing(

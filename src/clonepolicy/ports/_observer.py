@@ -23,3 +23,10 @@ class Observer:
 
     def moved(self, count: int) -> None:
         """Observe that ``count`` more bytes were transferred."""
+
+    def copied(self, count: int, left: int) -> None:
+        """Observe that the array copied ``count`` more bytes for a clone.
+
+        ``left`` bytes of the source's data are still to be copied.  Only an
+        array that knows the observer tells it, as that of the local cloud.
+        """

@@ -109,7 +109,25 @@ class Difference:
     """The rule fails for it and, if possible, the verdicts differ."""
     verdict_a: str
     verdict_b: str
-    why: str
+    requirement: str
+    """What the policy that has the rule requires."""
+    instead: str
+    """What Cinder does instead, if the other policy describes Cinder."""
+
+    @property
+    def why(self) -> str:
+        """Say which policy requires what, and what Cinder does instead."""
+        return f"{self.only_in} requires: {self.told}"
+
+    @property
+    def told(self) -> str:
+        """Say what is required, and what Cinder does instead."""
+        return f"{self.requirement} {self.instead}".rstrip()
+
+    @property
+    def changes_verdict(self) -> bool:
+        """Whether the verdicts differ, and not only the reasons."""
+        return self.verdict_a != self.verdict_b
 
 
 def differences(a: Policy, b: Policy) -> tuple[Difference, ...]:
@@ -155,7 +173,6 @@ def _difference(
         if not holds(rule, request)
     ]
     request = next((r for r in failing if _differ(r, a, b)), failing[0])
-    upload = request.operation is Operation.UPLOAD
     return Difference(
         rule=rule.name,
         table=table.name,
@@ -164,10 +181,20 @@ def _difference(
         request=request,
         verdict_a=decide(request, a).verdict,
         verdict_b=decide(request, b).verdict,
-        why=(upload and rule.upload_differs)
-        or rule.differs
-        or rule.requirement,
+        requirement=rule.requirement,
+        instead=_instead(rule, b if has is a else a, request.operation),
     )
+
+
+_OF_CINDER = "CINDER_"
+"""How the names of the policies begin that describe releases of Cinder."""
+
+
+def _instead(rule: Rule[Any], lacks: Policy, operation: Operation) -> str:
+    if not lacks.name.startswith(_OF_CINDER):
+        return ""
+    uploads = operation is Operation.UPLOAD
+    return (rule.upload_differs if uploads else "") or rule.differs
 
 
 def _differ(request: Request, a: Policy, b: Policy) -> bool:

@@ -6,13 +6,15 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from clonepolicy import IntegrityError, UnsupportedError
 from clonepolicy.adapters._files import paths
 
 CHUNK = 1 << 20
+_AT_ONCE = 16 << 20
+"""Bytes that the kernel copies in one call; progress is told in between."""
 _BLOCK = 1 << 16
 _ZEROS = bytes(CHUNK)
 _ZERO_BLOCK = bytes(_BLOCK)
@@ -46,21 +48,31 @@ def extents(fd: int, size: int) -> Iterator[tuple[int, int, bool]]:
             at = size
 
 
-def copy(source: int, target: int) -> None:
+def copy(
+    source: int, target: int, copied: Callable[[int, int], None] | None = None
+) -> None:
     """Copy an open file's data and holes into an empty open file.
+
+    Calls ``copied`` with the number of bytes that were copied now, and of
+    those that are left; holes do not count.
 
     Raises:
         IntegrityError: the source became shorter meanwhile.
     """
     size = os.fstat(source).st_size
-    for start, end, data in extents(source, size):
+    pieces = [(at, end) for at, end, data in extents(source, size) if data]
+    left = sum(end - at for at, end in pieces)
+    for start, end in pieces:
         at = start
-        while data and at < end:
-            copied = _copy_some(source, target, at, end - at)
-            if not copied:
+        while at < end:
+            count = _copy_some(source, target, at, min(end - at, _AT_ONCE))
+            if not count:
                 message = "the source became shorter while it was copied"
                 raise IntegrityError(message)
-            at += copied
+            at += count
+            left -= count
+            if copied is not None:
+                copied(count, left)
     os.ftruncate(target, size)
 
 

@@ -34,6 +34,7 @@ from clonepolicy.adapters.reflink import (
 )
 from clonepolicy.ports import (
     Inspection,
+    Observer,
     StoredImage,
     StoredVolume,
     check_volume_id,
@@ -50,6 +51,7 @@ class LocalArray:
 
     _store: Store
     _pool: str
+    _observer: Observer = attrs.field(factory=Observer)
 
     def get_backend(self) -> Backend:
         """Return what the pool's file system is and can do."""
@@ -78,7 +80,9 @@ class LocalArray:
         """Share all data of the source's file, or copy it."""
         origin = self._store.catalogue.volume_row(source.id)
         path = self._store.volume_file(origin)
-        self._creating(volume_id).clone_file(volume_id, source, path)
+        self._creating(volume_id).clone_file(
+            volume_id, source, path, self._observer.copied
+        )
 
     def clone_image(
         self, volume_id: str, location: RbdLocation | FileLocation

@@ -26,9 +26,11 @@ from clonepolicy.adapters.local import (
     _operations,
     _records,
     _remedy,
+    _repair,
     _store,
 )
 from clonepolicy.adapters.local._array import LocalArray
+from clonepolicy.adapters.local._best_pool import best_pool
 from clonepolicy.adapters.local._catalogue import (
     Catalogue,
     Row,
@@ -46,7 +48,6 @@ from clonepolicy.adapters.local._records import (
     Uploaded,
     VolumeRow,
 )
-from clonepolicy.adapters.local._repair import repair
 from clonepolicy.adapters.local._volumes import LocalVolumes
 from clonepolicy.policy import Policy
 from clonepolicy.ports import Journal, Observer, Ports
@@ -84,8 +85,11 @@ class LocalCloud:
     recovered: tuple[Outcome, ...]
     """The outcomes of the plans of dead processes."""
 
-    def __init__(self, root: Path) -> None:
-        """Open a cloud, and finish or undo the plans of dead processes."""
+    def __init__(self, root: Path, *, repair: bool = True) -> None:
+        """Open a cloud, and finish or undo the plans of dead processes.
+
+        Without ``repair``, those plans and their records stay as they are.
+        """
         root = root.absolute()
         with translate_errors(f"opening the cloud in {root}"):
             _make.check_cloud(root)
@@ -101,7 +105,10 @@ class LocalCloud:
             self.recovered = ()
             self._unrepaired: AdapterError | None = None
             try:
-                self.recovered = repair(self._store, self._journal, ports)
+                if repair:
+                    self.recovered = _repair.repair(
+                        self._store, self._journal, ports
+                    )
             except AdapterError as error:
                 self._unrepaired = error
             self._closing = undo.pop_all()
@@ -162,10 +169,15 @@ class LocalCloud:
         """The pools that are there, and what their file systems can do."""
         store = self._store
         return tuple(
-            Pool(name, path, store.backend(name))
+            Pool(name, path, store.backend(name), store.free(name))
             for name, path in store.pools.items()
             if name not in store.absent
         )
+
+    @property
+    def absent_pools(self) -> Mapping[str, str]:
+        """The pools that cannot be used now, with the reason for each."""
+        return dict(self._store.absent)
 
     @property
     def config(self) -> Config:
@@ -198,6 +210,11 @@ class LocalCloud:
             quota.per_volume_gigabytes,
         )
 
+    def quota_left(self, project_id: str) -> Quota:
+        """Return what the quota of a project has left."""
+        _records.check_text("project_id", project_id)
+        return self._store.catalogue.quota(project_id)
+
     @property
     def journal(self) -> Journal:
         """The journal of unfinished plans."""
@@ -208,12 +225,17 @@ class LocalCloud:
         self._store.pool_path(pool)
         return self._ports(project_id, pool)
 
-    def _ports(self, project_id: str | None, pool: str) -> Ports:
+    def _ports(
+        self,
+        project_id: str | None,
+        pool: str,
+        observer: Observer | None = None,
+    ) -> Ports:
         store = self._store
         return Ports(
             images=LocalImages(store, project_id),
             volumes=LocalVolumes(store),
-            array=LocalArray(store, pool),
+            array=LocalArray(store, pool, observer or Observer()),
         )
 
     def add_image(  # noqa: PLR0913 - one for each field of an image
@@ -360,8 +382,10 @@ class LocalCloud:
     ) -> Created:
         """Create a volume of ``size`` GiB from an image.
 
-        Without ``pool``, the volume goes to the pool of a volume that holds
-        the image's data, or else to the pool with the most free space.  If
+        Without ``pool``, the volume goes where it is a reflink of a volume
+        with the image's data, or else to the pool of such a volume.  If there
+        is none, it goes to a pool with room for the image: to one whose
+        clones are reflinks, or else to the one with the most free space.  If
         this raises, even KeyboardInterrupt, no volume stays.
 
         Raises:
@@ -374,13 +398,9 @@ class LocalCloud:
         _records.check_project(project_id)
         _records.check_gigabytes("size", size)
         store = self._store
-        if not pool:
-            rows = store.catalogue.backing(image_id)
-            pools = [str(row["pool"]) for row in rows]
-            there = [name for name in store.pools if name not in store.absent]
-            most = max(there or store.pools, key=store.free)
-            pool = pools[0] if pools else most
-        ports = self.ports(project_id, pool)
+        pool = pool or best_pool(store, image_id)
+        store.pool_path(pool)
+        ports = self._ports(project_id, pool, observer)
         volume = Volume(
             id=ports.volumes.new_id(),
             project_id=project_id,
@@ -424,7 +444,8 @@ class LocalCloud:
         image = _records.new_image(
             project_id, disk_format, container_format, visibility
         )
-        ports = self.ports(project_id, row["pool"])
+        self._store.pool_path(row["pool"])
+        ports = self._ports(project_id, row["pool"], observer)
         operation = Operation(
             self._store, self._journal, ports, policy, observer
         )

@@ -50,6 +50,8 @@ class Pool:
     name: str
     path: Path
     backend: Backend
+    free: int
+    """Bytes."""
 
 
 @attrs.frozen(kw_only=True)
