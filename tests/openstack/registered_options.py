@@ -67,6 +67,9 @@ def main(service: str) -> None:
         # a library registers it, where Cinder asks for it
         if "auth_type" in getattr(cfg.CONF, "glance", ()):
             found.append(cfg.CONF.glance._group._opts["auth_type"]["opt"])
+            from keystoneauth1 import loading  # noqa: PLC0415 - Cinder's only
+
+            found += loading.get_auth_plugin_conf_options("password")
     else:
         found += options_of("glance_store")
         found += options_of("glance")
