@@ -16,8 +16,8 @@ nox.options.sessions = ["lint", "typing", "tests", "docs"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 VERSIONS = nox.project.python_versions(PROJECT)
 GROUPS = PROJECT["dependency-groups"]
-EVERYTHING = "cli,testing,lint,cloud"
-OPENSTACK = ("3.11", "3.12")  # what cinder 29 says it runs on
+EVERYTHING = "cli,testing,lint,cloud,yaml"
+OPENSTACK = ("3.11", "3.12", "3.13")  # what cinder 29 says it runs on
 OURS = "error:::clonepolicy"
 DEBIAN = (
     *("qemu-utils", "bubblewrap"),
