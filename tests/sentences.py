@@ -146,21 +146,14 @@ def locations_known(facts: Facts) -> bool:
     }
 
 
-def finds(facts: Facts, store: Any) -> bool:
-    """Say whether Glance finds a store, by its type or its name."""
+def matches(facts: Facts, store: Any) -> bool:
+    """Say whether a store is for a type, which an old Glance may name."""
     kind = facts["volume.volume_type"]
-    if facts["glance.has_location_api"] is False:
-        tenant = facts["config.cinder_internal_tenant_project_id"]
-        moved = (
-            facts["config.image_upload_use_internal_tenant"]
-            and facts["config.cinder_internal_tenant_user_id"] is not None
-            and tenant not in {None, facts["project_id"]}
-        )
-        if store.id == kind.store_id:
-            return True
-        if moved:
-            return False
-    return kind.name in {store.cinder_volume_type} - {None}
+    old = facts["glance.has_location_api"] is False
+    return bool(
+        kind.name in {store.cinder_volume_type} - {None}
+        or (old and store.id == kind.store_id)
+    )
 
 
 DEFECTS: Mapping[str, Callable[[Facts, Any], bool]] = {
@@ -599,10 +592,10 @@ SENTENCES: Mapping[str, Callable[[Facts], bool]] = {
     ),
     "the array does not declare that it can clone a volume that is "
     "uploading": (lambda f: f["backend.clone_while_uploading"] is not True),
-    "no writable store is known that Glance finds for the image volume": (
+    "no writable store of Glance is known to match the volume's type": (
         lambda f: (
             not any(
-                f["volume.volume_type"] is not None and finds(f, store)
+                f["volume.volume_type"] is not None and matches(f, store)
                 for store in f["glance.stores"]
                 if not store.read_only
             )

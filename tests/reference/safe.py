@@ -239,22 +239,13 @@ def store_is_unresolved(request: Any) -> bool:
     if not request.glance.stores:
         # a type that names a store is of a Glance with named stores (X7)
         return kind is not None and kind.store_id is not None
-    before_29 = request.glance.has_location_api is False
-    config = request.config
-    tenant = config.cinder_internal_tenant_project_id
-    in_tenant = (
-        config.image_upload_use_internal_tenant
-        and config.cinder_internal_tenant_user_id is not None
-        and tenant is not None
-    )
-    # before 29, Glance reads the clone with the requester's token
-    unseen = before_29 and in_tenant and tenant != request.project_id
     for store in request.glance.stores:
         if kind is None or store.read_only:
             continue
-        if store.cinder_volume_type is not None and not unseen:  # G9
+        if store.cinder_volume_type is not None:  # G9
             if store.cinder_volume_type == kind.name:
                 return False
+        before_29 = request.glance.has_location_api is False
         if before_29 and store.id == kind.store_id:  # P12
             return False
     return True

@@ -203,19 +203,6 @@ class UploadRequest:
         return volume.status
 
     @property
-    def is_type_seen(self) -> bool:
-        """Whether Glance can read the type of the image volume.
-
-        Without the locations API (before 29.0.0) it uses the requester's
-        token, which shows only volumes of the requester's project
-        (``Store.get_cinderclient`` with ``legacy_update``).
-        """
-        return (
-            self.glance.has_location_api is not False
-            or self.clone_project == self.project_id
-        )
-
-    @property
     def store(self) -> GlanceStore | None:
         """The Glance store that the clone's location names.
 
@@ -230,10 +217,9 @@ class UploadRequest:
         if kind is None:
             return None
         writable = [s for s in glance.stores if not s.read_only]
-        if kind.name is not None and self.is_type_seen:
-            for store in writable:
-                if store.cinder_volume_type == kind.name:
-                    return store
+        for store in writable:
+            if kind.name is not None and store.cinder_volume_type == kind.name:
+                return store
         if glance.has_location_api is False and kind.store_id is not None:
             for store in writable:
                 if store.id == kind.store_id:

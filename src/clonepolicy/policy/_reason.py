@@ -206,7 +206,7 @@ class Reason(StrEnum):
     GLANCE_UNKNOWN = ("glance-unknown", Subject.GLANCE,
         "what Glance offers could not be read")
     STORE_UNRESOLVED = ("store-unresolved", Subject.GLANCE,
-        "no writable store is known that Glance finds for the image volume")
+        "no writable store of Glance is known to match the volume's type")
     STORE_ID_UNSUPPORTED_BY_API = ("store-id-unsupported-by-api",
         Subject.GLANCE,
         "Cinder sends the store in a way the locations API rejects")

@@ -57,7 +57,7 @@ def _fewer_clones(request: UploadRequest) -> Mapping[str, Any] | None:
 
 def _one_store(request: UploadRequest) -> Mapping[str, Any] | None:
     kind = request.volume.volume_type
-    if kind is None or kind.name is None or not request.is_type_seen:
+    if kind is None or kind.name is None:
         return None
     store_id = kind.store_id or "cinder"
     store = GlanceStore(id=store_id, cinder_volume_type=kind.name)
@@ -66,16 +66,14 @@ def _one_store(request: UploadRequest) -> Mapping[str, Any] | None:
 
 def _writable_named(request: UploadRequest) -> Mapping[str, Any] | None:
     kind = request.volume.volume_type
-    if kind is None or request.glance.has_location_api is not False:
+    store = next((s for s in request.glance.stores if not s.read_only), None)
+    if (
+        kind is None
+        or store is None
+        or request.glance.has_location_api is not False
+    ):
         return None
-    store = next(
-        (s for s in request.glance.stores if not s.read_only),
-        GlanceStore(id="cinder"),
-    )
-    return {
-        "glance.stores": (store,),
-        "volume.volume_type": attrs.evolve(kind, store_id=store.id),
-    }
+    return {"volume.volume_type": attrs.evolve(kind, store_id=store.id)}
 
 
 def _with_role(role: str) -> Callable[[UploadRequest], Mapping[str, Any]]:
@@ -540,21 +538,12 @@ def glance_known(request: UploadRequest) -> bool:
 
 @rule(
     "Glance has one store without a name, and the volume's type names none, "
-    "or Glance finds a writable store for the image volume.",
+    "or a writable store matches the volume's type.",
     Reason.STORE_UNRESOLVED,
-    reads=(
-        "glance.stores",
-        "glance.has_location_api",
-        "volume.volume_type",
-        "project_id",
-        "config.image_upload_use_internal_tenant",
-        "config.cinder_internal_tenant_project_id",
-        "config.cinder_internal_tenant_user_id",
-    ),
+    reads=("glance.stores", "glance.has_location_api", "volume.volume_type"),
     citations=(
         glance("store_utils._update_cinder_location_and_store_id"),
         glance("glance_store cinder Store.is_image_associated_with_store"),
-        glance("glance_store cinder Store.get_cinderclient"),
     ),
     differs="Cinder notices this after cloning, or never.",
     cures=(
@@ -567,10 +556,9 @@ def glance_known(request: UploadRequest) -> bool:
         ),
         Cure(
             "set image_service:store_id of the volume type to a writable "
-            "cinder store, and list the store in glance_stores",
+            "cinder store",
             Responsible.OPERATOR,
             _writable_named,
-            Cost.RESTART,
         ),
     ),
 )
