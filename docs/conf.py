@@ -32,8 +32,6 @@ autodoc_mock_imports = [
     "cinder",
     "eventlet",
     "glanceclient",
-    "keystoneauth1",
-    "oslo_config",
     "oslo_db",
     "oslo_log",
     "sqlalchemy",

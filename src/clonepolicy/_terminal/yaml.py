@@ -6,7 +6,7 @@ An alias lets a few lines stand for billions of values.
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 from typing_extensions import override
 
@@ -35,8 +35,6 @@ _PATTERNS = {
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # it has no types
-    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {}
-
     @override
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -60,6 +58,8 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # it has no types
         return int(node.value)
 
 
+# PyYAML's own are those of YAML 1.1
+_Loader.yaml_implicit_resolvers = {}
 for _name, (_pattern, _first) in _PATTERNS.items():
     _Loader.add_implicit_resolver(
         f"tag:yaml.org,2002:{_name}", re.compile(f"(?:{_pattern})$"), [*_first]

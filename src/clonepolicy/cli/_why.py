@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -287,7 +287,7 @@ def _answer(  # noqa: PLR0913 - one for each option
     click.get_current_context().exit(exit_code(found))
 
 
-def _save(cases: tuple[Case, ...], path: str) -> None:
+def _save(cases: Sequence[Case], path: str) -> None:
     from pathlib import Path
 
     from clonepolicy import wire
@@ -299,7 +299,7 @@ def _save(cases: tuple[Case, ...], path: str) -> None:
             f"--save: there is a request for each of {pools}",
             "choose one with --pool",
         )
-    (case,) = cases
+    case = cases[0]
     Path(path).write_text(wire.dumps(case.request) + "\n", "utf-8")
 
 

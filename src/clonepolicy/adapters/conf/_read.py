@@ -102,6 +102,7 @@ class _Parser(cfg.ConfigParser):  # type: ignore[misc]  # has no types
     @override
     def assignment(self, key: str, value: list[str]) -> None:
         super().assignment(key, value)
+        assert self.section is not None  # noqa: S101 - it would have raised
         text = "\n".join(value)
         self.found.append(
             Assignment(self.section, key, text, self.filename, self._first)

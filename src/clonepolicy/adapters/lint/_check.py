@@ -53,24 +53,31 @@ class CloudView(Protocol):
 
     def service_roles(self) -> frozenset[str]:
         """Return the roles of the ``[glance]`` user of cinder.conf."""
+        ...
 
     def project_id(self, name: str) -> str | None:
         """Return the id of a project; None: there is none of this name."""
+        ...
 
     def volume_types(self) -> tuple[VolumeType, ...]:
         """Return all volume types."""
+        ...
 
     def encrypted_types(self) -> frozenset[str]:
         """Return the ids of the types whose volumes are encrypted."""
+        ...
 
     def pools(self) -> tuple[Pool, ...]:
         """Return all pools."""
+        ...
 
     def images(self) -> tuple[Image, ...]:
         """Return all images."""
+        ...
 
     def quota(self, project_id: str) -> Quota:
         """Return what a project has left."""
+        ...
 
 
 @attrs.frozen(kw_only=True)

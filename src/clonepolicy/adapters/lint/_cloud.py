@@ -84,7 +84,7 @@ def _without_store(
         return []
     default = conf.value("default_volume_type").value
     stores = {
-        glance.value("cinder_volume_type", store).value or default
+        str(glance.value("cinder_volume_type", store).value or default)
         for store in glance.cinder_stores
     }
     name = conf.value("volume_backend_name", backend).value or backend

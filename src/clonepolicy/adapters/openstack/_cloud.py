@@ -47,8 +47,8 @@ class Cloud:
     """
 
     name: str
-    _region: Any = attrs.field(repr=False)
-    _tell: Callable[[str], object] = attrs.field(repr=False)
+    _region: Any = attrs.field(alias="region", repr=False)
+    _tell: Callable[[str], object] = attrs.field(alias="tell", repr=False)
     _silent: dict[str, UnavailableError] = attrs.field(factory=dict)
 
     @classmethod

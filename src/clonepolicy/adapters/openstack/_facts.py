@@ -285,7 +285,7 @@ class CloudFacts:
         place = f"#{pool.host.pool}" if pool.host.pool else ""
         return attrs.evolve(
             pool,
-            cluster_name=Host.parse(cluster + place) if cluster else None,
+            cluster_name=Host.parse(f"{cluster}{place}") if cluster else None,
             backend=attrs.evolve(backend, frozen=bool(service["frozen"])),
         )
 
