@@ -115,7 +115,11 @@ def as_qcow2(data: bytes, folder: Path) -> bytes:
     return made.read_bytes()
 
 
-@pytest.fixture(scope="module", params=[STOCK, OURS])
+@pytest.fixture(
+    scope="module",
+    # each takes minutes: whoever asks for more than CI has both
+    params=[STOCK, pytest.param(OURS, marks=pytest.mark.deep)],
+)
 def asked(
     stack: Stack,
     clouds: Path,
