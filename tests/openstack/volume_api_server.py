@@ -63,7 +63,7 @@ def running_volume_api() -> Iterator[VolumeApi]:
                     "id": name,
                     "size": api.sizes[name],
                     "metadata": {},
-                    "volume_type": api.types[name],
+                    "volume_type": api.types.get(name, "fast"),
                 }
                 self.answer(200, json.dumps({"volume": volume}).encode())
             else:
